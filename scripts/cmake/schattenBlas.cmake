@@ -1,0 +1,24 @@
+# Provides BLAS::BLAS and LAPACK::LAPACK, to the build and to the installed package.
+# Preference: targets that exist, what the user names (BLA_VENDOR), OpenBLAS's OpenMP build, anything else.
+# OpenBLAS's pthread build inside a Kokkos parallel region oversubscribes the cores.
+
+if(NOT BLA_VENDOR AND NOT TARGET BLAS::BLAS AND NOT TARGET LAPACK::LAPACK)
+  find_library(SCHATTEN_OPENBLAS_OPENMP NAMES openblaso)
+  find_library(SCHATTEN_OPENBLAS_OPENMP NAMES openblas NO_DEFAULT_PATH
+               PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp /usr/lib/openblas-openmp)
+  mark_as_advanced(SCHATTEN_OPENBLAS_OPENMP)
+  if(SCHATTEN_OPENBLAS_OPENMP)
+    foreach(interface BLAS::BLAS LAPACK::LAPACK)
+      add_library(${interface} UNKNOWN IMPORTED)
+      set_target_properties(${interface} PROPERTIES IMPORTED_LOCATION ${SCHATTEN_OPENBLAS_OPENMP})
+    endforeach()
+  endif()
+endif()
+
+include(CMakeFindDependencyMacro)
+if(NOT TARGET BLAS::BLAS)
+  find_dependency(BLAS)
+endif()
+if(NOT TARGET LAPACK::LAPACK)
+  find_dependency(LAPACK)
+endif()

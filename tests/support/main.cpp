@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The main function of every test program: floating-point traps on, Kokkos alive around doctest.
+
+#define DOCTEST_CONFIG_IMPLEMENT
+#include "fp_traps.hpp"
+
+#include <doctest/doctest.h>
+#include <Kokkos_Core.hpp>
+
+int main(int argc, char** argv) {
+  const Kokkos::ScopeGuard kokkos(argc, argv);
+  // After initialize: the OpenMP threads exist, and the start-up code of a backend may divide as it likes.
+  schatten::test::set_fp_traps(schatten::test::fp_traps_wanted());
+
+  doctest::Context context(argc, argv);
+  const int failed = context.run();
+
+  schatten::test::set_fp_traps(false);
+  return failed;
+}
