@@ -1,0 +1,286 @@
+# Shared by the scripts beside it; sourced, never run. Finds or installs what a build needs.
+# Everything it says is one line that begins with "schatten:".
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cache=${SCHATTEN_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/schatten}
+cmake_minimum=3.25
+kokkos_minimum=3.4.1
+kokkos_disk_mib=600 # the source archive, its Kokkos part, the build and the install
+
+say() { printf 'schatten: %s\n' "$*"; }
+die() {
+  printf 'schatten: %s\n' "$*" >&2
+  exit 1
+}
+
+# run_quietly <what failed, in words> <command>...: the command's output is kept and named only if it fails.
+run_quietly() {
+  local what=$1 log
+  shift
+  log=$(mktemp "${TMPDIR:-/tmp}/schatten-log.XXXXXX") || die "cannot write to ${TMPDIR:-/tmp} (disk full?)"
+  if "$@" >"$log" 2>&1 </dev/null; then
+    rm -f "$log"
+    return
+  fi
+  local why=""
+  if grep -qiE 'could not resolve|temporary failure|unable to connect|could not connect|connection timed out|network is unreachable' "$log"; then
+    why=" (no network?)"
+  elif grep -qiE 'no space left|not have enough free space|disk quota' "$log"; then
+    why=" (disk full)"
+  fi
+  die "$what$why; the output is in $log"
+}
+
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; } # at_least <minimum> <version>
+
+# Two jobs need about 4 GiB: Eigen's decompositions are large translation units.
+build_jobs() {
+  local cores memory_gib
+  cores=$(nproc)
+  memory_gib=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+  local fit=$((memory_gib / 2))
+  [ "$fit" -ge 1 ] || fit=1
+  echo $((cores < fit ? cores : fit))
+}
+
+# ---- packages ----------------------------------------------------------------------------------------------
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_install() {
+  command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+apt_updated=""
+install_packages() {
+  if ! command -v apt-get >/dev/null; then
+    die "this system has no apt-get; install what these Debian packages hold, then run this again: $*"
+  fi
+  can_install || die "as root, run this first: apt-get install $*"
+  if [ -z "$apt_updated" ]; then
+    # A failing repository that is not needed must not stop us; the installation tells.
+    as_root apt-get -q -o Acquire::http::Timeout=20 update >/dev/null 2>&1 </dev/null || true
+    apt_updated=yes
+  fi
+  say "installing with apt: $*"
+  run_quietly "apt could not install $*" as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 install --no-install-recommends "$@"
+}
+
+# need_program <program> <package>: adds the package to `packages` if the program is not there.
+need_program() { command -v "$1" >/dev/null || packages+=("$2"); }
+
+package_of() {
+  case $1 in
+    Eigen3) echo libeigen3-dev ;;
+    doctest) echo doctest-dev ;;
+    benchmark) echo libbenchmark-dev ;;
+    OpenBLAS) echo libopenblas-openmp-dev ;;
+    *) die "no package is known for $1" ;;
+  esac
+}
+
+# ---- compiler, CMake and libraries -------------------------------------------------------------------------
+# set_up <CMake package>...: compiler, make, CMake, these packages and Kokkos; sets kokkos_dir.
+set_up() {
+  local packages=() wanted=("$@")
+  if [ -n "${CXX:-}" ]; then
+    command -v "${CXX%% *}" >/dev/null || die "no compiler: CXX=$CXX is not a program"
+  else
+    command -v c++ >/dev/null || need_program g++ g++
+  fi
+  case ${CMAKE_GENERATOR:-Unix Makefiles} in
+    Ninja*) need_program ninja ninja-build ;;
+    *) need_program make make ;;
+  esac
+  need_program cmake cmake
+  if [ ${#packages[@]} -gt 0 ]; then
+    # One call for all: without a compiler, the libraries are unlikely to be there either.
+    for name in "${wanted[@]}"; do packages+=("$(package_of "$name")"); done
+    install_packages "${packages[@]}"
+  fi
+  export CXX=${CXX:-$(command -v c++ || command -v g++)}
+
+  local version
+  version=$(cmake --version | awk 'NR == 1 { print $3 }')
+  at_least "$cmake_minimum" "$version" ||
+    die "CMake $version ($(command -v cmake)) is too old, $cmake_minimum or newer is needed"
+
+  find_packages "${wanted[@]}"
+  find_kokkos
+}
+
+# probe <variable definitions>...: configures scripts/probe; its findings go to the variable `found`.
+probe() {
+  local build
+  build=$(mktemp -d "${TMPDIR:-/tmp}/schatten-probe.XXXXXX") ||
+    die "cannot write to ${TMPDIR:-/tmp} (disk full?)"
+  cmake -S scripts/probe -B "$build" "$@" >"$build/log" 2>&1 </dev/null || true
+  if [ ! -e "$build/found" ]; then
+    if grep -qi 'compiler' "$build/log"; then
+      rm -rf "$build"
+      die "no working compiler: CMake cannot build a program with $CXX"
+    fi
+    die "CMake could not configure a project; the output is in $build/log"
+  fi
+  found=$(cat "$build/found")
+  rm -rf "$build"
+}
+
+find_packages() {
+  local found missing packages=()
+  probe -DPROBE_PACKAGES="$(IFS=';' && echo "$*")"
+  missing=$(sed -n 's/^missing=//p' <<<"$found")
+  [ -n "$missing" ] || return 0
+  for name in $missing; do packages+=("$(package_of "$name")"); done
+  install_packages "${packages[@]}"
+  probe -DPROBE_PACKAGES="$(IFS=';' && echo "$*")"
+  missing=$(sed -n 's/^missing=//p' <<<"$found")
+  [ -z "$missing" ] || die "still not found by CMake after installing ${packages[*]}: ${missing//$'\n'/ }"
+}
+
+# ---- Kokkos ------------------------------------------------------------------------------------------------
+# Sets kokkos_dir: Kokkos_ROOT, else one that CMake finds, else one built before, else the distribution's
+# package, else one built from the distribution's source package.
+find_kokkos() {
+  local found why built
+  if [ -n "${Kokkos_ROOT:-}" ]; then
+    probe -DPROBE_KOKKOS=ON
+    kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
+    why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
+    [ -n "$kokkos_dir" ] || die "Kokkos_ROOT=$Kokkos_ROOT: $why"
+    return
+  fi
+
+  built=$(built_kokkos)
+  if [ -n "$built" ]; then
+    kokkos_dir=$built
+    return
+  fi
+
+  probe -DPROBE_KOKKOS=ON
+  kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
+  [ -z "$kokkos_dir" ] || return 0
+  why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
+
+  if can_install && apt-cache show libkokkos-dev >/dev/null 2>&1; then
+    install_packages libkokkos-dev
+    probe -DPROBE_KOKKOS=ON
+    kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
+    [ -z "$kokkos_dir" ] || return 0
+    why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
+  fi
+
+  if ! command -v apt-get >/dev/null; then
+    die "$why; install Kokkos $kokkos_minimum or newer with OpenMP and Serial and set Kokkos_ROOT"
+  fi
+  build_kokkos
+  kokkos_dir=$(built_kokkos)
+}
+
+# The compiler and flags that a Kokkos built here is for, as part of a folder's name.
+kokkos_key() {
+  local version id=gcc
+  version=$($CXX --version | head -n 1)
+  case $version in *clang*) id=clang ;; esac
+  printf '%s-%s-%s' "$id" "$($CXX -dumpversion)" \
+    "$(printf '%s %s %s' "$version" "$(uname -m)" "${kokkos_flags:-}" | cksum | cut -d ' ' -f 1)"
+}
+
+built_kokkos() {
+  local config
+  for config in "$cache"/kokkos-*-"$(kokkos_key)"/lib*/cmake/Kokkos/KokkosConfig.cmake; do
+    [ ! -e "$config" ] || dirname "$config"
+  done | tail -n 1
+}
+
+# Builds Kokkos (OpenMP and Serial) from the `trilinos` source package, which holds it, into the cache.
+# Works in a temporary folder and moves the result into place at the end: a run that is stopped leaves
+# nothing, two runs at once do no harm.
+build_kokkos() {
+  mkdir -p "$cache" 2>/dev/null || die "cannot create $cache; set SCHATTEN_CACHE to a folder that can be written"
+  local free_mib
+  free_mib=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
+  [ "$free_mib" -ge "$kokkos_disk_mib" ] ||
+    die "disk full: building Kokkos needs $kokkos_disk_mib MiB in $cache, $free_mib MiB are free"
+
+  exec 8>"$cache/lock"
+  flock -n 8 || { say "waiting for another run that builds Kokkos" && flock 8; }
+  if [ -n "$(built_kokkos)" ]; then
+    exec 8>&-
+    return
+  fi
+
+  say "building Kokkos from the distribution's source package (once; about a minute)"
+  local work
+  work=$(mktemp -d "$cache/work.XXXXXX")
+  trap 'rm -rf "'"$work"'"' EXIT
+  fetch_trilinos_source "$work"
+
+  mkdir "$work/source"
+  run_quietly "the Kokkos source could not be unpacked" \
+    tar -xf "$work"/trilinos_*.orig.tar.* -C "$work/source" --wildcards '*/packages/kokkos/*' --no-anchored
+  local source version
+  source=$(echo "$work"/source/*/packages/kokkos)
+  version=$(awk -F '[ )]+' 'tolower($1) ~ /^set\(kokkos_version_(major|minor|patch)$/ { v = v "." ($2 + 0) }
+                            END { print substr(v, 2) }' "$source/CMakeLists.txt")
+  at_least "$kokkos_minimum" "${version:-0}" ||
+    die "Kokkos ${version:-of unknown version} in the distribution's source package is too old, $kokkos_minimum or newer is needed"
+
+  local prefix
+  prefix="$cache/kokkos-$version-$(kokkos_key)"
+  run_quietly "Kokkos could not be configured" cmake -S "$source" -B "$work/build" \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20 -DCMAKE_CXX_FLAGS="${kokkos_flags:-}" \
+    -DKokkos_ENABLE_OPENMP=ON -DKokkos_ENABLE_SERIAL=ON -DCMAKE_INSTALL_PREFIX="$prefix"
+  run_quietly "Kokkos could not be built" cmake --build "$work/build" -j "$(build_jobs)"
+  run_quietly "Kokkos could not be installed" env DESTDIR="$work/root" cmake --install "$work/build"
+  mv -T "$work/root$prefix" "$prefix" 2>/dev/null || [ -n "$(built_kokkos)" ] ||
+    die "cannot write to $cache (disk full?)"
+
+  rm -rf "$work"
+  trap - EXIT
+  exec 8>&-
+  say "Kokkos $version is in $prefix"
+}
+
+# Downloads the source archive of `trilinos` into <folder>, with the system's own package sources and keys
+# but lists and settings of its own: the system's are not touched.
+fetch_trilinos_source() {
+  local work=$1 file apt
+  mkdir -p "$work/parts" "$work/lists/partial" "$work/archives/partial"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ ! -r "$file" ] || sed -nE 's/^[[:space:]]*deb[[:space:]]/deb-src /p' "$file" >>"$work/parts/source.list"
+  done
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ ! -r "$file" ] || sed -E 's/^Types:.*/Types: deb-src/I' "$file" >"$work/parts/$(basename "$file")"
+  done
+  apt=(apt-get -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/parts"
+    -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o APT::Sandbox::User=root
+    -o Acquire::Languages=none -o Acquire::http::Timeout=20)
+  "${apt[@]}" update >"$work/update.log" 2>&1 </dev/null || true
+  if ! ls "$work"/lists/*Sources* >/dev/null 2>&1; then
+    cp "$work/update.log" "${TMPDIR:-/tmp}/schatten-apt-update.log"
+    die "the distribution's source packages cannot be listed (no network?); the output is in ${TMPDIR:-/tmp}/schatten-apt-update.log"
+  fi
+  cd "$work"
+  run_quietly "the source package of Kokkos (trilinos) cannot be downloaded" \
+    "${apt[@]}" source --download-only --tar-only trilinos
+  cd - >/dev/null
+}
+
+# ---- build -------------------------------------------------------------------------------------------------
+# build <preset> [<variable definitions>...]: configures and builds build/<preset>; one run at a time.
+build() {
+  local preset=$1
+  shift
+  mkdir -p "build/$preset"
+  exec 9>"build/$preset/.lock"
+  flock -n 9 || { say "waiting for another run in build/$preset" && flock 9; }
+  run_quietly "CMake could not configure build/$preset" \
+    cmake --preset "$preset" -DKokkos_DIR="$kokkos_dir" "$@"
+  cmake --build --preset "$preset" -j "$(build_jobs)" </dev/null ||
+    die "build/$preset did not build; the compiler's output is above"
+}
