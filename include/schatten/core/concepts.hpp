@@ -1,0 +1,39 @@
+// What a template parameter must be. Concepts constrain overloads; the worded static_asserts of core/views.hpp explain.
+#pragma once
+
+#include <schatten/core/kokkos.hpp>
+
+#include <concepts>
+#include <type_traits>
+
+namespace schatten {
+
+/// A Kokkos execution space: Kokkos::Serial, Kokkos::OpenMP, Kokkos::Cuda, ...
+template <class E>
+concept ExecutionSpace = bool(Kokkos::is_execution_space<std::remove_cvref_t<E>>::value);
+
+/// The scalars that every component works in.
+template <class T>
+concept Scalar = std::same_as<T, float> || std::same_as<T, double>;
+
+/// Any Kokkos::View.
+template <class V>
+concept KokkosView = bool(Kokkos::is_view<std::remove_cvref_t<V>>::value);
+
+/// Rank of a View type on every Kokkos version (an enumerator in 3.x, a constant later).
+template <KokkosView V>
+inline constexpr int view_rank = static_cast<int>(std::remove_cvref_t<V>::rank);
+
+/// Whether code running on `E` may read memory of `Space`.
+template <class E, class Space>
+inline constexpr bool accessible_from = bool(Kokkos::SpaceAccessibility<E, Space>::accessible);
+
+/// Whether `E` runs on the host: Eigen and LAPACK serve there.
+template <class E>
+inline constexpr bool is_host_execution_space = accessible_from<E, Kokkos::HostSpace>;
+
+/// Scalar type of a View without const.
+template <KokkosView V>
+using scalar_of = typename std::remove_cvref_t<V>::non_const_value_type;
+
+}  // namespace schatten

@@ -1,0 +1,54 @@
+// Errors: what was wrong, with which value, in one sentence. Checks are always on.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace schatten {
+
+/// An argument that breaks a precondition. Thrown before anything is modified.
+class InvalidArgument : public std::invalid_argument {
+ public:
+  InvalidArgument(std::string_view function, std::string_view argument, std::string value, std::string_view requirement)
+      : std::invalid_argument("schatten::" + std::string(function) + ": " + std::string(argument) + " = " + value +
+                              ", but it " + std::string(requirement)),
+        argument_(argument),
+        value_(std::move(value)) {}
+
+  /// Name of the offending argument, as the signature or the option spells it.
+  [[nodiscard]] const std::string& argument() const noexcept { return argument_; }
+  /// Its value, printed.
+  [[nodiscard]] const std::string& value() const noexcept { return value_; }
+
+ private:
+  std::string argument_;
+  std::string value_;
+};
+
+/// A computation that could not be completed: a decomposition that did not converge, a vendor library's status.
+class NumericalError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+
+template <class T>
+std::string printed(const T& value) {
+  std::ostringstream text;
+  text.precision(9);
+  text << value;
+  return text.str();
+}
+
+}  // namespace detail
+
+/// Throws InvalidArgument unless `holds`. `requirement` continues the sentence "<argument> = <value>, but it ...".
+template <class T>
+void require(bool holds, std::string_view function, std::string_view argument, const T& value,
+             std::string_view requirement) {
+  if (!holds) throw InvalidArgument(function, argument, detail::printed(value), requirement);
+}
+
+}  // namespace schatten

@@ -1,0 +1,46 @@
+// The one place that knows Kokkos' versions (3.4.1 to 5.x): every difference between them is levelled here.
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#include <cmath>
+#include <string>
+
+#if KOKKOS_VERSION < 30401
+#error "Schatten needs Kokkos 3.4.1 or newer"
+#endif
+
+namespace schatten {
+
+/// Mathematical functions for kernels. Kokkos has its own from 3.7 on; before, only host back ends are supported and
+/// the standard library serves.
+namespace math {
+#if KOKKOS_VERSION >= 30700
+using Kokkos::pow;
+using Kokkos::sqrt;
+#else
+using std::pow;
+using std::sqrt;
+#endif
+}  // namespace math
+
+/// Names a stretch of host code for Kokkos Tools, from construction to destruction. Cost: nothing without a tool.
+class ProfilingRegion {
+ public:
+  explicit ProfilingRegion(const char* name) { Kokkos::Profiling::pushRegion(name); }
+  ~ProfilingRegion() { Kokkos::Profiling::popRegion(); }
+  ProfilingRegion(const ProfilingRegion&) = delete;
+  ProfilingRegion& operator=(const ProfilingRegion&) = delete;
+};
+
+/// Number of threads (host) or resident threads (device) that `exec` runs on.
+template <class Exec>
+int concurrency(const Exec& exec) {
+#if KOKKOS_VERSION >= 40000
+  return static_cast<int>(exec.concurrency());
+#else
+  return static_cast<int>(const_cast<Exec&>(exec).concurrency());  // static there, and not const in every back end
+#endif
+}
+
+}  // namespace schatten

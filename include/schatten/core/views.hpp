@@ -1,0 +1,164 @@
+// The one internal form of every matrix argument: an unmanaged, strided, rank-3 View (batch, rows, cols).
+//
+// Users pass Views of any layout and of rank 2 or 3. All layouts become strides here, once, so that everything below is
+// compiled once per scalar and memory space, a transpose is a swap of two strides, and a strided subview needs no copy.
+#pragma once
+
+#include <schatten/core/concepts.hpp>
+#include <schatten/core/error.hpp>
+
+#include <cstddef>
+#include <string>
+
+namespace schatten {
+
+/// A batch of matrices: element (b, i, j) is entry (i, j) of matrix b. Unmanaged; any strides.
+template <class T, class MemorySpace>
+using BatchView =
+    Kokkos::View<T***, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+
+/// One vector per matrix of a batch, e.g. singular values: (batch, k). Unmanaged; rows are contiguous.
+template <class T, class MemorySpace>
+using VectorBatchView =
+    Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+
+/// One number per matrix of a batch. Unmanaged.
+template <class T, class MemorySpace>
+using NumberBatchView = Kokkos::View<T*, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+
+/// Builds a BatchView from a pointer, extents and strides (in elements).
+template <class MemorySpace, class T>
+BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols,
+                                     std::size_t batch_stride, std::size_t row_stride, std::size_t col_stride) {
+  const Kokkos::LayoutStride layout(batch, batch_stride, rows, row_stride, cols, col_stride);
+  return BatchView<T, MemorySpace>(data, layout);
+}
+
+/// A contiguous, row-major batch at `data`.
+template <class MemorySpace, class T>
+BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols) {
+  return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
+}
+
+/// View of rank 2 (rows, cols) or 3 (batch, rows, cols), any layout, as a batch. No copy.
+template <ExecutionSpace Exec, KokkosView V>
+auto as_batch(const V& view) {
+  using T = typename V::value_type;
+  using Space = typename Exec::memory_space;
+  static_assert(Scalar<std::remove_const_t<T>>, "schatten: the View's value type must be float or double");
+  static_assert(view_rank<V> == 2 || view_rank<V> == 3,
+                "schatten: the View must have rank 2 (rows, cols) or rank 3 (batch, rows, cols)");
+  static_assert(accessible_from<Exec, typename V::memory_space>,
+                "schatten: the View's memory space is not accessible from the execution space");
+  if constexpr (view_rank<V> == 2) {
+    return batch_view<Space>(view.data(), 1, view.extent(0), view.extent(1), view.extent(0) * view.extent(1),
+                             view.stride(0), view.stride(1));
+  } else {
+    return batch_view<Space>(view.data(), view.extent(0), view.extent(1), view.extent(2), view.stride(0),
+                             view.stride(1), view.stride(2));
+  }
+}
+
+/// View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix. No copy. Throws InvalidArgument if the vectors
+/// do not follow each other in memory.
+template <ExecutionSpace Exec, KokkosView V>
+auto as_vectors(const V& view, std::string_view function, std::string_view argument) {
+  using T = typename V::value_type;
+  static_assert(Scalar<std::remove_const_t<T>>, "schatten: the View's value type must be float or double");
+  static_assert(view_rank<V> == 1 || view_rank<V> == 2,
+                "schatten: the View must have rank 1 (length) or rank 2 (batch, length)");
+  static_assert(accessible_from<Exec, typename V::memory_space>,
+                "schatten: the View's memory space is not accessible from the execution space");
+  constexpr int last = view_rank<V> - 1;
+  const std::size_t batch = last == 0 ? 1 : view.extent(0), length = view.extent(last);
+  require(view.stride(last) == 1 || length <= 1, function, argument, view.stride(last), "must have unit stride");
+  require(last == 0 || batch <= 1 || view.stride(0) == length, function, argument, view.stride(0),
+          "must have vectors that follow each other without gaps");
+  return VectorBatchView<T, typename Exec::memory_space>(view.data(), batch, length);
+}
+
+/// The same memory read as the batch of transposes. Free: two strides change places.
+template <class T, class Space>
+BatchView<T, Space> transpose(const BatchView<T, Space>& a) {
+  return batch_view<Space>(a.data(), a.extent(0), a.extent(2), a.extent(1), a.stride(0), a.stride(2), a.stride(1));
+}
+
+/// Rows [row, row + rows) and columns [col, col + cols) of every matrix. Free.
+template <class T, class Space>
+BatchView<T, Space> block(const BatchView<T, Space>& a, std::size_t row, std::size_t col, std::size_t rows,
+                          std::size_t cols) {
+  return batch_view<Space>(a.data() + row * a.stride(1) + col * a.stride(2), a.extent(0), rows, cols, a.stride(0),
+                           a.stride(1), a.stride(2));
+}
+
+/// Matrices [first, first + count) of the batch. Free.
+template <class T, class Space>
+BatchView<T, Space> matrices(const BatchView<T, Space>& a, std::size_t first, std::size_t count) {
+  return batch_view<Space>(a.data() + first * a.stride(0), count, a.extent(1), a.extent(2), a.stride(0), a.stride(1),
+                           a.stride(2));
+}
+
+/// The same memory, read-only.
+template <class T, class Space>
+BatchView<const T, Space> as_const(const BatchView<T, Space>& a) {
+  return a;
+}
+
+/// "batch x rows x cols", for messages.
+template <class T, class Space>
+std::string shape_of(const BatchView<T, Space>& a) {
+  return std::to_string(a.extent(0)) + "x" + std::to_string(a.extent(1)) + "x" + std::to_string(a.extent(2));
+}
+
+/// Throws unless `a` has the given extents.
+template <class T, class Space>
+void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t rows, std::size_t cols,
+                   std::string_view function, std::string_view argument) {
+  if (a.extent(0) == batch && a.extent(1) == rows && a.extent(2) == cols) return;
+  const std::string wanted = "must have the extents " + std::to_string(batch) + "x" + std::to_string(rows) + "x" +
+                             std::to_string(cols) + " (batch x rows x cols)";
+  throw InvalidArgument(function, argument, shape_of(a), wanted);
+}
+
+/// Whether some element belongs to both. Exact for views of equal strides (subviews of one array); otherwise whether
+/// the address ranges meet.
+template <class T, class U, class Space>
+bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
+  if (a.size() == 0 || b.size() == 0) return false;
+  const auto last = [](const auto& v) {
+    return (v.extent(0) - 1) * v.stride(0) + (v.extent(1) - 1) * v.stride(1) + (v.extent(2) - 1) * v.stride(2);
+  };
+  const auto* a_begin = reinterpret_cast<const char*>(a.data());
+  const auto* a_end = reinterpret_cast<const char*>(a.data() + last(a) + 1);
+  const auto* b_begin = reinterpret_cast<const char*>(b.data());
+  const auto* b_end = reinterpret_cast<const char*>(b.data() + last(b) + 1);
+  if (a_end <= b_begin || b_end <= a_begin) return false;
+  const bool one_matrix_each = a.extent(0) == 1 && b.extent(0) == 1;
+  const bool equal_strides = a.stride(1) == b.stride(1) && a.stride(2) == b.stride(2);
+  if (!one_matrix_each || !equal_strides || sizeof(T) != sizeof(U)) return true;
+  if ((b_begin - a_begin) % static_cast<std::ptrdiff_t>(sizeof(T)) != 0) return true;
+  // Element (i, j) of b lies at offset + i·outer + j·inner from a's origin: solve offset = k·outer + l·inner.
+  const bool row_major = a.stride(1) >= a.stride(2);
+  const auto outer = static_cast<std::ptrdiff_t>(row_major ? a.stride(1) : a.stride(2));
+  const auto inner = static_cast<std::ptrdiff_t>(row_major ? a.stride(2) : a.stride(1));
+  const auto outer_extent = [&](const auto& v) {
+    return static_cast<std::ptrdiff_t>(row_major ? v.extent(1) : v.extent(2));
+  };
+  const auto inner_extent = [&](const auto& v) {
+    return static_cast<std::ptrdiff_t>(row_major ? v.extent(2) : v.extent(1));
+  };
+  if (inner == 0 || outer < inner_extent(a) * inner || outer < inner_extent(b) * inner) return true;
+  const std::ptrdiff_t offset = (b_begin - a_begin) / static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t floor = offset >= 0 ? offset / outer : -((-offset + outer - 1) / outer);
+  for (const std::ptrdiff_t k : {floor, floor + 1}) {
+    const std::ptrdiff_t rest = offset - k * outer;
+    if (rest % inner != 0) continue;
+    const std::ptrdiff_t l = rest / inner;
+    const bool outer_meets = k < outer_extent(a) && -k < outer_extent(b);
+    const bool inner_meets = l < inner_extent(a) && -l < inner_extent(b);
+    if (outer_meets && inner_meets) return true;
+  }
+  return false;
+}
+
+}  // namespace schatten

@@ -1,0 +1,114 @@
+// Scratch memory that grows until the largest call has been seen and is then reused for ever.
+#pragma once
+
+#include <schatten/core/views.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+namespace schatten {
+
+/// Grow-only stack of scratch memory in one memory space.
+///
+/// A function opens a Frame, takes what it needs, and all of it is given back when the frame ends. The first call may
+/// allocate several blocks; the outermost frame joins them into one, so an equal second call allocates nothing.
+/// One workspace serves one execution-space instance at a time. Contents of taken memory are undefined.
+template <class MemorySpace>
+class Workspace {
+ public:
+  using memory_space = MemorySpace;
+
+  Workspace() = default;
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  Workspace(Workspace&&) noexcept = default;
+  Workspace& operator=(Workspace&&) noexcept = default;
+
+  /// Gives back, when it ends, everything taken since it began.
+  class Frame {
+   public:
+    explicit Frame(Workspace& workspace)
+        : workspace_(workspace), block_(workspace.current_), used_(workspace.used_) {
+      ++workspace_.depth_;
+    }
+    ~Frame() {
+      workspace_.current_ = block_;
+      workspace_.used_ = used_;
+      if (--workspace_.depth_ == 0) workspace_.join();
+    }
+    Frame(const Frame&) = delete;
+    Frame& operator=(const Frame&) = delete;
+
+   private:
+    Workspace& workspace_;
+    std::size_t block_;
+    std::size_t used_;
+  };
+
+  /// A row-major batch, each matrix contiguous. @pre a Frame is open.
+  template <class T>
+  BatchView<T, MemorySpace> batch(std::size_t batch, std::size_t rows, std::size_t cols) {
+    return batch_view<MemorySpace>(take<T>(batch * rows * cols), batch, rows, cols);
+  }
+
+  /// One vector of length `n` per matrix. @pre a Frame is open.
+  template <class T>
+  VectorBatchView<T, MemorySpace> vectors(std::size_t batch, std::size_t n) {
+    return VectorBatchView<T, MemorySpace>(take<T>(batch * n), batch, n);
+  }
+
+  /// One number per matrix. @pre a Frame is open.
+  template <class T>
+  NumberBatchView<T, MemorySpace> numbers(std::size_t batch) {
+    return NumberBatchView<T, MemorySpace>(take<T>(batch), batch);
+  }
+
+  /// Bytes held.
+  [[nodiscard]] std::size_t capacity() const {
+    return std::accumulate(blocks_.begin(), blocks_.end(), std::size_t{0},
+                           [](std::size_t sum, const Block& block) { return sum + block.extent(0); });
+  }
+
+ private:
+  using Block = Kokkos::View<char*, MemorySpace>;
+  static constexpr std::size_t alignment = 256;
+
+  template <class T>
+  T* take(std::size_t count) {
+    const std::size_t bytes = (count * sizeof(T) + alignment - 1) / alignment * alignment;
+    while (current_ < blocks_.size() && used_ + bytes > usable(blocks_[current_])) {
+      ++current_;
+      used_ = 0;
+    }
+    if (current_ == blocks_.size()) blocks_.push_back(allocate(bytes));
+    T* const data = reinterpret_cast<T*>(aligned(blocks_[current_]) + used_);
+    used_ += bytes;
+    return data;
+  }
+
+  void join() {
+    if (blocks_.size() < 2) return;
+    std::size_t bytes = 0;
+    for (const Block& block : blocks_) bytes += usable(block);
+    blocks_.clear();
+    blocks_.push_back(allocate(bytes));
+  }
+
+  static Block allocate(std::size_t bytes) {
+    return Block(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::workspace"), bytes + alignment);
+  }
+  static std::size_t usable(const Block& block) { return block.extent(0) - alignment; }
+  static char* aligned(const Block& block) {
+    const auto address = reinterpret_cast<std::size_t>(block.data());
+    return block.data() + (alignment - address % alignment) % alignment;
+  }
+
+  std::vector<Block> blocks_;
+  std::size_t current_ = 0;  ///< block that the next piece is tried in
+  std::size_t used_ = 0;     ///< bytes used of it
+  std::size_t depth_ = 0;    ///< open frames
+};
+
+}  // namespace schatten

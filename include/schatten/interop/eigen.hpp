@@ -1,0 +1,40 @@
+// Eigen matrices, maps, references and blocks as Views. No copy.
+#pragma once
+
+#include <schatten/interop/pointers.hpp>
+
+#include <Eigen/Core>
+
+namespace schatten {
+
+/// A View onto the memory of an Eigen object with direct access: Matrix, Map, Ref, Block. Either storage order.
+///
+/// The Eigen object keeps the memory; it must outlive the View and not be resized. A const object gives a read-only View.
+template <class Derived>
+auto view(Eigen::DenseBase<Derived>& matrix) {
+  static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
+                "schatten: the Eigen expression has no memory of its own; evaluate it first");
+  auto& m = matrix.derived();
+  return matrix_view(m.data(), std::size_t(m.rows()), std::size_t(m.cols()), std::size_t(m.rowStride()),
+                     std::size_t(m.colStride()));
+}
+
+/// Read-only.
+template <class Derived>
+auto view(const Eigen::DenseBase<Derived>& matrix) {
+  static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
+                "schatten: the Eigen expression has no memory of its own; evaluate it first");
+  const auto& m = matrix.derived();
+  return matrix_view(static_cast<const typename Derived::Scalar*>(m.data()), std::size_t(m.rows()),
+                     std::size_t(m.cols()), std::size_t(m.rowStride()), std::size_t(m.colStride()));
+}
+
+/// A temporary Map, Ref or Block: it does not own the memory, so the View may outlive it.
+template <class Derived>
+auto view(Eigen::MapBase<Derived>&& matrix) {
+  auto& m = matrix.derived();
+  return matrix_view(m.data(), std::size_t(m.rows()), std::size_t(m.cols()), std::size_t(m.rowStride()),
+                     std::size_t(m.colStride()));
+}
+
+}  // namespace schatten

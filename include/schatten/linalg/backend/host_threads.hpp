@@ -1,0 +1,38 @@
+// How many threads a host library may use inside one call.
+#pragma once
+
+#include <schatten/core/concepts.hpp>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace schatten::linalg::backend {
+
+/// Lends the threads of `exec` to OpenMP-based host libraries (Eigen, OpenBLAS) called on this host thread, until the
+/// scope ends. OpenMP's own per-thread setting is used: no global state, no race between host threads. A count that the
+/// user gave such a library by its own means (Eigen::setNbThreads) prevails.
+class HostThreads {
+ public:
+#ifdef _OPENMP
+  template <ExecutionSpace Exec>
+  explicit HostThreads(const Exec& exec) : before_(omp_get_max_threads()) {
+    if (omp_in_parallel() == 0) omp_set_num_threads(concurrency(exec));
+  }
+  ~HostThreads() {
+    if (omp_in_parallel() == 0) omp_set_num_threads(before_);
+  }
+
+ private:
+  int before_;
+
+ public:
+#else
+  template <ExecutionSpace Exec>
+  explicit HostThreads(const Exec&) {}
+#endif
+  HostThreads(const HostThreads&) = delete;
+  HostThreads& operator=(const HostThreads&) = delete;
+};
+
+}  // namespace schatten::linalg::backend

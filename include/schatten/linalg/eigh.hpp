@@ -1,0 +1,30 @@
+// Symmetric eigenvalue decomposition of Views.
+#pragma once
+
+#include <schatten/linalg/svd.hpp>
+
+namespace schatten::linalg {
+
+/// A = V diag(λ) Vᵀ of every symmetric matrix of the batch.
+///
+/// A (n×n) is kept; one triangle or both may be read. lambda (batch, n), or (n) for one matrix, ascending; V (n×n), eigenvectors in columns.
+/// A matrix with a NaN or an infinity gives NaN throughout. @pre V does not overlap A.
+/// Throws InvalidArgument, and NumericalError without convergence. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
+template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VL, KokkosView VV>
+void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
+          Workspace<typename Exec::memory_space>& workspace) {
+  using T = scalar_of<VL>;
+  using Space = typename Exec::memory_space;
+  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+  const BatchView<T, Space> batch_v = as_batch<Exec>(v);
+  const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1);
+  require_shape(batch_a, batch, n, n, "linalg::eigh", "a");
+  require_shape(batch_v, batch, n, n, "linalg::eigh", "v");
+  const VectorBatchView<T, Space> vectors = as_vectors<Exec>(lambda, "linalg::eigh", "lambda");
+  detail::require_vectors(vectors, batch, n, "linalg::eigh", "lambda");
+  require(!overlap(batch_a, batch_v), "linalg::eigh", "v", shape_of(batch_v), "must not overlap a");
+  backend::eigh(Chosen{}, exec, batch_a, vectors, batch_v, workspace);
+}
+
+}  // namespace schatten::linalg

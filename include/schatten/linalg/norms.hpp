@@ -1,0 +1,146 @@
+// Norms and inner products of the matrices of a batch, left in device memory: one number a matrix, nothing fences.
+#pragma once
+
+#include <schatten/core/parallel.hpp>
+#include <schatten/core/workspace.hpp>
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+namespace schatten::linalg {
+
+/// Whether x is neither NaN nor infinite, by its exponent bits (a comparison would raise FE_INVALID on NaN).
+template <Scalar T>
+KOKKOS_FUNCTION bool is_finite(T x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return (std::bit_cast<std::uint32_t>(x) & 0x7f800000U) != 0x7f800000U;
+  } else {
+    return (std::bit_cast<std::uint64_t>(x) & 0x7ff0000000000000ULL) != 0x7ff0000000000000ULL;
+  }
+}
+
+namespace detail {
+
+/// partial(b, i) ← max_j |a(b, i, j)|, NaN if some entry is NaN or infinite.
+template <class T, class Space>
+struct RowMaxAbs {
+  BatchView<const T, Space> a;
+  VectorBatchView<double, Space> partial;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    T largest = 0;
+    bool finite = true;
+    for (std::size_t j = 0; j < a.extent(2); ++j) {
+      const T x = a(b, i, j);
+      finite = finite && is_finite(x);
+      const T magnitude = finite ? (x < T(0) ? -x : x) : T(0);
+      largest = magnitude > largest ? magnitude : largest;
+    }
+    partial(b, i) = finite ? double(largest) : std::numeric_limits<double>::quiet_NaN();
+  }
+};
+
+/// partial(b, i) ← Σ_j (a(b, i, j)/s_b)(c(b, i, j)/t_b), in double; scales of zero count as one.
+template <class T, class U, class Space>
+struct RowInnerProduct {
+  BatchView<const T, Space> a;
+  BatchView<const U, Space> c;
+  NumberBatchView<const double, Space> scale_a, scale_c;
+  VectorBatchView<double, Space> partial;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const double unit_a = scale_a(b) == 0.0 ? 1.0 : scale_a(b), unit_c = scale_c(b) == 0.0 ? 1.0 : scale_c(b);
+    double sum = 0;
+    for (std::size_t j = 0; j < a.extent(2); ++j) sum += (double(a(b, i, j)) / unit_a) * (double(c(b, i, j)) / unit_c);
+    partial(b, i) = sum;
+  }
+};
+
+/// result(b) ← max_i partial(b, i), NaN if one of them is.
+template <class Space>
+struct MaxOfPartials {
+  VectorBatchView<double, Space> partial;
+  NumberBatchView<double, Space> result;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    double largest = 0;
+    for (std::size_t i = 0; i < partial.extent(1); ++i) {
+      if (!is_finite(partial(b, i))) {
+        result(b) = partial(b, i);
+        return;
+      }
+      largest = partial(b, i) > largest ? partial(b, i) : largest;
+    }
+    result(b) = largest;
+  }
+};
+
+/// result(b) ← s_b t_b Σ_i partial(b, i), or the square root of it.
+template <class Space>
+struct SumOfPartials {
+  VectorBatchView<double, Space> partial;
+  NumberBatchView<const double, Space> scale_a, scale_c;
+  bool square_root;
+  NumberBatchView<double, Space> result;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < partial.extent(1); ++i) sum += partial(b, i);
+    result(b) = square_root ? scale_a(b) * math::sqrt(sum) : scale_a(b) * scale_c(b) * sum;
+  }
+};
+
+template <class Exec, class T, class U, class Space>
+void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<const U, Space>& c,
+                          const NumberBatchView<double, Space>& scale_a,
+                          const NumberBatchView<double, Space>& scale_c, bool square_root,
+                          const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
+  for_each_row(exec, "schatten::inner_product/rows", a.extent(0), a.extent(1),
+               RowInnerProduct<T, U, Space>{a, c, scale_a, scale_c, partial});
+  for_each_matrix(exec, "schatten::inner_product", a.extent(0),
+                  SumOfPartials<Space>{partial, scale_a, scale_c, square_root, result});
+}
+
+}  // namespace detail
+
+/// result(b) ← max_ij |A_ij| of matrix b; NaN if it holds a NaN or an infinity; 0 if it is empty.
+/// A: rank 2 or 3, any layout. Cost: one pass.
+template <ExecutionSpace Exec, KokkosView V, class Space>
+void max_abs(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
+             Workspace<Space>& workspace) {
+  using T = scalar_of<V>;
+  const BatchView<const T, Space> a = as_batch<Exec>(view);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
+  for_each_row(exec, "schatten::max_abs/rows", a.extent(0), a.extent(1), detail::RowMaxAbs<T, Space>{a, partial});
+  for_each_matrix(exec, "schatten::max_abs", a.extent(0), detail::MaxOfPartials<Space>{partial, result});
+}
+
+/// result(b) ← ⟨A_b, C_b⟩ = Σ_ij A_ij C_ij. Summed in double after division by the largest entries, so that no product
+/// over- or underflows on the way. Equal on any number of threads. @pre equal extents. Cost: three passes.
+template <ExecutionSpace Exec, KokkosView VA, KokkosView VC, class Space>
+void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const NumberBatchView<double, Space>& result,
+                   Workspace<Space>& workspace) {
+  const BatchView<const scalar_of<VA>, Space> a = as_batch<Exec>(view_a);
+  const BatchView<const scalar_of<VC>, Space> c = as_batch<Exec>(view_c);
+  require_shape(c, a.extent(0), a.extent(1), a.extent(2), "linalg::inner_product", "c");
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale_a = workspace.template numbers<double>(a.extent(0));
+  const auto scale_c = workspace.template numbers<double>(a.extent(0));
+  max_abs(exec, a, scale_a, workspace);
+  max_abs(exec, c, scale_c, workspace);
+  detail::scaled_inner_product(exec, a, c, scale_a, scale_c, false, result, workspace);
+}
+
+/// result(b) ← ‖A_b‖_F, safe against under- and overflow; NaN if A holds a NaN or an infinity. Cost: two passes.
+template <ExecutionSpace Exec, KokkosView V, class Space>
+void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
+                    Workspace<Space>& workspace) {
+  const BatchView<const scalar_of<V>, Space> a = as_batch<Exec>(view);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale = workspace.template numbers<double>(a.extent(0));
+  max_abs(exec, a, scale, workspace);
+  detail::scaled_inner_product(exec, a, a, scale, scale, true, result, workspace);
+}
+
+}  // namespace schatten::linalg

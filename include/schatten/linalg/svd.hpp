@@ -1,0 +1,70 @@
+// Singular value decomposition of Views.
+#pragma once
+
+#include <schatten/core/workspace.hpp>
+#include <schatten/linalg/backend.hpp>
+
+#if defined(SCHATTEN_ENABLE_BLAS)
+#include <schatten/linalg/backend/blas.hpp>
+#else
+#include <schatten/linalg/backend/eigen_decomposition.hpp>
+#endif
+
+#include <algorithm>
+#include <type_traits>
+
+namespace schatten::linalg {
+
+namespace detail {
+
+template <class T, class Space>
+void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std::size_t length,
+                     std::string_view function, std::string_view argument) {
+  const std::string wanted =
+      "must hold " + std::to_string(batch) + " vectors of length " + std::to_string(length);
+  require(v.extent(0) == batch && v.extent(1) == length, function, argument,
+          std::to_string(v.extent(0)) + "x" + std::to_string(v.extent(1)), wanted);
+}
+
+}  // namespace detail
+
+/// Thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
+///
+/// A (m×n) is kept. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n). A matrix with a NaN or an
+/// infinity gives NaN throughout. Columns of U that belong to σ = 0 may be zero.
+/// @pre no output overlaps A or another output. Throws InvalidArgument, and NumericalError without convergence.
+/// Host backends work while the call lasts; the Kokkos one is asynchronous. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
+template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VU, KokkosView VS, KokkosView VT>
+void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& vt,
+         Workspace<typename Exec::memory_space>& workspace) {
+  using T = scalar_of<VS>;
+  using Space = typename Exec::memory_space;
+  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+  const BatchView<T, Space> batch_u = as_batch<Exec>(u), batch_vt = as_batch<Exec>(vt);
+  const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = std::min(m, n);
+  require_shape(batch_u, batch, m, k, "linalg::svd", "u");
+  require_shape(batch_vt, batch, k, n, "linalg::svd", "vt");
+  const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::svd", "sigma");
+  detail::require_vectors(vectors, batch, k, "linalg::svd", "sigma");
+  require(!overlap(batch_a, batch_u) && !overlap(batch_a, batch_vt) && !overlap(batch_u, batch_vt), "linalg::svd", "u",
+          shape_of(batch_u), "must not overlap a or vt");
+  backend::svd(Chosen{}, exec, batch_a, batch_u, vectors, batch_vt, true, workspace);
+}
+
+/// Singular values alone, descending: sigma (batch, min(m, n)). As svd otherwise.
+template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VS>
+void singular_values(const Exec& exec, const VA& a, const VS& sigma,
+                     Workspace<typename Exec::memory_space>& workspace) {
+  using T = scalar_of<VS>;
+  using Space = typename Exec::memory_space;
+  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+  const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::singular_values", "sigma");
+  detail::require_vectors(vectors, batch_a.extent(0), std::min(batch_a.extent(1), batch_a.extent(2)),
+                          "linalg::singular_values", "sigma");
+  const BatchView<T, Space> none;
+  backend::svd(Chosen{}, exec, batch_a, none, vectors, none, false, workspace);
+}
+
+}  // namespace schatten::linalg

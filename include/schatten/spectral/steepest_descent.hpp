@@ -1,0 +1,83 @@
+// Steepest descent under a Schatten norm.
+#pragma once
+
+#include <schatten/spectral/spectral_power.hpp>
+
+#include <cmath>
+
+namespace schatten {
+
+namespace spectral {
+
+/// The power that solves steepest descent under Schatten-q: p = 1/(q − 1), from q = 1 + 1/p (Pang et al., section 4).
+inline double power_of_exponent(double q) { return std::isinf(q) ? 0.0 : 1.0 / (q - 1.0); }
+
+/// With s = ⟨G, UΣ^pVᵀ⟩ = Σσ^{1+p}: ‖Σ^p‖_q = s^{1/q} since pq = 1 + p, and the dual norm ‖G‖_{S_{1+p}} = s^{1/(1+p)}.
+/// factor ← s^{power of s}, zero for a zero matrix.
+template <class Space>
+struct PowerOfInnerProduct {
+  NumberBatchView<double, Space> inner_product;
+  double exponent;
+  NumberBatchView<double, Space> factor;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    factor(b) = inner_product(b) == 0.0 ? 0.0 : math::pow(inner_product(b), exponent);
+  }
+};
+
+/// a ← factor_b · a.
+template <class T, class Space>
+struct Multiply {
+  NumberBatchView<double, Space> factor;
+  BatchView<T, Space> a;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    a(b, i, j) = T(factor(b) * double(a(b, i, j)));
+  }
+};
+
+/// factor_b ← ⟨M_b, D_b⟩^exponent for M and D = UΣ^pVᵀ: every norm of the pair is such a power, no SVD needed.
+template <ExecutionSpace Exec, class T, class Space>
+void inner_product_power(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<const T, Space>& d,
+                         double exponent, const NumberBatchView<double, Space>& factor, Workspace<Space>& workspace) {
+  linalg::inner_product(exec, m, d, factor, workspace);
+  for_each_matrix(exec, "schatten::inner_product_power", m.extent(0),
+                  PowerOfInnerProduct<Space>{factor, exponent, factor});
+}
+
+}  // namespace spectral
+
+/// out ← argmax ⟨G, D⟩ over ‖D‖_{S_q} <= 1, that is U Σ^p Vᵀ / ‖Σ^p‖_q with p = 1/(q − 1); returns the maximum, the
+/// dual norm ‖G‖_{S_{1+p}}.
+///
+/// One matrix (rank 2), any layout. q in [2, ∞]: 2 gives G/‖G‖_F, 9 HTMuon's direction, ∞ Muon's UVᵀ. A zero G gives a
+/// zero `out` and 0. Exact (SVD). Throws InvalidArgument. Fences `exec` (it returns a number) and allocates scratch;
+/// a training step uses Optimizer with ScaleMode::dual_norm instead.
+template <class Backend = void, ExecutionSpace Exec, KokkosView VG, KokkosView VO>
+double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) {
+  using T = scalar_of<VO>;
+  using Space = typename Exec::memory_space;
+  using Chosen = std::conditional_t<std::is_void_v<Backend>, linalg::DefaultBackend<Exec>, Backend>;
+  static_assert(view_rank<VG> == 2, "schatten: steepest_descent takes one matrix, a View of rank 2");
+  require(q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
+  const double p = spectral::power_of_exponent(q);
+  SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0), .cols = g.extent(1), .power = p, .resolution = 1.0,
+                                        .tolerance = 1.0, .method = SpectralMethod::svd});
+  Workspace<Space> workspace;
+  power.apply(exec, g, out, workspace);
+  if (g.size() == 0) return 0.0;
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto inner_product = workspace.template numbers<double>(1);
+  const auto factor = workspace.template numbers<double>(1);
+  const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
+  const BatchView<T, Space> batch_out = as_batch<Exec>(out);
+  linalg::inner_product(exec, batch_g, batch_out, inner_product, workspace);
+  for_each_matrix(exec, "schatten::steepest_descent/length", 1,
+                  spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
+  for_each_element(exec, "schatten::steepest_descent/scale", 1, batch_out.extent(1), batch_out.extent(2),
+                   spectral::Multiply<T, Space>{factor, batch_out});
+  const auto host = Kokkos::create_mirror_view(inner_product);
+  Kokkos::deep_copy(exec, host, inner_product);
+  exec.fence();  // fences: documented
+  return host(0) == 0.0 ? 0.0 : std::pow(host(0), 1.0 / (1.0 + p));
+}
+
+}  // namespace schatten
