@@ -1,0 +1,44 @@
+# Prints each line of code that waits for the device without saying so: a fence, or a deep_copy or a mirror
+# copy without an execution space. A line that must wait carries the comment `// fences: documented`.
+# Usage: awk -f hidden_fences.awk <header>...; exit status 1 if anything was printed.
+
+FNR == 1 { in_comment = 0; pending = "" }
+
+{
+  documented = $0 ~ /\/\/ fences: documented/
+  code = without_comments($0)
+  if (pending != "") { code = pending code; pending = "" }
+}
+
+!documented && code ~ /fence[ \t]*\(/ { report("a fence") }
+
+!documented && code ~ /create_mirror_view_and_copy/ && code !~ /view_alloc/ { report("a mirror copy") }
+
+!documented && match(code, /deep_copy[ \t]*\(/) {
+  rest = substr(code, RSTART + RLENGTH)
+  if (rest ~ /^[ \t]*$/) { pending = code " "; next } # the arguments begin on the next line
+  first = rest
+  sub(/[,)].*$/, "", first)
+  if (tolower(first) !~ /exec|space/) report("a copy without an execution space")
+}
+
+END { exit found > 0 }
+
+function without_comments(text,    start, stop) {
+  while (1) {
+    if (in_comment) {
+      stop = index(text, "*/")
+      if (stop == 0) return ""
+      text = substr(text, stop + 2)
+      in_comment = 0
+    }
+    start = index(text, "/*")
+    if (index(text, "//") > 0 && (start == 0 || index(text, "//") < start)) return substr(text, 1, index(text, "//") - 1)
+    if (start == 0) return text
+    stop = index(substr(text, start + 2), "*/")
+    if (stop == 0) { in_comment = 1; return substr(text, 1, start - 1) }
+    text = substr(text, 1, start - 1) " " substr(text, start + 2 + stop + 1)
+  }
+}
+
+function report(what) { print FILENAME ":" FNR ": " what ": " $0; ++found }
