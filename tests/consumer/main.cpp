@@ -1,9 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <schatten/version.hpp>
+// What a training code does with Schatten, as small as it gets: one HTMuon step.
+#include <schatten/schatten.hpp>
 
 #include <Kokkos_Core.hpp>
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
-  return schatten::version_major == SCHATTEN_VERSION_MAJOR ? 0 : 1;
+  const Kokkos::View<float**, Kokkos::LayoutRight> W("W", 8, 6), G("dW", 8, 6);
+  Kokkos::deep_copy(G, 1.0F);
+
+  schatten::Optimizer<float> opt;
+  const auto hidden = opt.add_group(schatten::HTMuonOptions{.lr = 0.03, .power = 0.125});
+  opt.add(hidden, "up", W, G);
+  opt.step(Kokkos::DefaultExecutionSpace());
+  Kokkos::fence();
+
+  // W was zero; a step against a positive gradient makes it negative.
+  const auto w = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), W);
+  return w(0, 0) < 0.0F && w(7, 5) < 0.0F ? 0 : 1;
 }

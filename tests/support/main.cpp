@@ -4,8 +4,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "fp_traps.hpp"
 
-#include <doctest/doctest.h>
 #include <Kokkos_Core.hpp>
+#include <doctest/doctest.h>
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);

@@ -3,14 +3,13 @@
 
 #include "fp_traps.hpp"
 
-#include <doctest/doctest.h>
 #include <Kokkos_Core.hpp>
-
-#include <spawn.h>
-#include <sys/wait.h>
+#include <doctest/doctest.h>
 
 #include <csignal>
+#include <spawn.h>
 #include <string>
+#include <sys/wait.h>
 
 extern char** environ;
 
