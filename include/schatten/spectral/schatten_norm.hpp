@@ -1,8 +1,7 @@
 // Schatten norms ‖M‖_{S_q} = (Σ σ_k^q)^{1/q} and their duals.
 #pragma once
 
-#include <schatten/linalg/svd.hpp>
-#include <schatten/spectral/normalization.hpp>
+#include <schatten/spectral/singular_values.hpp>
 
 #include <cmath>
 #include <limits>
@@ -22,31 +21,14 @@ inline double dual_exponent(double q) {
 /// q is in [1, ∞]. Fences `exec` (it returns a number) and allocates scratch. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double schatten_norm(const Exec& exec, const V& m, double q) {
-  using T = scalar_of<V>;
-  using Space = typename Exec::memory_space;
-  static_assert(view_rank<V> == 2, "schatten: schatten_norm takes one matrix, a View of rank 2");
   require(q >= 1.0, "schatten_norm", "q", q, "must lie in [1, infinity]");
-  const BatchView<const T, Space> batch = as_batch<Exec>(m);
-  const std::size_t rank = std::min(batch.extent(1), batch.extent(2));
-  if (rank == 0) return 0.0;
-  Workspace<Space> workspace;
-  const typename Workspace<Space>::Frame frame(workspace);
-  const auto scale = workspace.template numbers<double>(1);
-  const auto normalized = workspace.template batch<T>(1, batch.extent(1), batch.extent(2));
-  const auto sigma = workspace.template vectors<T>(1, rank);
-  spectral::normalize(exec, batch, normalized, scale, workspace);
-  linalg::singular_values<Backend>(exec, normalized, sigma, workspace);
-  const auto host_sigma = Kokkos::create_mirror_view(sigma);
-  const auto host_scale = Kokkos::create_mirror_view(scale);
-  Kokkos::deep_copy(exec, host_sigma, sigma);
-  Kokkos::deep_copy(exec, host_scale, scale);
-  exec.fence();  // fences: documented
-  const double largest = double(host_sigma(0, 0));
+  const auto [scale, sigma] = spectral::singular_values<Backend>(exec, m);
+  const double largest = sigma.empty() ? 0.0 : sigma.front();
   if (largest == 0.0 || std::isnan(largest)) return largest;
-  if (std::isinf(q)) return host_scale(0) * largest;
+  if (std::isinf(q)) return scale * largest;
   double sum = 0;
-  for (std::size_t k = 0; k < rank; ++k) sum += std::pow(double(host_sigma(0, k)) / largest, q);
-  return host_scale(0) * largest * std::pow(sum, 1 / q);
+  for (const double value : sigma) sum += std::pow(value / largest, q);
+  return scale * largest * std::pow(sum, 1 / q);
 }
 
 /// Dual norm of Schatten-q: max ⟨M, D⟩ over ‖D‖_{S_q} <= 1, that is ‖M‖_{S_q*} with 1/q + 1/q* = 1. As schatten_norm.

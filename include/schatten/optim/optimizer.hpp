@@ -1,0 +1,371 @@
+// The optimizer: groups of parameters, their state, and the one step that all algorithms share.
+#pragma once
+
+#include <schatten/optim/parameter.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/scale.hpp>
+#include <schatten/optim/stages.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten {
+
+/// A group of parameters of one Optimizer, as add_group returns it.
+struct GroupId {
+  std::size_t index;
+};
+
+/// Steps parameters that live in the caller's memory. Groups may run different algorithms.
+///
+/// step() is asynchronous on the execution-space instance as far as the backend is, and from the second call on neither
+/// allocates Kokkos memory nor fences. One Optimizer serves one execution-space instance at a time; several may run
+/// side by side. Destroy it before Kokkos::finalize.
+template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
+class Optimizer {
+ public:
+  using memory_space = typename Exec::memory_space;
+
+  explicit Optimizer(const OptimizerOptions& options = {}) : options_(options) {}
+
+  /// Adds an empty group that runs HTMuon, Muon, AdamW or SGD. Throws InvalidArgument for a number out of range.
+  template <class Options>
+    requires requires(const Options& options) { optim::rule_of(options); }
+  GroupId add_group(const Options& options) {
+    const optim::UpdateRule rule = optim::rule_of(options);
+    check(rule, "Optimizer::add_group");
+    if (rule.map == optim::Map::spectral) (void)make_plan(rule, 1, 1);
+    groups_.push_back({rule, {}, {}});
+    return {groups_.size() - 1};
+  }
+
+  /// Registers a parameter W with its gradient G and allocates its state, zeroed.
+  ///
+  /// W, G: float/double Views of equal extents, rank 1 to 4 (optim::parameter_batch says how they are read as
+  /// matrices), any layout; the Views are kept, the memory stays the caller's. Rank 1 only where the algorithm is
+  /// elementwise. Throws InvalidArgument, changing nothing, for an empty or known name, an unknown group, extents that
+  /// differ, W overlapping G or another parameter, and a shape that the group's method cannot serve.
+  template <KokkosView VW, KokkosView VG>
+  void add(GroupId id, std::string name, const VW& w, const VG& g) {
+    static_assert(std::is_same_v<typename VW::value_type, T>, "schatten: W must hold the Optimizer's scalar type, not const");
+    static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G must hold the Optimizer's scalar type");
+    static_assert(int(view_rank<VW>) == int(view_rank<VG>), "schatten: W and G must have the same rank");
+    Group& group = at(id, "Optimizer::add");
+    require(!name.empty(), "Optimizer::add", "name", name, "must not be empty");
+    require(find(name) == nullptr, "Optimizer::add", "name", name, "is registered already");
+    const bool spectral = group.rule.map == optim::Map::spectral;
+    require(!spectral || view_rank<VW> > 1, "Optimizer::add", "rank of w", int(view_rank<VW>),
+            "must be at least 2 in a group with a spectral map; put vectors into a group with AdamW or SGD");
+    Parameter parameter;
+    parameter.name = std::move(name);
+    parameter.weight = optim::parameter_batch<Exec>(w, group.rule.row_blocks, "w");
+    parameter.gradient = gradient_of(parameter, g, group.rule.row_blocks, "Optimizer::add");
+    for (const Group& other : groups_) {
+      for (const Parameter& known : other.parameters) {
+        require(!overlap(parameter.weight, known.weight), "Optimizer::add", "w", parameter.name,
+                "must not overlap the parameter " + known.name);
+      }
+    }
+    parameter.transposed = parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
+    if (parameter.transposed) {
+      parameter.weight = transpose(parameter.weight);
+      parameter.gradient = transpose(parameter.gradient);
+    }
+    const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1), cols = parameter.weight.extent(2);
+    if (spectral) (void)make_plan(group.rule, rows, cols);
+    parameter.momentum = Storage("schatten::momentum", batch, rows, cols);
+    if (group.rule.map == optim::Map::adam) parameter.second_moment = Storage("schatten::second_moment", batch, rows, cols);
+    parameter.weight_owner = std::make_shared<VW>(w);
+    parameter.gradient_owner = std::make_shared<VG>(g);
+    parameter.first_matrix = matrices_;
+    matrices_ += batch;
+    Kokkos::resize(applied_, matrices_);
+    Kokkos::resize(flag_, matrices_);
+    if (spectral) put_in_bucket(group, rows, cols, batch);
+    group.parameters.push_back(std::move(parameter));
+  }
+
+  /// Replaces a parameter's gradient View, for codes whose gradients move. Same extents. Throws as add does.
+  template <KokkosView VG>
+  void set_gradient(std::string_view name, const VG& g) {
+    const auto [parameter, rule] = find_with_rule(name, "Optimizer::set_gradient");
+    auto gradient = gradient_of(*parameter, g, rule->row_blocks, "Optimizer::set_gradient");
+    parameter->gradient = parameter->transposed ? transpose(gradient) : gradient;
+    parameter->gradient_owner = std::make_shared<VG>(g);
+  }
+
+  /// One step of every parameter: gradient → momentum → map → scale → decoupled decay → apply.
+  ///
+  /// Reads the gradients, writes the parameters and the state; gradients are never modified. Matrices whose gradient
+  /// holds a NaN or an infinity are skipped and counted. Cost: per matrix, three passes and its SpectralPower.
+  void step(const Exec& exec) {
+    const ProfilingRegion region("schatten::Optimizer::step");
+    const typename Workspace<memory_space>::Frame frame(workspace_);
+    check_gradients(exec);
+    for (Group& group : groups_) {
+      if (group.rule.map == optim::Map::spectral) {
+        for (const Bucket& bucket : group.buckets) spectral_step(exec, group, bucket);
+      } else {
+        for (const Parameter& parameter : group.parameters) elementwise_step(exec, group.rule, parameter);
+      }
+      for (Parameter& parameter : group.parameters) ++parameter.attempted;
+    }
+    for_each_matrix(exec, "schatten::step/count", matrices_, optim::CountApplied<memory_space>{flags(), applied()});
+  }
+
+  /// Learning rate, weight decay and power of a group from the next step on. Throw InvalidArgument and change nothing.
+  void set_lr(GroupId id, double lr) { change(id, "Optimizer::set_lr", [&](auto& rule) { rule.lr = lr; }); }
+  void set_weight_decay(GroupId id, double weight_decay) {
+    change(id, "Optimizer::set_weight_decay", [&](auto& rule) { rule.weight_decay = weight_decay; });
+  }
+  void set_power(GroupId id, double power) {
+    const Group& group = at(id, "Optimizer::set_power");
+    require(group.rule.map == optim::Map::spectral, "Optimizer::set_power", "group", id.index, "must have a spectral map");
+    change(id, "Optimizer::set_power", [&](auto& rule) { rule.spectral.power = power; });
+  }
+  /// The stages of a group with their present numbers.
+  [[nodiscard]] const optim::UpdateRule& rule(GroupId id) const {
+    return const_cast<Optimizer&>(*this).at(id, "Optimizer::rule").rule;
+  }
+
+  /// f(name, state) for every state array, e.g. ("layers.0.up/momentum", (matrices, rows, cols) View): for checkpoints.
+  template <class F>
+  void for_each_state(const F& f) const {
+    for (const Group& group : groups_) {
+      for (const Parameter& parameter : group.parameters) {
+        f(parameter.name + "/momentum", parameter.oriented(parameter.momentum));
+        if (parameter.second_moment.size() != 0) {
+          f(parameter.name + "/second_moment", parameter.oriented(parameter.second_moment));
+        }
+      }
+    }
+  }
+
+  /// Matrix steps skipped so far because of a NaN or an infinity in the gradient; of one parameter, or of all.
+  /// Fences `exec`.
+  [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
+    const Parameter* const parameter = find(name);
+    require(parameter != nullptr, "Optimizer::skipped_steps", "name", name, "is not registered");
+    return skipped(copy_to_host(exec, applied_), *parameter);
+  }
+  [[nodiscard]] long long skipped_steps(const Exec& exec) const {
+    const auto host = copy_to_host(exec, applied_);
+    long long sum = 0;
+    for (const Group& group : groups_) {
+      for (const Parameter& parameter : group.parameters) sum += skipped(host, parameter);
+    }
+    return sum;
+  }
+
+ private:
+  using Parameter = optim::Parameter<T, memory_space>;
+  using Storage = typename Parameter::Storage;
+  using Plan = SpectralPower<T, Exec, Backend>;
+
+  /// Consecutive parameters of a group whose matrices share a shape and go through one spectral call.
+  struct Bucket {
+    Plan plan;
+    std::size_t rows, cols;
+    std::vector<std::size_t> parameters;  ///< indices into the group's parameters
+    std::size_t matrices = 0;
+  };
+
+  struct Group {
+    optim::UpdateRule rule;
+    std::vector<Parameter> parameters;
+    std::vector<Bucket> buckets;
+  };
+
+  static Plan make_plan(const optim::UpdateRule& rule, std::size_t rows, std::size_t cols) {
+    SpectralPowerOptions options = rule.spectral;
+    options.rows = rows;
+    options.cols = cols;
+    return Plan(options);
+  }
+
+  void put_in_bucket(Group& group, std::size_t rows, std::size_t cols, std::size_t count) {
+    const std::size_t matrix_bytes = rows * cols * sizeof(T);
+    const auto fits = [&](const Bucket& bucket) {
+      return bucket.rows == rows && bucket.cols == cols &&
+             (bucket.matrices + count) * matrix_bytes <= options_.batch_bytes;
+    };
+    auto bucket = std::find_if(group.buckets.begin(), group.buckets.end(), fits);
+    if (bucket == group.buckets.end()) {
+      group.buckets.push_back({make_plan(group.rule, rows, cols), rows, cols, {}, 0});
+      bucket = group.buckets.end() - 1;
+    }
+    bucket->parameters.push_back(group.parameters.size());
+    bucket->matrices += count;
+  }
+
+  void check_gradients(const Exec& exec) {
+    for_each_matrix(exec, "schatten::step/reset", matrices_, optim::ResetFlags<memory_space>{flags()});
+    for (const Group& group : groups_) {
+      for (const Parameter& p : group.parameters) {
+        for_each_row(exec, "schatten::step/check_gradient", p.matrices(), p.gradient.extent(1),
+                     optim::CheckGradientRow<T, memory_space>{p.gradient, finite(p)});
+      }
+    }
+    if (options_.non_finite == NonFinite::raise) raise_if_skipped(exec);
+  }
+
+  void raise_if_skipped(const Exec& exec) const {
+    const auto host = copy_to_host(exec, flag_);
+    for (const Group& group : groups_) {
+      for (const Parameter& parameter : group.parameters) {
+        for (std::size_t b = 0; b < parameter.matrices(); ++b) {
+          if (host(parameter.first_matrix + b) != 0) continue;
+          throw NumericalError("schatten::Optimizer::step: the gradient of " + parameter.name +
+                               " holds a NaN or an infinity");
+        }
+      }
+    }
+  }
+
+  void spectral_step(const Exec& exec, const Group& group, const Bucket& bucket) {
+    const optim::UpdateRule& rule = group.rule;
+    const typename Workspace<memory_space>::Frame frame(workspace_);
+    const auto direction = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
+    const auto mapped = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
+    const auto factor = workspace_.template numbers<double>(optim::needs_factor(rule.scale) ? bucket.matrices : 0);
+    for_each_slice(group, bucket, [&](const Parameter& p, std::size_t first) {
+      const auto momentum = optim::momentum_direction(p.gradient, state(p.momentum), rule.momentum, rule.momentum_kind,
+                                                      rule.nesterov);
+      using Kernel = optim::StoreDirection<T, memory_space, optim::MomentumDirection<T, memory_space>>;
+      for_each_element(exec, "schatten::step/momentum", p.matrices(), bucket.rows, bucket.cols,
+                       Kernel{momentum, finite(p), matrices(direction, first, p.matrices())});
+    });
+    bucket.plan.apply(exec, direction, mapped, workspace_);
+    if (optim::needs_factor(rule.scale)) {
+      optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
+                             workspace_);
+    }
+    for_each_slice(group, bucket, [&](const Parameter& p, std::size_t first) {
+      const optim::StoredDirection<T, memory_space> stored{matrices(mapped, first, p.matrices())};
+      const NumberBatchView<const double, memory_space> own(factor.data() + first,
+                                                            factor.extent(0) == 0 ? 0 : p.matrices());
+      apply(exec, rule, p, stored, own);
+    });
+  }
+
+  void elementwise_step(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p) {
+    const NumberBatchView<const double, memory_space> no_factor;
+    if (rule.map == optim::Map::identity) {
+      const auto momentum = optim::momentum_direction(p.gradient, state(p.momentum), rule.momentum, rule.momentum_kind,
+                                                      rule.nesterov);
+      return apply(exec, rule, p, momentum, no_factor);
+    }
+    const typename Workspace<memory_space>::Frame frame(workspace_);
+    const auto first = workspace_.template numbers<double>(p.matrices());
+    const auto second = workspace_.template numbers<double>(p.matrices());
+    for_each_matrix(exec, "schatten::step/bias_correction", p.matrices(),
+                    optim::BiasCorrection<memory_space>{applied(), p.first_matrix, rule.momentum, rule.beta2, first, second});
+    const optim::AdamDirection<T, memory_space> adam{
+        p.gradient, state(p.momentum), state(p.second_moment), first, second, T(rule.momentum), T(rule.beta2), T(rule.epsilon)};
+    apply(exec, rule, p, adam, no_factor);
+  }
+
+  template <class Direction>
+  void apply(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p, const Direction& direction,
+             const NumberBatchView<const double, memory_space>& factor) {
+    const T rate = T(rule.lr * optim::shape_scale(rule.scale, p.rows(), p.cols()));
+    const T keep = T(1 - rule.lr * rule.weight_decay);
+    for_each_element(exec, "schatten::step/apply", p.matrices(), p.weight.extent(1), p.weight.extent(2),
+                     optim::ApplyDirection<T, memory_space, Direction>{direction, finite(p), factor, rate, keep, p.weight});
+  }
+
+  /// f(parameter, its first matrix in the bucket's buffers).
+  template <class F>
+  static void for_each_slice(const Group& group, const Bucket& bucket, const F& f) {
+    std::size_t first = 0;
+    for (const std::size_t k : bucket.parameters) {
+      f(group.parameters[k], first);
+      first += group.parameters[k].matrices();
+    }
+  }
+
+  template <class Edit>
+  void change(GroupId id, std::string_view function, const Edit& edit) {
+    Group& group = at(id, function);
+    optim::UpdateRule rule = group.rule;
+    edit(rule);
+    check(rule, function);
+    if (rule.map == optim::Map::spectral && rule.spectral.power != group.rule.spectral.power) {
+      (void)make_plan(rule, 1, 1);
+      for (const Bucket& bucket : group.buckets) (void)make_plan(rule, bucket.rows, bucket.cols);
+      for (Bucket& bucket : group.buckets) bucket.plan.set_power(rule.spectral.power);
+    }
+    group.rule = rule;
+  }
+
+  template <KokkosView VG>
+  static BatchView<const T, memory_space> gradient_of(const Parameter& parameter, const VG& g, std::size_t row_blocks,
+                                                      std::string_view function) {
+    const BatchView<const T, memory_space> gradient = optim::parameter_batch<Exec>(g, row_blocks, "g");
+    const auto weight = parameter.transposed ? transpose(parameter.weight) : parameter.weight;
+    require_shape(gradient, weight.extent(0), weight.extent(1), weight.extent(2), function, "g");
+    require(!overlap(gradient, weight), function, "g", parameter.name, "must not overlap w");
+    return gradient;
+  }
+
+  Group& at(GroupId id, std::string_view function) {
+    require(id.index < groups_.size(), function, "group", id.index, "is not a group of this Optimizer");
+    return groups_[id.index];
+  }
+
+  [[nodiscard]] const Parameter* find(std::string_view name) const {
+    for (const Group& group : groups_) {
+      for (const Parameter& parameter : group.parameters) {
+        if (parameter.name == name) return &parameter;
+      }
+    }
+    return nullptr;
+  }
+
+  std::pair<Parameter*, const optim::UpdateRule*> find_with_rule(std::string_view name, std::string_view function) {
+    for (Group& group : groups_) {
+      for (Parameter& parameter : group.parameters) {
+        if (parameter.name == name) return {&parameter, &group.rule};
+      }
+    }
+    throw InvalidArgument(function, "name", std::string(name), "is not registered");
+  }
+
+  template <class View>
+  static auto copy_to_host(const Exec& exec, const View& view) {
+    auto host = Kokkos::create_mirror(view);
+    Kokkos::deep_copy(exec, host, view);
+    exec.fence();  // fences: documented
+    return host;
+  }
+
+  template <class HostView>
+  static long long skipped(const HostView& applied, const Parameter& parameter) {
+    long long sum = 0;
+    for (std::size_t b = 0; b < parameter.matrices(); ++b) {
+      sum += parameter.attempted - applied(parameter.first_matrix + b);
+    }
+    return sum;
+  }
+
+  static BatchView<T, memory_space> state(const Storage& s) {
+    return batch_view<memory_space>(s.data(), s.extent(0), s.extent(1), s.extent(2));
+  }
+  [[nodiscard]] NumberBatchView<int, memory_space> flags() const { return flag_; }
+  [[nodiscard]] NumberBatchView<long long, memory_space> applied() const { return applied_; }
+  [[nodiscard]] optim::FiniteFlags<memory_space> finite(const Parameter& p) const { return {flags(), p.first_matrix}; }
+
+  OptimizerOptions options_;
+  std::vector<Group> groups_;
+  std::size_t matrices_ = 0;  ///< of all parameters
+  Kokkos::View<int*, Kokkos::LayoutRight, memory_space> flag_{"schatten::finite", 0};
+  Kokkos::View<long long*, Kokkos::LayoutRight, memory_space> applied_{"schatten::applied", 0};
+  Workspace<memory_space> workspace_;
+};
+
+}  // namespace schatten

@@ -1,0 +1,9 @@
+// Everything but the adapters of interop/, for training codes that include one file.
+#pragma once
+
+#include <schatten/diagnostics/hill.hpp>
+#include <schatten/optim/optimizer.hpp>
+#include <schatten/spectral/schatten_norm.hpp>
+#include <schatten/spectral/spectral_power.hpp>
+#include <schatten/spectral/steepest_descent.hpp>
+#include <schatten/version.hpp>

@@ -1,0 +1,43 @@
+// Singular values on the host, for what returns a number.
+#pragma once
+
+#include <schatten/linalg/svd.hpp>
+#include <schatten/spectral/normalization.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace schatten::spectral {
+
+/// Singular values scale · relative[k], descending; apart, so that no product over- or underflows.
+struct SingularValues {
+  double scale = 0;
+  std::vector<double> relative;
+};
+
+/// Singular values of one matrix (rank 2), any layout and scale; NaN throughout if it holds a NaN or an infinity.
+/// Fences `exec` and allocates scratch. Cost: one svd without vectors.
+template <class Backend = void, ExecutionSpace Exec, KokkosView V>
+SingularValues singular_values(const Exec& exec, const V& m) {
+  using T = scalar_of<V>;
+  using Space = typename Exec::memory_space;
+  static_assert(view_rank<V> == 2, "schatten: one matrix is taken, a View of rank 2");
+  const BatchView<const T, Space> batch = as_batch<Exec>(m);
+  const std::size_t rank = std::min(batch.extent(1), batch.extent(2));
+  if (rank == 0) return {};
+  Workspace<Space> workspace;
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale = workspace.template numbers<double>(1);
+  const auto normalized = workspace.template batch<T>(1, batch.extent(1), batch.extent(2));
+  const auto sigma = workspace.template vectors<T>(1, rank);
+  normalize(exec, batch, normalized, scale, workspace);
+  linalg::singular_values<Backend>(exec, normalized, sigma, workspace);
+  const auto host_sigma = Kokkos::create_mirror_view(sigma);
+  const auto host_scale = Kokkos::create_mirror_view(scale);
+  Kokkos::deep_copy(exec, host_sigma, sigma);
+  Kokkos::deep_copy(exec, host_scale, scale);
+  exec.fence();  // fences: documented
+  return {host_scale(0), std::vector<double>(host_sigma.data(), host_sigma.data() + rank)};
+}
+
+}  // namespace schatten::spectral
