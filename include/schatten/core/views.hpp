@@ -7,6 +7,7 @@
 #include <schatten/core/concepts.hpp>
 #include <schatten/core/error.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -120,8 +121,30 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
   throw InvalidArgument(function, argument, shape_of(a), wanted);
 }
 
-/// Whether some element belongs to both. Exact for views of equal strides (subviews of one array); otherwise whether
-/// the address ranges meet.
+namespace detail {
+
+/// One index of two arrays of equal strides.
+struct SharedIndex {
+  std::ptrdiff_t stride, extent_a, extent_b;
+};
+
+/// Whether offset = Σ k_d·stride_d with −extent_b < k_d < extent_a: an element of b is one of a.
+/// @pre each stride exceeds what the indices after it span together.
+inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const SharedIndex* end) {
+  if (index == end) return offset == 0;
+  const std::ptrdiff_t stride = index->stride;
+  const std::ptrdiff_t floor = offset >= 0 ? offset / stride : -((-offset + stride - 1) / stride);
+  for (const std::ptrdiff_t k : {floor, floor + 1}) {
+    const bool possible = k < index->extent_a && -k < index->extent_b;
+    if (possible && offset_meets(offset - k * stride, index + 1, end)) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// Whether some element belongs to both. Exact for parts of one array (equal strides); otherwise whether the address
+/// ranges meet.
 template <class T, class U, class Space>
 bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   if (a.size() == 0 || b.size() == 0) return false;
@@ -133,32 +156,23 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   const auto* b_begin = reinterpret_cast<const char*>(b.data());
   const auto* b_end = reinterpret_cast<const char*>(b.data() + last(b) + 1);
   if (a_end <= b_begin || b_end <= a_begin) return false;
-  const bool one_matrix_each = a.extent(0) == 1 && b.extent(0) == 1;
-  const bool equal_strides = a.stride(1) == b.stride(1) && a.stride(2) == b.stride(2);
-  if (!one_matrix_each || !equal_strides || sizeof(T) != sizeof(U)) return true;
-  if ((b_begin - a_begin) % static_cast<std::ptrdiff_t>(sizeof(T)) != 0) return true;
-  // Element (i, j) of b lies at offset + i·outer + j·inner from a's origin: solve offset = k·outer + l·inner.
-  const bool row_major = a.stride(1) >= a.stride(2);
-  const auto outer = static_cast<std::ptrdiff_t>(row_major ? a.stride(1) : a.stride(2));
-  const auto inner = static_cast<std::ptrdiff_t>(row_major ? a.stride(2) : a.stride(1));
-  const auto outer_extent = [&](const auto& v) {
-    return static_cast<std::ptrdiff_t>(row_major ? v.extent(1) : v.extent(2));
-  };
-  const auto inner_extent = [&](const auto& v) {
-    return static_cast<std::ptrdiff_t>(row_major ? v.extent(2) : v.extent(1));
-  };
-  if (inner == 0 || outer < inner_extent(a) * inner || outer < inner_extent(b) * inner) return true;
-  const std::ptrdiff_t offset = (b_begin - a_begin) / static_cast<std::ptrdiff_t>(sizeof(T));
-  const std::ptrdiff_t floor = offset >= 0 ? offset / outer : -((-offset + outer - 1) / outer);
-  for (const std::ptrdiff_t k : {floor, floor + 1}) {
-    const std::ptrdiff_t rest = offset - k * outer;
-    if (rest % inner != 0) continue;
-    const std::ptrdiff_t l = rest / inner;
-    const bool outer_meets = k < outer_extent(a) && -k < outer_extent(b);
-    const bool inner_meets = l < inner_extent(a) && -l < inner_extent(b);
-    if (outer_meets && inner_meets) return true;
+  constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+  if (sizeof(T) != sizeof(U) || (b_begin - a_begin) % size != 0) return true;
+  detail::SharedIndex indices[3];
+  int count = 0;
+  for (int d = 0; d < 3; ++d) {
+    if (a.extent(d) == 1 && b.extent(d) == 1) continue;
+    if (a.extent(d) > 1 && b.extent(d) > 1 && a.stride(d) != b.stride(d)) return true;
+    indices[count++] = {static_cast<std::ptrdiff_t>(a.extent(d) > 1 ? a.stride(d) : b.stride(d)),
+                        static_cast<std::ptrdiff_t>(a.extent(d)), static_cast<std::ptrdiff_t>(b.extent(d))};
   }
-  return false;
+  std::sort(indices, indices + count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
+  std::ptrdiff_t span = 0;
+  for (int d = count - 1; d >= 0; --d) {
+    if (indices[d].stride <= span) return true;  // the array overlaps itself
+    span += (std::max(indices[d].extent_a, indices[d].extent_b) - 1) * indices[d].stride;
+  }
+  return detail::offset_meets((b_begin - a_begin) / size, indices, indices + count);
 }
 
 }  // namespace schatten

@@ -88,12 +88,15 @@ class Workspace {
     return data;
   }
 
-  void join() {
+  void join() noexcept {
     if (blocks_.size() < 2) return;
     std::size_t bytes = 0;
     for (const Block& block : blocks_) bytes += usable(block);
     blocks_.clear();
-    blocks_.push_back(allocate(bytes));
+    try {
+      blocks_.push_back(allocate(bytes));
+    } catch (...) {  // runs in a destructor: the next call allocates, and reports, instead
+    }
   }
 
   static Block allocate(std::size_t bytes) {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Matrices U diag(σ) Vᵀ whose singular values and vectors are known, made in double.
+
+#include "views.hpp"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace schatten::test {
+
+/// Columns are orthonormal and uniformly (Haar) distributed: Gram–Schmidt, twice, of a Gaussian matrix. rows >= cols.
+inline Matrix random_orthogonal(std::size_t rows, std::size_t cols, unsigned seed) {
+  Matrix q = gaussian(rows, cols, seed);
+  for (Eigen::Index k = 0; k < q.cols(); ++k) {
+    for (int pass = 0; pass < 2; ++pass) {
+      for (Eigen::Index j = 0; j < k; ++j) q.col(k) -= q.col(j).dot(q.col(k)) * q.col(j);
+    }
+    q.col(k) /= q.col(k).norm();
+  }
+  return q;
+}
+
+/// A = U diag(sigma) Vᵀ; U (rows×k), V (cols×k), k = min(rows, cols).
+struct KnownMatrix {
+  Matrix u;
+  Vector sigma;
+  Matrix v;
+  [[nodiscard]] Matrix matrix() const { return power(1.0); }
+  /// U Σ^p Vᵀ; zero singular values stay zero.
+  [[nodiscard]] Matrix power(double p) const {
+    Matrix scaled = u;
+    for (Eigen::Index k = 0; k < sigma.size(); ++k) {
+      scaled.col(k) *= sigma(k) > 0 ? std::pow(sigma(k), p) : 0.0;
+    }
+    return scaled * v.transpose();
+  }
+};
+
+/// The matrix with singular values `sigma` (length min(rows, cols)) between random singular vectors.
+inline KnownMatrix known_matrix(std::size_t rows, std::size_t cols, const Vector& sigma, unsigned seed) {
+  const auto k = std::size_t(sigma.size());
+  return {random_orthogonal(rows, k, 2 * seed + 1), sigma, random_orthogonal(cols, k, 2 * seed + 2)};
+}
+
+/// Singular values that expose mistakes, largest one 1, smallest `lowest`.
+enum class Spectrum { geometric, harmonic, halves, one_small, one_large, clustered };
+
+inline constexpr Spectrum all_spectra[] = {Spectrum::geometric, Spectrum::harmonic,  Spectrum::halves,
+                                           Spectrum::one_small, Spectrum::one_large, Spectrum::clustered};
+
+inline std::string to_string(Spectrum spectrum) {
+  switch (spectrum) {
+    case Spectrum::geometric: return "geometric";
+    case Spectrum::harmonic: return "harmonic";
+    case Spectrum::halves: return "halves";
+    case Spectrum::one_small: return "one small";
+    case Spectrum::one_large: return "one large";
+    case Spectrum::clustered: return "clustered";
+  }
+  return "?";
+}
+
+/// `n` singular values, descending.
+inline Vector singular_values_of(Spectrum spectrum, std::size_t n, double lowest) {
+  Vector sigma(static_cast<Eigen::Index>(n));
+  for (std::size_t k = 0; k < n; ++k) {
+    const double place = n == 1 ? 0.0 : double(k) / double(n - 1);
+    double value = 1;
+    switch (spectrum) {
+      case Spectrum::geometric: value = std::pow(lowest, place); break;
+      case Spectrum::harmonic: value = std::max(1.0 / double(k + 1), lowest); break;
+      case Spectrum::halves: value = 2 * k < n ? 1.0 : lowest; break;
+      case Spectrum::one_small: value = k + 1 < n ? 1.0 : lowest; break;
+      case Spectrum::one_large: value = k == 0 ? 1.0 : lowest; break;
+      case Spectrum::clustered:  // four clusters, equal values but for 1e-7 inside each
+        value = std::pow(lowest, std::floor(4 * place * 0.999) / 3) * (1 - 1e-7 * place);
+        break;
+    }
+    sigma(static_cast<Eigen::Index>(k)) = value;
+  }
+  return sigma;
+}
+
+/// What an output does to the known singular directions.
+struct DirectionError {
+  double diagonal = 0;  ///< |u_kᵀ out v_k − σ_k^p|
+  double length = 0;    ///< |‖out v_k‖ − σ_k^p|
+  [[nodiscard]] double worst() const { return std::max(diagonal, length); }
+};
+
+/// The errors of `out` as U Σ^p Vᵀ, one for each direction, absolute.
+inline std::vector<DirectionError> direction_errors(const KnownMatrix& known, double p, const Matrix& out) {
+  const Matrix image = out * known.v;
+  std::vector<DirectionError> errors;
+  for (Eigen::Index k = 0; k < known.sigma.size(); ++k) {
+    const double wanted = known.sigma(k) > 0 ? std::pow(known.sigma(k), p) : 0.0;
+    errors.push_back({std::abs(known.u.col(k).dot(image.col(k)) - wanted), std::abs(image.col(k).norm() - wanted)});
+  }
+  return errors;
+}
+
+}  // namespace schatten::test

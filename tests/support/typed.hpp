@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// The combinations that typed tests run over: execution space × scalar × backend, and layouts in a loop.
+
+#include "eigen_svd.hpp"
+#include "views.hpp"
+#include <schatten/linalg/backend.hpp>
+
+#include <Kokkos_Core.hpp>
+#include <doctest/doctest.h>
+
+#include <type_traits>
+
+namespace schatten::test {
+
+template <class S, class E, class B>
+struct Case {
+  using Scalar = S;
+  using Exec = E;
+  using Backend = B;
+};
+
+#if defined(KOKKOS_ENABLE_OPENMP)
+using ThreadedExec = Kokkos::OpenMP;
+#else
+using ThreadedExec = Kokkos::DefaultHostExecutionSpace;
+#endif
+using SerialExec = Kokkos::Serial;
+
+using linalg::EigenBackend;
+using linalg::PortableBackend;
+#if defined(SCHATTEN_ENABLE_BLAS)
+using linalg::BlasBackend;
+#define SCHATTEN_TEST_BLAS_CASES                                                            \
+  , schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::BlasBackend>, \
+      schatten::test::Case<double, schatten::test::SerialExec, schatten::test::BlasBackend>
+#else
+#define SCHATTEN_TEST_BLAS_CASES
+#endif
+
+/// Every execution space × scalar × backend.
+#define SCHATTEN_TEST_CASES                                                                       \
+  schatten::test::Case<float, schatten::test::SerialExec, schatten::test::EigenBackend>,          \
+      schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::EigenBackend>,    \
+      schatten::test::Case<double, schatten::test::SerialExec, schatten::test::EigenBackend>,     \
+      schatten::test::Case<double, schatten::test::ThreadedExec, schatten::test::EigenBackend>,   \
+      schatten::test::Case<float, schatten::test::SerialExec, schatten::test::PortableBackend>,   \
+      schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::PortableBackend>, \
+      schatten::test::Case<double, schatten::test::SerialExec, schatten::test::PortableBackend>,  \
+      schatten::test::Case<double, schatten::test::ThreadedExec, schatten::test::PortableBackend> \
+          SCHATTEN_TEST_BLAS_CASES
+
+/// f(integral constant of the Storage) for every layout.
+template <class F>
+void for_each_storage(const F& f) {
+  f(std::integral_constant<Storage, Storage::right>{});
+  f(std::integral_constant<Storage, Storage::left>{});
+  f(std::integral_constant<Storage, Storage::window>{});
+  f(std::integral_constant<Storage, Storage::scattered>{});
+}
+
+}  // namespace schatten::test
