@@ -24,7 +24,7 @@ double hill_alpha(const Exec& exec, const V& w, std::size_t k = 0) {
   require(k < rank, "hill_alpha", "k", k, "must be smaller than min(rows, cols)");
   if (k == 0) k = rank / 2;
   const std::vector<double> sigma = spectral::singular_values<Backend>(exec, w).relative;
-  if (!(sigma[k] > 0)) return std::numeric_limits<double>::quiet_NaN();
+  if (sigma[k] == 0 || std::isnan(sigma[k])) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   for (std::size_t i = 0; i < k; ++i) sum += 2 * std::log(sigma[i] / sigma[k]);
   return sum == 0 ? std::numeric_limits<double>::infinity() : 1 + double(k) / sum;

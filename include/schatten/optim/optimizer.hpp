@@ -38,7 +38,7 @@ class Optimizer {
     requires requires(const Options& options) { optim::rule_of(options); }
   GroupId add_group(const Options& options) {
     const optim::UpdateRule rule = optim::rule_of(options);
-    check(rule, "Optimizer::add_group");
+    optim::check<T>(rule, "Optimizer::add_group");
     if (rule.map == optim::Map::spectral) (void)make_plan(rule, 1, 1);
     groups_.push_back({rule, {}, {}});
     return {groups_.size() - 1};
@@ -49,10 +49,11 @@ class Optimizer {
   /// W, G: float/double Views of equal extents, rank 1 to 4 (optim::parameter_batch says how they are read as
   /// matrices), any layout; the Views are kept, the memory stays the caller's. Rank 1 only where the algorithm is
   /// elementwise. Throws InvalidArgument, changing nothing, for an empty or known name, an unknown group, extents that
-  /// differ, W overlapping G or another parameter, and a shape that the group's method cannot serve.
+  /// differ, W overlapping G, another parameter or its gradient, and a shape that the group's method cannot serve.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, std::string name, const VW& w, const VG& g) {
-    static_assert(std::is_same_v<typename VW::value_type, T>, "schatten: W must hold the Optimizer's scalar type, not const");
+    static_assert(std::is_same_v<typename VW::value_type, T>,
+                  "schatten: W must hold the Optimizer's scalar type, not const");
     static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G must hold the Optimizer's scalar type");
     static_assert(int(view_rank<VW>) == int(view_rank<VG>), "schatten: W and G must have the same rank");
     Group& group = at(id, "Optimizer::add");
@@ -63,46 +64,49 @@ class Optimizer {
             "must be at least 2 in a group with a spectral map; put vectors into a group with AdamW or SGD");
     Parameter parameter;
     parameter.name = std::move(name);
-    parameter.weight = optim::parameter_batch<Exec>(w, group.rule.row_blocks, "w");
+    parameter.weight = optim::parameter_batch<Exec>(w, group.rule.row_blocks, "Optimizer::add", "w");
     parameter.gradient = gradient_of(parameter, g, group.rule.row_blocks, "Optimizer::add");
-    for (const Group& other : groups_) {
-      for (const Parameter& known : other.parameters) {
-        require(!overlap(parameter.weight, known.weight), "Optimizer::add", "w", parameter.name,
-                "must not overlap the parameter " + known.name);
-      }
-    }
+    check_memory(parameter, "Optimizer::add");
     parameter.transposed = parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
     if (parameter.transposed) {
       parameter.weight = transpose(parameter.weight);
       parameter.gradient = transpose(parameter.gradient);
     }
-    const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1), cols = parameter.weight.extent(2);
+    const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1),
+                      cols = parameter.weight.extent(2);
     if (spectral) (void)make_plan(group.rule, rows, cols);
     parameter.momentum = Storage("schatten::momentum", batch, rows, cols);
-    if (group.rule.map == optim::Map::adam) parameter.second_moment = Storage("schatten::second_moment", batch, rows, cols);
+    if (group.rule.map == optim::Map::adam) {
+      parameter.second_moment_root = Storage("schatten::second_moment_root", batch, rows, cols);
+    }
     parameter.weight_owner = std::make_shared<VW>(w);
     parameter.gradient_owner = std::make_shared<VG>(g);
     parameter.first_matrix = matrices_;
-    matrices_ += batch;
-    Kokkos::resize(applied_, matrices_);
-    Kokkos::resize(flag_, matrices_);
-    if (spectral) put_in_bucket(group, rows, cols, batch);
+    Kokkos::resize(applied_, matrices_ + batch);
+    Kokkos::resize(flag_, matrices_ + batch);
+    if (options_.non_finite == NonFinite::raise) host_flag_ = Kokkos::create_mirror(flag_);
     group.parameters.push_back(std::move(parameter));
+    if (spectral) put_in_buckets(group, rows, cols, batch);
+    matrices_ += batch;
   }
 
   /// Replaces a parameter's gradient View, for codes whose gradients move. Same extents. Throws as add does.
   template <KokkosView VG>
   void set_gradient(std::string_view name, const VG& g) {
+    static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G must hold the Optimizer's scalar type");
     const auto [parameter, rule] = find_with_rule(name, "Optimizer::set_gradient");
-    auto gradient = gradient_of(*parameter, g, rule->row_blocks, "Optimizer::set_gradient");
-    parameter->gradient = parameter->transposed ? transpose(gradient) : gradient;
+    Parameter changed = *parameter;
+    changed.gradient = changed.oriented(gradient_of(*parameter, g, rule->row_blocks, "Optimizer::set_gradient"));
+    check_memory(changed, "Optimizer::set_gradient");
+    parameter->gradient = changed.gradient;
     parameter->gradient_owner = std::make_shared<VG>(g);
   }
 
   /// One step of every parameter: gradient → momentum → map → scale → decoupled decay → apply.
   ///
   /// Reads the gradients, writes the parameters and the state; gradients are never modified. Matrices whose gradient
-  /// holds a NaN or an infinity are skipped and counted. Cost: per matrix, three passes and its SpectralPower.
+  /// holds a NaN or an infinity are skipped and counted. Throws NumericalError if a host library's decomposition does
+  /// not converge (the step is then incomplete), and see NonFinite. Cost: per matrix, three passes and its SpectralPower.
   void step(const Exec& exec) {
     const ProfilingRegion region("schatten::Optimizer::step");
     const typename Workspace<memory_space>::Frame frame(workspace_);
@@ -119,13 +123,16 @@ class Optimizer {
   }
 
   /// Learning rate, weight decay and power of a group from the next step on. Throw InvalidArgument and change nothing.
-  void set_lr(GroupId id, double lr) { change(id, "Optimizer::set_lr", [&](auto& rule) { rule.lr = lr; }); }
+  void set_lr(GroupId id, double lr) {
+    change(id, "Optimizer::set_lr", [&](auto& rule) { rule.lr = lr; });
+  }
   void set_weight_decay(GroupId id, double weight_decay) {
     change(id, "Optimizer::set_weight_decay", [&](auto& rule) { rule.weight_decay = weight_decay; });
   }
   void set_power(GroupId id, double power) {
     const Group& group = at(id, "Optimizer::set_power");
-    require(group.rule.map == optim::Map::spectral, "Optimizer::set_power", "group", id.index, "must have a spectral map");
+    require(group.rule.map == optim::Map::spectral, "Optimizer::set_power", "group", id.index,
+            "must have a spectral map");
     change(id, "Optimizer::set_power", [&](auto& rule) { rule.spectral.power = power; });
   }
   /// The stages of a group with their present numbers.
@@ -138,9 +145,9 @@ class Optimizer {
   void for_each_state(const F& f) const {
     for (const Group& group : groups_) {
       for (const Parameter& parameter : group.parameters) {
-        f(parameter.name + "/momentum", parameter.oriented(parameter.momentum));
-        if (parameter.second_moment.size() != 0) {
-          f(parameter.name + "/second_moment", parameter.oriented(parameter.second_moment));
+        f(parameter.name + "/momentum", parameter.oriented(state(parameter.momentum)));
+        if (group.rule.map == optim::Map::adam) {
+          f(parameter.name + "/second_moment_root", parameter.oriented(state(parameter.second_moment_root)));
         }
       }
     }
@@ -167,11 +174,16 @@ class Optimizer {
   using Storage = typename Parameter::Storage;
   using Plan = SpectralPower<T, Exec, Backend>;
 
-  /// Consecutive parameters of a group whose matrices share a shape and go through one spectral call.
+  /// Matrices [first, first + count) of a parameter, by its index in the group.
+  struct Slice {
+    std::size_t parameter, first, count;
+  };
+
+  /// Matrices of a group that share a shape and go through one spectral call.
   struct Bucket {
     Plan plan;
     std::size_t rows, cols;
-    std::vector<std::size_t> parameters;  ///< indices into the group's parameters
+    std::vector<Slice> slices;
     std::size_t matrices = 0;
   };
 
@@ -188,19 +200,24 @@ class Optimizer {
     return Plan(options);
   }
 
-  void put_in_bucket(Group& group, std::size_t rows, std::size_t cols, std::size_t count) {
-    const std::size_t matrix_bytes = rows * cols * sizeof(T);
-    const auto fits = [&](const Bucket& bucket) {
-      return bucket.rows == rows && bucket.cols == cols &&
-             (bucket.matrices + count) * matrix_bytes <= options_.batch_bytes;
+  /// Spreads the newest parameter of the group, `count` matrices, over buckets of at most batch_bytes.
+  void put_in_buckets(Group& group, std::size_t rows, std::size_t cols, std::size_t count) {
+    const std::size_t matrix_bytes = std::max<std::size_t>(rows * cols * sizeof(T), 1);
+    const std::size_t capacity = std::max<std::size_t>(options_.batch_bytes / matrix_bytes, 1);
+    const auto has_room = [&](const Bucket& bucket) {
+      return bucket.rows == rows && bucket.cols == cols && bucket.matrices < capacity;
     };
-    auto bucket = std::find_if(group.buckets.begin(), group.buckets.end(), fits);
-    if (bucket == group.buckets.end()) {
-      group.buckets.push_back({make_plan(group.rule, rows, cols), rows, cols, {}, 0});
-      bucket = group.buckets.end() - 1;
+    for (std::size_t first = 0; first < count;) {
+      auto bucket = std::find_if(group.buckets.begin(), group.buckets.end(), has_room);
+      if (bucket == group.buckets.end()) {
+        group.buckets.push_back({make_plan(group.rule, rows, cols), rows, cols, {}, 0});
+        bucket = group.buckets.end() - 1;
+      }
+      const std::size_t taken = std::min(count - first, capacity - bucket->matrices);
+      bucket->slices.push_back({group.parameters.size() - 1, first, taken});
+      bucket->matrices += taken;
+      first += taken;
     }
-    bucket->parameters.push_back(group.parameters.size());
-    bucket->matrices += count;
   }
 
   void check_gradients(const Exec& exec) {
@@ -215,11 +232,12 @@ class Optimizer {
   }
 
   void raise_if_skipped(const Exec& exec) const {
-    const auto host = copy_to_host(exec, flag_);
+    Kokkos::deep_copy(exec, host_flag_, flag_);
+    exec.fence();  // fences: documented
     for (const Group& group : groups_) {
       for (const Parameter& parameter : group.parameters) {
         for (std::size_t b = 0; b < parameter.matrices(); ++b) {
-          if (host(parameter.first_matrix + b) != 0) continue;
+          if (host_flag_(parameter.first_matrix + b) != 0) continue;
           throw NumericalError("schatten::Optimizer::step: the gradient of " + parameter.name +
                                " holds a NaN or an infinity");
         }
@@ -233,59 +251,67 @@ class Optimizer {
     const auto direction = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto mapped = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto factor = workspace_.template numbers<double>(optim::needs_factor(rule.scale) ? bucket.matrices : 0);
-    for_each_slice(group, bucket, [&](const Parameter& p, std::size_t first) {
-      const auto momentum = optim::momentum_direction(p.gradient, state(p.momentum), rule.momentum, rule.momentum_kind,
-                                                      rule.nesterov);
+    for_each_slice(group, bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
       using Kernel = optim::StoreDirection<T, memory_space, optim::MomentumDirection<T, memory_space>>;
-      for_each_element(exec, "schatten::step/momentum", p.matrices(), bucket.rows, bucket.cols,
-                       Kernel{momentum, finite(p), matrices(direction, first, p.matrices())});
+      for_each_element(exec, "schatten::step/momentum", slice.count, bucket.rows, bucket.cols,
+                       Kernel{momentum_direction(rule, p, slice.first, slice.count), finite(p, slice.first),
+                              matrices(direction, place, slice.count)});
     });
     bucket.plan.apply(exec, direction, mapped, workspace_);
     if (optim::needs_factor(rule.scale)) {
       optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
                              workspace_);
     }
-    for_each_slice(group, bucket, [&](const Parameter& p, std::size_t first) {
-      const optim::StoredDirection<T, memory_space> stored{matrices(mapped, first, p.matrices())};
-      const NumberBatchView<const double, memory_space> own(factor.data() + first,
-                                                            factor.extent(0) == 0 ? 0 : p.matrices());
-      apply(exec, rule, p, stored, own);
+    for_each_slice(group, bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
+      const optim::StoredDirection<T, memory_space> stored{matrices(mapped, place, slice.count)};
+      const NumberBatchView<const double, memory_space> own(factor.data() + place,
+                                                            factor.extent(0) == 0 ? 0 : slice.count);
+      apply(exec, rule, p, slice.first, slice.count, stored, own);
     });
   }
 
   void elementwise_step(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p) {
     const NumberBatchView<const double, memory_space> no_factor;
     if (rule.map == optim::Map::identity) {
-      const auto momentum = optim::momentum_direction(p.gradient, state(p.momentum), rule.momentum, rule.momentum_kind,
-                                                      rule.nesterov);
-      return apply(exec, rule, p, momentum, no_factor);
+      return apply(exec, rule, p, 0, p.matrices(), momentum_direction(rule, p, 0, p.matrices()), no_factor);
     }
     const typename Workspace<memory_space>::Frame frame(workspace_);
     const auto first = workspace_.template numbers<double>(p.matrices());
     const auto second = workspace_.template numbers<double>(p.matrices());
-    for_each_matrix(exec, "schatten::step/bias_correction", p.matrices(),
-                    optim::BiasCorrection<memory_space>{applied(), p.first_matrix, rule.momentum, rule.beta2, first, second});
+    for_each_matrix(
+        exec, "schatten::step/bias_correction", p.matrices(),
+        optim::BiasCorrection<memory_space>{applied(), p.first_matrix, rule.momentum, rule.beta2, first, second});
     const optim::AdamDirection<T, memory_space> adam{
-        p.gradient, state(p.momentum), state(p.second_moment), first, second, T(rule.momentum), T(rule.beta2), T(rule.epsilon)};
-    apply(exec, rule, p, adam, no_factor);
+        p.gradient,           state(p.momentum), state(p.second_moment_root), first,          second, T(rule.momentum),
+        T(1 - rule.momentum), T(rule.beta2),     T(1 - rule.beta2),           T(rule.epsilon)};
+    apply(exec, rule, p, 0, p.matrices(), adam, no_factor);
   }
 
+  /// The momentum stage of matrices [first, first + count) of a parameter.
+  static optim::MomentumDirection<T, memory_space> momentum_direction(const optim::UpdateRule& rule, const Parameter& p,
+                                                                      std::size_t first, std::size_t count) {
+    return optim::momentum_direction(matrices(p.gradient, first, count), matrices(state(p.momentum), first, count),
+                                     rule.momentum, rule.momentum_kind, rule.nesterov);
+  }
+
+  /// Decay and update of matrices [first, first + count) of a parameter.
   template <class Direction>
-  void apply(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p, const Direction& direction,
-             const NumberBatchView<const double, memory_space>& factor) {
-    const T rate = T(rule.lr * optim::shape_scale(rule.scale, p.rows(), p.cols()));
+  void apply(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p, std::size_t first, std::size_t count,
+             const Direction& direction, const NumberBatchView<const double, memory_space>& factor) {
+    const double rate = rule.lr * optim::shape_scale(rule.scale, p.rows(), p.cols());
     const T keep = T(1 - rule.lr * rule.weight_decay);
-    for_each_element(exec, "schatten::step/apply", p.matrices(), p.weight.extent(1), p.weight.extent(2),
-                     optim::ApplyDirection<T, memory_space, Direction>{direction, finite(p), factor, rate, keep, p.weight});
+    using Kernel = optim::ApplyDirection<T, memory_space, Direction>;
+    for_each_element(exec, "schatten::step/apply", count, p.weight.extent(1), p.weight.extent(2),
+                     Kernel{direction, finite(p, first), factor, rate, keep, matrices(p.weight, first, count)});
   }
 
-  /// f(parameter, its first matrix in the bucket's buffers).
+  /// f(parameter, slice, the slice's first matrix in the bucket's buffers).
   template <class F>
   static void for_each_slice(const Group& group, const Bucket& bucket, const F& f) {
-    std::size_t first = 0;
-    for (const std::size_t k : bucket.parameters) {
-      f(group.parameters[k], first);
-      first += group.parameters[k].matrices();
+    std::size_t place = 0;
+    for (const Slice& slice : bucket.slices) {
+      f(group.parameters[slice.parameter], slice, place);
+      place += slice.count;
     }
   }
 
@@ -294,7 +320,7 @@ class Optimizer {
     Group& group = at(id, function);
     optim::UpdateRule rule = group.rule;
     edit(rule);
-    check(rule, function);
+    optim::check<T>(rule, function);
     if (rule.map == optim::Map::spectral && rule.spectral.power != group.rule.spectral.power) {
       (void)make_plan(rule, 1, 1);
       for (const Bucket& bucket : group.buckets) (void)make_plan(rule, bucket.rows, bucket.cols);
@@ -306,11 +332,28 @@ class Optimizer {
   template <KokkosView VG>
   static BatchView<const T, memory_space> gradient_of(const Parameter& parameter, const VG& g, std::size_t row_blocks,
                                                       std::string_view function) {
-    const BatchView<const T, memory_space> gradient = optim::parameter_batch<Exec>(g, row_blocks, "g");
-    const auto weight = parameter.transposed ? transpose(parameter.weight) : parameter.weight;
-    require_shape(gradient, weight.extent(0), weight.extent(1), weight.extent(2), function, "g");
-    require(!overlap(gradient, weight), function, "g", parameter.name, "must not overlap w");
+    const BatchView<const T, memory_space> gradient = optim::parameter_batch<Exec>(g, row_blocks, function, "g");
+    require_shape(gradient, parameter.matrices(), parameter.rows(), parameter.cols(), function, "g");
     return gradient;
+  }
+
+  /// Throws if the step would write what it reads elsewhere: a weight that overlaps a gradient or another weight.
+  void check_memory(const Parameter& parameter, std::string_view function) const {
+    const auto weight = parameter.oriented(parameter.weight);
+    const auto gradient = parameter.oriented(parameter.gradient);
+    require(!optim::share_memory(gradient, weight), function, "g", parameter.name, "must not overlap w");
+    for (const Group& group : groups_) {
+      for (const Parameter& other : group.parameters) {
+        if (other.name == parameter.name) continue;
+        const auto other_weight = other.oriented(other.weight);
+        require(!optim::share_memory(weight, other_weight), function, "w", parameter.name,
+                "must not overlap the parameter " + other.name);
+        require(!optim::share_memory(weight, other.oriented(other.gradient)), function, "w", parameter.name,
+                "must not overlap the gradient of " + other.name);
+        require(!optim::share_memory(gradient, other_weight), function, "g", parameter.name,
+                "must not overlap the parameter " + other.name);
+      }
+    }
   }
 
   Group& at(GroupId id, std::string_view function) {
@@ -358,12 +401,17 @@ class Optimizer {
   }
   [[nodiscard]] NumberBatchView<int, memory_space> flags() const { return flag_; }
   [[nodiscard]] NumberBatchView<long long, memory_space> applied() const { return applied_; }
-  [[nodiscard]] optim::FiniteFlags<memory_space> finite(const Parameter& p) const { return {flags(), p.first_matrix}; }
+  /// The flags of a parameter's matrices from `first` on.
+  [[nodiscard]] optim::FiniteFlags<memory_space> finite(const Parameter& p, std::size_t first = 0) const {
+    return {flags(), p.first_matrix + first};
+  }
 
   OptimizerOptions options_;
   std::vector<Group> groups_;
   std::size_t matrices_ = 0;  ///< of all parameters
-  Kokkos::View<int*, Kokkos::LayoutRight, memory_space> flag_{"schatten::finite", 0};
+  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, memory_space>;
+  Flags flag_{"schatten::finite", 0};
+  decltype(Kokkos::create_mirror(std::declval<Flags>())) host_flag_;  ///< allocated for NonFinite::raise alone
   Kokkos::View<long long*, Kokkos::LayoutRight, memory_space> applied_{"schatten::applied", 0};
   Workspace<memory_space> workspace_;
 };

@@ -15,7 +15,7 @@ namespace schatten::optim {
 /// out×(a·b·c) matrix, as convolutions are. Throws InvalidArgument if the shape cannot be cut, or if a rank-4 View is
 /// not contiguous in its last three indices.
 template <ExecutionSpace Exec, KokkosView V>
-auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view argument) {
+auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view function, std::string_view argument) {
   using T = typename V::value_type;
   using Space = typename Exec::memory_space;
   constexpr int rank = view_rank<V>;
@@ -25,7 +25,7 @@ auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view arg
                 "schatten: the View's memory space is not accessible from the execution space");
   const auto cut = [&](const BatchView<T, Space>& a) {
     if (row_blocks == 1) return a;
-    require(a.extent(0) == 1 && a.extent(1) % row_blocks == 0, "Optimizer::add", argument, shape_of(a),
+    require(a.extent(0) == 1 && a.extent(1) % row_blocks == 0, function, argument, shape_of(a),
             "must be one matrix whose rows divide by row_blocks = " + std::to_string(row_blocks));
     const std::size_t rows = a.extent(1) / row_blocks;
     return batch_view<Space>(a.data(), row_blocks, rows, a.extent(2), rows * a.stride(1), a.stride(1), a.stride(2));
@@ -33,12 +33,17 @@ auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view arg
   if constexpr (rank == 1) {
     return cut(batch_view<Space>(view.data(), 1, view.extent(0), 1, view.extent(0), view.stride(0), 1));
   } else if constexpr (rank == 4) {
-    const std::size_t b = view.extent(2), c = view.extent(3);
-    const bool contiguous = view.stride(2) == c * view.stride(3) && view.stride(1) == b * c * view.stride(3);
-    require(contiguous || view.size() == 0, "Optimizer::add", argument, view.stride(1),
+    std::size_t cols = 1, stride = 1;  // of the columns so far; an index of extent 1 has no say
+    bool contiguous = true;
+    for (int d = 3; d >= 1; --d) {
+      if (view.extent(d) == 1) continue;
+      if (cols == 1) stride = view.stride(d);
+      contiguous = contiguous && view.stride(d) == cols * stride;
+      cols *= view.extent(d);
+    }
+    require(contiguous || view.size() == 0, function, argument, view.stride(1),
             "must be contiguous in its last three indices to be read as a matrix (out, rest)");
-    return cut(batch_view<Space>(view.data(), 1, view.extent(0), view.extent(1) * b * c, view.size(), view.stride(0),
-                                 view.stride(3)));
+    return cut(batch_view<Space>(view.data(), 1, view.extent(0), cols, view.size(), view.stride(0), stride));
   } else {
     return cut(as_batch<Exec>(view));
   }
@@ -57,21 +62,35 @@ struct Parameter {
   BatchView<const T, Space> gradient;
   bool transposed = false;
   Storage momentum;
-  Storage second_moment;  ///< empty unless the rule has one
+  Storage second_moment_root;  ///< AdamW's √v; empty for the others
   std::size_t first_matrix = 0;
   long long attempted = 0;                     ///< steps since it was added
-  std::shared_ptr<const void> weight_owner{};    ///< keep the user's Views alive
+  std::shared_ptr<const void> weight_owner{};  ///< keep the user's Views alive
   std::shared_ptr<const void> gradient_owner{};
 
   [[nodiscard]] std::size_t matrices() const { return weight.extent(0); }
   [[nodiscard]] std::size_t rows() const { return transposed ? weight.extent(2) : weight.extent(1); }
   [[nodiscard]] std::size_t cols() const { return transposed ? weight.extent(1) : weight.extent(2); }
 
-  /// Some state array as the user's rows and cols.
-  [[nodiscard]] BatchView<T, Space> oriented(const Storage& state) const {
-    const auto batch = batch_view<Space>(state.data(), state.extent(0), state.extent(1), state.extent(2));
+  /// weight, gradient or a state array as the user's rows and cols.
+  template <class U>
+  [[nodiscard]] BatchView<U, Space> oriented(const BatchView<U, Space>& batch) const {
     return transposed ? transpose(batch) : batch;
   }
 };
+
+/// Matrices that follow each other in memory as one: what was cut into blocks is whole again.
+template <class T, class Space>
+BatchView<T, Space> joined(const BatchView<T, Space>& a) {
+  const std::size_t rows = a.extent(0) * a.extent(1);
+  if (a.stride(0) != a.extent(1) * a.stride(1)) return a;
+  return batch_view<Space>(a.data(), 1, rows, a.extent(2), rows * a.stride(1), a.stride(1), a.stride(2));
+}
+
+/// Whether two parameters' arrays, as the user's rows and cols, share an element; exact for parts of one array.
+template <class T, class U, class Space>
+bool share_memory(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
+  return overlap(a, b) && overlap(joined(a), joined(b));
+}
 
 }  // namespace schatten::optim

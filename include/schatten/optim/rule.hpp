@@ -4,7 +4,9 @@
 
 #include <schatten/optim/options.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace schatten::optim {
 
@@ -75,21 +77,30 @@ inline UpdateRule rule_of(const SGDOptions& o) {
           .momentum_kind = o.momentum_kind};
 }
 
-/// Throws InvalidArgument, in the name of `function`, for a number outside its range.
-inline void check(const UpdateRule& rule, std::string_view function) {
+/// Throws InvalidArgument, in the name of `function`, for a number outside its range or outside that of T.
+template <Scalar T>
+void check(const UpdateRule& rule, std::string_view function) {
+  // NaN is asked for first, everywhere: a comparison with it would trap where the program traps invalid operations.
   const auto at_least_zero = [&](double value, std::string_view name) {
-    require(std::isfinite(value) && value >= 0, function, name, value, "must be finite and not negative");
+    require(std::isfinite(value) && value >= 0 && value <= double(std::numeric_limits<T>::max()), function, name, value,
+            "must be finite and not negative, also as the Optimizer's scalar");
   };
   const auto below_one = [&](double value, std::string_view name) {
-    require(value >= 0 && value < 1, function, name, value, "must lie in [0, 1)");
+    require(!std::isnan(value) && value >= 0 && value < 1, function, name, value, "must lie in [0, 1)");
   };
   const bool adam = rule.map == Map::adam;
   at_least_zero(rule.lr, "lr");
   at_least_zero(rule.weight_decay, "weight_decay");
+  at_least_zero(rule.lr * rule.weight_decay, "lr * weight_decay");
   below_one(rule.momentum, adam ? "beta1" : "momentum");
   if (adam) below_one(rule.beta2, "beta2");
-  if (adam) require(std::isfinite(rule.epsilon) && rule.epsilon > 0, function, "epsilon", rule.epsilon, "must be finite and positive");
+  if (adam) {
+    require(std::isfinite(rule.epsilon) && rule.epsilon >= double(std::numeric_limits<T>::min()) &&
+                rule.epsilon <= double(std::numeric_limits<T>::max()),
+            function, "epsilon", rule.epsilon, "must be finite and positive, also as the Optimizer's scalar");
+  }
   require(rule.row_blocks >= 1, function, "row_blocks", rule.row_blocks, "must be at least 1");
+  require(!std::isnan(rule.spectral.power), function, "power", rule.spectral.power, "must be a number");
   const bool needs_norm = rule.scale == ScaleMode::unit_norm || rule.scale == ScaleMode::dual_norm;
   require(!needs_norm || rule.spectral.power >= 0, function, "power", rule.spectral.power,
           "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");

@@ -31,7 +31,8 @@ struct CheckGradientRow {
   FiniteFlags<Space> finite;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
     bool row_finite = true;
-    for (std::size_t j = 0; j < gradient.extent(2); ++j) row_finite = linalg::is_finite(gradient(b, i, j)) && row_finite;
+    for (std::size_t j = 0; j < gradient.extent(2); ++j)
+      row_finite = linalg::is_finite(gradient(b, i, j)) && row_finite;
     if (!row_finite) Kokkos::atomic_exchange(&finite.flag(finite.first + b), 0);
   }
 };
@@ -44,6 +45,14 @@ struct CountApplied {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { applied(k) += flag(k); }
 };
 
+/// x, or the largest finite number of its sign where it has overflowed: one huge gradient must not spoil the state for
+/// ever. @pre x is not NaN.
+template <Scalar T>
+KOKKOS_FUNCTION T saturated(T x) {
+  constexpr T largest = std::numeric_limits<T>::max();
+  return x > largest ? largest : (x < -largest ? -largest : x);
+}
+
 /// Momentum stage, MomentumKind::ema or heavy_ball, with or without Nesterov's look-ahead.
 template <class T, class Space>
 struct MomentumDirection {
@@ -53,9 +62,9 @@ struct MomentumDirection {
   bool nesterov;
   KOKKOS_FUNCTION T operator()(std::size_t b, std::size_t i, std::size_t j) const {
     const T g = gradient(b, i, j);
-    const T m = beta * momentum(b, i, j) + gain * g;
+    const T m = saturated(beta * momentum(b, i, j) + gain * g);
     momentum(b, i, j) = m;
-    return nesterov ? beta * m + gain * g : m;
+    return nesterov ? saturated(beta * m + gain * g) : m;
   }
 };
 
@@ -80,23 +89,22 @@ struct BiasCorrection {
   }
 };
 
-/// AdamW's direction m̂/(√v̂ + ε). The second moment saturates instead of overflowing, so that one gradient of 1e+30 in
-/// float does not stop the element for ever.
+/// AdamW's direction m̂/(√v̂ + ε). The state is r = √v, not v: squares of 1e+30 and of 1e-30 are no floats.
 template <class T, class Space>
 struct AdamDirection {
   BatchView<const T, Space> gradient;
-  BatchView<T, Space> momentum, second_moment;
+  BatchView<T, Space> momentum, second_moment_root;
   NumberBatchView<double, Space> first_correction, second_correction;
-  T beta1, beta2, epsilon;
+  T beta1, gain1, beta2, gain2, epsilon;  ///< gain: 1 − β, rounded once
   KOKKOS_FUNCTION T operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    constexpr T largest = std::numeric_limits<T>::max();
-    const T g = gradient(b, i, j);
-    const T m = beta1 * momentum(b, i, j) + (1 - beta1) * g;
-    const T v = beta2 * second_moment(b, i, j) + (1 - beta2) * g * g;
+    const T g = gradient(b, i, j), r = second_moment_root(b, i, j), size = g < T(0) ? -g : g;
+    const T m = beta1 * momentum(b, i, j) + gain1 * g;
+    const T unit = r > size ? r : (size > T(0) ? size : T(1));
+    const T relative_r = r / unit, relative_g = g / unit;
+    const T root = unit * math::sqrt(beta2 * relative_r * relative_r + gain2 * relative_g * relative_g);
     momentum(b, i, j) = m;
-    second_moment(b, i, j) = v < largest ? v : largest;
-    const T root = math::sqrt(second_moment(b, i, j)) / T(second_correction(b));
-    return m / T(first_correction(b)) / (root + epsilon);
+    second_moment_root(b, i, j) = root;
+    return m / T(first_correction(b)) / (root / T(second_correction(b)) + epsilon);
   }
 };
 
@@ -124,12 +132,15 @@ struct ApplyDirection {
   Direction direction;
   FiniteFlags<Space> finite;
   NumberBatchView<const double, Space> factor;  ///< empty: 1
-  T rate, keep;                                 ///< lr times the shape's factor; 1 − lr·weight_decay
+  double rate;                                  ///< lr times the shape's factor
+  T keep;                                       ///< 1 − lr·weight_decay
   BatchView<T, Space> weight;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     if (!finite(b)) return;
-    const T step = factor.extent(0) == 0 ? rate : T(double(rate) * factor(b));
-    weight(b, i, j) = keep * weight(b, i, j) - step * direction(b, i, j);
+    const T d = direction(b, i, j);
+    // In double where a factor may lie outside the range of T although its product with d does not.
+    const T change = factor.extent(0) == 0 ? T(rate) * d : T(rate * factor(b) * double(d));
+    weight(b, i, j) = keep * weight(b, i, j) - change;
   }
 };
 
