@@ -1,0 +1,112 @@
+#include "options.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace character_model {
+namespace {
+
+template <class Number>
+Number parse_number(const std::string& option, const std::string& value, Number low, Number high,
+                    const char* expected) {
+  Number number{};
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, number);
+  const bool in_range = number >= low && number <= high;  // false for NaN
+  if (error != std::errc{} || stop != end || !in_range)
+    throw BadOption(option + ": expected " + expected + ", got '" + value + "'");
+  return number;
+}
+
+// The recipes of a list such as "adamw,htmuon", in its order.
+std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list) {
+  const std::vector<Recipe> known = tuned_recipes();
+  std::vector<Recipe> chosen;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    const std::string name = list.substr(begin, end - begin);
+    const auto is_named = [&](const Recipe& recipe) { return recipe.name == name; };
+    const auto found = std::find_if(known.begin(), known.end(), is_named);
+    if (found == known.end())
+      throw BadOption(option + ": expected names among adamw, muon and htmuon, got '" + name + "'");
+    if (std::any_of(chosen.begin(), chosen.end(), is_named))
+      throw BadOption(option + ": '" + name + "' is named twice");
+    chosen.push_back(*found);
+    begin = end + 1;
+  }
+  return chosen;
+}
+
+}  // namespace
+
+Options parse_options(int count, const char* const* arguments) {
+  Options options;
+  options.recipes = tuned_recipes();
+  std::optional<double> power, hidden_lr, other_lr;
+  for (int i = 1; i < count; ++i) {
+    const std::string option = arguments[i];
+    const auto value = [&]() -> std::string {
+      if (i + 1 >= count) throw BadOption(option + ": a value is missing");
+      return arguments[++i];
+    };
+    const auto rate = [&] { return parse_number(option, value(), 0.0, 1e3, "a number from 0 to 1000"); };
+    if (option == "--help" || option == "-h") {
+      options.help = true;
+    } else if (option == "--check-gradients") {
+      options.check_gradients = true;
+    } else if (option == "--quick") {
+      options.quick = true;
+    } else if (option == "--text") {
+      options.text = value();
+      if (options.text.empty()) throw BadOption(option + ": expected a file, got ''");
+    } else if (option == "--out") {
+      options.out = value();
+      if (options.out.empty()) throw BadOption(option + ": expected a directory, got ''");
+    } else if (option == "--steps") {
+      options.steps = parse_number(option, value(), 1, 1000000, "a whole number from 1 to 1000000");
+    } else if (option == "--seed") {
+      options.seed = parse_number<std::uint64_t>(option, value(), 0, ~std::uint64_t{0}, "a whole number");
+    } else if (option == "--threads") {
+      options.threads = parse_number(option, value(), 1, 1024, "a whole number from 1 to 1024");
+    } else if (option == "--optimizers") {
+      options.recipes = chosen_recipes(option, value());
+    } else if (option == "--power") {
+      power = parse_number(option, value(), -0.499, 1.0, "a number above -0.5 and up to 1");
+    } else if (option == "--hidden-lr") {
+      hidden_lr = rate();
+    } else if (option == "--other-lr") {
+      other_lr = rate();
+    } else {
+      throw BadOption(option + ": no such option (--help lists them)");
+    }
+  }
+  for (Recipe& recipe : options.recipes) {
+    if (recipe.algorithm == Algorithm::htmuon) recipe.power = power.value_or(recipe.power);
+    recipe.hidden_lr = hidden_lr.value_or(recipe.hidden_lr);
+    recipe.other_lr = other_lr.value_or(recipe.other_lr);
+  }
+  return options;
+}
+
+std::string usage() {
+  return R"(Trains a character-level language model once with each optimizer, from the same start and on the
+same batches, and compares them.
+
+  --text FILE        train on this text (default: the C++ of the installed Eigen headers)
+  --steps N          steps of each training (default: 250, with --quick 16)
+  --quick            a run of seconds: fewer steps, smaller batches
+  --out DIR          where losses.csv and losses.svg go (default: train_output)
+  --seed N           of the initial weights and the batches (default: 1)
+  --threads N        OpenMP threads (default: as many as OpenMP starts)
+  --optimizers LIST  of adamw, muon and htmuon, separated by commas (default: all three)
+  --power P          HTMuon's power, above -0.5 and up to 1 (default: 0.125)
+  --hidden-lr X      learning rate of the hidden matrices, instead of the tuned one
+  --other-lr X       learning rate of embedding and output, instead of the tuned one
+  --check-gradients  compare the model's gradients with differences, and stop
+  --help             print this, and stop
+)";
+}
+
+}  // namespace character_model

@@ -1,0 +1,36 @@
+#pragma once
+// The command line of the program.
+
+#include "recipes.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace character_model {
+
+struct Options {
+  std::string text;  // empty: the default text
+  std::string out = "train_output";
+  int steps = 0;  // 0: as many as the default or the quick run has
+  bool quick = false;
+  std::uint64_t seed = 1;
+  int threads = 0;  // 0: as many as OpenMP starts
+  std::vector<Recipe> recipes;
+  bool help = false;
+  bool check_gradients = false;
+};
+
+// A line that names the option and the value at fault.
+class BadOption : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+Options parse_options(int count, const char* const* arguments);
+
+std::string usage();
+
+}  // namespace character_model

@@ -1,0 +1,27 @@
+#pragma once
+// What one training leaves behind.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace character_model {
+
+struct StepRecord {
+  int step = 0;
+  double train_loss = 0;                  // nats a character, of the batch before the update
+  std::optional<double> validation_loss;  // after the update, where it was evaluated
+  double seconds = 0;                     // training time so far, evaluations left out
+};
+
+struct Record {
+  std::string optimizer;
+  std::vector<StepRecord> steps;
+  double validation_loss = 0;
+  double seconds = 0;            // of all steps: batch, model and optimizer
+  double optimizer_seconds = 0;  // of the optimizer's part in them
+  double alpha_before = 0;       // mean Hill alpha of the hidden matrices
+  double alpha_after = 0;
+};
+
+}  // namespace character_model

@@ -1,0 +1,19 @@
+#pragma once
+// The table and the files that a run of the program ends with.
+
+#include "record.hpp"
+
+#include <filesystem>
+#include <vector>
+
+namespace character_model {
+
+void print_table(const std::vector<Record>& records);
+
+// One row a step: optimizer, step, train loss, validation loss where evaluated, seconds so far.
+void write_csv(const std::filesystem::path& path, const std::vector<Record>& records);
+
+// Two panels: loss against steps, and against training time.
+void write_svg(const std::filesystem::path& path, const std::vector<Record>& records);
+
+}  // namespace character_model
