@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// What an Optimizer holds, and comparisons to the last bit.
+
+#include "views.hpp"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace schatten::test {
+
+inline bool same_bits(const Matrix& a, const Matrix& b) {
+  const auto size = std::size_t(a.size()) * sizeof(double);
+  return a.rows() == b.rows() && a.cols() == b.cols() && (size == 0 || std::memcmp(a.data(), b.data(), size) == 0);
+}
+
+inline bool same_bits(const std::vector<Matrix>& a, const std::vector<Matrix>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (!same_bits(a[k], b[k])) return false;
+  }
+  return true;
+}
+
+/// The matrices of a View of rank 3.
+template <class V>
+std::vector<Matrix> matrices_of(const V& view) {
+  std::vector<Matrix> matrices;
+  for (std::size_t b = 0; b < view.extent(0); ++b) {
+    matrices.push_back(to_matrix(Kokkos::subview(view, b, Kokkos::ALL, Kokkos::ALL)));
+  }
+  return matrices;
+}
+
+/// One array of an optimizer's state.
+struct StateArray {
+  std::string name;
+  std::vector<Matrix> matrices;
+};
+
+template <class Optimizer>
+std::vector<StateArray> state_of(const Optimizer& optimizer) {
+  std::vector<StateArray> arrays;
+  optimizer.for_each_state([&](const std::string& name, const auto& view) {
+    arrays.push_back({name, matrices_of(view)});
+  });
+  return arrays;
+}
+
+/// The matrices of the array of that name; none if there is no such array.
+template <class Optimizer>
+std::vector<Matrix> state_of(const Optimizer& optimizer, const std::string& name) {
+  for (const StateArray& array : state_of(optimizer)) {
+    if (array.name == name) return array.matrices;
+  }
+  return {};
+}
+
+inline bool same_bits(const std::vector<StateArray>& a, const std::vector<StateArray>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (a[k].name != b[k].name || !same_bits(a[k].matrices, b[k].matrices)) return false;
+  }
+  return true;
+}
+
+}  // namespace schatten::test
