@@ -10,7 +10,7 @@ namespace schatten {
 
 /// Exponent of the dual of the Schatten-q norm: 1/q + 1/q* = 1, so 1 ↔ ∞, 2 ↔ 2, 9 ↔ 9/8.
 inline double dual_exponent(double q) {
-  require(q >= 1.0, "dual_exponent", "q", q, "must lie in [1, infinity]");
+  require(!std::isnan(q) && q >= 1.0, "dual_exponent", "q", q, "must lie in [1, infinity]");
   if (std::isinf(q)) return 1.0;
   return q == 1.0 ? std::numeric_limits<double>::infinity() : q / (q - 1);
 }
@@ -21,7 +21,7 @@ inline double dual_exponent(double q) {
 /// q is in [1, ∞]. Fences `exec` (it returns a number) and allocates scratch. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double schatten_norm(const Exec& exec, const V& m, double q) {
-  require(q >= 1.0, "schatten_norm", "q", q, "must lie in [1, infinity]");
+  require(!std::isnan(q) && q >= 1.0, "schatten_norm", "q", q, "must lie in [1, infinity]");
   const auto [scale, sigma] = spectral::singular_values<Backend>(exec, m);
   const double largest = sigma.empty() ? 0.0 : sigma.front();
   if (largest == 0.0 || std::isnan(largest)) return largest;

@@ -75,9 +75,11 @@ struct MethodChoice {
 template <Scalar T>
 MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics) {
   const double p = options.power, resolution = options.resolution;
-  require(p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
-  require(resolution > 0.0 && resolution <= 1.0, "SpectralPower", "resolution", resolution, "must lie in (0, 1]");
-  require(options.tolerance > 0.0 && std::isfinite(options.tolerance), "SpectralPower", "tolerance", options.tolerance,
+  // NaN first: comparing it would trap where the program traps invalid operations.
+  require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
+  require(!std::isnan(resolution) && resolution > 0.0 && resolution <= 1.0, "SpectralPower", "resolution", resolution,
+          "must lie in (0, 1]");
+  require(std::isfinite(options.tolerance) && options.tolerance > 0.0, "SpectralPower", "tolerance", options.tolerance,
           "must be positive and finite");
   const std::size_t rank = std::min(options.rows, options.cols);
   std::array<MethodChoice, 4> candidates{{

@@ -57,7 +57,7 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, linalg::DefaultBackend<Exec>, Backend>;
   static_assert(view_rank<VG> == 2, "schatten: steepest_descent takes one matrix, a View of rank 2");
-  require(q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
+  require(!std::isnan(q) && q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
   const double p = spectral::power_of_exponent(q);
   SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0), .cols = g.extent(1), .power = p, .resolution = 1.0,
                                         .tolerance = 1.0, .method = SpectralMethod::svd});
