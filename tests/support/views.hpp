@@ -52,21 +52,25 @@ class Batch {
   static auto make(const Parent& parent, std::size_t batch, std::size_t rows, std::size_t cols) {
     using Range = std::pair<std::size_t, std::size_t>;
     if constexpr (storage == Storage::right) {
-      return Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>("schatten::test::right", batch, rows, cols);
+      return Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>(label("right"), batch, rows, cols);
     } else if constexpr (storage == Storage::left) {
-      return Kokkos::View<T***, Kokkos::LayoutLeft, Kokkos::HostSpace>("schatten::test::left", batch, rows, cols);
+      return Kokkos::View<T***, Kokkos::LayoutLeft, Kokkos::HostSpace>(label("left"), batch, rows, cols);
     } else if constexpr (storage == Storage::window) {
       return Kokkos::subview(parent, Range(0, batch), Range(1, 1 + rows), Range(2, 2 + cols), 0);
     } else {
       return Kokkos::subview(parent, Range(0, batch), Range(1, 1 + rows), Range(2, 2 + cols), 1);
     }
   }
+  static auto label(const std::string& name) {  // not initialised: that would be a parallel region each time
+    return Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::test::" + name);
+  }
   static std::size_t depth() { return storage == Storage::scattered ? 3 : 1; }
 
  public:
   Batch(std::size_t batch, std::size_t rows, std::size_t cols)
-      : parent_("schatten::test::parent", batch, rows + 2, cols + 3, depth()), view_(make(parent_, batch, rows, cols)) {
+      : parent_(label("parent"), batch, rows + 2, cols + 3, depth()), view_(make(parent_, batch, rows, cols)) {
     fill(parent_, T(surrounding));
+    fill_elements();
   }
 
   /// The View of rank 3.
@@ -75,11 +79,7 @@ class Batch {
   [[nodiscard]] auto matrix(std::size_t k = 0) const { return Kokkos::subview(view_, k, Kokkos::ALL, Kokkos::ALL); }
   /// Whether the memory between and around the elements is as it was. Overwrites the elements.
   [[nodiscard]] bool surroundings_intact() const {
-    for (std::size_t b = 0; b < view_.extent(0); ++b) {
-      for (std::size_t i = 0; i < view_.extent(1); ++i) {
-        for (std::size_t j = 0; j < view_.extent(2); ++j) view_(b, i, j) = T(surrounding);
-      }
-    }
+    fill_elements();
     for (std::size_t k = 0; k < parent_.size(); ++k) {
       if (parent_.data()[k] != T(surrounding)) return false;
     }
@@ -87,6 +87,14 @@ class Batch {
   }
 
  private:
+  void fill_elements() const {
+    for (std::size_t b = 0; b < view_.extent(0); ++b) {
+      for (std::size_t i = 0; i < view_.extent(1); ++i) {
+        for (std::size_t j = 0; j < view_.extent(2); ++j) view_(b, i, j) = T(surrounding);
+      }
+    }
+  }
+
   Parent parent_;
   decltype(make(Parent{}, 0, 0, 0)) view_;
 };
@@ -114,8 +122,9 @@ Matrix to_matrix(const V& view) {
 /// A matrix as a LayoutRight View.
 template <class T>
 Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> to_view(const Matrix& matrix) {
-  Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> view("schatten::test::matrix", std::size_t(matrix.rows()),
-                                                                 std::size_t(matrix.cols()));
+  const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> view(
+      Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::test::matrix"), std::size_t(matrix.rows()),
+      std::size_t(matrix.cols()));
   assign(view, matrix);
   return view;
 }
@@ -129,7 +138,7 @@ Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> output_view(std::size_
 /// The values that `matrix` has after rounding to T.
 template <class T>
 Matrix rounded(const Matrix& matrix) {
-  return to_matrix(to_view<T>(matrix));
+  return matrix.cast<T>().template cast<double>();
 }
 
 /// Standard normal entries.

@@ -16,6 +16,10 @@ void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
   using T = scalar_of<VL>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VV>, T>,
+                "schatten: A, lambda and V must have the same scalar type");
+  static_assert(!std::is_const_v<typename VL::value_type> && !std::is_const_v<typename VV::value_type>,
+                "schatten: lambda and V are written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
   const BatchView<T, Space> batch_v = as_batch<Exec>(v);
   const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1);

@@ -76,12 +76,15 @@ void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
 /// C ← αAB where the product is known to be symmetric (a polynomial of one symmetric matrix, AᵀA, ...).
 ///
 /// A (n×k), B (k×n), C (n×n), as for gemm. Only the blocks on and under the diagonal are computed, the rest mirrored, so
-/// C is symmetric to the last bit off its diagonal blocks. @pre AB = (AB)ᵀ up to rounding. Cost: about n²k flops.
+/// C is symmetric to the last bit. @pre AB = (AB)ᵀ up to rounding. Cost: about n²k flops.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void symmetric_product(const Exec& exec, scalar_of<VC> alpha, const VA& a, const VB& b, const VC& c) {
   using T = scalar_of<VC>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VB>, T>,
+                "schatten: A, B and C must have the same scalar type");
+  static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
   const BatchView<T, Space> batch_c = as_batch<Exec>(c);
   const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);

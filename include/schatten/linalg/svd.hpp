@@ -31,7 +31,7 @@ void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std:
 /// Thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
 ///
 /// A (m×n) is kept. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n). A matrix with a NaN or an
-/// infinity gives NaN throughout. Columns of U that belong to σ = 0 may be zero.
+/// infinity gives NaN throughout. On the long side, columns of U (rows of Vt) that belong to σ = 0 may be zero.
 /// @pre no output overlaps A or another output. Throws InvalidArgument, and NumericalError without convergence.
 /// Host backends work while the call lasts; the Kokkos one is asynchronous. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VU, KokkosView VS, KokkosView VT>
@@ -40,6 +40,12 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> &&
+                    std::is_same_v<scalar_of<VT>, T>,
+                "schatten: A, U, sigma and Vt must have the same scalar type");
+  static_assert(!std::is_const_v<typename VU::value_type> && !std::is_const_v<typename VS::value_type> &&
+                    !std::is_const_v<typename VT::value_type>,
+                "schatten: U, sigma and Vt are written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
   const BatchView<T, Space> batch_u = as_batch<Exec>(u), batch_vt = as_batch<Exec>(vt);
   const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = std::min(m, n);
@@ -59,6 +65,8 @@ void singular_values(const Exec& exec, const VA& a, const VS& sigma,
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and sigma must have the same scalar type");
+  static_assert(!std::is_const_v<typename VS::value_type>, "schatten: sigma is written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
   const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::singular_values", "sigma");
   detail::require_vectors(vectors, batch_a.extent(0), std::min(batch_a.extent(1), batch_a.extent(2)),

@@ -4,24 +4,51 @@
 // templates: a program of many translation units may declare them `extern template` and instantiate them once.
 #pragma once
 
+#include <schatten/linalg/backend/bidiagonal_svd.hpp>
 #include <schatten/linalg/backend/eigen.hpp>
 #include <schatten/linalg/backend/host_decomposition.hpp>
 
 #include <Eigen/Eigenvalues>
 #include <Eigen/SVD>
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
 namespace schatten::linalg::backend {
 
-/// a (m×n, m >= n) = u diag(sigma) vt, all contiguous column-major. Divide and conquer (Eigen::BDCSVD).
+/// a (m×n, m >= n) = u diag(sigma) vt, all contiguous column-major. Bidiagonalisation by Eigen's Householder reflections,
+/// then QR (bidiagonal_svd.hpp).
 template <class T>
 bool eigen_svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, bool vectors) {
   using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
-  const unsigned options = vectors ? unsigned(Eigen::ComputeThinU) | unsigned(Eigen::ComputeThinV) : 0U;
-  const Eigen::BDCSVD<Matrix> svd(Matrix(Eigen::Map<Matrix>(a, m, n)), options);
-  if (svd.info() != Eigen::Success) return false;
-  Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(sigma, n) = svd.singularValues();
-  if (vectors) Eigen::Map<Matrix>(u, m, n) = svd.matrixU();
-  if (vectors) Eigen::Map<Matrix>(vt, n, n) = svd.matrixV().transpose();
+  const Eigen::Map<Matrix> map(a, m, n);
+  const T largest = map.cwiseAbs().maxCoeff(), scale = largest == T(0) ? T(1) : largest;
+  Eigen::internal::UpperBidiagonalization<Matrix> reflections(Matrix(map / scale));
+  const Matrix bidiagonal = reflections.bidiagonal().toDenseMatrix();
+  Eigen::VectorXd diagonal = bidiagonal.diagonal().template cast<double>(), above = Eigen::VectorXd::Zero(n);
+  above.head(n - 1) = bidiagonal.template diagonal<1>().template cast<double>();
+  const Eigen::Index order = vectors ? n : 0;
+  Matrix p = Matrix::Identity(order, order), q = p;
+  if (!BidiagonalQr<T>(diagonal, above, p, q).run()) return false;
+  std::vector<Eigen::Index> place(static_cast<std::size_t>(n));
+  std::iota(place.begin(), place.end(), Eigen::Index{0});
+  std::stable_sort(place.begin(), place.end(),
+                   [&](Eigen::Index i, Eigen::Index j) { return std::abs(diagonal(i)) > std::abs(diagonal(j)); });
+  for (Eigen::Index k = 0; k < n; ++k) sigma[k] = T(std::abs(diagonal(place[std::size_t(k)])) * double(scale));
+  if (!vectors) return true;
+  Matrix v(n, n);
+  Eigen::Map<Matrix> map_u(u, m, n);
+  map_u.bottomRows(m - n).setZero();
+  for (Eigen::Index k = 0; k < n; ++k) {
+    const Eigen::Index from = place[std::size_t(k)];
+    map_u.col(k).head(n) = diagonal(from) < 0 ? (-p.col(from)).eval() : p.col(from).eval();
+    v.col(k) = q.col(from);
+  }
+  map_u.applyOnTheLeft(reflections.householderU());
+  v.applyOnTheLeft(reflections.householderV());
+  Eigen::Map<Matrix>(vt, n, n) = v.transpose();
   return true;
 }
 
