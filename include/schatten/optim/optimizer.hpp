@@ -84,7 +84,7 @@ class Optimizer {
     parameter.first_matrix = matrices_;
     Kokkos::resize(applied_, matrices_ + batch);
     Kokkos::resize(flag_, matrices_ + batch);
-    if (options_.non_finite == NonFinite::raise) host_flag_ = Kokkos::create_mirror(flag_);
+    if (options_.non_finite == NonFinite::raise) host_flag_ = host_mirror(flag_);
     group.parameters.push_back(std::move(parameter));
     if (spectral) put_in_buckets(group, rows, cols, batch);
     matrices_ += batch;
@@ -170,7 +170,7 @@ class Optimizer {
   }
 
  private:
-  using Parameter = optim::Parameter<T, memory_space>;
+  using Parameter = optim::Parameter<T, Exec>;
   using Storage = typename Parameter::Storage;
   using Plan = SpectralPower<T, Exec, Backend>;
 
@@ -379,9 +379,15 @@ class Optimizer {
     throw InvalidArgument(function, "name", std::string(name), "is not registered");
   }
 
+  /// The View itself where the host reads it.
+  template <class View>
+  static auto host_mirror(const View& view) {
+    return Kokkos::create_mirror_view(Kokkos::HostSpace(), view);
+  }
+
   template <class View>
   static auto copy_to_host(const Exec& exec, const View& view) {
-    auto host = Kokkos::create_mirror(view);
+    const auto host = host_mirror(view);
     Kokkos::deep_copy(exec, host, view);
     exec.fence();  // fences: documented
     return host;
@@ -409,10 +415,10 @@ class Optimizer {
   OptimizerOptions options_;
   std::vector<Group> groups_;
   std::size_t matrices_ = 0;  ///< of all parameters
-  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, memory_space>;
+  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   Flags flag_{"schatten::finite", 0};
-  decltype(Kokkos::create_mirror(std::declval<Flags>())) host_flag_;  ///< allocated for NonFinite::raise alone
-  Kokkos::View<long long*, Kokkos::LayoutRight, memory_space> applied_{"schatten::applied", 0};
+  decltype(host_mirror(std::declval<Flags>())) host_flag_;  ///< for NonFinite::raise alone
+  Kokkos::View<long long*, Kokkos::LayoutRight, typename Exec::device_type> applied_{"schatten::applied", 0};
   Workspace<memory_space> workspace_;
 };
 

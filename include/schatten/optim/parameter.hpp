@@ -53,9 +53,11 @@ auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view fun
 ///
 /// weight, gradient and state are turned so that the last index is the one closer together in memory; `transposed`
 /// tells whether that swapped the user's rows and cols (the spectral map commutes with transposes).
-template <class T, class Space>
+template <class T, ExecutionSpace Exec>
 struct Parameter {
-  using Storage = Kokkos::View<T***, Kokkos::LayoutRight, Space>;
+  using Space = typename Exec::memory_space;
+  /// Of Exec's device: zeroed by Exec, not by the memory's default execution space, which may be unusable on this thread.
+  using Storage = Kokkos::View<T***, Kokkos::LayoutRight, typename Exec::device_type>;
 
   std::string name;
   BatchView<T, Space> weight;
