@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// EXPECT: schatten: W must hold the Optimizer's scalar type, not const
+#include <schatten/optim/optimizer.hpp>
+
+#if defined(POSITIVE_CONTROL)
+using Weight = float;
+#else
+using Weight = const float;
+#endif
+
+void add(schatten::Optimizer<float>& optimizer, schatten::GroupId group,
+         const Kokkos::View<Weight**, Kokkos::LayoutRight, Kokkos::HostSpace>& w,
+         const Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>& g) {
+  optimizer.add(group, "w", w, g);
+}

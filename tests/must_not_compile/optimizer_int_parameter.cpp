@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// EXPECT: schatten: W must hold the Optimizer's scalar type, not const
+#include <schatten/optim/optimizer.hpp>
+
+#if defined(POSITIVE_CONTROL)
+using Value = float;
+#else
+using Value = int;
+#endif
+
+void add(schatten::Optimizer<float>& optimizer, schatten::GroupId group,
+         const Kokkos::View<Value**, Kokkos::LayoutRight, Kokkos::HostSpace>& w) {
+  optimizer.add(group, "w", w, w);
+}

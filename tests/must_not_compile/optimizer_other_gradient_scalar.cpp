@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// EXPECT: schatten: G must hold the Optimizer's scalar type
+#include <schatten/optim/optimizer.hpp>
+
+#if defined(POSITIVE_CONTROL)
+using Gradient = float;
+#else
+using Gradient = double;
+#endif
+
+void add(schatten::Optimizer<float>& optimizer, schatten::GroupId group,
+         const Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::HostSpace>& w,
+         const Kokkos::View<Gradient**, Kokkos::LayoutRight, Kokkos::HostSpace>& g) {
+  optimizer.add(group, "w", w, g);
+}
