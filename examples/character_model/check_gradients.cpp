@@ -20,6 +20,7 @@ bool check_gradients() {
   constexpr double h = 1e-5;
   constexpr double tolerance = 1e-7;
   model.loss_and_gradients(batch);
+  model.loss_and_gradients(batch);  // again: gradients are overwritten, not accumulated
   bool all_agree = true;
   for (Parameter<double>& parameter : model.parameters()) {
     const Matrix<double> gradient = parameter.gradient;

@@ -16,12 +16,29 @@ using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 template <class Scalar>
 using RowVector = Eigen::Matrix<Scalar, 1, Eigen::Dynamic>;
 
+// f(column) for every column, or every block of columns, spread over the threads.
 template <class Function>
 void for_each_column(Eigen::Index columns, const Function& function) {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static)
 #endif
   for (Eigen::Index column = 0; column < columns; ++column) function(column);
+}
+
+// out = left * right or, with accumulate, out += left * right, a thread a block of columns. Eigen's own threaded
+// product waits in a busy loop, which stalls for whole time slices as soon as the machine has something else to do.
+template <class Scalar, class Left, class Right>
+void multiply(const Left& left, const Right& right, Matrix<Scalar>& out, bool accumulate = false) {
+  constexpr Eigen::Index width = 128;
+  for_each_column((out.cols() + width - 1) / width, [&](Eigen::Index block) {
+    const Eigen::Index first = block * width;
+    const Eigen::Index count = std::min(width, out.cols() - first);
+    auto target = out.middleCols(first, count);
+    if (accumulate)
+      target.noalias() += left * right.middleCols(first, count);
+    else
+      target.noalias() = left * right.middleCols(first, count);
+  });
 }
 
 // y = x / r with r = sqrt(mean(x^2) + epsilon), column by column; inverse_rms keeps 1 / r.

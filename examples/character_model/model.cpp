@@ -2,11 +2,6 @@
 
 #include <random>
 
-// GCC 12 takes the undefined lanes of its own AVX-512 intrinsics, inlined from Eigen, for mistakes.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-
 namespace character_model {
 namespace {
 
@@ -72,27 +67,27 @@ double Model<Scalar>::forward(const Batch& batch, bool want_gradient) {
   for (Block& block : blocks_) {
     rms_normalise(x_, block.normalised, block.inverse_rms);
     shift_forward(block.normalised, block.shift, batch.length, block.shifted);
-    block.rectified.noalias() = block.up->value * block.shifted;
+    multiply(block.up->value, block.shifted, block.rectified);
     square_relu(block.rectified, block.squared);
-    x_.noalias() += block.down->value * block.squared;
+    multiply(block.down->value, block.squared, x_, true);
   }
   rms_normalise(x_, normalised_, inverse_rms_);
-  logits_.noalias() = output_->value * normalised_;
+  multiply(output_->value, normalised_, logits_);
   cross_entropy(logits_, batch.targets.data(), want_gradient, losses_);
   return losses_.template cast<double>().mean();
 }
 
 template <class Scalar>
 void Model<Scalar>::backward(const Batch& batch) {
-  output_->gradient.noalias() = logits_ * normalised_.transpose();
-  dx_.noalias() = output_->value.transpose() * logits_;
+  multiply(logits_, normalised_.transpose(), output_->gradient);
+  multiply(output_->value.transpose(), logits_, dx_);
   rms_normalise_backward(dx_, normalised_, inverse_rms_, false, dx_);
   for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
-    block->down->gradient.noalias() = dx_ * block->squared.transpose();
-    dwide_.noalias() = block->down->value.transpose() * dx_;
+    multiply(dx_, block->squared.transpose(), block->down->gradient);
+    multiply(block->down->value.transpose(), dx_, dwide_);
     square_relu_backward(block->rectified, dwide_);
-    block->up->gradient.noalias() = dwide_ * block->shifted.transpose();
-    dnormalised_.noalias() = block->up->value.transpose() * dwide_;
+    multiply(dwide_, block->shifted.transpose(), block->up->gradient);
+    multiply(block->up->value.transpose(), dwide_, dnormalised_);
     shift_backward(dnormalised_, block->shift, batch.length, dwide_);
     rms_normalise_backward(dwide_, block->normalised, block->inverse_rms, true, dx_);
   }

@@ -2,11 +2,24 @@
 
 namespace character_model {
 
+// Validation loss after 250 steps on the C++ of Eigen 3.4.0, eleven or twelve trials each, of another seed than the
+// default's: hidden lr at other lr 0.01 first, then other lr at the two or three best.
+//
+//                         adamw                       |            muon            |           htmuon
+//   hidden lr   0.00075 0.0015 0.003  0.006  0.012    |  0.01   0.02   0.04   0.08  |  0.025  0.05   0.1    0.2
+//   other lr                                          |                            |
+//     0.00125                                         |                1.326        |         1.331
+//     0.0025            1.437  1.442                  |         1.327  1.323  1.323 |         1.325  1.335
+//     0.005             1.428  1.447                  |         1.332  1.329        |  1.349  1.332  1.343
+//     0.01      1.473   1.417  1.439  1.482  1.504    |  1.386  1.349  1.348  1.350 |  1.364  1.341  1.350  1.378
+//     0.02              1.423  1.425                  |         1.374  1.377        |         1.362  1.363
+//
+// A seed moves these numbers by a few thousandths.
 std::vector<Recipe> tuned_recipes() {
   return {
       {"adamw", Algorithm::adamw, 0.0015, 0.01, 0.1, 0.0},
-      {"muon", Algorithm::muon, 0.03, 0.01, 0.1, 0.0},
-      {"htmuon", Algorithm::htmuon, 0.07, 0.01, 0.1, 0.125},
+      {"muon", Algorithm::muon, 0.04, 0.0025, 0.1, 0.0},
+      {"htmuon", Algorithm::htmuon, 0.05, 0.0025, 0.1, 0.125},
   };
 }
 
