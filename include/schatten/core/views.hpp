@@ -160,7 +160,7 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   if (sizeof(T) != sizeof(U) || (b_begin - a_begin) % size != 0) return true;
   detail::SharedIndex indices[3];
   int count = 0;
-  for (int d = 0; d < 3; ++d) {
+  for (std::size_t d = 0; d < 3; ++d) {
     if (a.extent(d) == 1 && b.extent(d) == 1) continue;
     if (a.extent(d) > 1 && b.extent(d) > 1 && a.stride(d) != b.stride(d)) return true;
     indices[count++] = {static_cast<std::ptrdiff_t>(a.extent(d) > 1 ? a.stride(d) : b.stride(d)),

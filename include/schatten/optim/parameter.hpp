@@ -35,7 +35,7 @@ auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view fun
   } else if constexpr (rank == 4) {
     std::size_t cols = 1, stride = 1;  // of the columns so far; an index of extent 1 has no say
     bool contiguous = true;
-    for (int d = 3; d >= 1; --d) {
+    for (std::size_t d = 3; d >= 1; --d) {
       if (view.extent(d) == 1) continue;
       if (cols == 1) stride = view.stride(d);
       contiguous = contiguous && view.stride(d) == cols * stride;
