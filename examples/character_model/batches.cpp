@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+#include <string>
 
 namespace character_model {
 namespace {
@@ -17,7 +18,10 @@ std::size_t windows_of(const Range& range, int length) {
 std::size_t windows_of(const std::vector<Range>& ranges, int length) {
   std::size_t windows = 0;
   for (const Range& range : ranges) windows += windows_of(range, length);
-  if (windows == 0) throw std::runtime_error("the text is too short for windows of this length");
+  if (windows == 0) {
+    throw std::runtime_error("the text is too short: no block of it holds " + std::to_string(length + 1) +
+                             " characters");
+  }
   return windows;
 }
 

@@ -55,9 +55,9 @@ std::string formatted(const char* format, double value) {
 
 std::string px(double value) { return formatted("%.1f", value); }
 
-// Multiples of 1, 2 or 5 times a power of ten that cut the axis into at most seven pieces.
+// Multiples of 1, 2 or 5 times a power of ten that cut the axis into at most nine pieces.
 std::vector<double> ticks_of(const Axis& axis) {
-  const double raw = (axis.high - axis.low) / 7.0;
+  const double raw = (axis.high - axis.low) / 9.0;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   const double step = power * (raw <= power ? 1 : raw <= 2 * power ? 2 : raw <= 5 * power ? 5 : 10);
   std::vector<double> ticks;
