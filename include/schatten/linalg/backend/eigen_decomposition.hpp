@@ -18,6 +18,13 @@
 
 namespace schatten::linalg::backend {
 
+/// Columns back to length one, from which the rounding of many plane rotations makes them drift.
+template <class Matrix>
+void normalize_columns(Matrix& q) {
+  using T = typename Matrix::Scalar;
+  for (Eigen::Index k = 0; k < q.cols(); ++k) q.col(k) /= T(q.col(k).template cast<double>().norm());
+}
+
 /// a (m×n, m >= n) = u diag(sigma) vt, all contiguous column-major. Bidiagonalisation by Eigen's Householder reflections,
 /// then QR (bidiagonal_svd.hpp).
 template <class T>
@@ -38,6 +45,8 @@ bool eigen_svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, 
                    [&](Eigen::Index i, Eigen::Index j) { return std::abs(diagonal(i)) > std::abs(diagonal(j)); });
   for (Eigen::Index k = 0; k < n; ++k) sigma[k] = T(std::abs(diagonal(place[std::size_t(k)])) * double(scale));
   if (!vectors) return true;
+  normalize_columns(p);
+  normalize_columns(q);
   Matrix v(n, n);
   Eigen::Map<Matrix> map_u(u, m, n);
   map_u.bottomRows(m - n).setZero();
@@ -61,6 +70,7 @@ bool eigen_eigh(std::ptrdiff_t n, T* a, T* lambda) {
   if (solver.info() != Eigen::Success) return false;
   Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(lambda, n) = solver.eigenvalues();
   map = solver.eigenvectors();
+  normalize_columns(map);
   return true;
 }
 

@@ -57,10 +57,42 @@ struct JacobiStart {
   }
 };
 
+/// Pair `pair` of round `round` of a round-robin tournament; `second` may be the bye, players − 1 of an odd number.
+struct Pairing {
+  std::size_t first, second;
+  KOKKOS_FUNCTION Pairing(std::size_t players, std::size_t round, std::size_t pair) {
+    const std::size_t last = players - 1;
+    const std::size_t p = pair == 0 ? last : (round + pair) % last, q = (round + last - pair) % last;
+    first = p < q ? p : q;
+    second = p < q ? q : p;
+  }
+};
+
+/// The rotation (c −s; s c) by at most 45° that makes the off-diagonal entry of (pp pq; pq qq) zero. @pre pq != 0
+struct Rotation {
+  double c, s;
+  KOKKOS_FUNCTION Rotation(double pp, double qq, double pq) {
+    const double zeta = (pp - qq) / (2 * pq);
+    const double t = (zeta >= 0 ? 1.0 : -1.0) / ((zeta >= 0 ? zeta : -zeta) + math::sqrt(1 + zeta * zeta));
+    c = 1 / math::sqrt(1 + t * t);
+    s = c * t;
+  }
+};
+
+/// Rows p and q of x ← (c s; −s c) times them.
+template <class Space>
+KOKKOS_FUNCTION void rotate_rows(const BatchView<double, Space>& x, std::size_t b, std::size_t p, std::size_t q,
+                                 double c, double s) {
+  for (std::size_t i = 0; i < x.extent(2); ++i) {
+    const double xp = x(b, p, i), xq = x(b, q, i);
+    x(b, p, i) = c * xp + s * xq;
+    x(b, q, i) = c * xq - s * xp;
+  }
+}
+
 /// One round of disjoint column pairs (a round of a round-robin tournament). A rotation makes the two columns
-/// orthogonal and puts the longer one first, which saves sweeps (de Rijk 1989); it is skipped when
-/// |x·y| <= tolerance·|x||y| already. `rotated` counts rotations so that a finished matrix costs nothing in later
-/// sweeps. Hestenes (1958); Demmel and Veselić (1992) for its relative accuracy.
+/// orthogonal; it is skipped when |x·y| <= tolerance·|x||y| already. `rotated` counts rotations so that a finished
+/// matrix costs nothing in later sweeps. Hestenes (1958); Demmel and Veselić (1992) for its relative accuracy.
 template <class Space>
 struct JacobiRound {
   BatchView<double, Space> work, v;
@@ -68,26 +100,10 @@ struct JacobiRound {
   std::size_t players, round;
   double tolerance;
 
-  KOKKOS_FUNCTION static void rotate(const BatchView<double, Space>& x, std::size_t b, std::size_t p, std::size_t q,
-                                     double c, double s) {
-    for (std::size_t i = 0; i < x.extent(2); ++i) {
-      const double xp = x(b, p, i), xq = x(b, q, i);
-      x(b, p, i) = c * xp + s * xq;
-      x(b, q, i) = c * xq - s * xp;
-    }
-  }
-
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t pair) const {
     if (rotated_before(b) == 0) return;
-    const std::size_t last = players - 1;
-    std::size_t p = pair == 0 ? last : (round + pair) % last;
-    std::size_t q = (round + last - pair) % last;
-    if (p > q) {
-      const std::size_t swap = p;
-      p = q;
-      q = swap;
-    }
-    if (q >= work.extent(1)) return;  // the bye of an odd tournament
+    const auto [p, q] = Pairing(players, round, pair);
+    if (q >= work.extent(1)) return;
     double pp = 0, qq = 0, pq = 0;
     for (std::size_t i = 0; i < work.extent(2); ++i) {
       const double xp = work(b, p, i), xq = work(b, q, i);
@@ -97,13 +113,9 @@ struct JacobiRound {
     }
     const double threshold = tolerance * math::sqrt(pp) * math::sqrt(qq);
     if (!(pq > threshold || pq < -threshold)) return;
-    // Two rotations make x·y zero. The one by less than 45° keeps the order of the lengths, the other reverses it.
-    const double zeta = (pp - qq) / (2 * pq), size = zeta >= 0 ? zeta : -zeta;
-    const double tangent = (zeta >= 0 ? 1.0 : -1.0) / (size + math::sqrt(1 + size * size));
-    const double small = 1 / math::sqrt(1 + tangent * tangent);
-    const double c = pp >= qq ? small : small * tangent, s = pp >= qq ? small * tangent : -small;
-    rotate(work, b, p, q, c, s);
-    rotate(v, b, p, q, c, s);
+    const Rotation r(pp, qq, pq);
+    rotate_rows(work, b, p, q, r.c, r.s);
+    rotate_rows(v, b, p, q, r.c, r.s);
     Kokkos::atomic_fetch_add(&rotated(b), 1);
   }
 };
@@ -163,13 +175,14 @@ struct JacobiFinish {
 };
 
 /// Singular value decomposition by one-sided Jacobi, in double; columns of U for zero singular values are zero.
-/// Cost: sweeps × 6n²m flops, about ten sweeps.
+/// Cost: sweeps × 6n²m flops; about 10 sweeps in float, up to 30 in double (128×128, clustered). A matrix that still
+/// rotates after max_sweeps keeps the accuracy reached.
 template <ExecutionSpace Exec, class T, class Space>
 void svd(PortableBackend tag, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& u,
          const VectorBatchView<T, Space>& sigma, const BatchView<T, Space>& vt, bool vectors,
          Workspace<Space>& workspace) {
   if (a.extent(1) < a.extent(2)) return svd(tag, exec, transpose(a), transpose(vt), sigma, transpose(u), vectors, workspace);
-  constexpr int max_sweeps = 24;
+  constexpr int max_sweeps = 60;
   const std::size_t batch = a.extent(0), m = a.extent(1), n = a.extent(2);
   const double tolerance = 0.5 * double(std::numeric_limits<T>::epsilon()) * math::sqrt(double(m));
   if (a.size() == 0) return;
@@ -195,73 +208,144 @@ void svd(PortableBackend tag, const Exec& exec, const BatchView<const T, Space>&
                JacobiFinish<T, Space>{work, v, length, scale, u, sigma, vt, vectors});
 }
 
-/// Largest absolute row sum of A / scale: a bound of its eigenvalues.
+/// Start of two-sided Jacobi: `work` is A over its largest entry, `vt` the identity; NaN where A is not finite.
 template <class T, class Space>
-struct RowSumBound {
+struct EighStart {
   BatchView<const T, Space> a;
-  NumberBatchView<double, Space> scale, bound;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    bound(b) = scale(b);
-    if (scale(b) == 0.0 || !is_finite(scale(b))) return;
-    double largest = 0;
-    for (std::size_t i = 0; i < a.extent(1); ++i) {
-      double sum = 0;
-      for (std::size_t j = 0; j < a.extent(2); ++j) {
-        const double x = double(a(b, i, j)) / scale(b);
-        sum += x < 0 ? -x : x;
-      }
-      largest = sum > largest ? sum : largest;
-    }
-    bound(b) = largest;
-  }
-};
-
-/// shifted ← A / scale + bound·I, which is positive semidefinite.
-template <class T, class Space>
-struct Shift {
-  BatchView<const T, Space> a;
-  NumberBatchView<double, Space> scale, bound;
-  BatchView<double, Space> shifted;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+  NumberBatchView<double, Space> scale;
+  BatchView<double, Space> work, vt;
+  NumberBatchView<int, Space> rotated;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const bool finite = is_finite(scale(b));
     const double unit = scale(b) == 0.0 ? 1.0 : scale(b);
-    shifted(b, i, j) = is_finite(unit) ? double(a(b, i, j)) / unit + (i == j ? bound(b) : 0.0) : unit;
+    for (std::size_t j = 0; j < work.extent(2); ++j) {
+      work(b, i, j) = finite ? double(a(b, i > j ? i : j, i > j ? j : i)) / unit : unit;
+      vt(b, i, j) = finite ? double(i == j) : unit;
+    }
+    if (i == 0) rotated(b) = finite ? 1 : 0;
   }
 };
 
-/// Undoes the shift and turns descending into ascending.
+/// One round of disjoint pairs, on the rows: rotation(b, 2·pair) = c, rotation(b, 2·pair + 1) = s, the identity where the
+/// entry is negligible already.
+template <class Space>
+struct EighRows {
+  BatchView<double, Space> work, vt;
+  VectorBatchView<double, Space> rotation;
+  NumberBatchView<int, Space> rotated_before, rotated;
+  std::size_t players, round;
+  double negligible;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t pair) const {
+    rotation(b, 2 * pair) = 1;
+    rotation(b, 2 * pair + 1) = 0;
+    const auto [p, q] = Pairing(players, round, pair);
+    if (rotated_before(b) == 0 || q >= work.extent(1)) return;
+    const double pq = work(b, p, q);
+    if (pq <= negligible && pq >= -negligible) return;
+    const Rotation r(work(b, p, p), work(b, q, q), pq);
+    rotate_rows(work, b, p, q, r.c, r.s);
+    rotate_rows(vt, b, p, q, r.c, r.s);
+    rotation(b, 2 * pair) = r.c;
+    rotation(b, 2 * pair + 1) = r.s;
+    Kokkos::atomic_fetch_add(&rotated(b), 1);
+  }
+};
+
+/// The same rotations on the columns of row i.
+template <class Space>
+struct EighColumns {
+  BatchView<double, Space> work;
+  VectorBatchView<double, Space> rotation;
+  NumberBatchView<int, Space> rotated_before;
+  std::size_t players, round;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    if (rotated_before(b) == 0) return;
+    for (std::size_t pair = 0; pair < players / 2; ++pair) {
+      const double c = rotation(b, 2 * pair), s = rotation(b, 2 * pair + 1);
+      if (s == 0.0) continue;
+      const auto [p, q] = Pairing(players, round, pair);
+      const double xp = work(b, i, p), xq = work(b, i, q);
+      work(b, i, p) = i == q ? 0.0 : c * xp + s * xq;
+      work(b, i, q) = i == p ? 0.0 : c * xq - s * xp;
+    }
+  }
+};
+
+/// Row i of vt back to length one, and λ_i = v_iᵀ(A / scale)v_i: the error of an eigenvector enters squared.
+template <class T, class Space>
+struct RayleighQuotients {
+  BatchView<const T, Space> a;
+  NumberBatchView<double, Space> scale;
+  BatchView<double, Space> vt;
+  VectorBatchView<double, Space> quotient;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const double unit = scale(b) == 0.0 ? 1.0 : scale(b);
+    quotient(b, i) = unit;
+    if (!is_finite(unit)) return;
+    double square = 0, sum = 0;
+    for (std::size_t j = 0; j < a.extent(1); ++j) square += vt(b, i, j) * vt(b, i, j);
+    for (std::size_t j = 0; j < a.extent(1); ++j) vt(b, i, j) /= math::sqrt(square);
+    for (std::size_t j = 0; j < a.extent(1); ++j) {
+      double row = 0;
+      for (std::size_t k = 0; k < a.extent(2); ++k) {
+        row += double(a(b, j > k ? j : k, j > k ? k : j)) / unit * vt(b, i, k);
+      }
+      sum += vt(b, i, j) * row;
+    }
+    quotient(b, i) = sum;
+  }
+};
+
+/// Writes eigenpair i to its place in ascending order.
 template <class T, class Space>
 struct EighFinish {
+  VectorBatchView<double, Space> quotient;
+  NumberBatchView<double, Space> scale;
   BatchView<const double, Space> vt;
-  VectorBatchView<double, Space> sigma;
-  NumberBatchView<double, Space> scale, bound;
   VectorBatchView<T, Space> lambda;
   BatchView<T, Space> v;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    const std::size_t place = vt.extent(1) - 1 - i;
-    lambda(b, place) = T((sigma(b, i) - bound(b)) * scale(b));
+    const double own = quotient(b, i);
+    std::size_t place = 0;
+    for (std::size_t k = 0; k < quotient.extent(1); ++k) {
+      const bool before = !is_finite(own) ? k < i : quotient(b, k) < own || (quotient(b, k) == own && k < i);
+      place += before ? 1 : 0;
+    }
+    lambda(b, place) = T(own * scale(b));
     for (std::size_t k = 0; k < vt.extent(2); ++k) v(b, k, place) = T(vt(b, i, k));
   }
 };
 
-/// Symmetric eigenvalue decomposition, in double: the singular value decomposition of A + ‖A‖∞ I has A's eigenvectors,
-/// and its singular values are λ + ‖A‖∞.
+/// Symmetric eigenvalue decomposition by two-sided Jacobi, in double; the lower triangle is read. Jacobi (1846), in the
+/// parallel order of Brent and Luk (1985). Cost: sweeps × 9n³ flops, about ten sweeps.
 template <ExecutionSpace Exec, class T, class Space>
-void eigh(PortableBackend tag, const Exec& exec, const BatchView<const T, Space>& a,
+void eigh(PortableBackend, const Exec& exec, const BatchView<const T, Space>& a,
           const VectorBatchView<T, Space>& lambda, const BatchView<T, Space>& v, Workspace<Space>& workspace) {
-  const std::size_t batch = a.extent(0), n = a.extent(1);
+  constexpr int max_sweeps = 40;
+  const std::size_t batch = a.extent(0), n = a.extent(1), players = n + n % 2;
   if (a.size() == 0) return;
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch);
-  const auto bound = workspace.template numbers<double>(batch);
-  const auto shifted = workspace.template batch<double>(batch, n, n);
-  const auto u = workspace.template batch<double>(batch, n, n);
+  const auto work = workspace.template batch<double>(batch, n, n);
   const auto vt = workspace.template batch<double>(batch, n, n);
-  const auto sigma = workspace.template vectors<double>(batch, n);
+  const auto rotation = workspace.template vectors<double>(batch, players);
+  const auto quotient = workspace.template vectors<double>(batch, n);
+  const auto rotated_before = workspace.template numbers<int>(batch);
+  const auto rotated = workspace.template numbers<int>(batch);
+  const double negligible = 0.25 * std::numeric_limits<double>::epsilon();  // of the largest entry, at most ‖A‖
   max_abs(exec, a, scale, workspace);
-  for_each_matrix(exec, "schatten::eigh/bound", batch, RowSumBound<T, Space>{a, scale, bound});
-  for_each_element(exec, "schatten::eigh/shift", batch, n, n, Shift<T, Space>{a, scale, bound, shifted});
-  svd(tag, exec, as_const(shifted), u, sigma, vt, true, workspace);
-  for_each_row(exec, "schatten::eigh/finish", batch, n, EighFinish<T, Space>{vt, sigma, scale, bound, lambda, v});
+  for_each_row(exec, "schatten::eigh/start", batch, n, EighStart<T, Space>{a, scale, work, vt, rotated});
+  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
+    for_each_matrix(exec, "schatten::eigh/sweep", batch, JacobiSweepEnd<Space>{rotated_before, rotated});
+    for (std::size_t round = 0; round + 1 < players; ++round) {
+      for_each_row(exec, "schatten::eigh/rows", batch, players / 2,
+                   EighRows<Space>{work, vt, rotation, rotated_before, rotated, players, round, negligible});
+      for_each_row(exec, "schatten::eigh/columns", batch, n,
+                   EighColumns<Space>{work, rotation, rotated_before, players, round});
+    }
+  }
+  for_each_row(exec, "schatten::eigh/quotients", batch, n, RayleighQuotients<T, Space>{a, scale, vt, quotient});
+  for_each_row(exec, "schatten::eigh/finish", batch, n, EighFinish<T, Space>{quotient, scale, vt, lambda, v});
 }
 
 }  // namespace backend
