@@ -1,9 +1,7 @@
 // Host backend over Eigen: gemm.  The decompositions are in eigen_decomposition.hpp, which compiles far longer.
 #pragma once
 
-#include <schatten/core/parallel.hpp>
-#include <schatten/linalg/backend/host_matrix.hpp>
-#include <schatten/linalg/backend/host_threads.hpp>
+#include <schatten/linalg/backend/host_gemm.hpp>
 
 #include <Eigen/Core>
 
@@ -55,13 +53,18 @@ void eigen_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>
   });
 }
 
+/// eigen_gemm in the shape that host_gemm.hpp asks for.
+struct EigenGemm {
+  template <class T>
+  static void run(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, T beta, const HostMatrix<T>& c) {
+    eigen_gemm(alpha, a, b, beta, c);
+  }
+};
+
 template <ExecutionSpace Exec, class T, class Space>
 void gemm(EigenBackend, const Exec& exec, T alpha, const BatchView<const T, Space>& a,
           const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c) {
-  const HostThreads threads(exec);
-  for (std::size_t k = 0; k < c.extent(0); ++k) {
-    eigen_gemm(alpha, host_matrix(a, k), host_matrix(b, k), beta, host_matrix(c, k));
-  }
+  gemm_each<EigenGemm>(exec, alpha, a, b, beta, c);
 }
 
 }  // namespace backend

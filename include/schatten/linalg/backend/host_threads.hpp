@@ -14,10 +14,11 @@ namespace schatten::linalg::backend {
 /// user gave such a library by its own means (Eigen::setNbThreads) prevails.
 class HostThreads {
  public:
-#ifdef _OPENMP
   template <ExecutionSpace Exec>
-  explicit HostThreads(const Exec& exec) : before_(omp_get_max_threads()) {
-    if (omp_in_parallel() == 0) omp_set_num_threads(concurrency(exec));
+  explicit HostThreads(const Exec& exec) : HostThreads(concurrency(exec)) {}
+#ifdef _OPENMP
+  explicit HostThreads(int count) : before_(omp_get_max_threads()) {
+    if (omp_in_parallel() == 0) omp_set_num_threads(count);
   }
   ~HostThreads() {
     if (omp_in_parallel() == 0) omp_set_num_threads(before_);
@@ -28,8 +29,7 @@ class HostThreads {
 
  public:
 #else
-  template <ExecutionSpace Exec>
-  explicit HostThreads(const Exec&) {}
+  explicit HostThreads(int) {}
 #endif
   HostThreads(const HostThreads&) = delete;
   HostThreads& operator=(const HostThreads&) = delete;
