@@ -14,7 +14,7 @@ namespace character_model {
 //     0.01      1.473   1.417  1.439  1.482  1.504    |  1.386  1.349  1.348  1.350 |  1.364  1.341  1.350  1.378
 //     0.02              1.423  1.425                  |         1.374  1.377        |         1.362  1.363
 //
-// A seed moves these numbers by a few thousandths.
+// Another seed moves these numbers by about a hundredth.
 std::vector<Recipe> tuned_recipes() {
   return {
       {"adamw", Algorithm::adamw, 0.0015, 0.01, 0.1, 0.0},
