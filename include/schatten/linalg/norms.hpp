@@ -81,10 +81,16 @@ struct SumOfPartials {
   NumberBatchView<const double, Space> scale_a, scale_c;
   bool square_root;
   NumberBatchView<double, Space> result;
+  /// s·t·sum in the order that over- or underflows only where the result does.
+  KOKKOS_FUNCTION static double product(double s, double t, double sum) {
+    if (!is_finite(s) || !is_finite(t)) return s + t;
+    const double small = s < t ? s : t, large = s < t ? t : s;
+    return sum >= 1 || sum <= -1 ? small * sum * large : large * sum * small;
+  }
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
     double sum = 0;
     for (std::size_t i = 0; i < partial.extent(1); ++i) sum += partial(b, i);
-    result(b) = square_root ? scale_a(b) * math::sqrt(sum) : scale_a(b) * scale_c(b) * sum;
+    result(b) = square_root ? scale_a(b) * math::sqrt(sum) : product(scale_a(b), scale_c(b), sum);
   }
 };
 
