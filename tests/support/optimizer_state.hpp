@@ -4,9 +4,12 @@
 // What an Optimizer holds, and comparisons to the last bit.
 
 #include "views.hpp"
+#include <schatten/linalg/backend/portable.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace schatten::test {
@@ -20,6 +23,19 @@ inline bool same_bits(const std::vector<Matrix>& a, const std::vector<Matrix>& b
   if (a.size() != b.size()) return false;
   for (std::size_t k = 0; k < a.size(); ++k) {
     if (!same_bits(a[k], b[k])) return false;
+  }
+  return true;
+}
+
+/// Whether matrices computed by `Backend` on different ways agree: to the last bit where that is promised (the portable
+/// backend), else within rounding, as a host library's summation order may depend on alignment and threads.
+template <class Backend, class T>
+bool same_result(const std::vector<Matrix>& a, const std::vector<Matrix>& b) {
+  if (std::is_same_v<Backend, linalg::PortableBackend>) return same_bits(a, b);
+  if (a.size() != b.size()) return false;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (a[k].rows() != b[k].rows() || a[k].cols() != b[k].cols()) return false;
+    if (!(max_abs(a[k] - b[k]) <= 64 * epsilon<T> * std::max(1.0, max_abs(b[k])))) return false;
   }
   return true;
 }
