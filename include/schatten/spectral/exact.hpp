@@ -11,10 +11,19 @@
 
 namespace schatten::spectral {
 
+/// Smallest singular value, relative to the largest, that a decomposition can tell from zero.
+template <Scalar T>
+inline constexpr double sigma_floor = 4 * double(std::numeric_limits<T>::epsilon());
+
+/// Smallest eigenvalue of the Gram matrix, relative to the largest, that the eigen-decomposition can tell from zero.
+template <Scalar Work>
+inline constexpr double gram_floor = 4 * double(std::numeric_limits<Work>::epsilon());
+
 namespace detail {
 
 /// Column k of U ← s^p σ_k^p · column k. For p <= 0, singular values at the rounding level of σ_0 count as zero and map
-/// to zero (the map on the numerical range of M); for p > 0 the map is continuous and nothing is cut.
+/// to zero (the map on the numerical range of M); for p > 0 the map is continuous and nothing is cut. NaN stays NaN, and
+/// is not compared (that would be an invalid operation).
 template <class T, class Space>
 struct ScaleLeftVectors {
   VectorBatchView<T, Space> sigma;
@@ -22,8 +31,9 @@ struct ScaleLeftVectors {
   double power;
   BatchView<T, Space> u;
   KOKKOS_FUNCTION double factor(std::size_t b, std::size_t k) const {
-    const double value = double(sigma(b, k)), floor = 4 * double(std::numeric_limits<T>::epsilon()) * double(sigma(b, 0));
-    if (value == 0.0 || (power <= 0.0 && value <= floor)) return 0.0;
+    const double value = double(sigma(b, k));
+    if (!linalg::is_finite(value)) return value;
+    if (value == 0.0 || (power <= 0.0 && value <= sigma_floor<T> * double(sigma(b, 0)))) return 0.0;
     return math::pow(scale(b), power) * math::pow(value, power);
   }
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t k) const {
@@ -41,7 +51,7 @@ struct ScaleEigenvectors {
   BatchView<Work, Space> v;
   KOKKOS_FUNCTION double factor(std::size_t b, std::size_t k) const {
     const double largest = double(lambda(b, lambda.extent(1) - 1)), floor = relative_floor * largest;
-    if (largest == 0.0) return 0.0;
+    if (largest == 0.0 || !linalg::is_finite(largest)) return largest;
     const double value = double(lambda(b, k)) < floor ? floor : double(lambda(b, k));
     return math::sqrt(math::pow(scale(b), power) * math::pow(value, 0.5 * (power - 1)));
   }
@@ -72,10 +82,6 @@ void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double powe
                    detail::ScaleLeftVectors<T, Space>{sigma, scale, power, u});
   linalg::gemm<Backend>(exec, T(1), u, vt, T(0), out);
 }
-
-/// Smallest eigenvalue of the Gram matrix, relative to the largest, that the eigen-decomposition can tell from zero.
-template <Scalar Work>
-inline constexpr double gram_floor = 4 * double(std::numeric_limits<Work>::epsilon());
 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
 ///

@@ -11,6 +11,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
 
 namespace schatten {
 
@@ -45,23 +46,34 @@ struct SpectralPowerOptions {
 
 namespace spectral {
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error of svd_rounding·ε in the matrix.
-/// The multiples are measured and tested (tests/test_spectral_accuracy.cpp); docs/mathematics.md derives the forms.
-inline constexpr double svd_rounding = 64;
-/// The same for the rounding of a Gram matrix and its eigen-decomposition, in the precision that they use.
-inline constexpr double gram_rounding = 8;
+/// Backward error of a decomposition of n columns, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024,
+/// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
+inline double svd_rounding(std::size_t n) { return 8 * std::sqrt(double(n)); }
+/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖².
+inline double gram_rounding(std::size_t n) { return 8 + double(n) / 8; }
+/// Rounding of five quintics on σ, absolute, in multiples of ε(T).
+inline constexpr double quintic_rounding = 200;
 
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power, n = min(rows, cols): a backward error e moves σ by e and
+/// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
 template <Scalar T>
-double svd_error(double power, double resolution) {
-  return svd_rounding * double(std::numeric_limits<T>::epsilon()) * (1 + std::abs(power) / resolution);
+double svd_error(double power, double resolution, std::size_t n) {
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(n) * epsilon;
+  const double turn = backward / resolution;
+  const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
+  return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
 }
 
+/// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the smallest eigenvalues' factors,
+/// floor^{(p-1)/2}, round into every direction.
 template <Scalar T, Scalar Work>
-double eigh_error(double power, double resolution) {
+double eigh_error(double power, double resolution, std::size_t n) {
   if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
-  const double rounding = gram_rounding * double(std::numeric_limits<Work>::epsilon());
-  return rounding * (0.5 * (1 - power) / (resolution * resolution) + 1 / resolution) +
-         gram_rounding * double(std::numeric_limits<T>::epsilon());
+  const double backward = gram_rounding(n) * double(std::numeric_limits<Work>::epsilon());
+  const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
+  const double storage = power < 0 ? std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
+  return backward * (moved + std::pow(gram_floor<Work>, (power - 1) / 2)) +
+         double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
 /// A method and what it promises.
@@ -81,15 +93,20 @@ MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const 
           "must lie in (0, 1]");
   require(std::isfinite(options.tolerance) && options.tolerance > 0.0, "SpectralPower", "tolerance", options.tolerance,
           "must be positive and finite");
+  require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::quintic, "SpectralPower",
+          "method", to_string(options.method), "must be one of automatic, svd, eigh, quintic");
+  require(options.method != SpectralMethod::quintic || p == 0.0, "SpectralPower", "power", p,
+          "must be 0 for the method quintic");
   const std::size_t rank = std::min(options.rows, options.cols);
   std::array<MethodChoice, 4> candidates{{
       {SpectralMethod::quintic, false, std::numeric_limits<double>::infinity()},
-      {SpectralMethod::eigh, false, eigh_error<T, T>(p, resolution)},
-      {SpectralMethod::eigh, true, eigh_error<T, double>(p, resolution)},
-      {SpectralMethod::svd, false, svd_error<T>(p, resolution)},
+      {SpectralMethod::eigh, false, eigh_error<T, T>(p, resolution, rank)},
+      {SpectralMethod::eigh, true, eigh_error<T, double>(p, resolution, rank)},
+      {SpectralMethod::svd, false, svd_error<T>(p, resolution, rank)},
   }};
-  if (p == 0.0) {
-    const double rounding = svd_rounding * double(std::numeric_limits<T>::epsilon());
+  const bool exact = options.method == SpectralMethod::svd || options.method == SpectralMethod::eigh;
+  if (p == 0.0 && !exact) {
+    const double rounding = quintic_rounding * double(std::numeric_limits<T>::epsilon());
     candidates[0].error_bound = quintic_error(quintics, resolution, rank) + rounding;
   }
   double best = std::numeric_limits<double>::infinity();
@@ -98,13 +115,13 @@ MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const 
     if (candidate.error_bound <= options.tolerance) return candidate;
     best = std::min(best, candidate.error_bound);
   }
-  require(options.method != SpectralMethod::quintic || p == 0.0, "SpectralPower", "power", p,
-          "must be 0 for the method quintic");
-  throw InvalidArgument("SpectralPower", "tolerance", schatten::detail::printed(options.tolerance),
+  const auto number = [](double x) { return schatten::detail::printed(x); };
+  throw InvalidArgument("SpectralPower", "tolerance", number(options.tolerance),
                         "is out of reach: method " + to_string(options.method) + " promises " +
-                            schatten::detail::printed(best) + " at resolution " +
-                            schatten::detail::printed(resolution) +
-                            "; ask for a coarser resolution, a larger tolerance, double, or another method");
+                            (std::isfinite(best) ? number(best) : std::string("nothing")) + " at resolution " +
+                            number(resolution) + "; ask for a coarser resolution, a larger tolerance" +
+                            (std::is_same_v<T, float> ? ", double" : "") +
+                            (options.method != SpectralMethod::automatic ? ", another method" : ""));
 }
 
 }  // namespace spectral
@@ -121,7 +138,7 @@ class SpectralPower {
 
   /// Checks the options and chooses the method. Throws InvalidArgument for a power outside (-0.5, 1], a resolution
   /// outside (0, 1], a tolerance that is not positive, and where no method (or not the one asked for) meets the
-  /// tolerance. Cost: microseconds.
+  /// tolerance. Cost: microseconds; a tenth of a millisecond for p = 0.
   explicit SpectralPower(const SpectralPowerOptions& options)
       : options_(options), choice_(spectral::choose_method<T>(options, muon)) {}
 

@@ -56,28 +56,39 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   using T = scalar_of<VO>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, linalg::DefaultBackend<Exec>, Backend>;
-  static_assert(view_rank<VG> == 2, "schatten: steepest_descent takes one matrix, a View of rank 2");
+  static_assert(view_rank<VG> == 2 && view_rank<VO> == 2,
+                "schatten: steepest_descent takes one matrix, a View of rank 2");
+  static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G and out must have the same scalar type");
+  static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
   require(!std::isnan(q) && q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
   const double p = spectral::power_of_exponent(q);
   SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0), .cols = g.extent(1), .power = p, .resolution = 1.0,
                                         .tolerance = 1.0, .method = SpectralMethod::svd});
   Workspace<Space> workspace;
-  power.apply(exec, g, out, workspace);
-  if (g.size() == 0) return 0.0;
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto inner_product = workspace.template numbers<double>(1);
-  const auto factor = workspace.template numbers<double>(1);
   const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
   const BatchView<T, Space> batch_out = as_batch<Exec>(out);
-  linalg::inner_product(exec, batch_g, batch_out, inner_product, workspace);
+  const auto scale = workspace.template numbers<double>(1);
+  const auto inner_product = workspace.template numbers<double>(1);
+  const auto factor = workspace.template numbers<double>(1);
+  const auto normalized = workspace.template batch<T>(1, g.extent(0), g.extent(1));
+  require_shape(batch_out, 1, g.extent(0), g.extent(1), "steepest_descent", "out");
+  require(!overlap(batch_g, batch_out), "steepest_descent", "out", shape_of(batch_out), "must not overlap g");
+  if (g.size() == 0) return 0.0;
+  // The direction does not depend on G's scale, and without it ⟨G, D⟩ can neither over- nor underflow.
+  spectral::normalize(exec, batch_g, normalized, scale, workspace);
+  power.apply(exec, normalized, batch_out, workspace);
+  linalg::inner_product(exec, normalized, batch_out, inner_product, workspace);
   for_each_matrix(exec, "schatten::steepest_descent/length", 1,
                   spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
   for_each_element(exec, "schatten::steepest_descent/scale", 1, batch_out.extent(1), batch_out.extent(2),
                    spectral::Multiply<T, Space>{factor, batch_out});
   const auto host = Kokkos::create_mirror_view(inner_product);
+  const auto host_scale = Kokkos::create_mirror_view(scale);
   Kokkos::deep_copy(exec, host, inner_product);
+  Kokkos::deep_copy(exec, host_scale, scale);
   exec.fence();  // fences: documented
-  return host(0) == 0.0 ? 0.0 : std::pow(host(0), 1.0 / (1.0 + p));
+  return host(0) == 0.0 ? 0.0 : host_scale(0) * std::pow(host(0), 1.0 / (1.0 + p));
 }
 
 }  // namespace schatten
