@@ -48,9 +48,9 @@ namespace spectral {
 
 /// Backward error of a decomposition of n columns, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024,
 /// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
-inline double svd_rounding(std::size_t n) { return 8 * std::sqrt(double(n)); }
+inline double svd_rounding(std::size_t n) { return 7 * std::sqrt(double(n)); }
 /// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖².
-inline double gram_rounding(std::size_t n) { return 8 + double(n) / 8; }
+inline double gram_rounding(std::size_t n) { return 4 + double(n) / 10; }
 /// Rounding of five quintics on σ, absolute, in multiples of ε(T).
 inline constexpr double quintic_rounding = 200;
 
