@@ -64,15 +64,16 @@ double svd_error(double power, double resolution, std::size_t n) {
   return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
 }
 
-/// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the smallest eigenvalues' factors,
-/// floor^{(p-1)/2}, round into every direction.
+/// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the factors of the smallest eigenvalues, up to
+/// floor^{(p−1)/2}, round into every direction.
 template <Scalar T, Scalar Work>
 double eigh_error(double power, double resolution, std::size_t n) {
   if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
   const double backward = gram_rounding(n) * double(std::numeric_limits<Work>::epsilon());
   const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
   const double storage = power < 0 ? std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
-  return backward * (moved + std::pow(gram_floor<Work>, (power - 1) / 2)) +
+  const double leak = 0.3 * std::sqrt(double(n)) * std::pow(gram_floor<Work>, (power - 1) / 2);
+  return backward * moved + double(std::numeric_limits<Work>::epsilon()) * leak +
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// p = 0: the exact methods give orthonormal columns, Muon's quintics what their scalar model says.
+
+#include "support/known_spectrum.hpp"
+#include "support/reference.hpp"
+#include "support/typed.hpp"
+#include <schatten/spectral/spectral_power.hpp>
+
+#include <array>
+#include <vector>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+
+const std::vector<spectral::Quintic> muon(spectral::muon_steps, spectral::muon_quintic);
+
+/// Muon on one singular value, σ / ‖M‖_F.
+double model(double x) {
+  for (int step = 0; step < 5; ++step) x = 3.4445 * x - 4.7750 * std::pow(x, 3) + 2.0315 * std::pow(x, 5);
+  return x;
+}
+
+/// UΣ^0Vᵀ of `known`, the second matrix of a batch.
+template <class C>
+Matrix applied(const KnownMatrix& known, const SpectralPowerOptions& options) {
+  using T = typename C::Scalar;
+  const typename C::Exec exec;
+  const Batch<T, Storage::right> m(2, options.rows, options.cols), out(2, options.rows, options.cols);
+  for (std::size_t b = 0; b < 2; ++b) assign(m.matrix(b), known.matrix());
+  SpectralPower<T, typename C::Exec, typename C::Backend> power(options);
+  power.apply(exec, m.view(), out.view());
+  exec.fence();
+  return to_matrix(out.matrix(1));
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("the exact methods orthogonalise: UᵀU = I", C, SCHATTEN_TEST_CASES) {
+  using T = typename C::Scalar;
+  for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{40, 24}, {24, 40}, {32, 32}, {1, 7}, {7, 1}}) {
+    const std::size_t n = std::min(rows, cols);
+    for (const double lowest : {1.0, 1e-1, 1e-2}) {
+      const KnownMatrix known = known_matrix(rows, cols, singular_values_of(Spectrum::geometric, n, lowest), 4);
+      for (const SpectralMethod method : {SpectralMethod::svd, SpectralMethod::eigh}) {
+        CAPTURE(to_string(method));
+        CAPTURE(lowest);
+        const SpectralPowerOptions options{
+            .rows = rows, .cols = cols, .power = 0, .resolution = lowest, .method = method};
+        const Matrix out = applied<C>(known, options);
+        const Matrix q = rows >= cols ? out : Matrix(out.transpose());
+        // The columns inherit each singular value's error, twice, and the rounding of the product.
+        const double promise = SpectralPower<T, typename C::Exec, typename C::Backend>(options).error_bound();
+        CHECK(orthogonality_error(q) <= 2 * promise + 8 * epsilon<T> * std::sqrt(double(rows + cols)));
+        if (method == SpectralMethod::svd) {
+          CHECK(orthogonality_error(q) <= 8 * epsilon<T> * std::sqrt(double(rows + cols)));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("Muon's quintics agree with their scalar model in every direction", C, SCHATTEN_TEST_CASES) {
+  using T = typename C::Scalar;
+  double worst = 0;
+  for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{20, 20}, {50, 33}, {33, 50}}) {
+    const std::size_t n = std::min(rows, cols);
+    for (const Spectrum spectrum : all_spectra) {
+      for (const double lowest : {1e-1, 1e-3}) {
+        const KnownMatrix known = known_matrix(rows, cols, singular_values_of(spectrum, n, lowest), 5);
+        const Matrix out = applied<C>(known, {.rows = rows,
+                                              .cols = cols,
+                                              .power = 0,
+                                              .resolution = lowest,
+                                              .tolerance = 2,
+                                              .method = SpectralMethod::quintic});
+        const Matrix image = out * known.v;
+        const double norm = known.sigma.norm();
+        for (Eigen::Index k = 0; k < known.sigma.size(); ++k) {
+          const double wanted = model(known.sigma(k) / norm);
+          CAPTURE(to_string(spectrum));
+          CAPTURE(known.sigma(k));
+          CHECK(std::abs(known.u.col(k).dot(image.col(k)) - wanted) <= spectral::quintic_rounding * epsilon<T>);
+          CHECK(std::abs(image.col(k).norm() - std::abs(wanted)) <= spectral::quintic_rounding * epsilon<T>);
+          worst = std::max(worst, std::abs(image.col(k).norm() - std::abs(wanted)) / epsilon<T>);
+        }
+      }
+    }
+  }
+  MESSAGE("worst rounding " << worst << " ε, promised " << spectral::quintic_rounding << " ε");
+}
+
+TEST_CASE("quintic_error bounds the model's error, closely") {
+  for (const double resolution : {1.0, 0.3, 1e-1, 1e-2, 1e-3, 1e-4}) {
+    for (const std::size_t rank : {1, 16, 1024}) {
+      CAPTURE(resolution);
+      CAPTURE(rank);
+      const double lowest = std::log(resolution / std::sqrt(double(rank)));
+      double measured = 0;
+      for (int k = 0; k <= 1000003; ++k) {
+        measured = std::max(measured, std::abs(model(std::exp(lowest * k / 1000003.0)) - 1));
+      }
+      const double promised = spectral::quintic_error(muon, resolution, rank);
+      CHECK(promised >= measured * (1 - 1e-14));  // both round
+      CHECK(promised <= measured * 1.01);
+    }
+  }
+}
+
+TEST_CASE("quintic_error holds for the matrices that a plan is applied to") {
+  using C = Case<float, SerialExec, EigenBackend>;
+  for (const double lowest : {0.1, 0.01}) {
+    for (const Spectrum spectrum : all_spectra) {
+      const SpectralPowerOptions options{
+          .rows = 48, .cols = 40, .power = 0, .resolution = lowest, .tolerance = 1, .method = SpectralMethod::quintic};
+      const KnownMatrix known = known_matrix(48, 40, singular_values_of(spectrum, 40, lowest * 1.0001), 6);
+      const double bound = SpectralPower<float, SerialExec>(options).error_bound();
+      for (const DirectionError& error : direction_errors(known, 0, applied<C>(known, options))) {
+        CHECK(error.worst() <= bound);
+      }
+    }
+  }
+}
+
+TEST_CASE("any sequence of odd quintics: X(15 − 10X² + 3X⁴)/8 converges to the polar factor") {
+  const SerialExec exec;
+  const std::vector<spectral::Quintic> newton(40, spectral::Quintic{15.0 / 8, -10.0 / 8, 3.0 / 8});
+  const KnownMatrix known = known_matrix(30, 20, singular_values_of(Spectrum::harmonic, 20, 1e-3), 7);
+  const auto m = to_view<double>(known.matrix()), out = output_view<double>(30, 20);
+  Workspace<SerialExec::memory_space> workspace;
+  spectral::quintic_iteration<EigenBackend>(exec, std::span<const spectral::Quintic>(newton),
+                                            as_const(as_batch<SerialExec>(m)), as_batch<SerialExec>(out), workspace);
+  CHECK(max_abs(to_matrix(out) - known.power(0)) <= 1e-11);
+}
