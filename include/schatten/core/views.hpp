@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 namespace schatten {
 
@@ -166,7 +167,11 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
     indices[count++] = {static_cast<std::ptrdiff_t>(a.extent(d) > 1 ? a.stride(d) : b.stride(d)),
                         static_cast<std::ptrdiff_t>(a.extent(d)), static_cast<std::ptrdiff_t>(b.extent(d))};
   }
-  std::sort(indices, indices + count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
+  for (int end = count; end > 1; --end) {  // largest stride first; three numbers at most
+    for (int k = 1; k < end; ++k) {
+      if (indices[k - 1].stride < indices[k].stride) std::swap(indices[k - 1], indices[k]);
+    }
+  }
   std::ptrdiff_t span = 0;
   for (int d = count - 1; d >= 0; --d) {
     if (indices[d].stride <= span) return true;  // the array overlaps itself
