@@ -229,11 +229,17 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
   CHECK(f.optimizer.rule(norm).spectral.power == 0.125);
   const GroupId quintic = f.optimizer.add_group(MuonOptions{});
   CHECK(contains(message_of([&] { f.optimizer.set_power(quintic, 0.1); }), "power = 0.1"));
-  // At p = 1 the rounding of small singular values is no longer within this tolerance.
+  // What the svd method promises at p = 1 misses a tolerance that it meets at p = 0.1.
+  const auto promised = [](double power) {
+    return SpectralPower<double, Exec>(
+               {.rows = 1, .cols = 1, .power = power, .tolerance = 1.0, .method = SpectralMethod::svd})
+        .error_bound();
+  };
+  REQUIRE(promised(0.1) < 0.9 * promised(1.0));
   const GroupId tight = f.optimizer.add_group(
-      HTMuonOptions{.power = 0.1, .method = SpectralMethod::svd, .resolution = 1e-3, .tolerance = 2e-12});
+      HTMuonOptions{.power = 0.1, .method = SpectralMethod::svd, .tolerance = 0.5 * (promised(0.1) + promised(1.0))});
   CHECK_NOTHROW(f.optimizer.set_power(tight, 0.09));
-  CHECK(contains(message_of([&] { f.optimizer.set_power(tight, 1.0); }), "tolerance = 2e-12"));
+  CHECK(contains(message_of([&] { f.optimizer.set_power(tight, 1.0); }), "tolerance = "));
   CHECK(f.optimizer.rule(tight).spectral.power == 0.09);
 
   Fixture twin;
