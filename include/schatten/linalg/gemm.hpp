@@ -90,8 +90,8 @@ void symmetric_product(const Exec& exec, scalar_of<VC> alpha, const VA& a, const
   const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);
   require_shape(batch_b, batch, k, n, "linalg::symmetric_product", "b");
   require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
-  require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c",
-          shape_of(batch_c), "must not overlap a or b");
+  require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c", shape_of(batch_c),
+          "must not overlap a or b");
   detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c);
   detail::mirror_lower(exec, batch_c);
 }

@@ -96,9 +96,8 @@ struct SumOfPartials {
 
 template <class Exec, class T, class U, class Space>
 void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<const U, Space>& c,
-                          const NumberBatchView<double, Space>& scale_a,
-                          const NumberBatchView<double, Space>& scale_c, bool square_root,
-                          const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
+                          const NumberBatchView<double, Space>& scale_a, const NumberBatchView<double, Space>& scale_c,
+                          bool square_root, const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
   const typename Workspace<Space>::Frame frame(workspace);
   const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
   for_each_row(exec, "schatten::inner_product/rows", a.extent(0), a.extent(1),

@@ -20,8 +20,7 @@ namespace detail {
 template <class T, class Space>
 void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std::size_t length,
                      std::string_view function, std::string_view argument) {
-  const std::string wanted =
-      "must hold " + std::to_string(batch) + " vectors of length " + std::to_string(length);
+  const std::string wanted = "must hold " + std::to_string(batch) + " vectors of length " + std::to_string(length);
   require(v.extent(0) == batch && v.extent(1) == length, function, argument,
           std::to_string(v.extent(0)) + "x" + std::to_string(v.extent(1)), wanted);
 }
@@ -40,9 +39,9 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
-  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> &&
-                    std::is_same_v<scalar_of<VT>, T>,
-                "schatten: A, U, sigma and Vt must have the same scalar type");
+  static_assert(
+      std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> && std::is_same_v<scalar_of<VT>, T>,
+      "schatten: A, U, sigma and Vt must have the same scalar type");
   static_assert(!std::is_const_v<typename VU::value_type> && !std::is_const_v<typename VS::value_type> &&
                     !std::is_const_v<typename VT::value_type>,
                 "schatten: U, sigma and Vt are written and must not be const");

@@ -80,8 +80,8 @@ class BidiagonalQr {
 
   /// One QR step on BᵀB of block [low, high], shifted by the eigenvalue of its last 2×2 block.
   void step(Eigen::Index low, Eigen::Index high) {
-    const double scale = std::max({std::abs(d_(high)), std::abs(d_(high - 1)), std::abs(e_(high - 1)),
-                                   std::abs(d_(low)), std::abs(e_(low))});
+    const double scale = std::max(
+        {std::abs(d_(high)), std::abs(d_(high - 1)), std::abs(e_(high - 1)), std::abs(d_(low)), std::abs(e_(low))});
     const double last = d_(high) / scale, previous = d_(high - 1) / scale, beside = e_(high - 1) / scale;
     const double first = d_(low) / scale;
     const double b = ((previous + last) * (previous - last) + beside * beside) / 2;

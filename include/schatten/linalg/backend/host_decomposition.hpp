@@ -74,7 +74,8 @@ void svd_each(const Exec& exec, const BatchView<const T, Space>& a, const BatchV
     T* const slot_u = scratch_u.data() + slot * scratch_u.extent(1);
     T* const slot_vt = scratch_vt.data() + slot * scratch_vt.extent(1);
     copy(from, col_major_matrix(slot_a, m, n));
-    if (!Routine::svd(m, n, slot_a, slot_u, s, slot_vt, vectors, work.data() + slot * work_size, work_size)) return false;
+    if (!Routine::svd(m, n, slot_a, slot_u, s, slot_vt, vectors, work.data() + slot * work_size, work_size))
+      return false;
     if (vectors) copy(col_major_matrix(slot_u, m, n), host_matrix(u, b));
     if (vectors) copy(col_major_matrix(slot_vt, n, n), host_matrix(vt, b));
     return true;

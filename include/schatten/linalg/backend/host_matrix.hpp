@@ -15,13 +15,9 @@ struct HostMatrix {
   std::ptrdiff_t rows, cols, row_stride, col_stride;
 
   /// Rows are contiguous (or there is at most one column) and apart from each other: leading dimension row_stride.
-  [[nodiscard]] bool row_major() const {
-    return (col_stride == 1 || cols <= 1) && (row_stride >= cols || rows <= 1);
-  }
+  [[nodiscard]] bool row_major() const { return (col_stride == 1 || cols <= 1) && (row_stride >= cols || rows <= 1); }
   /// Columns are contiguous (or there is at most one row) and apart from each other: leading dimension col_stride.
-  [[nodiscard]] bool col_major() const {
-    return (row_stride == 1 || rows <= 1) && (col_stride >= rows || cols <= 1);
-  }
+  [[nodiscard]] bool col_major() const { return (row_stride == 1 || rows <= 1) && (col_stride >= rows || cols <= 1); }
   [[nodiscard]] T& operator()(std::ptrdiff_t i, std::ptrdiff_t j) const {
     return data[i * row_stride + j * col_stride];
   }

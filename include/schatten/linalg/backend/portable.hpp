@@ -163,8 +163,7 @@ struct JacobiFinish {
     const double own = length(b, column);
     std::size_t place = 0;
     for (std::size_t k = 0; k < length.extent(1); ++k) {
-      const bool before =
-          !is_finite(own) ? k < column : length(b, k) > own || (length(b, k) == own && k < column);
+      const bool before = !is_finite(own) ? k < column : length(b, k) > own || (length(b, k) == own && k < column);
       place += before ? 1 : 0;
     }
     sigma(b, place) = T(own * scale(b));
@@ -181,7 +180,8 @@ template <ExecutionSpace Exec, class T, class Space>
 void svd(PortableBackend tag, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& u,
          const VectorBatchView<T, Space>& sigma, const BatchView<T, Space>& vt, bool vectors,
          Workspace<Space>& workspace) {
-  if (a.extent(1) < a.extent(2)) return svd(tag, exec, transpose(a), transpose(vt), sigma, transpose(u), vectors, workspace);
+  if (a.extent(1) < a.extent(2))
+    return svd(tag, exec, transpose(a), transpose(vt), sigma, transpose(u), vectors, workspace);
   constexpr int max_sweeps = 60;
   const std::size_t batch = a.extent(0), m = a.extent(1), n = a.extent(2);
   const double tolerance = 0.5 * double(std::numeric_limits<T>::epsilon()) * math::sqrt(double(m));

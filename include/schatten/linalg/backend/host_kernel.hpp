@@ -1,0 +1,149 @@
+// A register-tiled matrix product for host matrices that fit the cache, on one thread.
+//
+// Eigen and BLAS pack both operands, which costs more than it brings under about 512². Here a tile of 2 vectors × 8
+// columns of C stays in registers, A's columns are loaded as they lie, and B's elements are broadcast from wherever
+// their strides put them. Vectors by the compilers' vector extension: any width is legal, the native one is used.
+#pragma once
+
+#include <schatten/linalg/backend/host_matrix.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+
+namespace schatten::linalg::backend {
+
+#if defined(__AVX512F__)
+inline constexpr std::size_t vector_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::size_t vector_bytes = 32;
+#else
+inline constexpr std::size_t vector_bytes = 16;
+#endif
+
+namespace kernel {
+
+inline constexpr std::ptrdiff_t tile_cols = vector_bytes == 64 ? 8 : 6;
+inline constexpr std::ptrdiff_t tile_vectors = 2;
+
+template <class T>
+inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(vector_bytes / sizeof(T));
+template <class T>
+inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
+/// Depth of one pass and columns of one block: a panel of A stays in the first cache, a block of B in the second.
+template <class T>
+inline constexpr std::ptrdiff_t depth = std::ptrdiff_t(1024 / sizeof(T));
+template <class T>
+inline constexpr std::ptrdiff_t block_cols = std::ptrdiff_t(2048 / sizeof(T));
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(vector_bytes)));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+
+template <class T>
+Vector<T> load(const T* from) {
+  Vector<T> vector;
+  std::memcpy(&vector, from, sizeof(vector));
+  return vector;
+}
+template <class T>
+void store(const Vector<T>& vector, T* to) {
+  std::memcpy(to, &vector, sizeof(vector));
+}
+
+/// C (tile_rows×cols) += alpha·A B, A (tile_rows×k), B (k×cols). The columns of A and C are contiguous.
+template <class T, int cols>
+void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t b_row,
+          std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
+  Vector<T> sum[cols][tile_vectors];
+  for (int j = 0; j < cols; ++j) {
+    for (int v = 0; v < tile_vectors; ++v) sum[j][v] = Vector<T>{};
+  }
+  for (std::ptrdiff_t l = 0; l < k; ++l) {
+    Vector<T> column[tile_vectors];
+    for (int v = 0; v < tile_vectors; ++v) column[v] = load(a + l * lda + v * lanes<T>);
+    for (int j = 0; j < cols; ++j) {
+      const T scalar = b[l * b_row + j * b_col];
+      for (int v = 0; v < tile_vectors; ++v) sum[j][v] += column[v] * scalar;
+    }
+  }
+  for (int j = 0; j < cols; ++j) {
+    for (int v = 0; v < tile_vectors; ++v) {
+      T* const place = c + j * ldc + v * lanes<T>;
+      store<T>(load(place) + alpha * sum[j][v], place);
+    }
+  }
+}
+
+/// tile for 1 to tile_cols columns, known at run time.
+template <class T, int cols = int(tile_cols)>
+void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
+                 std::ptrdiff_t b_row, std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
+  if constexpr (cols > 0) {
+    if (width == cols) return tile<T, cols>(k, alpha, a, lda, b, b_row, b_col, c, ldc);
+    narrow_tile<T, cols - 1>(width, k, alpha, a, lda, b, b_row, b_col, c, ldc);
+  }
+}
+
+/// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a time.
+template <class T>
+void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+  constexpr std::ptrdiff_t rows = tile_rows<T>;
+  alignas(64) T packed[rows * depth<T>];
+  const T* panel_a = a.data;
+  std::ptrdiff_t lda = a.col_stride;
+  constexpr std::ptrdiff_t far_apart = std::ptrdiff_t(3072 / sizeof(T));  // columns on pages of their own
+  if (a.rows < rows || !a.col_major() || a.col_stride >= far_apart) {
+    for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
+      for (std::ptrdiff_t i = 0; i < rows; ++i) packed[l * rows + i] = i < a.rows ? a(i, l) : T(0);
+    }
+    panel_a = packed;
+    lda = rows;
+  }
+  for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
+    const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
+    const T* const columns = b.data + j * b.col_stride;
+    if (c.rows == rows) {
+      narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, c.data + j * c.col_stride,
+                     c.col_stride);
+    } else {
+      T edge[rows * tile_cols] = {};
+      narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, edge, rows);
+      for (std::ptrdiff_t l = 0; l < width; ++l) {
+        for (std::ptrdiff_t i = 0; i < c.rows; ++i) c(i, j + l) += edge[l * rows + i];
+      }
+    }
+  }
+}
+
+}  // namespace kernel
+
+/// Part of a host matrix.
+template <class T>
+HostMatrix<T> block(const HostMatrix<T>& a, std::ptrdiff_t row, std::ptrdiff_t col, std::ptrdiff_t rows,
+                    std::ptrdiff_t cols) {
+  return {a.data + row * a.row_stride + col * a.col_stride, rows, cols, a.row_stride, a.col_stride};
+}
+
+/// C += alpha·A B on one thread. @pre C's rows or columns are contiguous; A and B may have any strides.
+template <class T>
+void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+  if (!c.col_major()) return kernel_gemm(alpha, transpose(b), transpose(a), transpose(c));
+  constexpr std::ptrdiff_t rows = kernel::tile_rows<T>, depth = kernel::depth<T>, width = kernel::block_cols<T>;
+  for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
+    const std::ptrdiff_t k = std::min(depth, a.cols - l);
+    for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
+      const std::ptrdiff_t n = std::min(width, c.cols - j);
+      for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
+        const std::ptrdiff_t m = std::min(rows, c.rows - i);
+        kernel::panel(alpha, block(a, i, l, m, k), block(b, l, j, k, n), block(c, i, j, m, n));
+      }
+    }
+  }
+}
+
+}  // namespace schatten::linalg::backend

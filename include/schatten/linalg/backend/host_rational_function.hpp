@@ -1,0 +1,154 @@
+// A rational function of a symmetric positive semidefinite matrix on the host: poles and matrices spread over threads.
+#pragma once
+
+#include <schatten/core/parallel.hpp>
+#include <schatten/core/workspace.hpp>
+#include <schatten/linalg/backend/host_triangular.hpp>
+#include <schatten/linalg/rational.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace schatten::linalg::backend {
+
+/// Leading dimension that keeps neighbouring columns out of the same cache sets.
+inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
+
+/// Scalars of scratch for one pole of an n×n matrix: the factor and what factor_and_invert asks for.
+inline std::size_t pole_scratch(std::ptrdiff_t n) {
+  return std::size_t(padded(n) * n + n * n / 2 + 64 * (n + triangular::leaf));
+}
+
+/// Zeros above the diagonal in column j, as far up as a leaf reaches: leaves on the diagonal are computed whole.
+template <class T>
+void clear_leaf_above(const HostMatrix<T>& a, std::ptrdiff_t j) {
+  for (std::ptrdiff_t i = std::max<std::ptrdiff_t>(j - triangular::leaf, 0); i < j; ++i) a(i, j) = T(0);
+}
+
+/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ in precision Work; false if S/scale + shift·I is not positive
+/// definite to that precision.
+template <class Work, class T>
+bool add_shifted_inverse(const HostMatrix<const T>& s, double scale, double shift, double weight,
+                         const HostMatrix<Work>& w, Work* scratch) {
+  const std::ptrdiff_t n = s.rows, stride = padded(n);
+  const HostMatrix<Work> factor{scratch, n, n, 1, stride};
+  const Work inverse_scale = Work(1 / scale);
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    clear_leaf_above(factor, j);
+    for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Work(s(i, j)) * inverse_scale;
+    factor(j, j) += Work(shift);
+  }
+  if (!factor_and_invert(factor, Work(0), scratch + stride * n)) return false;
+  accumulate_inverse(Work(weight), read_only(factor), w);
+  return true;
+}
+
+/// The same in T, and where a pivot fails, in double: rounding in float may take definiteness away from a matrix of
+/// deficient rank. That rare path takes its memory from the heap.
+template <class T>
+void add_shifted_inverse_safely(const HostMatrix<const T>& s, double scale, double shift, double weight,
+                                const HostMatrix<T>& w, T* scratch) {
+  if (add_shifted_inverse(s, scale, shift, weight, w, scratch)) return;
+  const std::ptrdiff_t n = s.rows;
+  std::vector<double> memory(pole_scratch(n) + std::size_t(n * n), 0.0);
+  const auto sum = col_major_matrix(memory.data(), n, n);
+  // Twice the shift, and so on, if even double cannot: the direction lies under the rounding of S by then.
+  for (int attempt = 0; attempt < 60; ++attempt, shift *= 2) {
+    if (!add_shifted_inverse(s, scale, shift, weight, sum, memory.data() + n * n)) continue;
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      for (std::ptrdiff_t i = j; i < n; ++i) w(i, j) += T(sum(i, j));
+    }
+    return;
+  }
+}
+
+/// W ← factor·Σ sums over one tile column, mirrored through a tile in cache; NaN where the scale is not finite.
+template <class T, class Space>
+struct SumOfPoles {
+  static constexpr std::ptrdiff_t tile = 32;
+  VectorBatchView<T, Space> sums;
+  std::size_t parts;
+  NumberBatchView<double, Space> scale, factor;
+  BatchView<T, Space> w;
+  void operator()(std::size_t b, std::size_t tile_col) const {
+    const auto out = host_matrix(w, b);
+    const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(tile_col) * tile, last = std::min(first + tile, n);
+    const T f = std::isfinite(scale(b)) ? T(factor(b)) : std::numeric_limits<T>::quiet_NaN();
+    for (std::ptrdiff_t row = first; row < n; row += tile) {
+      const std::ptrdiff_t end = std::min(row + tile, n);
+      T local[tile][tile] = {};
+      for (std::size_t part = 0; part < parts; ++part) {
+        const T* const sum = sums.data() + (b * parts + part) * sums.extent(1);
+        for (std::ptrdiff_t j = first; j < last; ++j) {
+          for (std::ptrdiff_t i = row; i < end; ++i) local[j - first][i - row] += sum[i + j * padded(n)];
+        }
+      }
+      for (std::ptrdiff_t j = first; j < last; ++j) {
+        for (std::ptrdiff_t i = std::max(row, j); i < end; ++i) {
+          out(i, j) = out(j, i) = f * local[j - first][i - row];
+        }
+      }
+    }
+  }
+};
+
+/// One task of host_rational_function: every parts-th pole of one matrix, into a sum of its own.
+template <class T, class Space>
+struct PoleTask {
+  Rational r;  // host memory
+  BatchView<const T, Space> s;
+  NumberBatchView<double, Space> scale;
+  VectorBatchView<T, Space> scratch, sums;
+  std::size_t parts, first;
+  void operator()(std::size_t slot) const {
+    const std::size_t index = first + slot, b = index / parts, part = index % parts;
+    if (!std::isfinite(scale(b))) return;
+    const HostMatrix<const T> matrix = transpose(host_matrix(s, b));  // symmetric: read along its rows
+    const std::ptrdiff_t n = matrix.rows;
+    const HostMatrix<T> sum{sums.data() + index * sums.extent(1), n, n, 1, padded(n)};
+    const T linear = part == 0 ? T(r.linear / scale(b)) : T(0), constant = part == 0 ? T(r.constant) : T(0);
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      clear_leaf_above(sum, j);
+      for (std::ptrdiff_t i = j; i < n; ++i) sum(i, j) = linear * matrix(i, j);
+      sum(j, j) += constant;
+    }
+    for (std::size_t k = part; k < r.poles.size(); k += parts) {
+      add_shifted_inverse_safely(matrix, scale(b), r.poles[k], r.weights[k], sum,
+                                 scratch.data() + slot * scratch.extent(1));
+    }
+  }
+};
+
+/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric.
+template <ExecutionSpace Exec, class T, class Space>
+void host_rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
+                            const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
+                            const BatchView<T, Space>& w, Workspace<Space>& workspace) {
+  const std::size_t batch = s.extent(0), poles = r.poles.size(), n = s.extent(1);
+  if (s.size() == 0) return;
+  const std::size_t threads = static_cast<std::size_t>(concurrency(exec));
+  const std::size_t parts = std::clamp<std::size_t>((threads + batch - 1) / batch, 1, std::max<std::size_t>(poles, 1));
+  const std::size_t tasks = batch * parts, slots = std::min(threads, tasks);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
+  const auto sums = workspace.template vectors<T>(tasks, std::size_t(padded(std::ptrdiff_t(n))) * n);
+  for (std::size_t first = 0; first < tasks; first += slots) {
+    for_each_matrix(exec, "schatten::rational_function/poles", std::min(slots, tasks - first),
+                    PoleTask<T, Space>{r, s, scale, scratch, sums, parts, first});
+  }
+  using Sum = SumOfPoles<T, Space>;
+  for_each_row(exec, "schatten::rational_function/sum", batch, (n + Sum::tile - 1) / Sum::tile,
+               Sum{sums, parts, scale, factor, w});
+}
+
+template <class Backend, ExecutionSpace Exec, class T, class Space>
+  requires is_host_execution_space<Exec>
+void rational_function(Backend, const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
+                       const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
+                       const BatchView<T, Space>& w, Workspace<Space>& workspace) {
+  host_rational_function(exec, r, s, scale, factor, w, workspace);
+}
+
+}  // namespace schatten::linalg::backend

@@ -1,0 +1,120 @@
+// The rational method: U Σ^p Vᵀ = M·(MᵀM)^{(p−1)/2} with the power replaced by a rational function of the Gram matrix.
+#pragma once
+
+#include <schatten/linalg/gemm.hpp>
+#include <schatten/linalg/largest_eigenvalue.hpp>
+#include <schatten/linalg/rational_function.hpp>
+#include <schatten/spectral/normalization.hpp>
+#include <schatten/spectral/poles.hpp>
+#include <schatten/spectral/weight_fit.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::spectral {
+
+/// The estimate of σ₁ is multiplied by this, and the fit reaches as much further down, so that [δσ₁, σ₁] lies in it
+/// although the estimate may be that much too small.
+inline constexpr double scale_margin = 1.05;
+
+/// r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: `poles` poles in closed form, weights by the fit.
+struct RationalFit {
+  linalg::Rational function;
+  double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval
+};
+
+inline RationalFit fit_rational(std::size_t poles, double power, double resolution) {
+  const double delta = std::min(resolution / scale_margin, 0.5);
+  const std::vector<double> t = rational_poles(poles, power, delta);
+  const auto basis = [&](double sigma, double* row) {
+    row[0] = sigma;
+    row[1] = sigma * sigma * sigma;
+    for (std::size_t j = 0; j < t.size(); ++j) row[2 + j] = sigma / (sigma * sigma + t[j]);
+  };
+  const WeightFit fit = fit_weights(basis, 2 + poles, power, delta);
+  if (fit.weights.empty()) return {};
+  return {{fit.weights[0], fit.weights[1], t, {fit.weights.begin() + 2, fit.weights.end()}}, fit.error};
+}
+
+/// The latest fits, so that equal plans and a power that comes back cost nothing.
+class RationalFits {
+ public:
+  /// fit_rational(poles, power, resolution), remembered. The reference lives until the next call.
+  const RationalFit& get(std::size_t poles, double power, double resolution) {
+    const Key key{poles, power, resolution};
+    for (const Entry& entry : entries_) {
+      if (entry.first == key) return entry.second;
+    }
+    if (entries_.size() < capacity) entries_.emplace_back();
+    Entry& entry = entries_[next_];
+    next_ = (next_ + 1) % capacity;
+    entry = {key, fit_rational(poles, power, resolution)};
+    return entry.second;
+  }
+
+ private:
+  using Key = std::tuple<std::size_t, double, double>;
+  using Entry = std::pair<Key, RationalFit>;
+  static constexpr std::size_t capacity = 16;
+  std::vector<Entry> entries_;
+  std::size_t next_ = 0;  ///< the oldest entry
+};
+
+namespace detail {
+
+/// λ → scale = margin²·λ, and factor = scale^{(p−1)/2}·unit^p, which undoes both scalings of M.
+template <class Space>
+struct RationalScale {
+  NumberBatchView<double, Space> unit, scale, factor;
+  double power;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    if (scale(b) == 0.0) {
+      scale(b) = 1;
+      factor(b) = 0;
+      return;
+    }
+    scale(b) *= scale_margin * scale_margin;
+    factor(b) = math::pow(scale(b), 0.5 * (power - 1)) * math::pow(unit(b), power);
+  }
+};
+
+}  // namespace detail
+
+/// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps.
+///
+/// M, out (m×n); works on the short side n <= m. Error: the fit's, plus the rounding of the Gram matrix, about
+/// 0.1 ε(Work)/δ². Directions under the resolution come out damped for p > 0. Cost: n²m + K n³ + 2n²m flops, K poles.
+template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
+void rational_power(const Exec& exec, const linalg::Rational& r, double power, const BatchView<const T, Space>& m,
+                    const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  if (m.extent(1) < m.extent(2)) {
+    return rational_power<Work, Backend>(exec, r, power, transpose(m), transpose(out), workspace);
+  }
+  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
+             factor = workspace.template numbers<double>(batch);
+  const auto normalized = workspace.template batch<Work>(batch, rows, cols);
+  const auto gram = workspace.template batch<Work>(batch, cols, cols);
+  const auto inverse_power = workspace.template batch<Work>(batch, cols, cols);
+  normalize(exec, m, normalized, unit, workspace);
+  linalg::gram<Backend>(exec, normalized, gram);
+  linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace);
+  for_each_matrix(exec, "schatten::rational_power/scale", batch,
+                  detail::RationalScale<Space>{unit, scale, factor, power});
+  linalg::rational_function<Backend>(exec, r, as_const(gram), scale, factor, inverse_power, workspace);
+  if constexpr (std::is_same_v<Work, T>) {
+    linalg::gemm<Backend>(exec, T(1), normalized, inverse_power, T(0), out);
+  } else {
+    const auto product = workspace.template batch<Work>(batch, rows, cols);
+    linalg::gemm<Backend>(exec, Work(1), normalized, inverse_power, Work(0), product);
+    for_each_element(exec, "schatten::convert", batch, rows, cols, detail::Convert<Work, T, Space>{product, out});
+  }
+}
+
+}  // namespace schatten::spectral
