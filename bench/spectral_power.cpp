@@ -29,8 +29,12 @@ void spectral_case(benchmark::State& state, Shape shape, schatten::SpectralMetho
   const Exec exec;
   const auto m = bench::gaussian<T>(shape);
   Matrix<T> out("bench::out", shape.rows, shape.cols);
-  schatten::SpectralPower<T, Exec> plan(
-      {.rows = shape.rows, .cols = shape.cols, .power = power, .resolution = 1e-3, .tolerance = 3e-2, .method = method});
+  schatten::SpectralPower<T, Exec> plan({.rows = shape.rows,
+                                         .cols = shape.cols,
+                                         .power = power,
+                                         .resolution = 1e-3,
+                                         .tolerance = 3e-2,
+                                         .method = method});
   const double rate = bench::gemm_rate<T>(exec, shape);
   plan.apply(exec, m, out);
   const double seconds = bench::timed(state, exec, [&] { plan.apply(exec, m, out); });
@@ -86,7 +90,8 @@ void register_shape(const Shape& shape) {
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
-  for (const Shape& shape : {Shape{256, 256}, Shape{512, 512}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{512, 2048}}) {
+  for (const Shape& shape :
+       {Shape{256, 256}, Shape{512, 512}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{512, 2048}}) {
     register_shape<float>(shape);
     register_shape<double>(shape);
   }

@@ -35,9 +35,7 @@ template <class Body>
 struct ElementLoopByColumn {
   Body body;
   std::size_t rows, cols;
-  KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    body(k / (rows * cols), k / cols % rows, k % cols);
-  }
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { body(k / (rows * cols), k / cols % rows, k % cols); }
 };
 
 }  // namespace detail
@@ -46,8 +44,8 @@ struct ElementLoopByColumn {
 template <ExecutionSpace Exec, class Body>
 void for_each_matrix(const Exec& exec, const std::string& label, std::size_t batch, const Body& body) {
   if (batch == 0) return;
-  Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1),
-                       body);
+  Kokkos::parallel_for(
+      label, Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1), body);
 }
 
 /// body(b, i) for every row i of every matrix b.
@@ -59,8 +57,8 @@ void for_each_row(const Exec& exec, const std::string& label, std::size_t batch,
 
 /// body(b, i, j) for every element. The last index should be the one that is contiguous in memory.
 template <ExecutionSpace Exec, class Body>
-void for_each_element(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
-                      std::size_t cols, const Body& body) {
+void for_each_element(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows, std::size_t cols,
+                      const Body& body) {
   if (batch * rows * cols == 0) return;
   if constexpr (is_host_execution_space<Exec>) {
     for_each_row(exec, label, batch, rows, detail::ElementLoopByRow<Body>{body, cols});

@@ -16,13 +16,11 @@ namespace schatten {
 
 /// A batch of matrices: element (b, i, j) is entry (i, j) of matrix b. Unmanaged; any strides.
 template <class T, class MemorySpace>
-using BatchView =
-    Kokkos::View<T***, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using BatchView = Kokkos::View<T***, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
 /// One vector per matrix of a batch, e.g. singular values: (batch, k). Unmanaged; rows are contiguous.
 template <class T, class MemorySpace>
-using VectorBatchView =
-    Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using VectorBatchView = Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
 /// One number per matrix of a batch. Unmanaged.
 template <class T, class MemorySpace>

@@ -29,8 +29,7 @@ class Workspace {
   /// Gives back, when it ends, everything taken since it began.
   class Frame {
    public:
-    explicit Frame(Workspace& workspace)
-        : workspace_(workspace), block_(workspace.current_), used_(workspace.used_) {
+    explicit Frame(Workspace& workspace) : workspace_(workspace), block_(workspace.current_), used_(workspace.used_) {
       ++workspace_.depth_;
     }
     ~Frame() {

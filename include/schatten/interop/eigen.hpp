@@ -37,4 +37,10 @@ auto view(Eigen::MapBase<Derived>&& matrix) {
                      std::size_t(m.colStride()));
 }
 
+/// A temporary matrix would take its memory with it.
+template <class Derived>
+void view(Eigen::PlainObjectBase<Derived>&& matrix) = delete;
+template <class Derived>
+void view(const Eigen::PlainObjectBase<Derived>&& matrix) = delete;
+
 }  // namespace schatten

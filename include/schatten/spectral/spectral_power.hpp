@@ -38,9 +38,9 @@ inline std::string to_string(SpectralMethod method) {
 struct SpectralPowerOptions {
   std::size_t rows = 0;
   std::size_t cols = 0;
-  double power = 0.125;       ///< p in (-0.5, 1]
-  double resolution = 1e-3;   ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
-  double tolerance = 2e-2;    ///< relative error of σ^p, for σ >= resolution·σ_max
+  double power = 0.125;      ///< p in (-0.5, 1]
+  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
+  double tolerance = 2e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
 };
 

@@ -62,8 +62,12 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
   require(!std::isnan(q) && q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
   const double p = spectral::power_of_exponent(q);
-  SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0), .cols = g.extent(1), .power = p, .resolution = 1.0,
-                                        .tolerance = 1.0, .method = SpectralMethod::svd});
+  SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0),
+                                        .cols = g.extent(1),
+                                        .power = p,
+                                        .resolution = 1.0,
+                                        .tolerance = 1.0,
+                                        .method = SpectralMethod::svd});
   Workspace<Space> workspace;
   const typename Workspace<Space>::Frame frame(workspace);
   const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
