@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Raw pointers and Eigen objects as Views: the same memory, the same elements, no copy.
+
+#include "support/errors.hpp"
+#include "support/known_spectrum.hpp"
+#include "support/typed.hpp"
+#include <schatten/interop/eigen.hpp>
+#include <schatten/interop/pointers.hpp>
+#include <schatten/spectral/spectral_power.hpp>
+
+#include <Eigen/Core>
+
+#include <numeric>
+#include <vector>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ColMajor = Eigen::MatrixXf;
+
+/// Every element of the View is the coefficient of the Eigen object, by address.
+template <class V, class M>
+bool same_elements(const V& v, const M& m) {
+  if (v.extent(0) != std::size_t(m.rows()) || v.extent(1) != std::size_t(m.cols())) return false;
+  for (Eigen::Index i = 0; i < m.rows(); ++i) {
+    for (Eigen::Index j = 0; j < m.cols(); ++j) {
+      if (&v(std::size_t(i), std::size_t(j)) != &m.coeffRef(i, j)) return false;
+    }
+  }
+  return true;
+}
+
+template <class V>
+inline constexpr bool is_const_view = std::is_const_v<typename V::value_type>;
+
+}  // namespace
+
+TEST_CASE("pointers with strides") {
+  std::vector<double> memory(60);
+  std::iota(memory.begin(), memory.end(), 0.0);
+  const auto contiguous = matrix_view(memory.data(), 4, 5);
+  const auto strided = matrix_view(memory.data() + 3, 3, 4, 13, 2);
+  const auto constant = matrix_view(static_cast<const double*>(memory.data()), 4, 5);
+  static_assert(is_const_view<decltype(constant)> && !is_const_view<decltype(contiguous)>);
+  for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t j = 0; j < 5; ++j) {
+      CHECK(&contiguous(i, j) == &memory[5 * i + j]);
+      CHECK(&constant(i, j) == &memory[5 * i + j]);
+      if (i < 3 && j < 4) CHECK(&strided(i, j) == &memory[3 + 13 * i + 2 * j]);
+    }
+  }
+}
+
+TEST_CASE("a null pointer serves an empty matrix alone") {
+  float* const none = nullptr;
+  CHECK(matrix_view(none, 0, 4).size() == 0);
+  const std::string message = message_of([&] { matrix_view(none, 2, 4); });
+  CHECK(contains(message, "schatten::matrix_view: data = 0"));
+  CHECK(contains(message, "must point to the matrix"));
+}
+
+TEST_CASE("Eigen matrices, maps, references and blocks") {
+  ColMajor col_major = ColMajor::Random(6, 4);
+  RowMajor row_major = RowMajor::Random(6, 4);
+  Eigen::Matrix3d fixed = Eigen::Matrix3d::Random();
+  Eigen::VectorXf vector = Eigen::VectorXf::Random(5);
+  Eigen::RowVectorXf row = Eigen::RowVectorXf::Random(5);
+  CHECK(same_elements(view(col_major), col_major));
+  CHECK(same_elements(view(row_major), row_major));
+  CHECK(same_elements(view(fixed), fixed));
+  CHECK(same_elements(view(vector), vector));
+  CHECK(same_elements(view(row), row));
+
+  auto block = col_major.block(1, 1, 3, 2);
+  auto row_block = row_major.block(2, 0, 3, 3);
+  CHECK(same_elements(view(block), block));
+  CHECK(same_elements(view(row_block), row_block));
+  CHECK(same_elements(view(col_major.block(1, 1, 3, 2)), block));
+  CHECK(same_elements(view(col_major.row(3)), col_major.row(3)));
+  CHECK(same_elements(view(row_major.col(3)), row_major.col(3)));
+
+  Eigen::Map<RowMajor, 0, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>> map(
+      row_major.data(), 3, 2, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>(8, 2));
+  CHECK(same_elements(view(map), map));
+  CHECK(same_elements(view(Eigen::Map<ColMajor>(col_major.data(), 6, 4)), col_major));
+  Eigen::Ref<ColMajor> reference(col_major);
+  CHECK(same_elements(view(reference), col_major));
+}
+
+TEST_CASE("what is const gives a View of const") {
+  const ColMajor constant = ColMajor::Random(3, 4);
+  ColMajor matrix = constant;
+  const Eigen::Map<const ColMajor> map(matrix.data(), 3, 4);
+  static_assert(is_const_view<decltype(view(constant))>);
+  static_assert(is_const_view<decltype(view(map))>);
+  static_assert(is_const_view<decltype(view(constant.block(0, 0, 2, 2)))>);
+  static_assert(is_const_view<decltype(view(Eigen::Map<const ColMajor>(matrix.data(), 3, 4)))>);
+  static_assert(!is_const_view<decltype(view(matrix))>);
+  static_assert(!is_const_view<decltype(view(matrix.block(0, 0, 2, 2)))>);
+  CHECK(&view(constant)(2, 3) == &constant.coeffRef(2, 3));
+  CHECK(&view(map)(2, 3) == &matrix.coeffRef(2, 3));
+}
+
+TEST_CASE("the map writes straight into the memory of the training code") {
+  const SerialExec exec;
+  const KnownMatrix known = known_matrix(12, 8, singular_values_of(Spectrum::geometric, 8, 0.1), 1);
+  const Matrix wanted = known.power(0.125);
+  SpectralPower<float, SerialExec> power({.rows = 12, .cols = 8, .resolution = 0.1, .tolerance = 1e-4});
+  const double tolerance = 1e-4;
+
+  const ColMajor gradient = known.matrix().cast<float>();
+  RowMajor update(12, 8);
+  power.apply(exec, view(gradient), view(update));
+  CHECK(max_abs(update.cast<double>() - wanted) <= tolerance);
+
+  std::vector<float> weights(12 * 10, -1.0F);  // rows of 10, two of padding
+  power.apply(exec, view(gradient), matrix_view(weights.data(), 12, 8, 10, 1));
+  for (std::size_t i = 0; i < 12; ++i) {
+    for (std::size_t j = 0; j < 8; ++j) {
+      CHECK(std::abs(double(weights[10 * i + j]) - wanted(Eigen::Index(i), Eigen::Index(j))) <= tolerance);
+    }
+    CHECK(weights[10 * i + 8] == -1.0F);
+    CHECK(weights[10 * i + 9] == -1.0F);
+  }
+}
