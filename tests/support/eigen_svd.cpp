@@ -2,11 +2,18 @@
 
 #include "eigen_svd.hpp"
 
-namespace schatten::linalg::backend {
+#define SCHATTEN_TEST_INSTANTIATE_MAPS(Exec, T, Backend) SCHATTEN_TEST_MAPS(, Exec, T, Backend)
 
-template bool eigen_svd<float>(std::ptrdiff_t, std::ptrdiff_t, float*, float*, float*, float*, bool);
-template bool eigen_svd<double>(std::ptrdiff_t, std::ptrdiff_t, double*, double*, double*, double*, bool);
-template bool eigen_eigh<float>(std::ptrdiff_t, float*, float*);
-template bool eigen_eigh<double>(std::ptrdiff_t, double*, double*);
+namespace schatten {
 
-}  // namespace schatten::linalg::backend
+SCHATTEN_TEST_DECOMPOSITIONS(, float)
+SCHATTEN_TEST_DECOMPOSITIONS(, double)
+SCHATTEN_TEST_INSTANTIATE(SCHATTEN_TEST_INSTANTIATE_MAPS)
+SCHATTEN_TEST_FLOAT_GRAM(, Kokkos::Serial, EigenBackend)
+SCHATTEN_TEST_FLOAT_GRAM(, Kokkos::Serial, PortableBackend)
+#if defined(KOKKOS_ENABLE_OPENMP)
+SCHATTEN_TEST_FLOAT_GRAM(, Kokkos::OpenMP, EigenBackend)
+SCHATTEN_TEST_FLOAT_GRAM(, Kokkos::OpenMP, PortableBackend)
+#endif
+
+}  // namespace schatten
