@@ -36,28 +36,24 @@ TEST_CASE_TEMPLATE("hill_alpha is what the singular values give", Case, SCHATTEN
   const typename Case::Exec exec;
   for (const bool tall : {true, false}) {
     const std::size_t rows = tall ? 24 : 10, cols = tall ? 10 : 24;
-    for (const Spectrum spectrum : {Spectrum::geometric, Spectrum::harmonic}) {
-      const KnownMatrix known = known_matrix(rows, cols, singular_values_of(spectrum, 10, 0.01), 5);
-      for_each_storage([&](auto storage) {
-        const Batch<T, decltype(storage)::value> w(1, rows, cols);
-        for (const double scale : {1.0, 1e30, 1e-30}) {
-          assign(w.matrix(), scale * known.matrix());
-          const Matrix before = to_matrix(w.matrix());
-          for (const std::size_t k : {1, 3, 5, 9}) {
-            const double alpha = hill_alpha<typename Case::Backend>(exec, w.matrix(), k);
-            CAPTURE(to_string(storage.value));
-            CAPTURE(to_string(spectrum));
-            CAPTURE(scale);
-            CAPTURE(k);
-            // σ_k+1 >= 0.01 carries a relative error of about 100 ε.
-            CHECK(std::abs(alpha - hill_of(known.sigma, k)) < 200 * epsilon<T> * alpha * alpha);
-          }
-          CHECK(hill_alpha<typename Case::Backend>(exec, w.matrix()) ==
-                hill_alpha<typename Case::Backend>(exec, w.matrix(), 5));
-          CHECK(to_matrix(w.matrix()) == before);
-        }
-      });
-    }
+    const Spectrum spectrum = tall ? Spectrum::geometric : Spectrum::harmonic;
+    const KnownMatrix known = known_matrix(rows, cols, singular_values_of(spectrum, 10, 0.01), 5);
+    for_each_storage([&](auto storage) {
+      const Batch<T, decltype(storage)::value> w(1, rows, cols);
+      const double scale = storage.value == Storage::left ? 1e30 : storage.value == Storage::window ? 1e-30 : 1.0;
+      assign(w.matrix(), scale * known.matrix());
+      const Matrix before = to_matrix(w.matrix());
+      for (const std::size_t k : {1, 5, 9}) {
+        const double alpha = hill_alpha<typename Case::Backend>(exec, w.matrix(), k);
+        CAPTURE(to_string(storage.value));
+        CAPTURE(scale);
+        CAPTURE(k);
+        // σ_k+1 >= 0.01 carries a relative error of about 100 ε.
+        CHECK(std::abs(alpha - hill_of(known.sigma, k)) < 200 * epsilon<T> * alpha * alpha);
+        if (k == 5) CHECK(hill_alpha<typename Case::Backend>(exec, w.matrix()) == alpha);
+      }
+      CHECK(to_matrix(w.matrix()) == before);
+    });
   }
 }
 
