@@ -56,8 +56,10 @@ TEST_CASE_TEMPLATE("the svd method is as accurate as a backward stable decomposi
   const Exec exec;
   constexpr bool portable = std::is_same_v<typename C::Backend, PortableBackend>;
   std::vector<Shape> shapes{{16, 16}, {48, 32}, {32, 80}};
-  // The larger ones on one space of each backend: the decompositions themselves do not differ between spaces.
-  if (!portable && std::is_same_v<Exec, SerialExec>) shapes.insert(shapes.end(), {{128, 128}, {160, 256}});
+  // A decomposition does not differ between spaces: the threaded one repeats a part.
+  const bool part = !std::is_same_v<Exec, SerialExec>;
+  if (part) shapes.resize(2);
+  if (!portable && !part) shapes.insert(shapes.end(), {{128, 128}, {160, 256}});
   for (const auto& [rows, cols] : shapes) {
     const std::size_t rank = std::min(rows, cols);
     CAPTURE(rows);
@@ -68,7 +70,7 @@ TEST_CASE_TEMPLATE("the svd method is as accurate as a backward stable decomposi
     for (const Spectrum spectrum : all_spectra) {
       for (const double lowest : {1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6}) {
         if (lowest == 1.0 && spectrum != Spectrum::geometric) continue;
-        if (rank > 100 && lowest != 1e-3 && lowest != 1e-6) continue;
+        if ((rank > 100 || part) && lowest != 1e-3 && lowest != 1e-6) continue;
         known.sigma = singular_values_of(spectrum, rank, lowest);
         const auto m = to_view<T>(known.matrix());
         SpectralPower<T, Exec, typename C::Backend> power(
