@@ -159,7 +159,9 @@ TEST_CASE_TEMPLATE("one bad matrix of a batch is NaN throughout and leaves the o
         exec.fence();
         CHECK(all_nan(to_matrix(out.matrix(2))));
         for (const std::size_t b : {0, 1, 3}) {
-          CHECK(to_matrix(out.matrix(b)) == applied<C>(to_matrix(m.matrix(b)), p, method));
+          const Matrix alone = applied<C>(to_matrix(m.matrix(b)), p, method);
+          CHECK(max_abs(to_matrix(out.matrix(b)) - alone) <=
+                (bits_repeat<C> ? 0.0 : 200 * epsilon<typename C::Scalar>));
         }
       }
     }

@@ -71,7 +71,7 @@ TEST_CASE_TEMPLATE("layout and batch change nothing, to the last bit", C, SCHATT
       for (std::size_t b = 0; b < batch; ++b) assign(m.matrix(b), well_conditioned<T>(unsigned(b)));
       apply<C>(options, m.view(), out.view());
       // The last product of a map reads rows or columns as `out` is stored, and may sum in another order.
-      const bool same_storage = storage == Storage::right || storage == Storage::window;
+      const bool same_storage = bits_repeat<C> && (storage == Storage::right || storage == Storage::window);
       for (std::size_t b = 0; b < batch; ++b) {
         const double difference = max_abs(to_matrix(out.matrix(b)) - wanted[b]);
         CHECK(difference <= (same_storage ? 0.0 : tolerance<T>(options)));
@@ -80,7 +80,8 @@ TEST_CASE_TEMPLATE("layout and batch change nothing, to the last bit", C, SCHATT
       // One matrix of the batch, as a View of rank 2, gives what the batch gave.
       const Batch<T, storage> single(batch, rows, cols);
       apply<C>(options, m.matrix(3), single.matrix(3));
-      CHECK(max_abs(to_matrix(single.matrix(3)) - to_matrix(out.matrix(3))) == 0);
+      CHECK(max_abs(to_matrix(single.matrix(3)) - to_matrix(out.matrix(3))) <=
+            (bits_repeat<C> ? 0.0 : tolerance<T>(options)));
       CHECK(out.surroundings_intact());
     });
   }

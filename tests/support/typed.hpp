@@ -39,6 +39,12 @@ using linalg::BlasBackend;
 #define SCHATTEN_TEST_BLAS_CASES
 #endif
 
+/// Whether equal input gives equal bits wherever it lies in memory: OpenBLAS sums differently with the alignment of its
+/// operands and with the number of its threads.
+template <class C>
+inline constexpr bool bits_repeat =
+    std::is_same_v<typename C::Backend, EigenBackend> || std::is_same_v<typename C::Backend, PortableBackend>;
+
 /// Every execution space × scalar × backend.
 #define SCHATTEN_TEST_CASES                                                                       \
   schatten::test::Case<float, schatten::test::SerialExec, schatten::test::EigenBackend>,          \
