@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
 namespace schatten::spectral {
 
@@ -21,20 +22,27 @@ inline constexpr double gram_floor = 4 * double(std::numeric_limits<Work>::epsil
 
 namespace detail {
 
-/// Column k of U ← s^p σ_k^p · column k. For p <= 0, singular values at the rounding level of σ_0 count as zero and map
-/// to zero (the map on the numerical range of M); for p > 0 the map is continuous and nothing is cut. NaN stays NaN, and
-/// is not compared (that would be an invalid operation).
-template <class T, class Space>
+/// σ_k ↦ s^p σ_k^p. For p <= 0, singular values at the rounding level of σ_0 count as zero and map to zero (the map on
+/// the numerical range of M); for p > 0 the map is continuous and nothing is cut. @pre value is finite.
+template <class T>
+struct PowerOfSigma {
+  double power;
+  KOKKOS_FUNCTION double operator()(double value, double largest, double scale, std::size_t) const {
+    if (value == 0.0 || (power <= 0.0 && value <= sigma_floor<T> * largest)) return 0.0;
+    return math::pow(scale, power) * math::pow(value, power);
+  }
+};
+
+/// Column k of U ← f(σ_k, σ_0, s, k) · column k. NaN stays NaN, and is not compared (that would be an invalid operation).
+template <class Map, class T, class Space>
 struct ScaleLeftVectors {
+  Map map;
   VectorBatchView<T, Space> sigma;
   NumberBatchView<double, Space> scale;
-  double power;
   BatchView<T, Space> u;
   KOKKOS_FUNCTION double factor(std::size_t b, std::size_t k) const {
     const double value = double(sigma(b, k));
-    if (!linalg::is_finite(value)) return value;
-    if (value == 0.0 || (power <= 0.0 && value <= sigma_floor<T> * double(sigma(b, 0)))) return 0.0;
-    return math::pow(scale(b), power) * math::pow(value, power);
+    return linalg::is_finite(value) ? map(value, double(sigma(b, 0)), scale(b), k) : value;
   }
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t k) const {
     u(b, i, k) = T(factor(b, k) * double(u(b, i, k)));
@@ -60,15 +68,10 @@ struct ScaleEigenvectors {
   }
 };
 
-}  // namespace detail
-
-/// out ← U Σ^p Vᵀ by the singular value decomposition.
-///
-/// M, out (m×n). Works on M / 2^k, so that any scale is legal. Relative error of σ^p: a small multiple of ε(1 + |p|/σ),
-/// σ relative to the largest (docs/mathematics.md states the measured multiple). Cost: svd + 2mn·min(m, n) flops.
-template <class Backend, ExecutionSpace Exec, class T, class Space>
-void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double power, const BatchView<T, Space>& out,
-               Workspace<Space>& workspace) {
+/// out ← U diag(f(σ_k, σ_0, s, k)) Vᵀ by the singular value decomposition of M/s; `map` is f, a functor for kernels.
+template <class Backend, ExecutionSpace Exec, class Map, class T, class Space>
+void svd_map(const Exec& exec, const std::string& label, const BatchView<const T, Space>& m, const Map& map,
+             const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), k = std::min(rows, cols);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch);
@@ -78,9 +81,20 @@ void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double powe
   const auto vt = workspace.template batch<T>(batch, k, cols);
   normalize(exec, m, normalized, scale, workspace);
   linalg::svd<Backend>(exec, normalized, u, sigma, vt, workspace);
-  for_each_element(exec, "schatten::svd_power/scale", batch, rows, k,
-                   detail::ScaleLeftVectors<T, Space>{sigma, scale, power, u});
+  for_each_element(exec, label, batch, rows, k, ScaleLeftVectors<Map, T, Space>{map, sigma, scale, u});
   linalg::gemm<Backend>(exec, T(1), u, vt, T(0), out);
+}
+
+}  // namespace detail
+
+/// out ← U Σ^p Vᵀ by the singular value decomposition.
+///
+/// M, out (m×n). Works on M / 2^k, so that any scale is legal. Relative error of σ^p: a small multiple of ε(1 + |p|/σ),
+/// σ relative to the largest (docs/mathematics.md states the measured multiple). Cost: svd + 2mn·min(m, n) flops.
+template <class Backend, ExecutionSpace Exec, class T, class Space>
+void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double power, const BatchView<T, Space>& out,
+               Workspace<Space>& workspace) {
+  detail::svd_map<Backend>(exec, "schatten::svd_power/scale", m, detail::PowerOfSigma<T>{power}, out, workspace);
 }
 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.

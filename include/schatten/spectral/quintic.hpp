@@ -29,13 +29,14 @@ inline constexpr int muon_steps = 5;
 
 namespace detail {
 
-/// x ← m / ‖m‖_F in the scaled matrix; a zero matrix stays zero.
+/// x ← x/(‖x‖_F + added/scale) for x = M/scale, that is M/(‖M‖_F + added); a zero matrix stays zero.
 template <class T, class Space>
 struct DivideByNorm {
-  NumberBatchView<double, Space> norm;
+  NumberBatchView<double, Space> norm, scale;
+  double added;
   BatchView<T, Space> x;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const double length = norm(b) == 0.0 ? 1.0 : norm(b);
+    const double length = norm(b) == 0.0 ? 1.0 : norm(b) + added / scale(b);
     x(b, i, j) = T(double(x(b, i, j)) / length);
   }
 };
@@ -51,6 +52,36 @@ struct Combine {
   }
 };
 
+/// quintic_iteration from M/(‖M‖_F + added_to_norm).
+template <class Backend, ExecutionSpace Exec, class T, class Space>
+void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double added_to_norm,
+                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  if (m.extent(1) < m.extent(2)) {
+    return quintic_steps<Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace);
+  }
+  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale = workspace.template numbers<double>(batch), norm = workspace.template numbers<double>(batch);
+  auto x = workspace.template batch<T>(batch, rows, cols);
+  auto next = workspace.template batch<T>(batch, rows, cols);
+  const auto gram = workspace.template batch<T>(batch, cols, cols);
+  const auto polynomial = workspace.template batch<T>(batch, cols, cols);
+  normalize(exec, m, x, scale, workspace);
+  linalg::frobenius_norm(exec, x, norm, workspace);
+  for_each_element(exec, "schatten::quintic/normalize", batch, rows, cols,
+                   DivideByNorm<T, Space>{norm, scale, added_to_norm, x});
+  for (const Quintic& step : steps) {  // X ← aX + X(bA + cA²), A = XᵀX
+    linalg::gram<Backend>(exec, x, gram);
+    linalg::symmetric_product<Backend>(exec, T(1), gram, gram, polynomial);
+    for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
+                     Combine<T, Space>{T(step.b), T(step.c), gram, polynomial});
+    for_each_element(exec, "schatten::quintic/copy", batch, rows, cols, Convert<T, T, Space>{x, next});
+    linalg::gemm<Backend>(exec, T(1), x, polynomial, T(step.a), next);
+    std::swap(x, next);
+  }
+  for_each_element(exec, "schatten::quintic/store", batch, rows, cols, Convert<T, T, Space>{x, out});
+}
+
 }  // namespace detail
 
 /// out ← U q_K(...q_1(Σ/‖M‖_F)) Vᵀ for the quintics q_1..q_K: approximately the polar factor U Vᵀ.
@@ -60,29 +91,7 @@ struct Combine {
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                        const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  if (m.extent(1) < m.extent(2)) {
-    return quintic_iteration<Backend>(exec, steps, transpose(m), transpose(out), workspace);
-  }
-  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
-  const typename Workspace<Space>::Frame frame(workspace);
-  const auto norm = workspace.template numbers<double>(batch);
-  auto x = workspace.template batch<T>(batch, rows, cols);
-  auto next = workspace.template batch<T>(batch, rows, cols);
-  const auto gram = workspace.template batch<T>(batch, cols, cols);
-  const auto polynomial = workspace.template batch<T>(batch, cols, cols);
-  normalize(exec, m, x, norm, workspace);
-  linalg::frobenius_norm(exec, x, norm, workspace);
-  for_each_element(exec, "schatten::quintic/normalize", batch, rows, cols, detail::DivideByNorm<T, Space>{norm, x});
-  for (const Quintic& step : steps) {  // X ← aX + X(bA + cA²), A = XᵀX
-    linalg::gram<Backend>(exec, x, gram);
-    linalg::symmetric_product<Backend>(exec, T(1), gram, gram, polynomial);
-    for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
-                     detail::Combine<T, Space>{T(step.b), T(step.c), gram, polynomial});
-    for_each_element(exec, "schatten::quintic/copy", batch, rows, cols, detail::Convert<T, T, Space>{x, next});
-    linalg::gemm<Backend>(exec, T(1), x, polynomial, T(step.a), next);
-    std::swap(x, next);
-  }
-  for_each_element(exec, "schatten::quintic/store", batch, rows, cols, detail::Convert<T, T, Space>{x, out});
+  detail::quintic_steps<Backend>(exec, steps, 0.0, m, out, workspace);
 }
 
 /// An upper bound of |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in

@@ -1,0 +1,168 @@
+// HTMuon_NS, the published matmul-only approximation of UΣ^pVᵀ: the baseline that other methods are measured against.
+#pragma once
+
+#include <schatten/linalg/gemm.hpp>
+#include <schatten/spectral/quintic.hpp>
+
+#include <array>
+#include <cmath>
+#include <span>
+#include <utility>
+
+namespace schatten::spectral {
+
+/// What the published method adds to the norm of M, to the Gram matrix and to every square root; and its step counts.
+inline constexpr double newton_schulz_added_norm = 1e-7;
+inline constexpr double newton_schulz_ridge = 1e-6;
+inline constexpr int newton_schulz_steps = 5;
+
+namespace detail {
+
+/// k of power = 2^{−k}, k >= 0; −1 for every other number.
+inline int halvings(double power) {
+  if (!std::isfinite(power) || power <= 0 || power > 1) return -1;
+  int exponent = 0;
+  return std::frexp(power, &exponent) == 0.5 ? 1 - exponent : -1;
+}
+
+/// scale ← max(scale, 1), exponent ← log2(scale²): M is made smaller where its squares could overflow, never larger.
+template <class Space>
+struct ScaleAboveOne {
+  NumberBatchView<double, Space> scale, exponent;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    exponent(b) = 0;
+    if (!linalg::is_finite(scale(b))) return;
+    if (scale(b) < 1.0) scale(b) = 1.0;
+    int binary = 0;
+    (void)std::frexp(scale(b), &binary);
+    exponent(b) = 2.0 * (binary - 1);
+  }
+};
+
+/// norm ← √max(norm, ridge), exponent ← exponent/2: what a square root does to the matrix 2^exponent·s.
+template <class Space>
+struct RootOfNorm {
+  NumberBatchView<double, Space> norm, exponent;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    const double smallest = newton_schulz_ridge * math::pow(2.0, -exponent(b));
+    if (linalg::is_finite(norm(b)) && norm(b) < smallest) norm(b) = smallest;
+    norm(b) = math::sqrt(norm(b));
+    exponent(b) *= 0.5;
+  }
+};
+
+/// a ← a + value·2^−exponent_b·I; an empty `exponent` counts as zero.
+template <class T, class Space>
+struct AddToDiagonal {
+  double value;
+  NumberBatchView<double, Space> exponent;
+  BatchView<T, Space> a;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    a(b, i, i) += T(exponent.extent(0) == 0 ? value : value * math::pow(2.0, -exponent(b)));
+  }
+};
+
+/// y ← s/α, z ← I.
+template <class T, class Space>
+struct StartSquareRoot {
+  BatchView<const T, Space> s;
+  NumberBatchView<double, Space> alpha;
+  BatchView<T, Space> y, z;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    y(b, i, j) = T(double(s(b, i, j)) / alpha(b));
+    z(b, i, j) = T(i == j);
+  }
+};
+
+/// s ← f (y + yᵀ)/2.
+template <class T, class Space>
+struct Symmetrize {
+  BatchView<const T, Space> y;
+  NumberBatchView<double, Space> factor;
+  BatchView<T, Space> s;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    s(b, i, j) = T(0.5 * factor(b) * (double(y(b, i, j)) + double(y(b, j, i))));
+  }
+};
+
+/// a ← 2^exponent_b·a.
+template <class T, class Space>
+struct MultiplyByPowerOfTwo {
+  NumberBatchView<double, Space> exponent;
+  BatchView<T, Space> a;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    if (exponent(b) != 0.0) a(b, i, j) = T(math::pow(2.0, exponent(b)) * double(a(b, i, j)));
+  }
+};
+
+/// Matrix 2^exponent·s ← its square root + ridge·I, by Y ← Y(3I − ZY)/2, Z ← (3I − ZY)Z/2 from Y = s/‖s‖_F, Z = I.
+/// Y and Z commute up to rounding only, so that no product is symmetric to more than that: all are computed whole.
+template <class Backend, ExecutionSpace Exec, class T, class Space>
+void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, Space>& exponent,
+                               const BatchView<T, Space>& s, Workspace<Space>& workspace) {
+  const std::size_t batch = s.extent(0), n = s.extent(1);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto norm = workspace.template numbers<double>(batch);
+  auto y = workspace.template batch<T>(batch, n, n), z = workspace.template batch<T>(batch, n, n);
+  auto next_y = workspace.template batch<T>(batch, n, n), next_z = workspace.template batch<T>(batch, n, n);
+  const auto t = workspace.template batch<T>(batch, n, n);
+  const NumberBatchView<double, Space> zero;
+  linalg::frobenius_norm(exec, s, norm, workspace);
+  for_each_element(exec, "schatten::newton_schulz/start", batch, n, n, StartSquareRoot<T, Space>{s, norm, y, z});
+  for (int step = 0; step < newton_schulz_steps; ++step) {
+    linalg::gemm<Backend>(exec, T(-1), z, y, T(0), t);
+    for_each_row(exec, "schatten::newton_schulz/diagonal", batch, n, AddToDiagonal<T, Space>{3.0, zero, t});
+    linalg::gemm<Backend>(exec, T(0.5), y, t, T(0), next_y);
+    linalg::gemm<Backend>(exec, T(0.5), t, z, T(0), next_z);
+    std::swap(y, next_y);
+    std::swap(z, next_z);
+  }
+  for_each_matrix(exec, "schatten::newton_schulz/norm", batch, RootOfNorm<Space>{norm, exponent});
+  for_each_element(exec, "schatten::newton_schulz/symmetrize", batch, n, n, Symmetrize<T, Space>{y, norm, s});
+  for_each_row(exec, "schatten::newton_schulz/ridge", batch, n,
+               AddToDiagonal<T, Space>{newton_schulz_ridge, exponent, s});
+}
+
+}  // namespace detail
+
+/// out ← X·R with X ≈ UVᵀ by Muon's five quintics and R ≈ (MᵀM)^{p/2} by k + 1 square roots, p = 2^{−k}: HTMuon_NS.
+///
+/// M, out (m×n); R is n×n whatever the shape. As published: quintics (3.4445, −4.7750, 2.0315) from M/(‖M‖_F + 1e-7),
+/// A = MᵀM + 1e-6 I, each root five coupled Newton–Schulz steps from A/‖A‖_F, symmetrised, + 1e-6 I. The ridges are
+/// absolute, so the error depends on the scale of M (docs/mathematics.md has a table: 15 to 76 % at p = 1/8), and M and
+/// Mᵀ do not give transposes of each other. Everything runs in T (published: quintics in bfloat16, roots in float).
+/// M > 1 is divided by a power of two and the ridges with it, which changes nothing but the range. A zero matrix gives
+/// zero, a matrix with a NaN or an infinity NaN throughout, its neighbours in the batch unchanged.
+/// Throws InvalidArgument for a power that is not 1, 1/2, 1/4, ...
+/// Cost: 5 quintics, n²m + 30(k + 1)n³ + 2n²m flops; symmetric halves in the quintics and MᵀM alone.
+/// Source: Pang et al., arXiv 2603.10067, and its reference implementation.
+template <class Backend, ExecutionSpace Exec, class T, class Space>
+void newton_schulz_power(const Exec& exec, double power, const BatchView<const T, Space>& m,
+                         const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  const int halvings = detail::halvings(power);
+  require(halvings >= 0, "spectral::newton_schulz_power", "power", power,
+          "must be 1, 1/2, 1/4 or another power of one half");
+  std::array<Quintic, muon_steps> quintics;
+  quintics.fill(muon_quintic);
+  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale = workspace.template numbers<double>(batch), exponent = workspace.template numbers<double>(batch);
+  const auto polar = workspace.template batch<T>(batch, rows, cols);
+  const auto root = workspace.template batch<T>(batch, cols, cols);
+  linalg::max_abs(exec, m, scale, workspace);
+  for_each_matrix(exec, "schatten::newton_schulz/scale", batch, detail::PowerOfTwo<Space>{scale});
+  for_each_matrix(exec, "schatten::newton_schulz/scale", batch, detail::ScaleAboveOne<Space>{scale, exponent});
+  for_each_element(exec, "schatten::newton_schulz/normalize", batch, rows, cols,
+                   detail::Normalize<T, T, Space>{m, scale, polar});
+  linalg::gram<Backend>(exec, polar, root);
+  for_each_row(exec, "schatten::newton_schulz/ridge", batch, cols,
+               detail::AddToDiagonal<T, Space>{newton_schulz_ridge, exponent, root});
+  for (int k = 0; k <= halvings; ++k) detail::newton_schulz_square_root<Backend>(exec, exponent, root, workspace);
+  detail::quintic_steps<Backend>(exec, std::span<const Quintic>(quintics), newton_schulz_added_norm, m, polar,
+                                 workspace);
+  linalg::gemm<Backend>(exec, T(1), polar, root, T(0), out);
+  for_each_element(exec, "schatten::newton_schulz/store", batch, rows, cols,
+                   detail::MultiplyByPowerOfTwo<T, Space>{exponent, out});
+}
+
+}  // namespace schatten::spectral
