@@ -104,22 +104,22 @@ TEST_CASE_TEMPLATE("agrees with the recipe for every shape, layout and power", C
   MESSAGE("largest relative difference from the recipe: " << worst << " ε");
 }
 
-TEST_CASE("the method's own errors at p = 1/8: 0.34, 0.15, 0.76, 0.64") {
+TEST_CASE("the method's own errors at p = 1/8: 0.34, 0.17, 0.76, 0.64") {
   const auto known = [](Spectrum spectrum, double lowest) {
     return known_matrix(256, 256, singular_values_of(spectrum, 256, lowest), 4).matrix();
   };
   struct {
-    const char* spectrum;
+    std::string spectrum;
     Matrix m;
     double error;
   } const cases[] = {{"Gaussian 256x256", gaussian(256, 256, 1), 0.34},
-                     {"Gaussian 1024x256", gaussian(1024, 256, 2), 0.15},
+                     {"Gaussian 1024x256", gaussian(1024, 256, 2), 0.17},
                      {"1/k", known(Spectrum::harmonic, 0.0), 0.76},
                      {"geometric to 1e-4", known(Spectrum::geometric, 1e-4), 0.64}};
   for (const auto& [spectrum, m, expected] : cases) {
     CAPTURE(spectrum);
     const double error = published_error(m);
-    CHECK(error == doctest::Approx(expected).epsilon(0.1));
+    CHECK(std::abs(error - expected) <= 0.05 * expected);
     MESSAGE(spectrum << ": relative Frobenius error " << error);
   }
 }

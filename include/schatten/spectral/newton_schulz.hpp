@@ -129,7 +129,7 @@ void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, S
 ///
 /// M, out (m×n); R is n×n whatever the shape. As published: quintics (3.4445, −4.7750, 2.0315) from M/(‖M‖_F + 1e-7),
 /// A = MᵀM + 1e-6 I, each root five coupled Newton–Schulz steps from A/‖A‖_F, symmetrised, + 1e-6 I. The ridges are
-/// absolute, so the error depends on the scale of M (docs/mathematics.md has a table: 15 to 76 % at p = 1/8), and M and
+/// absolute, so the error depends on the scale of M (docs/mathematics.md has a table: 17 to 76 % at p = 1/8), and M and
 /// Mᵀ do not give transposes of each other. Everything runs in T (published: quintics in bfloat16, roots in float).
 /// M > 1 is divided by a power of two and the ridges with it, which changes nothing but the range. A zero matrix gives
 /// zero, a matrix with a NaN or an infinity NaN throughout, its neighbours in the batch unchanged.

@@ -27,6 +27,10 @@ void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, f
              int*);
 void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*, const int*, int*, const int*,
              int*);
+void sgeqrf_(const int*, const int*, float*, const int*, float*, float*, const int*, int*);
+void dgeqrf_(const int*, const int*, double*, const int*, double*, double*, const int*, int*);
+void sorgqr_(const int*, const int*, const int*, float*, const int*, const float*, float*, const int*, int*);
+void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*, const int*, int*);
 }
 
 namespace schatten::linalg {
@@ -45,6 +49,8 @@ struct Fortran<float> {
   static constexpr auto syrk = ssyrk_;
   static constexpr auto gesdd = sgesdd_;
   static constexpr auto syevd = ssyevd_;
+  static constexpr auto geqrf = sgeqrf_;
+  static constexpr auto orgqr = sorgqr_;
 };
 template <>
 struct Fortran<double> {
@@ -52,6 +58,8 @@ struct Fortran<double> {
   static constexpr auto syrk = dsyrk_;
   static constexpr auto gesdd = dgesdd_;
   static constexpr auto syevd = dsyevd_;
+  static constexpr auto geqrf = dgeqrf_;
+  static constexpr auto orgqr = dorgqr_;
 };
 
 /// Leading dimension of a matrix that is read as column-major, at least what Fortran insists on.
@@ -135,6 +143,24 @@ struct LapackDecomposition {
     Fortran<T>::syevd(&job, &lower, &order, a, &order, lambda, work, &size, integers.data(), &integer_size, &info);
     return info == 0;
   }
+
+  static std::size_t qr_work(std::ptrdiff_t, std::ptrdiff_t n) { return std::size_t((2 + 64) * n); }
+
+  /// a (m×n, m >= n) ← Q of its QR decomposition, R's diagonal not negative, by xGEQRF and xORGQR.
+  template <class T>
+  static bool orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* work, std::size_t work_size) {
+    T *const tau = work, *const sign = work + n;
+    const int rows = int(m), cols = int(n), size = int(work_size) - 2 * cols;
+    int info = 0;
+    Fortran<T>::geqrf(&rows, &cols, a, &rows, tau, sign + n, &size, &info);
+    if (info != 0) return false;
+    for (std::ptrdiff_t k = 0; k < n; ++k) sign[k] = a[k + k * m] < T(0) ? T(-1) : T(1);
+    Fortran<T>::orgqr(&rows, &cols, &cols, a, &rows, tau, sign + n, &size, &info);
+    for (std::ptrdiff_t k = 0; k < n; ++k) {
+      for (std::ptrdiff_t i = 0; i < m; ++i) a[i + k * m] *= sign[k];
+    }
+    return info == 0;
+  }
 };
 
 template <ExecutionSpace Exec, class T, class Space>
@@ -148,6 +174,12 @@ template <ExecutionSpace Exec, class T, class Space>
 void eigh(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const VectorBatchView<T, Space>& lambda,
           const BatchView<T, Space>& v, Workspace<Space>& workspace) {
   eigh_each<LapackDecomposition>(exec, a, lambda, v, workspace);
+}
+
+template <ExecutionSpace Exec, class T, class Space>
+void orthonormal_basis(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& q,
+                       Workspace<Space>& workspace) {
+  orthonormal_basis_each<LapackDecomposition>(exec, a, q, workspace);
 }
 
 }  // namespace backend

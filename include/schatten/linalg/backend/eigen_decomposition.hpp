@@ -1,4 +1,4 @@
-// Host backend over Eigen: singular value and symmetric eigenvalue decompositions.
+// Host backend over Eigen: singular value, symmetric eigenvalue and QR decompositions.
 //
 // A translation unit that instantiates eigen_svd<float> compiles for about 20 s, so the two routines are plain function
 // templates: a program of many translation units may declare them `extern template` and instantiate them once.
@@ -9,6 +9,7 @@
 #include <schatten/linalg/backend/host_decomposition.hpp>
 
 #include <Eigen/Eigenvalues>
+#include <Eigen/QR>
 #include <Eigen/SVD>
 
 #include <algorithm>
@@ -74,6 +75,20 @@ bool eigen_eigh(std::ptrdiff_t n, T* a, T* lambda) {
   return true;
 }
 
+/// a (m×n, m >= n) ← Q of its QR decomposition, R's diagonal not negative. Householder reflections (Eigen::HouseholderQR).
+template <class T>
+void eigen_orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a) {
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
+  Eigen::Map<Matrix> map(a, m, n);
+  const T largest = map.cwiseAbs().maxCoeff(), scale = largest == T(0) ? T(1) : largest;
+  const Eigen::HouseholderQR<Matrix> qr(Matrix(map / scale));
+  map.setIdentity();
+  map.applyOnTheLeft(qr.householderQ());
+  for (Eigen::Index k = 0; k < n; ++k) {
+    if (qr.matrixQR()(k, k) < T(0)) map.col(k) = -map.col(k);
+  }
+}
+
 /// The routines in the shape that host_decomposition.hpp asks for. Eigen takes its work memory from the heap.
 struct EigenDecomposition {
   static std::size_t svd_work(std::ptrdiff_t, std::ptrdiff_t, bool) { return 0; }
@@ -85,6 +100,12 @@ struct EigenDecomposition {
   template <class T>
   static bool eigh(std::ptrdiff_t n, T* a, T* lambda, T*, std::size_t) {
     return eigen_eigh(n, a, lambda);
+  }
+  static std::size_t qr_work(std::ptrdiff_t, std::ptrdiff_t) { return 0; }
+  template <class T>
+  static bool orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T*, std::size_t) {
+    eigen_orthonormal_basis(m, n, a);
+    return true;
   }
 };
 
@@ -99,6 +120,12 @@ template <ExecutionSpace Exec, class T, class Space>
 void eigh(EigenBackend, const Exec& exec, const BatchView<const T, Space>& a, const VectorBatchView<T, Space>& lambda,
           const BatchView<T, Space>& v, Workspace<Space>& workspace) {
   eigh_each<EigenDecomposition>(exec, a, lambda, v, workspace);
+}
+
+template <ExecutionSpace Exec, class T, class Space>
+void orthonormal_basis(EigenBackend, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& q,
+                       Workspace<Space>& workspace) {
+  orthonormal_basis_each<EigenDecomposition>(exec, a, q, workspace);
 }
 
 }  // namespace schatten::linalg::backend

@@ -110,4 +110,30 @@ void eigh_each(const Exec& exec, const BatchView<const T, Space>& a, const Vecto
   });
 }
 
+/// Q of the thin A = QR for every matrix. `Routine::orthonormal_basis(m, n, a, work)` replaces a, m >= n, by Q;
+/// `Routine::qr_work(m, n)` tells the scalars of work it needs.
+template <class Routine, ExecutionSpace Exec, class T, class Space>
+void orthonormal_basis_each(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& q,
+                            Workspace<Space>& workspace) {
+  const auto m = static_cast<std::ptrdiff_t>(a.extent(1)), n = static_cast<std::ptrdiff_t>(a.extent(2));
+  if (a.size() == 0) return;
+  const std::size_t slots = decomposition_slots(exec, a.extent(0));
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scratch = workspace.template vectors<T>(slots, std::size_t(m * n));
+  const std::size_t work_size = Routine::qr_work(m, n);
+  const auto work = workspace.template vectors<T>(slots, work_size);
+  decompose_each(exec, "orthonormal_basis", a.extent(0), slots, [=](std::size_t b, std::size_t slot) {
+    const auto from = host_matrix(a, b);
+    if (!all_finite(from)) {
+      fill(host_matrix(q, b), std::numeric_limits<T>::quiet_NaN());
+      return true;
+    }
+    T* const slot_a = scratch.data() + slot * scratch.extent(1);
+    copy(from, col_major_matrix(slot_a, m, n));
+    if (!Routine::orthonormal_basis(m, n, slot_a, work.data() + slot * work_size, work_size)) return false;
+    copy(col_major_matrix(slot_a, m, n), host_matrix(q, b));
+    return true;
+  });
+}
+
 }  // namespace schatten::linalg::backend

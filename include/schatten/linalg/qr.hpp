@@ -1,0 +1,32 @@
+// QR decomposition of Views: an orthonormal basis of the columns.
+#pragma once
+
+#include <schatten/linalg/backend/portable_qr.hpp>
+#include <schatten/linalg/svd.hpp>
+
+namespace schatten::linalg {
+
+/// Q of the thin QR decomposition A = QR of every matrix of the batch: QᵀQ = I, R upper triangular, R_kk >= 0.
+///
+/// A (m×n, m >= n) is kept; Q (m×n). The first k columns of Q span those of A for every k up to the rank; from a column
+/// that depends on those before it (a zero one, say) Q goes on with some orthonormal column, never with a zero. A zero
+/// matrix gives the first n columns of I. A matrix with a NaN or an infinity gives NaN throughout.
+/// @pre Q does not overlap A. Throws InvalidArgument. Host backends work while the call lasts; the Kokkos one is
+/// asynchronous. Householder reflections; error: backward stable, ‖δA‖ = O(ε)‖A‖. Cost: 4n²m − 4n³/3 flops.
+template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VQ>
+void orthonormal_basis(const Exec& exec, const VA& a, const VQ& q, Workspace<typename Exec::memory_space>& workspace) {
+  using T = scalar_of<VQ>;
+  using Space = typename Exec::memory_space;
+  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and Q must have the same scalar type");
+  static_assert(!std::is_const_v<typename VQ::value_type>, "schatten: Q is written and must not be const");
+  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+  const BatchView<T, Space> batch_q = as_batch<Exec>(q);
+  require(batch_a.extent(1) >= batch_a.extent(2), "linalg::orthonormal_basis", "a", shape_of(batch_a),
+          "must not have more columns than rows (batch x rows x cols)");
+  require_shape(batch_q, batch_a.extent(0), batch_a.extent(1), batch_a.extent(2), "linalg::orthonormal_basis", "q");
+  require(!overlap(batch_a, batch_q), "linalg::orthonormal_basis", "q", shape_of(batch_q), "must not overlap a");
+  backend::orthonormal_basis(Chosen{}, exec, batch_a, batch_q, workspace);
+}
+
+}  // namespace schatten::linalg
