@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,7 +25,7 @@ struct GroupId {
 /// Steps parameters that live in the caller's memory. Groups may run different algorithms.
 ///
 /// step() is asynchronous on the execution-space instance as far as the backend is, and from the second call on neither
-/// allocates Kokkos memory nor fences. One Optimizer serves one execution-space instance at a time; several may run
+/// allocates Kokkos memory nor fences (with an interval, from the call after the first one with the power). One Optimizer serves one execution-space instance at a time; several may run
 /// side by side. Destroy it before Kokkos::finalize.
 template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
 class Optimizer {
@@ -40,7 +41,7 @@ class Optimizer {
     const optim::UpdateRule rule = optim::rule_of(options);
     optim::check<T>(rule, "Optimizer::add_group");
     if (rule.map == optim::Map::spectral) (void)make_plan(rule, 1, 1);
-    groups_.push_back({rule, {}, {}});
+    groups_.push_back({rule, {}, {}, 0});
     return {groups_.size() - 1};
   }
 
@@ -112,8 +113,13 @@ class Optimizer {
     const typename Workspace<memory_space>::Frame frame(workspace_);
     check_gradients(exec);
     for (Group& group : groups_) {
+      ++group.steps;
       if (group.rule.map == optim::Map::spectral) {
-        for (const Bucket& bucket : group.buckets) spectral_step(exec, group, bucket);
+        const bool between = optim::is_between(group.rule, group.steps);
+        const optim::UpdateRule rule = between ? optim::between_rule(group.rule) : group.rule;
+        for (const Bucket& bucket : group.buckets) {
+          spectral_step(exec, group, bucket, rule, between ? *bucket.between : bucket.plan);
+        }
       } else {
         for (const Parameter& parameter : group.parameters) elementwise_step(exec, group.rule, parameter);
       }
@@ -182,6 +188,7 @@ class Optimizer {
   /// Matrices of a group that share a shape and go through one spectral call.
   struct Bucket {
     Plan plan;
+    std::optional<Plan> between;  ///< Muon's, where there is an interval
     std::size_t rows, cols;
     std::vector<Slice> slices;
     std::size_t matrices = 0;
@@ -191,6 +198,7 @@ class Optimizer {
     optim::UpdateRule rule;
     std::vector<Parameter> parameters;
     std::vector<Bucket> buckets;
+    std::size_t steps = 0;  ///< that the group has taken
   };
 
   static Plan make_plan(const optim::UpdateRule& rule, std::size_t rows, std::size_t cols) {
@@ -210,7 +218,10 @@ class Optimizer {
     for (std::size_t first = 0; first < count;) {
       auto bucket = std::find_if(group.buckets.begin(), group.buckets.end(), has_room);
       if (bucket == group.buckets.end()) {
-        group.buckets.push_back({make_plan(group.rule, rows, cols), rows, cols, {}, 0});
+        group.buckets.push_back({make_plan(group.rule, rows, cols), {}, rows, cols, {}, 0});
+        if (group.rule.interval > 1) {
+          group.buckets.back().between = make_plan(optim::between_rule(group.rule), rows, cols);
+        }
         bucket = group.buckets.end() - 1;
       }
       const std::size_t taken = std::min(count - first, capacity - bucket->matrices);
@@ -245,8 +256,8 @@ class Optimizer {
     }
   }
 
-  void spectral_step(const Exec& exec, const Group& group, const Bucket& bucket) {
-    const optim::UpdateRule& rule = group.rule;
+  void spectral_step(const Exec& exec, const Group& group, const Bucket& bucket, const optim::UpdateRule& rule,
+                     const Plan& plan) {
     const typename Workspace<memory_space>::Frame frame(workspace_);
     const auto direction = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto mapped = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
@@ -257,7 +268,7 @@ class Optimizer {
                        Kernel{momentum_direction(rule, p, slice.first, slice.count), finite(p, slice.first),
                               matrices(direction, place, slice.count)});
     });
-    bucket.plan.apply(exec, direction, mapped, workspace_);
+    plan.apply(exec, direction, mapped, workspace_);
     if (optim::needs_factor(rule.scale)) {
       optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
                              workspace_);

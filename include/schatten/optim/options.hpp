@@ -27,6 +27,8 @@ enum class ScaleMode {
 struct HTMuonOptions {
   double lr = 0.03;
   double power = 0.125;  ///< p in (−0.5, 1]
+  std::size_t interval =
+      1;  ///< steps interval, 2·interval, … have the power, counted from 1; the others Muon's quintics
   double momentum = 0.95;
   bool nesterov = true;
   MomentumKind momentum_kind = MomentumKind::ema;

@@ -30,7 +30,19 @@ struct UpdateRule {
   ScaleMode scale = ScaleMode::none;
   SpectralPowerOptions spectral{};  ///< rows and cols are filled in per shape
   std::size_t row_blocks = 1;
+  std::size_t interval = 1;  ///< spectral: steps that are no multiple of it are Muon's
 };
+
+/// Whether step `step` of a group, counted from 1, is one of Muon's between two with the power.
+inline bool is_between(const UpdateRule& rule, std::size_t step) { return step % rule.interval != 0; }
+
+/// Muon's part of the rule: p = 0 by quintics, at whatever accuracy they have.
+inline UpdateRule between_rule(UpdateRule rule) {
+  rule.spectral.power = 0;
+  rule.spectral.tolerance = 2;
+  rule.spectral.method = SpectralMethod::quintic;
+  return rule;
+}
 
 inline UpdateRule rule_of(const HTMuonOptions& o) {
   return {.map = Map::spectral,
@@ -41,7 +53,8 @@ inline UpdateRule rule_of(const HTMuonOptions& o) {
           .momentum_kind = o.momentum_kind,
           .scale = o.scale,
           .spectral = {.power = o.power, .resolution = o.resolution, .tolerance = o.tolerance, .method = o.method},
-          .row_blocks = o.row_blocks};
+          .row_blocks = o.row_blocks,
+          .interval = o.interval};
 }
 
 /// Muon is HTMuon at p = 0.
@@ -100,6 +113,7 @@ void check(const UpdateRule& rule, std::string_view function) {
             function, "epsilon", rule.epsilon, "must be finite and positive, also as the Optimizer's scalar");
   }
   require(rule.row_blocks >= 1, function, "row_blocks", rule.row_blocks, "must be at least 1");
+  require(rule.interval >= 1, function, "interval", rule.interval, "must be at least 1");
   require(!std::isnan(rule.spectral.power), function, "power", rule.spectral.power, "must be a number");
   const bool needs_norm = rule.scale == ScaleMode::unit_norm || rule.scale == ScaleMode::dual_norm;
   require(!needs_norm || rule.spectral.power >= 0, function, "power", rule.spectral.power,
