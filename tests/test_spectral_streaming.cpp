@@ -9,6 +9,7 @@
 #include <schatten/spectral/streaming.hpp>
 
 #include <limits>
+#include <string>
 
 namespace {
 
@@ -141,6 +142,46 @@ TEST_CASE_TEMPLATE("a rank keeps the leading directions", C, SCHATTEN_TEST_CASES
   for (int step = 0; step < 70; ++step) out = streaming.step(m, 0.25);
   known.sigma.tail(8).setZero();
   CHECK(max_abs(out - known.power(0.25)) <= 100 * epsilon<T>);
+}
+
+TEST_CASE("the method's own errors at p = 1/8, 128x128, in float") {
+  const auto error_of = [](const Matrix& got, const Matrix& m) {
+    const ReferenceSvd svd = reference_svd(m);
+    const Matrix wanted = KnownMatrix{svd.u, svd.sigma, svd.v}.power(0.125);
+    return (got - wanted).norm() / wanted.norm();
+  };
+  const auto known = [](Spectrum spectrum, double lowest) {
+    return known_matrix(128, 128, singular_values_of(spectrum, 128, lowest), 4).matrix();
+  };
+  constexpr int marks[] = {1, 10, 100, 0};
+  struct {
+    std::string spectrum;
+    Matrix m;
+    double expected[3];
+  } const cases[] = {{"Gaussian", gaussian(128, 128, 1), {0.312, 0.0345, 0.00248}},
+                     {"1/k", known(Spectrum::harmonic, 0.0), {0.345, 0.0363, 0.00217}},
+                     {"geometric to 1e-4", known(Spectrum::geometric, 1e-4), {0.390, 0.0333, 1.11e-4}}};
+  using C = Case<float, ThreadedExec, EigenBackend>;
+  for (const auto& [spectrum, m, expected] : cases) {
+    Streaming<C, Storage::right> streaming(128, 128, 128);
+    CAPTURE(spectrum);
+    for (int step = 1, mark = 0; step <= 100; ++step) {
+      const Matrix out = streaming.step(m, 0.125);
+      if (step != marks[mark]) continue;
+      const double error = error_of(out, m);
+      CHECK(std::abs(std::log(error / expected[mark++])) <= 0.2);
+      MESSAGE(spectrum << ", the same matrix for " << step << " steps: relative Frobenius error " << error);
+    }
+  }
+  Streaming<C, Storage::right> streaming(128, 128, 128);
+  Matrix momentum = Matrix::Zero(128, 128), out;
+  for (unsigned step = 1; step <= 60; ++step) {
+    momentum = 0.95 * momentum + 0.05 * gaussian(128, 128, step);
+    out = streaming.step(momentum, 0.125);
+  }
+  const double error = error_of(out, momentum);
+  CHECK(std::abs(std::log(error / 0.16)) <= 0.2);
+  MESSAGE("momentum 0.95 of Gaussian gradients, 60 steps: relative Frobenius error " << error);
 }
 
 TEST_CASE_TEMPLATE("any scale is legal", C, SCHATTEN_TEST_CASES) {
