@@ -3,7 +3,16 @@
 // Counters: rel_error  relative Frobenius error against the SVD in double, on a Gaussian matrix
 //           gemm_limit time over 3n²m flops at the rate of the product (m×n)(n×n) in this run, n the short side
 //           gflops     rate of the method's own products (gemm, muon_ns5), of those 3n²m flops elsewhere
+//           promised   error_bound() of the plan; poles of the rational method
+//
+// The last lines are ratios of medians: --benchmark_repetitions=9 --benchmark_report_aggregates_only=true. Plans ask for
+// p = 1/8, resolution 1e-3, tolerance 3e-2 (double: 1e-8).
 #include "support.hpp"
+#include <schatten/spectral/streaming.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <type_traits>
 
 using bench::Exec;
 using bench::Matrix;
@@ -33,11 +42,32 @@ void spectral_case(benchmark::State& state, Shape shape, schatten::SpectralMetho
                                          .cols = shape.cols,
                                          .power = power,
                                          .resolution = 1e-3,
-                                         .tolerance = 3e-2,
+                                         .tolerance = std::is_same_v<T, float> ? 3e-2 : 1e-8,
                                          .method = method});
   const double rate = bench::gemm_rate<T>(exec, shape);
   plan.apply(exec, m, out);
   const double seconds = bench::timed(state, exec, [&] { plan.apply(exec, m, out); });
+  bench::report(state, bench::limit_flops(shape), seconds, bench::limit_flops(shape) / rate);
+  state.counters["rel_error"] = bench::relative_error(out, bench::reference(exec, shape, power));
+  state.counters["promised"] = plan.error_bound();
+  if (plan.poles() > 0) state.counters["poles"] = double(plan.poles());
+}
+
+/// The streaming QR iteration on one matrix again and again, full rank: after many steps its directions have settled.
+template <class T>
+void streaming_case(benchmark::State& state, Shape shape) {
+  const Exec exec;
+  const std::size_t rank = shape.short_side();
+  const auto m = bench::gaussian<T>(shape);
+  Matrix<T> out("bench::out", shape.rows, shape.cols), v("bench::v", shape.cols, rank);
+  schatten::Workspace<Kokkos::HostSpace> workspace;
+  using Backend = schatten::linalg::DefaultBackend<Exec>;
+  schatten::spectral::streaming_start(exec, schatten::as_batch<Exec>(v));
+  const double rate = bench::gemm_rate<T>(exec, shape);
+  const double seconds = bench::timed(state, exec, [&] {
+    schatten::spectral::streaming_power<Backend>(exec, power, schatten::as_const(schatten::as_batch<Exec>(m)),
+                                                 schatten::as_batch<Exec>(v), schatten::as_batch<Exec>(out), workspace);
+  });
   bench::report(state, bench::limit_flops(shape), seconds, bench::limit_flops(shape) / rate);
   state.counters["rel_error"] = bench::relative_error(out, bench::reference(exec, shape, power));
 }
@@ -80,20 +110,55 @@ void register_shape(const Shape& shape) {
   };
   add("gemm", [=](benchmark::State& state) { gemm_case<T>(state, shape); });
   add("muon_ns5", [=](benchmark::State& state) { muon_case<T>(state, shape); });
-  for (const auto method : {schatten::SpectralMethod::svd, schatten::SpectralMethod::eigh}) {
+  using Method = schatten::SpectralMethod;
+  for (const auto method : {Method::rational, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
     add("spectral_power/" + schatten::to_string(method),
         [=](benchmark::State& state) { spectral_case<T>(state, shape, method); });
   }
+  add("spectral_power/streaming", [=](benchmark::State& state) { streaming_case<T>(state, shape); });
+}
+
+constexpr Shape shapes[] = {{256, 256}, {512, 512}, {1024, 1024}, {2048, 2048}, {512, 2048}};
+
+/// Time of the rational method over that of others, in float.
+void print_ratios(const bench::Recorder& recorder) {
+  const auto print = [&](const char* title, const auto& divisor) {
+    std::printf("%-58s", title);
+    for (const Shape& shape : shapes) {
+      const double rational = recorder.median("spectral_power/rational/f32/" + shape.name()), other = divisor(shape);
+      if (rational > 0 && other > 0) {
+        std::printf(" %9.3f", rational / other);
+      } else {
+        std::printf(" %9s", "-");
+      }
+    }
+    std::printf("\n");
+  };
+  const auto median = [&](const std::string& name, const Shape& shape) {
+    return recorder.median(name + "/f32/" + shape.name());
+  };
+  std::printf("\n%-58s", "ratios of medians, f32");
+  for (const Shape& shape : shapes) std::printf(" %9s", shape.name().c_str());
+  std::printf("\n");
+  print("rational / Muon's five quintics as published", [&](const Shape& s) { return median("muon_ns5", s); });
+  print("rational / limit of 3n2m flops at the gemm rate", [&](const Shape& s) {
+    const double n = double(s.short_side()), m = double(s.long_side());
+    return median("gemm", s) / (2 * n * n * m) * bench::limit_flops(s);
+  });
+  print("rational / HTMuon_NS", [&](const Shape& s) { return median("spectral_power/newton_schulz", s); });
+  print("rational / the faster of svd and eigh", [&](const Shape& s) {
+    const double svd = median("spectral_power/svd", s), eigh = median("spectral_power/eigh", s);
+    return svd > 0 && eigh > 0 ? std::min(svd, eigh) : std::max(svd, eigh);
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
-  for (const Shape& shape :
-       {Shape{256, 256}, Shape{512, 512}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{512, 2048}}) {
+  for (const Shape& shape : shapes) {
     register_shape<float>(shape);
     register_shape<double>(shape);
   }
-  return bench::run(argc, argv);
+  return bench::run(argc, argv, print_ratios);
 }

@@ -123,13 +123,46 @@ inline void report(benchmark::State& state, double flops, double seconds, double
   state.counters["gemm_limit"] = seconds / limit_seconds;
 }
 
-/// benchmark::RunSpecifiedBenchmarks between Kokkos' initialisation and finalisation.
-inline int run(int argc, char** argv) {
+/// Prints as usual and keeps the seconds of every repetition of every case.
+class Recorder : public benchmark::ConsoleReporter {
+ public:
+  Recorder() : benchmark::ConsoleReporter(OO_Tabular) {}
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration || run.iterations == 0 || run.error_occurred) continue;
+      seconds_[run.run_name.function_name].push_back(run.real_accumulated_time / double(run.iterations));
+    }
+    ConsoleReporter::ReportRuns(runs);
+  }
+  /// Median seconds of a case over its repetitions; 0 if it did not run.
+  [[nodiscard]] double median(const std::string& name) const {
+    const auto found = seconds_.find(name);
+    if (found == seconds_.end()) return 0;
+    std::vector<double> sorted = found->second;
+    std::sort(sorted.begin(), sorted.end());
+    const std::size_t middle = sorted.size() / 2;
+    return sorted.size() % 2 == 1 ? sorted[middle] : 0.5 * (sorted[middle - 1] + sorted[middle]);
+  }
+
+ private:
+  std::map<std::string, std::vector<double>> seconds_;
+};
+
+/// Runs the cases that the command line chooses, between Kokkos' initialisation and finalisation; `summary(recorder)`
+/// comes last.
+template <class Summary>
+int run(int argc, char** argv, const Summary& summary) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
+  Recorder recorder;
+  benchmark::RunSpecifiedBenchmarks(&recorder);
+  summary(recorder);
   benchmark::Shutdown();
   return 0;
+}
+
+inline int run(int argc, char** argv) {
+  return run(argc, argv, [](const Recorder&) {});
 }
 
 }  // namespace bench

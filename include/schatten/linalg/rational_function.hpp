@@ -2,21 +2,34 @@
 #pragma once
 
 #include <schatten/linalg/backend.hpp>
+#include <schatten/linalg/backend/host_gram.hpp>
 #include <schatten/linalg/backend/host_rational_function.hpp>
 #include <schatten/linalg/rational.hpp>
 
 namespace schatten::linalg {
 
+/// S ← XᵀX, summed in chunks, and its diagonal in double: a rational function with poles near the rounding of S
+/// multiplies that rounding, and the diagonal has the largest share of it.
+///
+/// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. Rounding of an entry: about
+/// ε/3·√(m/chunk)·(its partial sums), chunk = 64, where a sum in one run has √m. Cost: n²m flops.
+template <ExecutionSpace Exec, class T, class Space>
+void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
+                        const VectorBatchView<double, Space>& diagonal) {
+  backend::host_gram(exec, x, s, diagonal);
+}
+
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.
 ///
-/// S, W (n×n), S positive semidefinite; the lower triangle of S is read. Each pole is one Cholesky factorisation that
+/// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky factorisation that
 /// carries L⁻¹ and one product L⁻ᵀL⁻¹, error ε·κ(S/scale + t); a bad pivot sends the pole to double. On the host the
 /// poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
-                       const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
-                       const BatchView<T, Space>& w, Workspace<Space>& workspace) {
-  backend::rational_function(Backend{}, exec, r, s, scale, factor, w, workspace);
+                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
+                       const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
+                       Workspace<Space>& workspace) {
+  backend::rational_function(Backend{}, exec, r, s, diagonal, scale, factor, w, workspace);
 }
 
 }  // namespace schatten::linalg

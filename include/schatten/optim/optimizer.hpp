@@ -201,11 +201,11 @@ class Optimizer {
     std::size_t steps = 0;  ///< that the group has taken
   };
 
-  static Plan make_plan(const optim::UpdateRule& rule, std::size_t rows, std::size_t cols) {
+  Plan make_plan(const optim::UpdateRule& rule, std::size_t rows, std::size_t cols) const {
     SpectralPowerOptions options = rule.spectral;
     options.rows = rows;
     options.cols = cols;
-    return Plan(options);
+    return Plan(options, fits_);
   }
 
   /// Spreads the newest parameter of the group, `count` matrices, over buckets of at most batch_bytes.
@@ -424,6 +424,7 @@ class Optimizer {
   }
 
   OptimizerOptions options_;
+  std::shared_ptr<spectral::RationalFits> fits_ = std::make_shared<spectral::RationalFits>();  ///< of all plans
   std::vector<Group> groups_;
   std::size_t matrices_ = 0;  ///< of all parameters
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;

@@ -25,10 +25,12 @@ inline constexpr double scale_margin = 1.05;
 /// r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: `poles` poles in closed form, weights by the fit.
 struct RationalFit {
   linalg::Rational function;
-  double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval
+  double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval, over its room
 };
 
-inline RationalFit fit_rational(std::size_t poles, double power, double resolution) {
+/// `rounding`: the part of the tolerance, in [0, 1), that rounding takes at σ = δ. It falls as 1/σ², and the fit's error
+/// gets the room that is left, 1 − rounding·(δ/σ)².
+inline RationalFit fit_rational(std::size_t poles, double power, double resolution, double rounding = 0) {
   const double delta = std::min(resolution / scale_margin, 0.5);
   const std::vector<double> t = rational_poles(poles, power, delta);
   const auto basis = [&](double sigma, double* row) {
@@ -36,7 +38,11 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
     row[1] = sigma * sigma * sigma;
     for (std::size_t j = 0; j < t.size(); ++j) row[2 + j] = sigma / (sigma * sigma + t[j]);
   };
-  const WeightFit fit = fit_weights(basis, 2 + poles, power, delta);
+  const auto room = [&](double sigma) {
+    const double ratio = std::min(resolution / sigma, 1.0);
+    return 1 - rounding * ratio * ratio;
+  };
+  const WeightFit fit = fit_weights(basis, 2 + poles, power, delta, room);
   if (fit.weights.empty()) return {};
   return {{fit.weights[0], fit.weights[1], t, {fit.weights.begin() + 2, fit.weights.end()}}, fit.error};
 }
@@ -44,21 +50,21 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
 /// The latest fits, so that equal plans and a power that comes back cost nothing.
 class RationalFits {
  public:
-  /// fit_rational(poles, power, resolution), remembered. The reference lives until the next call.
-  const RationalFit& get(std::size_t poles, double power, double resolution) {
-    const Key key{poles, power, resolution};
+  /// fit_rational of the same arguments, remembered. The reference lives until the next call.
+  const RationalFit& get(std::size_t poles, double power, double resolution, double rounding) {
+    const Key key{poles, power, resolution, rounding};
     for (const Entry& entry : entries_) {
       if (entry.first == key) return entry.second;
     }
     if (entries_.size() < capacity) entries_.emplace_back();
     Entry& entry = entries_[next_];
     next_ = (next_ + 1) % capacity;
-    entry = {key, fit_rational(poles, power, resolution)};
+    entry = {key, fit_rational(poles, power, resolution, rounding)};
     return entry.second;
   }
 
  private:
-  using Key = std::tuple<std::size_t, double, double>;
+  using Key = std::tuple<std::size_t, double, double, double>;
   using Entry = std::pair<Key, RationalFit>;
   static constexpr std::size_t capacity = 16;
   std::vector<Entry> entries_;
@@ -101,13 +107,14 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
              factor = workspace.template numbers<double>(batch);
   const auto normalized = workspace.template batch<Work>(batch, rows, cols);
   const auto gram = workspace.template batch<Work>(batch, cols, cols);
+  const auto diagonal = workspace.template vectors<double>(batch, cols);
   const auto inverse_power = workspace.template batch<Work>(batch, cols, cols);
   normalize(exec, m, normalized, unit, workspace);
-  linalg::gram<Backend>(exec, normalized, gram);
+  linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
   linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace);
   for_each_matrix(exec, "schatten::rational_power/scale", batch,
                   detail::RationalScale<Space>{unit, scale, factor, power});
-  linalg::rational_function<Backend>(exec, r, as_const(gram), scale, factor, inverse_power, workspace);
+  linalg::rational_function<Backend>(exec, r, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
   if constexpr (std::is_same_v<Work, T>) {
     linalg::gemm<Backend>(exec, T(1), normalized, inverse_power, T(0), out);
   } else {

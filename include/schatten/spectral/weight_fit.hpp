@@ -9,15 +9,20 @@
 
 namespace schatten::spectral {
 
-/// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/σ^p on [δ, 1].
+/// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)) on [δ, 1].
 struct WeightFit {
   std::vector<double> weights;
   double error = std::numeric_limits<double>::infinity();
 };
 
+/// The same room for every σ: the plain relative error.
+struct EqualRoom {
+  double operator()(double) const { return 1; }
+};
+
 namespace detail {
 
-/// Least squares min ‖D(Ax − 1)‖₂ by Householder QR, A (points×terms) row-major, D diagonal. A and D·1 are overwritten.
+/// Least squares min ‖Ax − rhs‖₂ by Householder QR, A (points×terms) row-major. A and rhs are overwritten.
 /// Returns false if a column is numerically dependent.
 inline bool solve_least_squares(std::vector<double>& a, std::vector<double>& rhs, std::size_t terms,
                                 std::vector<double>& x) {
@@ -62,18 +67,20 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
 /// Relative minimax fit of σ^p on [delta, 1] by Lawson's iteration: weighted least squares through QR, the weight of
 /// each point multiplied by its error, the best iterate kept. Deterministic.
 ///
-/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error reported is the maximum over
-/// `check_points` points, more than were fitted. Cost: iterations · 2·points·terms² flops, a few milliseconds.
+/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in
+/// (0, 1]: where something else already takes a part of the tolerance, the fit leaves it that. The error reported is the
+/// maximum over `check_points` points, more than were fitted. Cost: iterations · 2·points·terms² flops, a few milliseconds.
 /// Source: Lawson (1961); numerics in docs/mathematics.md.
-template <class Basis>
-WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, double delta, std::size_t points = 600,
-                      int iterations = 60, std::size_t check_points = 6000) {
+template <class Basis, class Room = EqualRoom>
+WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, double delta, const Room& room = {},
+                      std::size_t points = 600, int iterations = 60, std::size_t check_points = 6000) {
   const std::vector<double> grid = log_grid(delta, points);
-  std::vector<double> relative(points * terms), scale(terms, 0.0);
+  std::vector<double> relative(points * terms), wanted(points), scale(terms, 0.0);
   for (std::size_t i = 0; i < points; ++i) {
     double* const row = relative.data() + i * terms;
     basis(grid[i], row);
-    const double value = std::pow(grid[i], power);
+    wanted[i] = 1 / room(grid[i]);
+    const double value = std::pow(grid[i], power) * room(grid[i]);
     for (std::size_t k = 0; k < terms; ++k) scale[k] = std::max(scale[k], std::abs(row[k] /= value));
   }
   for (std::size_t i = 0; i < points * terms; ++i) relative[i] /= scale[i % terms];
@@ -83,13 +90,13 @@ WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, doubl
   for (int iteration = 0; iteration < iterations; ++iteration) {
     for (std::size_t i = 0; i < points; ++i) {
       const double root = std::sqrt(lawson[i]);
-      rhs[i] = root;
+      rhs[i] = root * wanted[i];
       for (std::size_t k = 0; k < terms; ++k) a[i * terms + k] = root * relative[i * terms + k];
     }
     if (!detail::solve_least_squares(a, rhs, terms, x)) break;
     double worst = 0, sum = 0;
     for (std::size_t i = 0; i < points; ++i) {
-      double value = -1;
+      double value = -wanted[i];
       for (std::size_t k = 0; k < terms; ++k) value += relative[i * terms + k] * x[k];
       error[i] = std::abs(value);
       worst = std::max(worst, error[i]);
@@ -108,7 +115,7 @@ WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, doubl
     basis(sigma, row.data());
     double value = 0;
     for (std::size_t k = 0; k < terms; ++k) value += best.weights[k] * row[k];
-    best.error = std::max(best.error, std::abs(value / std::pow(sigma, power) - 1));
+    best.error = std::max(best.error, std::abs(value / std::pow(sigma, power) - 1) / room(sigma));
   }
   return best;
 }

@@ -12,6 +12,15 @@
 #include <cstring>
 #include <type_traits>
 
+// The loop below has few turns, known to the compiler; unrolled, its sums stay in registers at -O2 too.
+#if defined(__clang__)
+#define SCHATTEN_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define SCHATTEN_UNROLL _Pragma("GCC unroll 8")
+#else
+#define SCHATTEN_UNROLL
+#endif
+
 namespace schatten::linalg::backend {
 
 #if defined(__AVX512F__)
@@ -31,11 +40,17 @@ template <class T>
 inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(vector_bytes / sizeof(T));
 template <class T>
 inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
+/// Terms of a sum that are added up before they join the total.
+inline constexpr std::ptrdiff_t chunk = 64;
 /// Depth of one pass and columns of one block: a panel of A stays in the first cache, a block of B in the second.
 template <class T>
-inline constexpr std::ptrdiff_t depth = std::ptrdiff_t(1024 / sizeof(T));
+inline constexpr std::ptrdiff_t depth = std::ptrdiff_t(512 / sizeof(T));
 template <class T>
 inline constexpr std::ptrdiff_t block_cols = std::ptrdiff_t(2048 / sizeof(T));
+
+/// Columns this far apart lie on pages of their own.
+template <class T>
+inline constexpr std::ptrdiff_t far_apart = std::ptrdiff_t(3072 / sizeof(T));
 
 template <class T>
 struct VectorOf {
@@ -60,18 +75,25 @@ template <class T, int cols>
 void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t b_row,
           std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
   Vector<T> sum[cols][tile_vectors];
+  SCHATTEN_UNROLL
   for (int j = 0; j < cols; ++j) {
+    SCHATTEN_UNROLL
     for (int v = 0; v < tile_vectors; ++v) sum[j][v] = Vector<T>{};
   }
   for (std::ptrdiff_t l = 0; l < k; ++l) {
     Vector<T> column[tile_vectors];
+    SCHATTEN_UNROLL
     for (int v = 0; v < tile_vectors; ++v) column[v] = load(a + l * lda + v * lanes<T>);
+    SCHATTEN_UNROLL
     for (int j = 0; j < cols; ++j) {
       const T scalar = b[l * b_row + j * b_col];
+      SCHATTEN_UNROLL
       for (int v = 0; v < tile_vectors; ++v) sum[j][v] += column[v] * scalar;
     }
   }
+  SCHATTEN_UNROLL
   for (int j = 0; j < cols; ++j) {
+    SCHATTEN_UNROLL
     for (int v = 0; v < tile_vectors; ++v) {
       T* const place = c + j * ldc + v * lanes<T>;
       store<T>(load(place) + alpha * sum[j][v], place);
@@ -79,25 +101,31 @@ void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
   }
 }
 
-/// tile for 1 to tile_cols columns, known at run time.
+/// tile for 1 to tile_cols columns, known at run time, `chunk` terms of the sums at a time: their rounding grows with
+/// √chunk and √(k/chunk) instead of √k.
 template <class T, int cols = int(tile_cols)>
 void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
                  std::ptrdiff_t b_row, std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
   if constexpr (cols > 0) {
-    if (width == cols) return tile<T, cols>(k, alpha, a, lda, b, b_row, b_col, c, ldc);
+    if (width == cols) {
+      for (std::ptrdiff_t l = 0; l < k; l += chunk) {
+        tile<T, cols>(std::min(chunk, k - l), alpha, a + l * lda, lda, b + l * b_row, b_row, b_col, c, ldc);
+      }
+      return;
+    }
     narrow_tile<T, cols - 1>(width, k, alpha, a, lda, b, b_row, b_col, c, ldc);
   }
 }
 
 /// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a time.
 template <class T>
-void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
+           const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
   alignas(64) T packed[rows * depth<T>];
   const T* panel_a = a.data;
   std::ptrdiff_t lda = a.col_stride;
-  constexpr std::ptrdiff_t far_apart = std::ptrdiff_t(3072 / sizeof(T));  // columns on pages of their own
-  if (a.rows < rows || !a.col_major() || a.col_stride >= far_apart) {
+  if (a.rows < rows || !a.col_major() || a.col_stride >= far_apart<T>) {
     for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
       for (std::ptrdiff_t i = 0; i < rows; ++i) packed[l * rows + i] = i < a.rows ? a(i, l) : T(0);
     }
@@ -106,7 +134,7 @@ void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, 
   }
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
     const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
-    const T* const columns = b.data + j * b.col_stride;
+    const T* const columns = b.data + j / tile_cols * tile_stride;
     if (c.rows == rows) {
       narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, c.data + j * c.col_stride,
                      c.col_stride);
@@ -129,21 +157,51 @@ HostMatrix<T> block(const HostMatrix<T>& a, std::ptrdiff_t row, std::ptrdiff_t c
   return {a.data + row * a.row_stride + col * a.col_stride, rows, cols, a.row_stride, a.col_stride};
 }
 
+namespace kernel {
+
+/// B, tile by tile of its columns, each tile row by row; the last tile filled with zeros.
+template <class T>
+void pack_tiles(const HostMatrix<const T>& b, T* packed) {
+  for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
+    const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
+    for (std::ptrdiff_t l = 0; l < b.rows; ++l, packed += tile_cols) {
+      for (std::ptrdiff_t c = 0; c < tile_cols; ++c) packed[c] = c < width ? b(l, j + c) : T(0);
+    }
+  }
+}
+
+/// C += alpha·A B for a block of B: the panels of A one after the other. Rows of B that are far apart are packed first:
+/// each would need a page of its own.
+template <class T>
+void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+  constexpr std::ptrdiff_t rows = tile_rows<T>;
+  alignas(64) T packed[depth<T> * block_cols<T>];
+  const bool pack = b.row_stride >= far_apart<T> / 4 && c.rows > 2 * rows;
+  if (pack) pack_tiles(b, packed);
+  const HostMatrix<const T> read = pack ? HostMatrix<const T>{packed, b.rows, b.cols, tile_cols, 1} : b;
+  const std::ptrdiff_t tile_stride = pack ? tile_cols * b.rows : tile_cols * b.col_stride;
+  for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
+    const std::ptrdiff_t m = std::min(rows, c.rows - i);
+    panel(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols));
+  }
+}
+
+}  // namespace kernel
+
 /// C += alpha·A B on one thread. @pre C's rows or columns are contiguous; A and B may have any strides.
 template <class T>
 void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
   if (!c.col_major()) return kernel_gemm(alpha, transpose(b), transpose(a), transpose(c));
-  constexpr std::ptrdiff_t rows = kernel::tile_rows<T>, depth = kernel::depth<T>, width = kernel::block_cols<T>;
+  constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
   for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
     const std::ptrdiff_t k = std::min(depth, a.cols - l);
     for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
       const std::ptrdiff_t n = std::min(width, c.cols - j);
-      for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
-        const std::ptrdiff_t m = std::min(rows, c.rows - i);
-        kernel::panel(alpha, block(a, i, l, m, k), block(b, l, j, k, n), block(c, i, j, m, n));
-      }
+      kernel::panels(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n));
     }
   }
 }
 
 }  // namespace schatten::linalg::backend
+
+#undef SCHATTEN_UNROLL

@@ -27,20 +27,29 @@ void clear_leaf_above(const HostMatrix<T>& a, std::ptrdiff_t j) {
   for (std::ptrdiff_t i = std::max<std::ptrdiff_t>(j - triangular::leaf, 0); i < j; ++i) a(i, j) = T(0);
 }
 
+/// A symmetric matrix: its lower triangle, and its diagonal once more, in double.
+template <class T>
+struct HostSymmetric {
+  HostMatrix<const T> lower;
+  const double* diagonal;
+};
+
 /// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ in precision Work; false if S/scale + shift·I is not positive
-/// definite to that precision.
+/// definite to that precision. `diagonal`: n doubles of scratch.
 template <class Work, class T>
-bool add_shifted_inverse(const HostMatrix<const T>& s, double scale, double shift, double weight,
-                         const HostMatrix<Work>& w, Work* scratch) {
-  const std::ptrdiff_t n = s.rows, stride = padded(n);
+bool add_shifted_inverse(const HostSymmetric<T>& s, double scale, double shift, double weight,
+                         const HostMatrix<Work>& w, double* diagonal, Work* scratch) {
+  const std::ptrdiff_t n = s.lower.rows, stride = padded(n);
   const HostMatrix<Work> factor{scratch, n, n, 1, stride};
   const Work inverse_scale = Work(1 / scale);
   for (std::ptrdiff_t j = 0; j < n; ++j) {
     clear_leaf_above(factor, j);
-    for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Work(s(i, j)) * inverse_scale;
-    factor(j, j) += Work(shift);
+    for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Work(s.lower(i, j)) * inverse_scale;
+    diagonal[j] = s.diagonal[j] / scale + shift;
   }
-  if (!factor_and_invert(factor, Work(0), scratch + stride * n)) return false;
+  // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
+  const bool refine = shift < 256 * double(std::numeric_limits<Work>::epsilon());
+  if (!factor_and_invert(factor, diagonal, {0.5 * shift, refine}, scratch + stride * n)) return false;
   accumulate_inverse(Work(weight), read_only(factor), w);
   return true;
 }
@@ -48,15 +57,15 @@ bool add_shifted_inverse(const HostMatrix<const T>& s, double scale, double shif
 /// The same in T, and where a pivot fails, in double: rounding in float may take definiteness away from a matrix of
 /// deficient rank. That rare path takes its memory from the heap.
 template <class T>
-void add_shifted_inverse_safely(const HostMatrix<const T>& s, double scale, double shift, double weight,
-                                const HostMatrix<T>& w, T* scratch) {
-  if (add_shifted_inverse(s, scale, shift, weight, w, scratch)) return;
-  const std::ptrdiff_t n = s.rows;
+void add_shifted_inverse_safely(const HostSymmetric<T>& s, double scale, double shift, double weight,
+                                const HostMatrix<T>& w, double* diagonal, T* scratch) {
+  if (add_shifted_inverse(s, scale, shift, weight, w, diagonal, scratch)) return;
+  const std::ptrdiff_t n = s.lower.rows;
   std::vector<double> memory(pole_scratch(n) + std::size_t(n * n), 0.0);
   const auto sum = col_major_matrix(memory.data(), n, n);
   // Twice the shift, and so on, if even double cannot: the direction lies under the rounding of S by then.
   for (int attempt = 0; attempt < 60; ++attempt, shift *= 2) {
-    if (!add_shifted_inverse(s, scale, shift, weight, sum, memory.data() + n * n)) continue;
+    if (!add_shifted_inverse(s, scale, shift, weight, sum, diagonal, memory.data() + n * n)) continue;
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       for (std::ptrdiff_t i = j; i < n; ++i) w(i, j) += T(sum(i, j));
     }
@@ -99,8 +108,10 @@ template <class T, class Space>
 struct PoleTask {
   Rational r;  // host memory
   BatchView<const T, Space> s;
+  VectorBatchView<double, Space> diagonal;
   NumberBatchView<double, Space> scale;
   VectorBatchView<T, Space> scratch, sums;
+  VectorBatchView<double, Space> shifted_diagonal;
   std::size_t parts, first;
   void operator()(std::size_t slot) const {
     const std::size_t index = first + slot, b = index / parts, part = index % parts;
@@ -114,18 +125,21 @@ struct PoleTask {
       for (std::ptrdiff_t i = j; i < n; ++i) sum(i, j) = linear * matrix(i, j);
       sum(j, j) += constant;
     }
+    const HostSymmetric<T> symmetric{matrix, diagonal.data() + b * diagonal.extent(1)};
     for (std::size_t k = part; k < r.poles.size(); k += parts) {
-      add_shifted_inverse_safely(matrix, scale(b), r.poles[k], r.weights[k], sum,
+      add_shifted_inverse_safely(symmetric, scale(b), r.poles[k], r.weights[k], sum,
+                                 shifted_diagonal.data() + slot * shifted_diagonal.extent(1),
                                  scratch.data() + slot * scratch.extent(1));
     }
   }
 };
 
-/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric.
+/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well.
 template <ExecutionSpace Exec, class T, class Space>
 void host_rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
-                            const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
-                            const BatchView<T, Space>& w, Workspace<Space>& workspace) {
+                            const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
+                            const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
+                            Workspace<Space>& workspace) {
   const std::size_t batch = s.extent(0), poles = r.poles.size(), n = s.extent(1);
   if (s.size() == 0) return;
   const std::size_t threads = static_cast<std::size_t>(concurrency(exec));
@@ -133,10 +147,11 @@ void host_rational_function(const Exec& exec, const Rational& r, const BatchView
   const std::size_t tasks = batch * parts, slots = std::min(threads, tasks);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
+  const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
   const auto sums = workspace.template vectors<T>(tasks, std::size_t(padded(std::ptrdiff_t(n))) * n);
   for (std::size_t first = 0; first < tasks; first += slots) {
     for_each_matrix(exec, "schatten::rational_function/poles", std::min(slots, tasks - first),
-                    PoleTask<T, Space>{r, s, scale, scratch, sums, parts, first});
+                    PoleTask<T, Space>{r, s, diagonal, scale, scratch, sums, shifted_diagonal, parts, first});
   }
   using Sum = SumOfPoles<T, Space>;
   for_each_row(exec, "schatten::rational_function/sum", batch, (n + Sum::tile - 1) / Sum::tile,
@@ -146,9 +161,10 @@ void host_rational_function(const Exec& exec, const Rational& r, const BatchView
 template <class Backend, ExecutionSpace Exec, class T, class Space>
   requires is_host_execution_space<Exec>
 void rational_function(Backend, const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
-                       const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
-                       const BatchView<T, Space>& w, Workspace<Space>& workspace) {
-  host_rational_function(exec, r, s, scale, factor, w, workspace);
+                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
+                       const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
+                       Workspace<Space>& workspace) {
+  host_rational_function(exec, r, s, diagonal, scale, factor, w, workspace);
 }
 
 }  // namespace schatten::linalg::backend

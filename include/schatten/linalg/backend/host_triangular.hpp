@@ -58,63 +58,139 @@ void lower_transposed_times(T alpha, const HostMatrix<const T>& l, const HostMat
   lower_transposed_times(alpha, block(l, h, h, n - h, n - h), block(x, h, 0, n - h, k), block(y, h, 0, n - h, k));
 }
 
-/// The lower triangle of a (n <= leaf) ← L⁻¹ with A = LLᵀ; zeros above. False if a pivot is not above `floor`.
+/// a (n <= factor_leaf) ← L and `inverse` ← L⁻¹, zeros above, with A = LLᵀ. False if a pivot is not above `floor`. In
+/// double: each column takes up to n subtractions, which in float would round A's largest entries.
 template <class T>
-bool factor_and_invert_leaf(const HostMatrix<T>& a, T floor) {
+bool cholesky_leaf(const HostMatrix<T>& a, const double* diagonal, double floor, const HostMatrix<T>& inverse) {
+  constexpr std::ptrdiff_t stride = triangular::factor_leaf;
   const std::ptrdiff_t n = a.rows;
+  alignas(64) double l[stride * stride];
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    for (std::ptrdiff_t i = j + 1; i < n; ++i) l[i + j * stride] = double(a(i, j));
+    l[j + j * stride] = diagonal[j];
+  }
   for (std::ptrdiff_t k = 0; k < n; ++k) {
-    T* const column = &a(0, k);
+    double* const column = l + k * stride;
     if (!(column[k] > floor)) return false;
-    const T pivot = std::sqrt(column[k]), inverse = 1 / pivot;
-    column[k] = pivot;
-    for (std::ptrdiff_t i = k + 1; i < n; ++i) column[i] *= inverse;
+    const double pivot = std::sqrt(column[k]), reciprocal = 1 / pivot;
+    for (std::ptrdiff_t i = 0; i < k; ++i) a(i, k) = T(0);
+    a(k, k) = T(pivot);
+    column[k] = reciprocal;
+    for (std::ptrdiff_t i = k + 1; i < n; ++i) a(i, k) = T(column[i] *= reciprocal);
     for (std::ptrdiff_t j = k + 1; j < n; ++j) {
-      T* const other = &a(0, j);
-      const T factor = column[j];
+      double* const other = l + j * stride;
+      const double factor = column[j];
       for (std::ptrdiff_t i = j; i < n; ++i) other[i] -= factor * column[i];
     }
   }
-  // L⁻¹ from the last column to the first: x = −L₂₂⁻¹ l/λ below the diagonal, column by column of L₂₂⁻¹.
+  // From the last column to the first: x = −L₂₂⁻¹ l/λ below the diagonal, column by column of L₂₂⁻¹.
   for (std::ptrdiff_t k = n; k-- > 0;) {
-    T* const column = &a(0, k);
-    const T inverse = 1 / column[k];
-    T x[triangular::leaf] = {};
+    double* const column = l + k * stride;
+    double x[stride] = {};
     for (std::ptrdiff_t j = k + 1; j < n; ++j) {
-      const T* const done = &a(0, j);
-      const T factor = -inverse * column[j];
+      const double* const done = l + j * stride;
+      const double factor = -column[k] * column[j];
       for (std::ptrdiff_t i = j; i < n; ++i) x[i] += factor * done[i];
     }
-    for (std::ptrdiff_t i = 0; i < k; ++i) column[i] = 0;
-    column[k] = inverse;
     for (std::ptrdiff_t i = k + 1; i < n; ++i) column[i] = x[i];
+    for (std::ptrdiff_t i = 0; i < n; ++i) inverse(i, k) = i < k ? T(0) : T(column[i]);
   }
   return true;
 }
 
-/// The lower triangle of A ← L⁻¹ with A = LLᵀ, carrying L⁻¹ along (never an explicit A₁₁⁻¹, whose error is κ² ε).
-///
-///   L₂₁ = A₂₁ L₁₁⁻ᵀ,  A₂₂ ← A₂₂ − L₂₁L₂₁ᵀ,  (L⁻¹)₂₁ = −L₂₂⁻¹ (L₂₁ L₁₁⁻¹)
-///
-/// Reads the lower triangle alone. `scratch` holds n²/3 + O(n) scalars. False if a pivot is not above `floor`: A is
-/// not positive definite to working precision. Cost: 2n³/3 flops.
+/// B ← B L⁻ᵀ by substitution of blocks; `inverses` holds the inverses of L's leaves side by side, `scratch` a leaf's
+/// columns of B. Only leaves are inverted: through an inverse of all of L the residual B − XLᵀ would grow with κ(L).
+/// `refine`: one step of refinement takes away what an ill-conditioned leaf leaves.
 template <class T>
-bool factor_and_invert(const HostMatrix<T>& a, T floor, T* scratch) {
+void solve_transposed(const HostMatrix<const T>& l, const HostMatrix<const T>& inverses, bool refine,
+                      const HostMatrix<T>& b, T* scratch) {
+  const std::ptrdiff_t n = l.rows, r = b.rows;
+  if (n <= triangular::factor_leaf) {
+    const HostMatrix<T> residual{scratch, r, n, 1, r + 16};
+    const auto inverse = transpose(block(inverses, 0, 0, n, n));
+    copy(b, residual);
+    fill(transpose(b), T(0));
+    kernel_gemm(T(1), read_only(residual), inverse, b);
+    if (refine) {
+      kernel_gemm(T(-1), read_only(b), transpose(l), residual);
+      kernel_gemm(T(1), read_only(residual), inverse, b);
+    }
+    return;
+  }
+  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
+  const auto b1 = block(b, 0, 0, r, h), b2 = block(b, 0, h, r, n - h);
+  solve_transposed(block(l, 0, 0, h, h), block(inverses, 0, 0, triangular::factor_leaf, h), refine, b1, scratch);
+  kernel_gemm(T(-1), read_only(b1), transpose(block(l, h, 0, n - h, h)), b2);
+  solve_transposed(block(l, h, h, n - h, n - h), block(inverses, 0, h, triangular::factor_leaf, n - h), refine, b2,
+                   scratch);
+}
+
+/// d_i ← d_i − Σ_k a_ik².
+template <class T>
+void subtract_squares(const HostMatrix<const T>& a, double* diagonal) {
+  for (std::ptrdiff_t k = 0; k < a.cols; ++k) {
+    const T* const column = &a(0, k);
+    for (std::ptrdiff_t i = 0; i < a.rows; ++i) diagonal[i] -= double(column[i]) * double(column[i]);
+  }
+}
+
+/// What cholesky and factor_and_invert are told beside the matrix.
+struct CholeskyOptions {
+  double floor = 0;     ///< a pivot must lie above it
+  bool refine = false;  ///< for matrices whose condition nears 1/ε: a leading block may be far worse than the whole
+};
+
+/// Strictly lower triangle and `diagonal` of A ← L with A = LLᵀ, and the inverses of L's leaves.
+///
+/// The diagonal holds the largest entries of what is left of A, whose rounding would count most: it stays in double.
+template <class T>
+bool cholesky(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options, const HostMatrix<T>& inverses,
+              T* scratch) {
   const std::ptrdiff_t n = a.rows;
-  if (n <= triangular::factor_leaf) return factor_and_invert_leaf(a, floor);
+  if (n <= triangular::factor_leaf) return cholesky_leaf(a, diagonal, options.floor, block(inverses, 0, 0, n, n));
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
-  const auto a11 = block(a, 0, 0, h, h), a21 = block(a, h, 0, r, h), a22 = block(a, h, h, r, r);
-  if (!factor_and_invert(a11, floor, scratch)) return false;
-  const auto l21 = col_major_matrix(scratch, r, h);
+  const auto a21 = block(a, h, 0, r, h), a22 = block(a, h, h, r, r);
+  const auto inverses1 = block(inverses, 0, 0, triangular::factor_leaf, h);
+  if (!cholesky(block(a, 0, 0, h, h), diagonal, options, inverses1, scratch)) return false;
+  solve_transposed(read_only(block(a, 0, 0, h, h)), read_only(inverses1), options.refine, a21, scratch);
+  subtract_squares(read_only(a21), diagonal + h);
+  lower_product(T(-1), read_only(a21), read_only(transpose(a21)), a22);
+  return cholesky(a22, diagonal + h, options, block(inverses, 0, h, triangular::factor_leaf, r), scratch);
+}
+
+/// Lower triangle of L ← L⁻¹, with zeros above in the leaves that products take whole: (L⁻¹)₂₁ = −L₂₂⁻¹ (L₂₁ L₁₁⁻¹).
+template <class T>
+void invert_lower(const HostMatrix<T>& l, const HostMatrix<const T>& inverses, T* scratch) {
+  const std::ptrdiff_t n = l.rows;
+  if (n <= triangular::factor_leaf) {
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      for (std::ptrdiff_t i = 0; i < n; ++i) l(i, j) = inverses(i, j);
+    }
+    return;
+  }
+  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  const auto l11 = block(l, 0, 0, h, h), l21 = block(l, h, 0, r, h), l22 = block(l, h, h, r, r);
+  const std::ptrdiff_t stride = r + 16;  // not a power of two, which would use a part of the cache only
+  const HostMatrix<T> product{scratch, r, h, 1, stride};
+  invert_lower(l11, block(inverses, 0, 0, triangular::factor_leaf, h), scratch);
+  fill(transpose(product), T(0));
+  lower_transposed_times(T(1), read_only(l11), read_only(transpose(l21)), transpose(product));
+  invert_lower(l22, block(inverses, 0, h, triangular::factor_leaf, r), scratch + stride * h);
   fill(transpose(l21), T(0));
-  lower_times(T(1), read_only(a11), read_only(transpose(a21)), transpose(l21));
-  lower_product(T(-1), read_only(l21), read_only(transpose(l21)), a22);
-  if (!factor_and_invert(a22, floor, scratch + r * h)) return false;
-  fill(transpose(a21), T(0));
-  lower_transposed_times(T(1), read_only(a11), read_only(transpose(l21)), transpose(a21));
-  fill(transpose(l21), T(0));
-  lower_times(T(-1), read_only(a22), read_only(a21), l21);
-  copy(l21, a21);
-  if (n <= triangular::leaf) fill(transpose(block(a, 0, h, h, r)), T(0));  // products take such a leaf whole
+  lower_times(T(-1), read_only(l22), read_only(product), l21);
+  if (n <= triangular::leaf) fill(transpose(block(l, 0, h, h, r)), T(0));
+}
+
+/// Lower triangle of A ← L⁻¹ with A = LLᵀ; never an explicit A₁₁⁻¹, whose error is ε κ².
+///
+/// Reads the strictly lower triangle, and the diagonal from `diagonal`, which it overwrites. `scratch` holds n²/3 + O(n)
+/// scalars. False if a pivot is not above the floor: A is not positive definite to working precision. Cost: 2n³/3 flops.
+template <class T>
+bool factor_and_invert(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options, T* scratch) {
+  const auto inverses = col_major_matrix(scratch, triangular::factor_leaf, a.rows);
+  T* const rest = scratch + triangular::factor_leaf * a.rows;
+  if (!cholesky(a, diagonal, options, inverses, rest)) return false;
+  invert_lower(a, read_only(inverses), rest);
   return true;
 }
 

@@ -1,0 +1,154 @@
+// Which method a plan takes: the fastest that meets its tolerance.
+#pragma once
+
+#include <schatten/core/error.hpp>
+#include <schatten/spectral/error_model.hpp>
+#include <schatten/spectral/method.hpp>
+#include <schatten/spectral/newton_schulz.hpp>
+#include <schatten/spectral/quintic.hpp>
+#include <schatten/spectral/rational_power.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numbers>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::spectral {
+
+/// A method, what it promises and what it costs.
+struct MethodChoice {
+  SpectralMethod method = SpectralMethod::svd;
+  bool gram_in_double = false;
+  double error_bound = std::numeric_limits<double>::infinity();
+  double cost = 0;              ///< flops of matrix products in T that take as long
+  linalg::Rational function{};  ///< rational
+};
+
+/// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one. The
+/// factors of the decompositions are measured (docs/benchmarks.md); double takes twice as long as float.
+struct CostModel {
+  double n, m;
+  [[nodiscard]] double quintic() const { return 5 * (3 * n * n * m + n * n * n); }
+  [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
+  [[nodiscard]] double eigh() const { return 3 * n * n * m + 60 * n * n * n; }
+  [[nodiscard]] double svd() const { return 4 * n * n * m + 200 * n * n * n; }
+};
+
+/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work.
+///
+/// The error falls as 1.5 exp(−π²K/ln(4/δ)) in the number K of poles: the search starts there and takes two or three
+/// fits. Where rounding takes most of the tolerance the bound is infinite.
+template <Scalar T, Scalar Work>
+MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
+  constexpr int most_poles = 32;
+  constexpr double largest_share = 0.9, between_check_points = 1.002;
+  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const double p = options.power, tolerance = options.tolerance;
+  const double rounding = rational_rounding_error<T, Work>(p, options.resolution, n), share = rounding / tolerance;
+  constexpr bool in_double = !std::is_same_v<T, Work>;
+  if (share > largest_share) return {SpectralMethod::rational, in_double};
+  const auto with_poles = [&](int poles) {
+    const RationalFit& fit = fits.get(std::size_t(poles), p, options.resolution, share);
+    // |fit(σ)| <= error·room(σ), and rounding(σ) = tolerance·(1 − room(σ)): the sum is largest at σ = δ.
+    const double error = between_check_points * fit.error;
+    const double bound = error + rounding * std::max(0.0, 1 - error / tolerance);
+    const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.rational(std::size_t(poles));
+    return MethodChoice{SpectralMethod::rational, in_double, bound, cost, fit.function};
+  };
+  if (p == 1.0) return with_poles(0);
+  const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
+  const double estimate = std::log(1.5 / (tolerance - rounding)) / rate;
+  int poles = std::clamp(static_cast<int>(estimate), 1, most_poles);
+  MethodChoice choice = with_poles(poles);
+  while (choice.error_bound > tolerance && poles < most_poles) choice = with_poles(++poles);
+  while (poles > 1) {
+    MethodChoice fewer = with_poles(--poles);
+    if (fewer.error_bound > tolerance) break;
+    choice = std::move(fewer);
+  }
+  return choice;
+}
+
+/// Throws InvalidArgument where an option is out of its range. `has_rational`: see choose_method.
+inline void require_valid(const SpectralPowerOptions& options, bool has_rational) {
+  const double p = options.power, resolution = options.resolution;
+  // NaN first: comparing it would trap where the program traps invalid operations.
+  require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
+  require(!std::isnan(resolution) && resolution > 0.0 && resolution <= 1.0, "SpectralPower", "resolution", resolution,
+          "must lie in (0, 1]");
+  require(std::isfinite(options.tolerance) && options.tolerance > 0.0, "SpectralPower", "tolerance", options.tolerance,
+          "must be positive and finite");
+  require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::newton_schulz,
+          "SpectralPower", "method", to_string(options.method),
+          "must be one of automatic, svd, eigh, quintic, rational, newton_schulz");
+  require(has_rational || options.method != SpectralMethod::rational, "SpectralPower", "method", "rational",
+          "needs a host execution space");
+  require(options.method != SpectralMethod::quintic || p == 0.0, "SpectralPower", "power", p,
+          "must be 0 for the method quintic");
+  require(options.method != SpectralMethod::newton_schulz || detail::halvings(p) >= 0, "SpectralPower", "power", p,
+          "must be 1, 1/2, 1/4 or another power of one half for the method newton_schulz");
+}
+
+/// Every way of computing what the options ask for, whether it meets the tolerance or not.
+template <Scalar T>
+std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
+                                     bool has_rational, RationalFits& fits) {
+  const double p = options.power, resolution = options.resolution;
+  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const CostModel cost{double(n), double(m)};
+  const auto wanted = [&](SpectralMethod method) {
+    return options.method == SpectralMethod::automatic || options.method == method;
+  };
+  std::vector<MethodChoice> all;
+  if (wanted(SpectralMethod::quintic) && p == 0.0) {
+    const double rounding = quintic_rounding * double(std::numeric_limits<T>::epsilon());
+    all.push_back({SpectralMethod::quintic, false, quintic_error(quintics, resolution, n) + rounding, cost.quintic()});
+  }
+  if (wanted(SpectralMethod::rational) && has_rational) {
+    all.push_back(choose_rational<T, T>(options, fits));
+    if constexpr (std::is_same_v<T, float>) all.push_back(choose_rational<T, double>(options, fits));
+  }
+  if (wanted(SpectralMethod::eigh)) {
+    all.push_back({SpectralMethod::eigh, false, eigh_error<T, T>(p, resolution, n), cost.eigh()});
+    if constexpr (std::is_same_v<T, float>) {
+      all.push_back({SpectralMethod::eigh, true, eigh_error<T, double>(p, resolution, n), 2 * cost.eigh()});
+    }
+  }
+  if (wanted(SpectralMethod::svd)) {
+    all.push_back({SpectralMethod::svd, false, svd_error<T>(p, resolution, n), cost.svd()});
+  }
+  return all;
+}
+
+/// The fastest of the methods that meets the tolerance. Throws InvalidArgument if none does.
+/// `has_rational`: whether the execution space has that method (host execution spaces do); its fits come from `fits`.
+template <Scalar T>
+MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics, bool has_rational,
+                           RationalFits& fits) {
+  require_valid(options, has_rational);
+  if (options.method == SpectralMethod::newton_schulz) return {SpectralMethod::newton_schulz};
+  double best = std::numeric_limits<double>::infinity(), least = best;
+  MethodChoice chosen;
+  for (MethodChoice& candidate : candidates<T>(options, quintics, has_rational, fits)) {
+    best = std::min(best, candidate.error_bound);
+    if (candidate.error_bound > options.tolerance || candidate.cost >= least) continue;
+    least = candidate.cost;
+    chosen = std::move(candidate);
+  }
+  if (std::isfinite(least)) return chosen;
+  const auto number = [](double x) { return schatten::detail::printed(x); };
+  throw InvalidArgument("SpectralPower", "tolerance", number(options.tolerance),
+                        "is out of reach: method " + to_string(options.method) + " promises " +
+                            (std::isfinite(best) ? number(best) : std::string("nothing")) + " at resolution " +
+                            number(options.resolution) + "; ask for a coarser resolution, a larger tolerance" +
+                            (std::is_same_v<T, float> ? ", double" : "") +
+                            (options.method != SpectralMethod::automatic ? ", another method" : ""));
+}
+
+}  // namespace schatten::spectral

@@ -1,0 +1,42 @@
+// The methods that compute U Σ^p Vᵀ, by name, and what a plan is asked for.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace schatten {
+
+/// How U Σ^p Vᵀ is computed.
+enum class SpectralMethod {
+  automatic,     ///< the fastest of svd, eigh, quintic and rational that meets the tolerance
+  svd,           ///< singular value decomposition, in the matrix's own precision
+  eigh,          ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
+  quintic,       ///< Muon's five quintics; p = 0 alone
+  rational,      ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
+  newton_schulz  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
+};
+
+/// "automatic", "svd", ...
+inline std::string to_string(SpectralMethod method) {
+  switch (method) {
+    case SpectralMethod::automatic: return "automatic";
+    case SpectralMethod::svd: return "svd";
+    case SpectralMethod::eigh: return "eigh";
+    case SpectralMethod::quintic: return "quintic";
+    case SpectralMethod::rational: return "rational";
+    case SpectralMethod::newton_schulz: return "newton_schulz";
+  }
+  return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
+}
+
+/// What a SpectralPower is made for.
+struct SpectralPowerOptions {
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  double power = 0.125;      ///< p in (-0.5, 1]
+  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
+  double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
+  SpectralMethod method = SpectralMethod::automatic;
+};
+
+}  // namespace schatten
