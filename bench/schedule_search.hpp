@@ -27,7 +27,7 @@ struct Target {
 struct Problem {
   Array sigma;  ///< points of [lowest, 1]
   std::vector<Target> targets;
-  double ridge = 3e-8;  ///< weight of |w|² against squared relative errors: holds cancellation down
+  double ridge;  ///< weight of |w|² against squared relative errors: holds cancellation down
 };
 
 /// Half of the points log-spaced in [lowest, 1], half spaced as cosines in [max(lowest, 0.02), 1].
@@ -67,8 +67,8 @@ class Search {
     c.weights.resize(basis.cols(), Eigen::Index(problem_.targets.size()));
     for (std::size_t t = 0; t < problem_.targets.size(); ++t) {
       Matrix rows(basis.rows() + basis.cols(), basis.cols());
-      rows << Matrix(relative_[t].matrix().asDiagonal() * basis), Matrix::Identity(basis.cols(), basis.cols()) *
-                                                                      ridge_root(double(basis.rows()), t);
+      rows << Matrix(relative_[t].matrix().asDiagonal() * basis),
+          Matrix::Identity(basis.cols(), basis.cols()) * ridge_root(double(basis.rows()), t);
       Vector rhs = Vector::Zero(rows.rows());
       rhs.head(basis.rows()) = wanted_[t].matrix();
       c.weights.col(Eigen::Index(t)) = Eigen::HouseholderQR<Matrix>(rows).solve(rhs);
@@ -117,7 +117,9 @@ class Search {
   };
 
   /// Where a larger error is allowed, larger weights are as well.
-  [[nodiscard]] double ridge_of(std::size_t t) const { return problem_.ridge / std::pow(problem_.targets[t].allowance, 4); }
+  [[nodiscard]] double ridge_of(std::size_t t) const {
+    return problem_.ridge / std::pow(problem_.targets[t].allowance, 4);
+  }
   [[nodiscard]] double ridge_root(double points, std::size_t t) const { return std::sqrt(ridge_of(t) * points); }
 
   [[nodiscard]] Iterates iterates(const std::vector<Quintic>& steps) const {
@@ -158,7 +160,8 @@ class Search {
     for (const Array& error : errors) sum += (error / largest).pow(q).sum();
     const double mean = largest * std::pow(sum / double(basis.rows() * Eigen::Index(errors.size())), 1 / q);
     double penalty = 0;
-    for (std::size_t t = 0; t < errors.size(); ++t) penalty += ridge_of(t) * c.weights.col(Eigen::Index(t)).squaredNorm();
+    for (std::size_t t = 0; t < errors.size(); ++t)
+      penalty += ridge_of(t) * c.weights.col(Eigen::Index(t)).squaredNorm();
     return std::sqrt(mean * mean + penalty / double(errors.size()));
   }
 
@@ -197,8 +200,7 @@ class Search {
       const Eigen::HouseholderQR<Matrix> qr(all.leftCols(terms));
       Matrix rest = all.rightCols(unknowns + 1);
       rest.applyOnTheLeft(qr.householderQ().transpose());
-      model.follow.emplace_back(
-          qr.matrixQR().topRows(terms).triangularView<Eigen::Upper>().solve(rest.topRows(terms)));
+      model.follow.emplace_back(qr.matrixQR().topRows(terms).triangularView<Eigen::Upper>().solve(rest.topRows(terms)));
       const auto below = rest.bottomRows(points);
       const Matrix jacobian = below.leftCols(unknowns);
       model.normal.noalias() += jacobian.transpose() * jacobian;
@@ -228,10 +230,10 @@ class Search {
     return result;
   }
 
-  [[nodiscard]] static Candidate step(const Candidate& c, const Linearization& model, double damping,
-                                      double fraction) {
+  [[nodiscard]] static Candidate step(const Candidate& c, const Linearization& model, double damping, double fraction) {
     Matrix normal = model.normal;
-    normal.diagonal() += (damping * model.normal.diagonal().array() + 1e-14 * model.normal.diagonal().maxCoeff()).matrix();
+    normal.diagonal() +=
+        (damping * model.normal.diagonal().array() + 1e-14 * model.normal.diagonal().maxCoeff()).matrix();
     const Vector delta = -fraction * normal.ldlt().solve(model.gradient);
     Candidate trial = c;
     for (std::size_t i = 0; i < c.steps.size(); ++i) {
@@ -240,7 +242,8 @@ class Search {
       trial.steps[i].c += delta(Eigen::Index(3 * i + 2));
     }
     for (std::size_t t = 0; t < model.follow.size(); ++t) {
-      trial.weights.col(Eigen::Index(t)) -= model.follow[t].leftCols(delta.size()) * delta + fraction * model.follow[t].rightCols(1);
+      trial.weights.col(Eigen::Index(t)) -=
+          model.follow[t].leftCols(delta.size()) * delta + fraction * model.follow[t].rightCols(1);
     }
     return trial;
   }
@@ -277,12 +280,13 @@ class Search {
 
 /// What a search does. Equal settings give equal schedules on one machine; other compilers' rounding may lead elsewhere.
 struct Settings {
-  double lowest = 1e-2;      ///< the fit's interval is [lowest, 1]
-  std::size_t steps = 4;     ///< K
-  unsigned seed = 1;         ///< of starts and perturbations
-  int starts = 60;           ///< random starts
-  int hops = 40;             ///< perturbations of the best schedule so far
-  double seconds = HUGE_VAL; ///< no new start or hop after this time
+  double lowest = 1e-2;             ///< the fit's interval is [lowest, 1]
+  std::size_t steps = 4;            ///< K
+  unsigned seed = 1;                ///< of starts and perturbations
+  int starts = 60;                  ///< random starts
+  int hops = 40;                    ///< perturbations of the best schedule so far
+  double seconds = HUGE_VAL;        ///< no new start or hop after this time
+  std::vector<Quintic> start = {};  ///< in place of random starts
 };
 
 /// The powers that shipped schedules are tuned for. Powers between come out as well; negative ones are rarely used.
@@ -325,33 +329,40 @@ inline Candidate neighbour(Candidate c, int hop, std::mt19937_64& generator) {
 }  // namespace detail
 
 /// The best schedule of a search: random starts in least squares with the interval growing down to `lowest`, the best
-/// few in the mean of 8th powers, perturbations of the best, then powers 16 to 128, close to the maximum norm.
+/// few in the mean of 8th powers, neighbours of the best, then powers 16 to 128, close to the maximum norm. A ridge that
+/// shrinks from stage to stage leads to schedules with small weights.
 inline Candidate find_schedule(const Settings& settings, const std::vector<Target>& targets = shipped_targets) {
   const auto begin = std::chrono::steady_clock::now();
   const auto in_time = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < settings.seconds;
   };
   std::mt19937_64 generator(settings.seed);
-  const auto points = Eigen::Index(40 * settings.steps * settings.steps);
-  const auto search_on = [&](double lowest, Eigen::Index count) { return Search({search_points(lowest, count), targets}); };
+  const auto points = Eigen::Index(50 * settings.steps * settings.steps);
+  std::vector<Target> some;  // every second power and half of the points serve to screen
+  for (std::size_t t = 0; t < targets.size(); t += 2) some.push_back(targets[t]);
+  const auto search_on = [&](double lowest, bool all, double ridge) {
+    return Search({search_points(lowest, all ? points : points / 2), all ? targets : some, ridge});
+  };
   const auto keep = [](std::vector<Candidate>& best, Candidate c, std::size_t count) {
     best.push_back(std::move(c));
     std::sort(best.begin(), best.end(), [](const auto& a, const auto& b) { return a.objective < b.objective; });
     if (best.size() > count) best.pop_back();
   };
   std::vector<Candidate> screened, polished;
-  for (int start = 0; start < settings.starts && (start == 0 || in_time()); ++start) {
+  if (!settings.start.empty()) screened.push_back({settings.start, {}, HUGE_VAL});
+  for (int start = 0; screened.empty() || (settings.start.empty() && start < settings.starts && in_time()); ++start) {
     Candidate c = detail::random_start(settings.steps, generator);
     double lowest = std::max(settings.lowest, 0.02);
     for (bool last = false; !last; lowest = std::max(settings.lowest, 0.5 * lowest)) {
       last = lowest <= settings.lowest;
-      const Search search = search_on(lowest, points / 2);
+      const Search search = search_on(lowest, false, 3e-5);
       search.fit_weights(c);
       search.minimize(c, 2, 25);
     }
-    keep(screened, std::move(c), 6);
+    keep(screened, std::move(c), 8);
   }
-  const Search search = search_on(settings.lowest, points);
+  const Search search = search_on(settings.lowest, true, 5e-7), last = search_on(settings.lowest, true, 3e-8),
+               screen = search_on(settings.lowest, false, 5e-7);
   for (Candidate& c : screened) {
     search.fit_weights(c);
     for (const double q : {2.0, 4.0, 8.0}) search.minimize(c, q, 40);
@@ -359,13 +370,14 @@ inline Candidate find_schedule(const Settings& settings, const std::vector<Targe
   }
   for (int hop = 0; hop < settings.hops && in_time(); ++hop) {
     Candidate c = detail::neighbour(polished[0], hop, generator);
+    screen.fit_weights(c);
+    screen.minimize(c, 2, 30);
+    if (c.objective > 0.8 * polished[0].objective) continue;  // the mean square lies below the mean of 8th powers
     search.fit_weights(c);
-    search.minimize(c, 2, 30);
-    if (c.objective > polished[0].objective) continue;  // the mean square is far below the mean of 8th powers
     for (const double q : {4.0, 8.0}) search.minimize(c, q, 30);
     keep(polished, std::move(c), 2);
   }
-  for (const double q : {16.0, 32.0, 64.0, 128.0}) search.minimize(polished[0], q, 60);
+  for (const double q : {8.0, 16.0, 32.0, 64.0, 128.0}) last.minimize(polished[0], q, 80);
   return polished[0];
 }
 

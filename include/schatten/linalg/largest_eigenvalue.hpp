@@ -3,6 +3,7 @@
 
 #include <schatten/core/parallel.hpp>
 #include <schatten/core/workspace.hpp>
+#include <schatten/linalg/norms.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -82,7 +83,7 @@ struct LanczosAdvance {
     const double length = math::sqrt(dot(next, next, n));
     l.alpha(b, l.step) = a;
     l.beta(b, l.step) = length;
-    const T inverse = length > 0 ? T(1 / length) : T(0);
+    const T inverse = is_finite(length) && length > 0 ? T(1 / length) : T(0);  // comparing a NaN could trap
     for (std::size_t i = 0; i < n; ++i) {
       before[i] = now[i];
       now[i] = inverse * next[i];

@@ -20,11 +20,11 @@ inline constexpr double iterate_margin = 1.05;
 
 /// σ^p ≈ Σ_k outer_k x_k + x_K Σ_k (linear_k x_k² + square_k x_k⁴) for the iterates x_{k+1} = q_k(x_k), x_0 = σ.
 struct IterateFit {
-  std::vector<Quintic> steps;                   ///< q_0..q_{K−1}
-  std::vector<double> outer;                    ///< K + 1 weights
-  std::vector<double> linear, square;           ///< K weights each
+  std::vector<Quintic> steps;                              ///< q_0..q_{K−1}
+  std::vector<double> outer;                               ///< K + 1 weights
+  std::vector<double> linear, square;                      ///< K weights each
   double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/iterate_margin, 1]
-  double cancellation = 0;                      ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
+  double cancellation = 0;  ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
 
   /// Value and derivative by σ.
   struct Value {
@@ -176,7 +176,9 @@ inline bool iterates_bounded(std::span<const Quintic> steps, double delta) {
 inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vector<double>& weights) {
   const auto count = std::ptrdiff_t(steps.size());
   const auto w = weights.begin();
-  return {{steps.begin(), steps.end()}, {w, w + count + 1}, {w + count + 1, w + 2 * count + 1},
+  return {{steps.begin(), steps.end()},
+          {w, w + count + 1},
+          {w + count + 1, w + 2 * count + 1},
           {w + 2 * count + 1, weights.end()}};
 }
 

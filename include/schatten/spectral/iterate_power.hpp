@@ -39,6 +39,13 @@ inline bool iterate_in_gram(std::size_t steps, std::size_t m, std::size_t n) {
   return iterate_gram_flops(steps, double(m), double(n)) < 0.85 * iterate_direct_flops(steps, double(m), double(n));
 }
 
+/// How iterate_power runs.
+enum class IterateForm {
+  automatic,  ///< the cheaper one, by iterate_in_gram
+  direct,     ///< every iterate is formed
+  gram        ///< n×n matrices alone, with restarts
+};
+
 namespace detail {
 
 /// λ → scale = 1/s, s = margin·√λ, and factor = (s·unit)^p, which undoes both scalings of M.
@@ -204,12 +211,43 @@ void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<
 
 }  // namespace detail
 
-/// How iterate_power runs.
-enum class IterateForm {
-  automatic,  ///< the cheaper one, by iterate_in_gram
-  direct,     ///< every iterate is formed
-  gram        ///< n×n matrices alone, with restarts
-};
+/// Rounding of the iterates on σ^p, relative, in multiples of ε(Work): measured worst × 2 or more, n = 16 to 256, all
+/// shipped schedules (docs/mathematics.md has the table).
+///
+/// Direct: the terms' rounding, and an error of X that a direction at σ = δ sees as ε/δ. Gram form: an error of A that
+/// the steps of one segment multiply by g², g = Π|a_k| over the segment; n×n sums as large as g that round into a result
+/// of size δ^p.
+inline double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n,
+                               IterateForm form) {
+  const double growth = 1 + std::sqrt(double(n)) / 16;
+  double rounding = 2 * fit.cancellation + 0.3 / resolution;
+  if (form != IterateForm::direct) {
+    const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
+    double gain = 0;
+    for (std::size_t segment = 0; segment < segments; ++segment) {
+      double product = 1;
+      for (std::size_t k = segment * steps / segments; k < (segment + 1) * steps / segments; ++k) {
+        product *= std::abs(fit.steps[k].a);
+      }
+      gain = std::max(gain, product);
+    }
+    rounding += 0.3 * gain * gain * fit.cancellation + 0.6 * gain * std::pow(resolution, -std::max(power, 0.0));
+  }
+  return growth * rounding;
+}
+
+/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
+/// rounding. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth.
+/// @pre fit was made for this power and a resolution not above this one.
+template <Scalar T, Scalar Work>
+double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
+                     IterateForm form = IterateForm::automatic) {
+  const double rounding =
+      double(std::numeric_limits<Work>::epsilon()) * iterate_rounding(fit, power, resolution, n, form);
+  if (!(rounding <= 0.1)) return std::numeric_limits<double>::infinity();
+  const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
+  return fit.error + rounding + storage;
+}
 
 /// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
 ///
@@ -229,8 +267,8 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
   const auto square = [&] { return workspace.template batch<Work>(batch, cols, cols); };
-  detail::IterateState<Work, Space> state{workspace.template batch<Work>(batch, rows, cols), square(), {}, square(),
-                                          square()};
+  detail::IterateState<Work, Space> state{
+      workspace.template batch<Work>(batch, rows, cols), square(), {}, square(), square()};
   if constexpr (std::is_same_v<Work, T>) {
     state.sum = out;
   } else {
@@ -239,7 +277,8 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   normalize(exec, m, state.x, unit, workspace);
   linalg::gram<Backend>(exec, state.x, state.gram);
   linalg::largest_eigenvalue(exec, as_const(state.gram), scale, workspace, iterate_lanczos_steps);
-  for_each_matrix(exec, "schatten::iterate_power/scale", batch, detail::IterateScale<Space>{unit, scale, factor, power});
+  for_each_matrix(exec, "schatten::iterate_power/scale", batch,
+                  detail::IterateScale<Space>{unit, scale, factor, power});
   for_each_element(exec, "schatten::iterate_power/scale", batch, rows, cols,
                    detail::IterateShrink<Work, Space>{scale, false, state.x});
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
