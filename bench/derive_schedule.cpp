@@ -9,6 +9,8 @@
 #include <schatten/spectral/iterate_fit.hpp>
 #include <schatten/spectral/schedules.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -72,6 +74,12 @@ int main(int argc, char** argv) {
   std::printf("// power: bound of the relative error for resolution %g (cancellation)\n", arguments.resolution);
   for (const auto& target : schedule_search::shipped_targets) {
     const auto fit = schatten::spectral::fit_iterates(found.steps, target.power, arguments.resolution);
-    std::printf("// %6.3f: %.3e (%.1f)\n", target.power, fit.error, fit.cancellation);
+    double beyond = 0;
+    for (int k = 1; k <= 1000; ++k) {
+      const double sigma = 1 + (schedule_search::upper_end - 1) * k / 1000;
+      beyond = std::max(beyond, std::abs(fit(sigma).value / std::pow(sigma, target.power) - 1));
+    }
+    std::printf("// %6.3f: %.3e (%.1f), %.1e up to %g\n", target.power, fit.error, fit.cancellation, beyond,
+                schedule_search::upper_end);
   }
 }

@@ -30,16 +30,20 @@ struct Problem {
   double ridge;  ///< weight of |w|² against squared relative errors: holds cancellation down
 };
 
-/// Half of the points log-spaced in [lowest, 1], half spaced as cosines in [max(lowest, 0.02), 1].
-inline Array search_points(double lowest, Eigen::Index count) {
-  Array points(count);
-  const Eigen::Index half = count / 2;
-  for (Eigen::Index i = 0; i < half; ++i) points(i) = std::exp(std::log(lowest) * (1 - double(i) / double(half - 1)));
+/// The estimate of σ₁ may be too small: the iterates must not run away up to here, though the error may be larger.
+inline constexpr double upper_end = 1.02, beyond_allowance = 20;
+
+/// Half of the points log-spaced in [lowest, 1], half spaced as cosines in [max(lowest, 0.02), 1], a few in (1, upper].
+inline Array search_points(double lowest, Eigen::Index count, double upper = upper_end) {
+  const Eigen::Index half = count / 2, beyond = upper > 1 ? count / 20 : 0;
+  Array points(2 * half + beyond);
   const double low = std::max(lowest, 0.02);
-  for (Eigen::Index i = half; i < count; ++i) {
-    const double angle = 0.5 * M_PI * double(i - half) / double(count - half - 1);
-    points(i) = low + (1 - low) * std::sin(angle);
+  for (Eigen::Index i = 0; i < half; ++i) {
+    const double place = double(i) / double(half - 1);
+    points(i) = std::exp(std::log(lowest) * (1 - place));
+    points(half + i) = low + (1 - low) * std::sin(0.5 * M_PI * place);
   }
+  for (Eigen::Index i = 0; i < beyond; ++i) points(2 * half + i) = 1 + (upper - 1) * double(i + 1) / double(beyond);
   std::sort(points.begin(), points.end());
   return points;
 }
@@ -54,9 +58,10 @@ struct Candidate {
 class Search {
  public:
   explicit Search(Problem problem) : problem_(std::move(problem)) {
+    const Array weight = (problem_.sigma > 1).select(Array::Constant(problem_.sigma.size(), 1 / beyond_allowance), 1);
     for (const Target& target : problem_.targets) {
-      relative_.push_back(problem_.sigma.pow(-target.power) / target.allowance);
-      wanted_.emplace_back(Array::Constant(problem_.sigma.size(), 1 / target.allowance));
+      relative_.push_back(weight * problem_.sigma.pow(-target.power) / target.allowance);
+      wanted_.emplace_back(weight / target.allowance);
     }
   }
 
@@ -79,6 +84,7 @@ class Search {
   void minimize(Candidate& c, double q, int iterations) const {
     double damping = 1e-3;
     c.objective = objective(c, q);
+    if (!std::isfinite(c.objective)) return;
     for (int iteration = 0; iteration < iterations; ++iteration) {
       const Linearization model = linearize(c, q);
       bool improved = false;
@@ -154,9 +160,9 @@ class Search {
     std::vector<Array> errors;
     for (std::size_t t = 0; t < problem_.targets.size(); ++t) {
       errors.emplace_back((relative_[t] * (basis * c.weights.col(Eigen::Index(t))).array() - wanted_[t]).abs());
+      if (!errors.back().allFinite()) return HUGE_VAL;
       largest = std::max(largest, errors.back().maxCoeff());
     }
-    if (!std::isfinite(largest)) return HUGE_VAL;
     for (const Array& error : errors) sum += (error / largest).pow(q).sum();
     const double mean = largest * std::pow(sum / double(basis.rows() * Eigen::Index(errors.size())), 1 / q);
     double penalty = 0;
@@ -349,7 +355,17 @@ inline Candidate find_schedule(const Settings& settings, const std::vector<Targe
     if (best.size() > count) best.pop_back();
   };
   std::vector<Candidate> screened, polished;
-  if (!settings.start.empty()) screened.push_back({settings.start, {}, HUGE_VAL});
+  if (!settings.start.empty()) {
+    Candidate c{settings.start, {}, HUGE_VAL};
+    for (const double beyond :
+         {0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0}) {  // a given start may run away above 1
+      const double upper = 1 + beyond * (upper_end - 1);
+      const Search search({search_points(settings.lowest, points, upper), targets, 5e-7});
+      search.fit_weights(c);
+      search.minimize(c, 2, 25);
+    }
+    screened.push_back(std::move(c));
+  }
   for (int start = 0; screened.empty() || (settings.start.empty() && start < settings.starts && in_time()); ++start) {
     Candidate c = detail::random_start(settings.steps, generator);
     double lowest = std::max(settings.lowest, 0.02);

@@ -74,11 +74,11 @@ TEST_CASE("every schedule has the errors that its table states, and the fit's bo
   }
 }
 
-TEST_CASE("the iterates of every schedule stay in [-1.01, 1.01], and grow slowly beyond 1") {
+TEST_CASE("the iterates of every schedule stay in [-1.01, 1.01], and do not run away beyond 1") {
   for (const spectral::Schedule& schedule : spectral::iterate_schedules) {
     double inside = 0, beyond = 0;
     for (int k = 0; k <= 100000; ++k) {
-      for (const double sigma : {k / 1e5, 1 + 0.002 * k / 1e5}) {
+      for (const double sigma : {k / 1e5, 1 + 0.02 * k / 1e5}) {
         double x = sigma;
         for (const Quintic& q : schedule.steps) {
           x = q(x);
@@ -89,7 +89,9 @@ TEST_CASE("the iterates of every schedule stay in [-1.01, 1.01], and grow slowly
     }
     CAPTURE(schedule.resolution);
     CHECK(inside <= 1.01);
-    CHECK(beyond <= 1.1);
+    CHECK(beyond <= 1.2);
+    const auto fit = spectral::fit_iterates(schedule.steps, 0.125, schedule.resolution);
+    for (int k = 0; k <= 1000; ++k) CHECK(error_at(fit, 0.125, 1 + 0.02 * k / 1e3) <= 0.2);
   }
 }
 
@@ -111,11 +113,11 @@ TEST_CASE("quintics that leave the unit interval have no fit") {
 }
 
 TEST_CASE("the search finds a shipped schedule again") {
-  const spectral::Schedule& shipped = spectral::iterate_schedules[1];
+  const spectral::Schedule& shipped = spectral::iterate_schedules[0];
   schedule_search::Settings settings;
   settings.lowest = shipped.resolution / spectral::iterate_margin;
   settings.steps = shipped.steps.size();
-  settings.starts = 100;
+  settings.starts = 60;
   settings.hops = 60;
   const auto found = schedule_search::find_schedule(settings);
   const auto worst = [&](std::span<const Quintic> steps) {
@@ -131,7 +133,7 @@ TEST_CASE("the search finds a shipped schedule again") {
 }
 
 TEST_CASE("Polar Express: each quintic is minimax on its interval, the eight of them orthogonalise down to 1e-3") {
-  // Published with l = 1e-3 and intervals cut at 0.024 of their upper end; from the third on the cut does not act.
+  // Published for l = 1e-3 with intervals cut at 0.024 of their upper end; the first three are centred anew for that.
   const auto steps = spectral::polar_express.steps;
   double worst = 0;
   for (int k = 0; k <= 20000; ++k) {

@@ -231,7 +231,7 @@ inline double iterate_rounding(const IterateFit& fit, double power, double resol
       }
       gain = std::max(gain, product);
     }
-    rounding += 0.3 * gain * gain * fit.cancellation + 0.6 * gain * std::pow(resolution, -std::max(power, 0.0));
+    rounding += 0.3 * gain * gain * fit.cancellation + 1.5 * gain * std::pow(resolution, -std::max(power, 0.0));
   }
   return growth * rounding;
 }

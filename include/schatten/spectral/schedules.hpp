@@ -16,7 +16,7 @@ namespace schatten::spectral {
 inline constexpr std::array<double, 5> schedule_powers{-0.25, 0, 0.125, 0.25, 0.5};
 
 /// Quintics q_0..q_{K−1} whose iterates x_{k+1} = q_k(x_k), x_0 = σ, are a basis for σ^p on [resolution/1.05, 1]
-/// (iterate_margin), |x_k| <= 1 there.
+/// (iterate_margin), |x_k| <= 1 there and below 1.2 up to σ = 1.02.
 struct Schedule {
   double resolution;  ///< what it is tuned for; coarser ones come out better
   std::span<const Quintic> steps;
@@ -34,40 +34,40 @@ struct PolarSchedule {
 namespace detail {
 
 // Found by bench/derive_schedule.cpp: variable projection over all powers of schedule_powers at once (-1/4 with three
-// times the error), restarts, ridge against large weights, then close to the minimax.
-inline constexpr std::array<Quintic, 3> quintics_3e_2{{{3.70802629, -8.54994785, 5.80019997},
-                                                       {3.64628166, -8.16496780, 5.51848506},
-                                                       {2.89253751, -4.04620628, 1.63385392}}};
-inline constexpr std::array<Quintic, 4> quintics_1e_2{{{3.52642375, -7.41092970, 4.79283323},
-                                                       {3.56314910, -7.54977656, 4.56546650},
-                                                       {3.50229425, -7.28627975, 4.75856349},
-                                                       {2.85627443, -3.89670473, 1.53664919}}};
-inline constexpr std::array<Quintic, 5> quintics_3e_3{{{3.50283326, -7.28524980, 4.74095659},
-                                                       {3.49550548, -7.24941408, 4.73883657},
-                                                       {3.30027677, -6.16402361, 3.82290091},
-                                                       {3.75092439, -8.83531647, 6.05985069},
-                                                       {3.26461906, -5.73441869, 2.63589565}}};
-inline constexpr std::array<Quintic, 6> quintics_1e_3{{{3.54160451, -7.51707871, 4.94602200},
-                                                       {3.64450230, -8.15830039, 5.51379809},
-                                                       {3.40557801, -6.73595635, 4.30474733},
-                                                       {3.12431243, -5.29363922, 3.14732571},
-                                                       {3.58203983, -7.70762919, 4.87925744},
-                                                       {3.23055458, -5.55855347, 2.50875464}}};
-inline constexpr std::array<Quintic, 7> quintics_3e_4{{{3.70642673, -8.46655837, 5.38803391},
-                                                       {3.64378370, -8.07972359, 5.13608699},
-                                                       {3.71336340, -8.59235812, 5.87125921},
-                                                       {3.28243098, -6.08091078, 3.78865575},
-                                                       {3.05441432, -4.93330636, 2.76448557},
-                                                       {3.64392601, -8.18921553, 5.54528952},
-                                                       {2.93171437, -4.18954475, 1.66694768}}};
-inline constexpr std::array<Quintic, 8> quintics_1e_4{{{3.42500685, -6.83412002, 4.34690385},
-                                                       {3.63086967, -8.01448662, 5.15343134},
-                                                       {3.66393631, -8.34149673, 5.67756042},
-                                                       {3.54407488, -7.53516278, 4.97484557},
-                                                       {3.59692272, -7.85779267, 5.25754095},
-                                                       {2.91833783, -4.38486799, 2.46554009},
-                                                       {3.23116130, -5.67970735, 3.00701363},
-                                                       {2.92498380, -4.16243597, 1.65369693}}};
+// times the error), restarts, a ridge against large weights, bounded up to σ = 1.02, then close to the minimax.
+inline constexpr std::array<Quintic, 3> quintics_3e_2{{{3.75827128, -8.85258284, 5.92212371},
+                                                       {3.70239572, -8.47332928, 5.54849639},
+                                                       {1.53882274, -2.56499111, 2.02616837}}};
+inline constexpr std::array<Quintic, 4> quintics_1e_2{{{3.44275804, -7.22619378, 4.67074641},
+                                                       {3.64736377, -8.09763932, 5.13022375},
+                                                       {3.50384627, -7.29533655, 4.76607539},
+                                                       {2.86272293, -3.92223126, 1.55087601}}};
+inline constexpr std::array<Quintic, 5> quintics_3e_3{{{3.44806447, -6.99778608, 4.44630574},
+                                                       {3.49908486, -7.31413586, 4.81505100},
+                                                       {3.32018120, -6.27291913, 3.92515469},
+                                                       {3.75560368, -8.86720328, 6.09201313},
+                                                       {3.26831436, -5.75423032, 2.65222532}}};
+inline constexpr std::array<Quintic, 6> quintics_1e_3{{{3.62717610, -8.01334248, 5.24966834},
+                                                       {3.63642843, -8.10320408, 5.46659850},
+                                                       {3.39189792, -6.65901840, 4.23641591},
+                                                       {3.11830692, -5.26583233, 3.12711722},
+                                                       {3.57350964, -7.65642434, 4.83969763},
+                                                       {3.18554264, -5.33690592, 2.36963536}}};
+inline constexpr std::array<Quintic, 7> quintics_3e_4{{{3.71186662, -8.50212880, 5.41790319},
+                                                       {3.67676325, -8.30108255, 5.37267941},
+                                                       {3.70874318, -8.56233864, 5.84586263},
+                                                       {3.27367511, -6.03467645, 3.74793837},
+                                                       {3.05086651, -4.91679584, 2.75075094},
+                                                       {3.63916831, -8.17334495, 5.53417664},
+                                                       {2.92594140, -4.16554678, 1.65302677}}};
+inline constexpr std::array<Quintic, 8> quintics_1e_4{{{3.19451827, -5.47746523, 2.79483541},
+                                                       {3.56347021, -7.58030205, 4.71229003},
+                                                       {3.69407898, -8.46675086, 5.76162328},
+                                                       {3.76238631, -8.93129564, 6.16890933},
+                                                       {3.55944848, -7.63023134, 5.06657336},
+                                                       {3.21100897, -5.70101333, 3.42798286},
+                                                       {3.29987161, -6.12594387, 3.66797191},
+                                                       {2.18110052, -2.77954053, 1.59844001}}};
 
 inline constexpr std::array<Quintic, 8> polar_express_quintics{
     {{8.28721201814563, -23.595886519098837, 17.300387312530933},
@@ -89,12 +89,12 @@ inline constexpr std::array<Quintic, 4> cans_quintics{{{8.4209013712, -24.912890
 /// The schedules for any p, coarsest first: K = 3, 4, 5, 6, 7, 8.
 /// Source: this library's search (docs/mathematics.md).
 inline constexpr std::array<Schedule, 6> iterate_schedules{
-    {{0.03, detail::quintics_3e_2, {3.113e-02, 1.047e-02, 8.854e-03, 8.828e-03, 9.242e-03}},
-     {0.01, detail::quintics_1e_2, {2.168e-02, 7.453e-03, 6.419e-03, 6.998e-03, 6.681e-03}},
-     {0.003, detail::quintics_3e_3, {2.001e-02, 6.261e-03, 5.739e-03, 6.369e-03, 6.264e-03}},
-     {0.001, detail::quintics_1e_3, {1.358e-02, 4.144e-03, 3.911e-03, 4.362e-03, 4.127e-03}},
-     {0.0003, detail::quintics_3e_4, {1.092e-02, 2.315e-03, 2.522e-03, 3.350e-03, 3.506e-03}},
-     {0.0001, detail::quintics_1e_4, {8.847e-03, 2.414e-03, 2.128e-03, 2.641e-03, 2.704e-03}}}};
+    {{0.03, detail::quintics_3e_2, {2.648e-02, 9.172e-03, 8.268e-03, 7.606e-03, 8.398e-03}},
+     {0.01, detail::quintics_1e_2, {2.170e-02, 7.430e-03, 6.429e-03, 7.010e-03, 6.774e-03}},
+     {0.003, detail::quintics_3e_3, {2.131e-02, 6.452e-03, 6.071e-03, 6.527e-03, 6.445e-03}},
+     {0.001, detail::quintics_1e_3, {1.292e-02, 3.951e-03, 3.711e-03, 4.203e-03, 4.027e-03}},
+     {0.0003, detail::quintics_3e_4, {1.065e-02, 2.298e-03, 2.505e-03, 3.328e-03, 3.479e-03}},
+     {0.0001, detail::quintics_1e_4, {1.007e-02, 3.242e-03, 2.713e-03, 2.648e-03, 2.263e-03}}}};
 
 /// Polar Express: each quintic is the minimax one for the interval that the quintics before it leave, from [1e-3, 1]
 /// on; intervals are cut at 0.024 of their upper end. Values as published and found again by Remez' algorithm.
