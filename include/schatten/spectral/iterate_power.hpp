@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -211,29 +212,33 @@ void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<
 
 }  // namespace detail
 
-/// Rounding of the iterates on σ^p, relative, in multiples of ε(Work): measured worst × 2 or more, n = 16 to 256, all
-/// shipped schedules (docs/mathematics.md has the table).
-///
-/// Direct: the terms' rounding, and an error of X that a direction at σ = δ sees as ε/δ. Gram form: an error of A that
-/// the steps of one segment multiply by g², g = Π|a_k| over the segment; n×n sums as large as g that round into a result
-/// of size δ^p.
-inline double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n,
-                               IterateForm form) {
-  const double growth = 1 + std::sqrt(double(n)) / 16;
-  double rounding = 2 * fit.cancellation + 0.3 / resolution;
-  if (form != IterateForm::direct) {
-    const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
-    double gain = 0;
-    for (std::size_t segment = 0; segment < segments; ++segment) {
-      double product = 1;
-      for (std::size_t k = segment * steps / segments; k < (segment + 1) * steps / segments; ++k) {
-        product *= std::abs(fit.steps[k].a);
-      }
-      gain = std::max(gain, product);
+/// Largest g = Π|a_k| over a segment of the Gram form: what a small singular value is multiplied by there.
+inline double iterate_segment_gain(std::span<const Quintic> steps) {
+  const std::size_t segments = iterate_segments(steps.size());
+  double gain = 0;
+  for (std::size_t segment = 0; segment < segments; ++segment) {
+    double product = 1;
+    for (std::size_t k = segment * steps.size() / segments; k < (segment + 1) * steps.size() / segments; ++k) {
+      product *= std::abs(steps[k].a);
     }
-    rounding += 0.3 * gain * gain * fit.cancellation + 1.5 * gain * std::pow(resolution, -std::max(power, 0.0));
+    gain = std::max(gain, product);
   }
-  return growth * rounding;
+  return gain;
+}
+
+/// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 1.7 or more, n = 16 to 256, all shipped
+/// schedules (docs/mathematics.md).
+///
+/// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Gram form: an error ε of A becomes g²ε
+/// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
+template <Scalar Work>
+double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
+  const double epsilon = (1 + std::sqrt(double(n)) / 16) * double(std::numeric_limits<Work>::epsilon());
+  const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
+  if (form == IterateForm::direct) return direct;
+  const double gain = iterate_segment_gain(fit.steps), error = epsilon * gain * gain * fit.cancellation;
+  const double turn = 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
+  return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
 /// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
@@ -242,8 +247,7 @@ inline double iterate_rounding(const IterateFit& fit, double power, double resol
 template <Scalar T, Scalar Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
                      IterateForm form = IterateForm::automatic) {
-  const double rounding =
-      double(std::numeric_limits<Work>::epsilon()) * iterate_rounding(fit, power, resolution, n, form);
+  const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
   if (!(rounding <= 0.1)) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
   return fit.error + rounding + storage;
