@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <numbers>
 #include <random>
 #include <vector>
 
@@ -41,7 +42,7 @@ inline Array search_points(double lowest, Eigen::Index count, double upper = upp
   for (Eigen::Index i = 0; i < half; ++i) {
     const double place = double(i) / double(half - 1);
     points(i) = std::exp(std::log(lowest) * (1 - place));
-    points(half + i) = low + (1 - low) * std::sin(0.5 * M_PI * place);
+    points(half + i) = low + (1 - low) * std::sin(0.5 * std::numbers::pi * place);
   }
   for (Eigen::Index i = 0; i < beyond; ++i) points(2 * half + i) = 1 + (upper - 1) * double(i + 1) / double(beyond);
   std::sort(points.begin(), points.end());

@@ -226,14 +226,14 @@ inline double iterate_segment_gain(std::span<const Quintic> steps) {
   return gain;
 }
 
-/// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 1.7 or more, n = 16 to 256, all shipped
+/// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
 /// schedules (docs/mathematics.md).
 ///
 /// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Gram form: an error ε of A becomes g²ε
 /// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
 template <Scalar Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
-  const double epsilon = (1 + std::sqrt(double(n)) / 16) * double(std::numeric_limits<Work>::epsilon());
+  const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
   const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
   if (form == IterateForm::direct) return direct;
   const double gain = iterate_segment_gain(fit.steps), error = epsilon * gain * gain * fit.cancellation;
