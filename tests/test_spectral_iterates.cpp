@@ -4,6 +4,7 @@
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"
+#include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/iterate_power.hpp>
 #include <schatten/spectral/schedules.hpp>
 
@@ -228,4 +229,24 @@ TEST_CASE("the promise is refused where rounding outweighs it") {
   CHECK(std::isinf(spectral::iterate_error<float, float>(fit, 0.125, 1e-7, 64)));
   CHECK(std::isfinite(spectral::iterate_error<double, double>(fit, 0.125, 1e-7, 64)));
   CHECK(std::isinf(spectral::iterate_error<float, float>(IterateFit{}, 0.125, 1e-2, 64)));
+}
+
+TEST_CASE("a plan takes the fewest steps that promise the tolerance") {
+  spectral::IterateFits fits;
+  std::size_t before = 0;
+  for (const spectral::Schedule& schedule : spectral::iterate_schedules) {
+    const auto plan = spectral::plan_iterates<float, float>(0.125, schedule.resolution, 2e-2, 64, 64, fits);
+    CAPTURE(schedule.resolution);
+    CHECK(plan.error <= 2e-2);
+    CHECK(plan.fit.steps.size() <= schedule.steps.size());
+    CHECK(plan.fit.steps.size() >= before);
+    CHECK(plan.form == IterateForm::direct);
+    before = plan.fit.steps.size();
+  }
+  CHECK(spectral::plan_iterates<float, float>(0.125, 1e-3, 2e-2, 64, 640, fits).form == IterateForm::gram);
+  // Out of reach: the most that there is, or nothing at all.
+  const auto best = spectral::plan_iterates<float, float>(0.125, 1e-3, 1e-9, 64, 64, fits);
+  CHECK(best.error > 1e-9);
+  CHECK(best.error < 4e-3);
+  CHECK(spectral::plan_iterates<float, float>(0.125, 1e-7, 2e-2, 64, 64, fits).error > 0.1);
 }
