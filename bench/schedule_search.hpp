@@ -49,7 +49,7 @@ inline Array search_points(double lowest, Eigen::Index count, double upper = upp
   return points;
 }
 
-/// Quintics and, for each power, the weights of x_0..x_K, then of x_K A_k, then of x_K A_k².
+/// Quintics and, for each power, the weights of x_0..x_K, of x_K A_k, of x_K A_k².
 struct Candidate {
   std::vector<Quintic> steps;
   Matrix weights;  ///< (3K + 1) × powers
@@ -115,7 +115,6 @@ class Search {
 
  private:
   using Iterates = std::vector<Array>;
-
   /// What the weights' elimination leaves of the Newton equations: RᵀR of the quintics, and how the weights follow.
   struct Linearization {
     Matrix normal;
@@ -184,8 +183,7 @@ class Search {
       residuals.emplace_back(relative_[t] * (basis * c.weights.col(Eigen::Index(t))).array() - wanted_[t]);
       largest = std::max(largest, residuals.back().abs().maxCoeff());
     }
-    // The mean of (r/largest)^(q-2) keeps the ridge in proportion.
-    double total = 0;
+    double total = 0;  // importance with mean 1 keeps the ridge in proportion
     std::vector<Array> importance;
     for (const Array& r : residuals) {
       importance.emplace_back((r.abs() / largest).max(1e-3).pow(q - 2));
