@@ -50,6 +50,7 @@ void spectral_case(benchmark::State& state, Shape shape, schatten::SpectralMetho
   bench::report(state, bench::limit_flops(shape), seconds, bench::limit_flops(shape) / rate);
   state.counters["rel_error"] = bench::relative_error(out, bench::reference(exec, shape, power));
   state.counters["promised"] = plan.error_bound();
+  if (plan.steps() > 0) state.counters["steps"] = double(plan.steps());
   if (plan.poles() > 0) state.counters["poles"] = double(plan.poles());
 }
 
@@ -111,7 +112,8 @@ void register_shape(const Shape& shape) {
   add("gemm", [=](benchmark::State& state) { gemm_case<T>(state, shape); });
   add("muon_ns5", [=](benchmark::State& state) { muon_case<T>(state, shape); });
   using Method = schatten::SpectralMethod;
-  for (const auto method : {Method::rational, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
+  for (const auto method :
+       {Method::rational, Method::iterates, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
     add("spectral_power/" + schatten::to_string(method),
         [=](benchmark::State& state) { spectral_case<T>(state, shape, method); });
   }

@@ -23,21 +23,26 @@ KOKKOS_FUNCTION bool is_finite(T x) {
 
 namespace detail {
 
+/// The bits of |x|: ordered as |x| is, infinities and NaN last. Their maximum vectorises, unlike that of floats.
+template <Scalar T>
+KOKKOS_FUNCTION auto magnitude_bits(T x) {
+  using Bits = std::conditional_t<std::is_same_v<T, float>, std::uint32_t, std::uint64_t>;
+  return std::bit_cast<Bits>(x) & (~Bits{0} >> 1);
+}
+
 /// partial(b, i) ← max_j |a(b, i, j)|, NaN if some entry is NaN or infinite.
 template <class T, class Space>
 struct RowMaxAbs {
   BatchView<const T, Space> a;
   VectorBatchView<double, Space> partial;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    T largest = 0;
-    bool finite = true;
+    auto largest = magnitude_bits(T(0));
     for (std::size_t j = 0; j < a.extent(2); ++j) {
-      const T x = a(b, i, j);
-      finite = finite && is_finite(x);
-      const T magnitude = finite ? (x < T(0) ? -x : x) : T(0);
-      largest = magnitude > largest ? magnitude : largest;
+      const auto bits = magnitude_bits(a(b, i, j));
+      largest = bits > largest ? bits : largest;
     }
-    partial(b, i) = finite ? double(largest) : std::numeric_limits<double>::quiet_NaN();
+    const T value = std::bit_cast<T>(largest);
+    partial(b, i) = is_finite(value) ? double(value) : std::numeric_limits<double>::quiet_NaN();
   }
 };
 

@@ -4,6 +4,7 @@
 #include <schatten/linalg/backend.hpp>
 #include <schatten/linalg/backend/host_gram.hpp>
 #include <schatten/linalg/backend/host_rational_function.hpp>
+#include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/rational.hpp>
 
 namespace schatten::linalg {
@@ -12,11 +13,21 @@ namespace schatten::linalg {
 /// multiplies that rounding, and the diagonal has the largest share of it.
 ///
 /// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. Rounding of an entry: about
-/// ε/3·√(m/chunk)·(its partial sums), chunk = 64, where a sum in one run has √m. Cost: n²m flops.
+/// ε/3·√(m/chunk)·(its partial sums), chunk = 32, where a sum in one run has √m. Cost: n²m flops.
 template <ExecutionSpace Exec, class T, class Space>
 void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
                         const VectorBatchView<double, Space>& diagonal) {
-  backend::host_gram(exec, x, s, diagonal);
+  detail::mirror_lower(exec, backend::host_gram(exec, x, s, diagonal));
+}
+
+/// C ← XW, W symmetric, by the register-tiled product.
+///
+/// X, C (m×n), W (n×n) with contiguous rows; host execution spaces. Cost: 2n²m flops.
+template <ExecutionSpace Exec, class T, class Space>
+void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<const T, Space>& w,
+                     const BatchView<T, Space>& c) {
+  const bool by_columns = c.stride(1) < c.stride(2);  // W is read along memory either way
+  backend::gemm_each<backend::KernelGemm>(exec, T(1), x, by_columns ? transpose(w) : w, T(0), c);
 }
 
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.

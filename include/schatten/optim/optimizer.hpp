@@ -424,7 +424,7 @@ class Optimizer {
   }
 
   OptimizerOptions options_;
-  std::shared_ptr<spectral::RationalFits> fits_ = std::make_shared<spectral::RationalFits>();  ///< of all plans
+  std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
   std::vector<Group> groups_;
   std::size_t matrices_ = 0;  ///< of all parameters
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;

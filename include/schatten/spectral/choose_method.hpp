@@ -3,6 +3,7 @@
 
 #include <schatten/core/error.hpp>
 #include <schatten/spectral/error_model.hpp>
+#include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/method.hpp>
 #include <schatten/spectral/newton_schulz.hpp>
 #include <schatten/spectral/quintic.hpp>
@@ -28,6 +29,13 @@ struct MethodChoice {
   double error_bound = std::numeric_limits<double>::infinity();
   double cost = 0;              ///< flops of matrix products in T that take as long
   linalg::Rational function{};  ///< rational
+  IteratePlan iterates{};       ///< iterates
+};
+
+/// The fits that plans share.
+struct Fits {
+  RationalFits rational;
+  IterateFits iterates;
 };
 
 /// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one. The
@@ -36,6 +44,10 @@ struct CostModel {
   double n, m;
   [[nodiscard]] double quintic() const { return 5 * (3 * n * n * m + n * n * n); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
+  [[nodiscard]] double iterates(const IteratePlan& plan) const {
+    const std::size_t steps = plan.fit.steps.size();
+    return 1.2 * (plan.form == IterateForm::gram ? iterate_gram_flops(steps, m, n) : iterate_direct_flops(steps, m, n));
+  }
   [[nodiscard]] double eigh() const { return 3 * n * n * m + 60 * n * n * n; }
   [[nodiscard]] double svd() const { return 4 * n * n * m + 200 * n * n * n; }
 };
@@ -75,6 +87,16 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   return choice;
 }
 
+/// The schedule of fewest steps that meets the tolerance in precision Work.
+template <Scalar T, Scalar Work>
+MethodChoice choose_iterates(const SpectralPowerOptions& options, IterateFits& fits) {
+  constexpr bool in_double = !std::is_same_v<T, Work>;
+  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  IteratePlan plan = plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits);
+  const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.iterates(plan), error = plan.error;
+  return {SpectralMethod::iterates, in_double, error, cost, {}, std::move(plan)};
+}
+
 /// Throws InvalidArgument where an option is out of its range. `has_rational`: see choose_method.
 inline void require_valid(const SpectralPowerOptions& options, bool has_rational) {
   const double p = options.power, resolution = options.resolution;
@@ -86,7 +108,7 @@ inline void require_valid(const SpectralPowerOptions& options, bool has_rational
           "must be positive and finite");
   require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::newton_schulz,
           "SpectralPower", "method", to_string(options.method),
-          "must be one of automatic, svd, eigh, quintic, rational, newton_schulz");
+          "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz");
   require(has_rational || options.method != SpectralMethod::rational, "SpectralPower", "method", "rational",
           "needs a host execution space");
   require(options.method != SpectralMethod::quintic || p == 0.0, "SpectralPower", "power", p,
@@ -98,7 +120,7 @@ inline void require_valid(const SpectralPowerOptions& options, bool has_rational
 /// Every way of computing what the options ask for, whether it meets the tolerance or not.
 template <Scalar T>
 std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
-                                     bool has_rational, RationalFits& fits) {
+                                     bool has_rational, Fits& fits) {
   const double p = options.power, resolution = options.resolution;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   const CostModel cost{double(n), double(m)};
@@ -111,8 +133,17 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     all.push_back({SpectralMethod::quintic, false, quintic_error(quintics, resolution, n) + rounding, cost.quintic()});
   }
   if (wanted(SpectralMethod::rational) && has_rational) {
-    all.push_back(choose_rational<T, T>(options, fits));
-    if constexpr (std::is_same_v<T, float>) all.push_back(choose_rational<T, double>(options, fits));
+    all.push_back(choose_rational<T, T>(options, fits.rational));
+    if constexpr (std::is_same_v<T, float>) all.push_back(choose_rational<T, double>(options, fits.rational));
+  }
+  // Never the fastest where the first of the rational functions will do.
+  const bool met = options.method == SpectralMethod::automatic && has_rational &&
+                   std::any_of(all.begin(), all.end(), [&](const MethodChoice& choice) {
+                     return !choice.gram_in_double && choice.error_bound <= options.tolerance;
+                   });
+  if (wanted(SpectralMethod::iterates) && !met) {
+    all.push_back(choose_iterates<T, T>(options, fits.iterates));
+    if constexpr (std::is_same_v<T, float>) all.push_back(choose_iterates<T, double>(options, fits.iterates));
   }
   if (wanted(SpectralMethod::eigh)) {
     all.push_back({SpectralMethod::eigh, false, eigh_error<T, T>(p, resolution, n), cost.eigh()});
@@ -130,7 +161,7 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
 /// `has_rational`: whether the execution space has that method (host execution spaces do); its fits come from `fits`.
 template <Scalar T>
 MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics, bool has_rational,
-                           RationalFits& fits) {
+                           Fits& fits) {
   require_valid(options, has_rational);
   if (options.method == SpectralMethod::newton_schulz) return {SpectralMethod::newton_schulz};
   double best = std::numeric_limits<double>::infinity(), least = best;

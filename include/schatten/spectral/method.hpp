@@ -8,11 +8,12 @@ namespace schatten {
 
 /// How U Σ^p Vᵀ is computed.
 enum class SpectralMethod {
-  automatic,     ///< the fastest of svd, eigh, quintic and rational that meets the tolerance
+  automatic,     ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
   svd,           ///< singular value decomposition, in the matrix's own precision
   eigh,          ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
   quintic,       ///< Muon's five quintics; p = 0 alone
   rational,      ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
+  iterates,      ///< a linear combination of the iterates of odd quintics: matrix products alone
   newton_schulz  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
 };
 
@@ -24,6 +25,7 @@ inline std::string to_string(SpectralMethod method) {
     case SpectralMethod::eigh: return "eigh";
     case SpectralMethod::quintic: return "quintic";
     case SpectralMethod::rational: return "rational";
+    case SpectralMethod::iterates: return "iterates";
     case SpectralMethod::newton_schulz: return "newton_schulz";
   }
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";

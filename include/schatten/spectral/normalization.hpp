@@ -22,15 +22,16 @@ struct PowerOfTwo {
   }
 };
 
-/// normalized ← M / scale; NaN throughout where the scale is NaN.
+/// normalized ← M / scale; NaN throughout where the scale is NaN. The scale is a power of two, its reciprocal exact.
 template <class T, class Work, class Space>
 struct Normalize {
   BatchView<const T, Space> m;
   NumberBatchView<double, Space> scale;
   BatchView<Work, Space> normalized;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const double unit = scale(b) == 0.0 ? 1.0 : scale(b);
-    normalized(b, i, j) = linalg::is_finite(unit) ? Work(double(m(b, i, j)) / unit) : Work(unit);
+    const double unit = scale(b);
+    const double inverse = 1 / (unit == 0.0 ? 1.0 : unit);
+    normalized(b, i, j) = linalg::is_finite(unit) ? Work(double(m(b, i, j)) * inverse) : Work(unit);
   }
 };
 
@@ -49,6 +50,7 @@ struct Convert {
 template <ExecutionSpace Exec, class T, class Work, class Space>
 void normalize(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<Work, Space>& normalized,
                const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {
+  if (m.stride(1) < m.stride(2)) return normalize(exec, transpose(m), transpose(normalized), scale, workspace);
   linalg::max_abs(exec, m, scale, workspace);
   for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale});
   for_each_element(exec, "schatten::normalize", m.extent(0), m.extent(1), m.extent(2),

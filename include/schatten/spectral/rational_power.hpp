@@ -4,6 +4,7 @@
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/largest_eigenvalue.hpp>
 #include <schatten/linalg/rational_function.hpp>
+#include <schatten/spectral/fit_cache.hpp>
 #include <schatten/spectral/normalization.hpp>
 #include <schatten/spectral/poles.hpp>
 #include <schatten/spectral/weight_fit.hpp>
@@ -47,28 +48,16 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
   return {{fit.weights[0], fit.weights[1], t, {fit.weights.begin() + 2, fit.weights.end()}}, fit.error};
 }
 
-/// The latest fits, so that equal plans and a power that comes back cost nothing.
+/// fit_rational of the same arguments, remembered.
 class RationalFits {
  public:
-  /// fit_rational of the same arguments, remembered. The reference lives until the next call.
   const RationalFit& get(std::size_t poles, double power, double resolution, double rounding) {
-    const Key key{poles, power, resolution, rounding};
-    for (const Entry& entry : entries_) {
-      if (entry.first == key) return entry.second;
-    }
-    if (entries_.size() < capacity) entries_.emplace_back();
-    Entry& entry = entries_[next_];
-    next_ = (next_ + 1) % capacity;
-    entry = {key, fit_rational(poles, power, resolution, rounding)};
-    return entry.second;
+    return cache_.get({poles, power, resolution, rounding},
+                      [&] { return fit_rational(poles, power, resolution, rounding); });
   }
 
  private:
-  using Key = std::tuple<std::size_t, double, double, double>;
-  using Entry = std::pair<Key, RationalFit>;
-  static constexpr std::size_t capacity = 16;
-  std::vector<Entry> entries_;
-  std::size_t next_ = 0;  ///< the oldest entry
+  FitCache<std::tuple<std::size_t, double, double, double>, RationalFit> cache_;
 };
 
 namespace detail {
@@ -89,12 +78,22 @@ struct RationalScale {
   }
 };
 
+/// A batch of m's shape and order of storage, with leading dimensions that are not powers of two: those use a part of the
+/// cache only.
+template <class Work, class T, class Space>
+BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace<Space>& workspace) {
+  constexpr std::size_t padding = 16;
+  if (m.stride(1) < m.stride(2)) return transpose(padded_like<Work>(transpose(m), workspace));
+  const auto padded = workspace.template batch<Work>(m.extent(0), m.extent(1), m.extent(2) + padding);
+  return block(padded, 0, 0, m.extent(1), m.extent(2));
+}
+
 }  // namespace detail
 
 /// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: the fit's, plus the rounding of the Gram matrix, about
-/// 0.1 ε(Work)/δ². Directions under the resolution come out damped for p > 0. Cost: n²m + K n³ + 2n²m flops, K poles.
+/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error (error_model.hpp).
+/// Directions under the resolution come out damped for p > 0. Cost: n²m + K n³ + 2n²m flops, K poles.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void rational_power(const Exec& exec, const linalg::Rational& r, double power, const BatchView<const T, Space>& m,
                     const BatchView<T, Space>& out, Workspace<Space>& workspace) {
@@ -105,10 +104,10 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
-  const auto normalized = workspace.template batch<Work>(batch, rows, cols);
+  const auto normalized = detail::padded_like<Work>(m, workspace);
   const auto gram = workspace.template batch<Work>(batch, cols, cols);
   const auto diagonal = workspace.template vectors<double>(batch, cols);
-  const auto inverse_power = workspace.template batch<Work>(batch, cols, cols);
+  const auto inverse_power = detail::padded_like<Work>(as_const(gram), workspace);
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
   linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace);
@@ -116,12 +115,13 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
                   detail::RationalScale<Space>{unit, scale, factor, power});
   linalg::rational_function<Backend>(exec, r, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
   if constexpr (std::is_same_v<Work, T>) {
-    linalg::gemm<Backend>(exec, T(1), normalized, inverse_power, T(0), out);
-  } else {
-    const auto product = workspace.template batch<Work>(batch, rows, cols);
-    linalg::gemm<Backend>(exec, Work(1), normalized, inverse_power, Work(0), product);
-    for_each_element(exec, "schatten::convert", batch, rows, cols, detail::Convert<Work, T, Space>{product, out});
+    if (out.stride(1) == 1 || out.stride(2) == 1) {
+      return linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), out);
+    }
   }
+  const auto product = detail::padded_like<Work>(as_const(out), workspace);
+  linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), product);
+  for_each_element(exec, "schatten::convert", batch, rows, cols, detail::Convert<Work, T, Space>{product, out});
 }
 
 }  // namespace schatten::spectral

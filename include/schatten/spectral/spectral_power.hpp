@@ -27,7 +27,7 @@ class SpectralPower {
   /// tolerance. Cost: microseconds; a tenth of a millisecond for p = 0; for the rational method a
   /// few milliseconds a fit that `fits`, which plans may share, does not hold yet.
   explicit SpectralPower(const SpectralPowerOptions& options,
-                         std::shared_ptr<spectral::RationalFits> fits = std::make_shared<spectral::RationalFits>())
+                         std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
       : options_(options),
         fits_(std::move(fits)),
         choice_(spectral::choose_method<T>(options, muon, has_rational, *fits_)) {}
@@ -74,6 +74,13 @@ class SpectralPower {
                                                       workspace);
         }
         break;
+      case SpectralMethod::iterates:
+        if (choice_.gram_in_double) {
+          return spectral::iterate_power<double, Backend>(exec, choice_.iterates.fit, options_.power, batch_m,
+                                                          batch_out, workspace, choice_.iterates.form);
+        }
+        return spectral::iterate_power<T, Backend>(exec, choice_.iterates.fit, options_.power, batch_m, batch_out,
+                                                   workspace, choice_.iterates.form);
       case SpectralMethod::newton_schulz:
         return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::automatic: break;  // resolved at construction
@@ -93,8 +100,10 @@ class SpectralPower {
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
   /// The method that was chosen; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
-  /// Whether `eigh` or `rational` works in double although T is float.
+  /// Whether `eigh`, `rational` or `iterates` works in double although T is float.
   [[nodiscard]] bool gram_in_double() const noexcept { return choice_.gram_in_double; }
+  /// Steps of `iterates`; 0 for the others.
+  [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
   /// Poles of `rational`; 0 for the others.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
   /// What the plan was made for.
@@ -107,7 +116,7 @@ class SpectralPower {
       spectral::muon_quintic};
 
   SpectralPowerOptions options_;
-  std::shared_ptr<spectral::RationalFits> fits_;
+  std::shared_ptr<spectral::Fits> fits_;
   spectral::MethodChoice choice_;
   Workspace<memory_space> workspace_;
 };

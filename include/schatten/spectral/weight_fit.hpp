@@ -22,34 +22,44 @@ struct EqualRoom {
 
 namespace detail {
 
-/// Least squares min ‖Ax − rhs‖₂ by Householder QR, A (points×terms) row-major. A and rhs are overwritten.
+/// Σ_i a_i b_i in eight partial sums, so that the compiler may vectorise without reassociating.
+inline double dot(const double* a, const double* b, std::size_t n) {
+  constexpr std::size_t lanes = 8;
+  double partial[lanes] = {}, sum = 0;
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (std::size_t l = 0; l < lanes; ++l) partial[l] += a[i + l] * b[i + l];
+  }
+  for (; i < n; ++i) sum += a[i] * b[i];
+  for (const double part : partial) sum += part;
+  return sum;
+}
+
+/// Least squares min ‖Ax − b‖₂ by Householder QR, A (points×terms) stored by columns. A and b are overwritten.
 /// Returns false if a column is numerically dependent.
 inline bool solve_least_squares(std::vector<double>& a, std::vector<double>& rhs, std::size_t terms,
                                 std::vector<double>& x) {
   const std::size_t points = rhs.size();
   std::vector<double> diagonal(terms);
   for (std::size_t k = 0; k < terms; ++k) {
-    double square = 0;
-    for (std::size_t i = k; i < points; ++i) square += a[i * terms + k] * a[i * terms + k];
-    const double norm = std::sqrt(square);
+    double* const v = a.data() + k * points + k;
+    const std::size_t length = points - k;
+    const double norm = std::sqrt(dot(v, v, length));
     if (!(norm > 0)) return false;
-    const double pivot = a[k * terms + k];
-    diagonal[k] = pivot > 0 ? -norm : norm;
-    a[k * terms + k] -= diagonal[k];
-    const double scale = diagonal[k] * a[k * terms + k];  // = −vᵀv/2
-    const auto reflect = [&](double* column, std::size_t stride) {
-      double sum = 0;
-      for (std::size_t i = k; i < points; ++i) sum += a[i * terms + k] * column[i * stride];
-      sum /= scale;
-      for (std::size_t i = k; i < points; ++i) column[i * stride] += sum * a[i * terms + k];
+    diagonal[k] = v[0] > 0 ? -norm : norm;
+    v[0] -= diagonal[k];
+    const double scale = diagonal[k] * v[0];  // = −vᵀv/2
+    const auto reflect = [&](double* column) {
+      const double factor = dot(v, column, length) / scale;
+      for (std::size_t i = 0; i < length; ++i) column[i] += factor * v[i];
     };
-    for (std::size_t j = k + 1; j < terms; ++j) reflect(a.data() + j, terms);
-    reflect(rhs.data(), 1);
+    for (std::size_t j = k + 1; j < terms; ++j) reflect(a.data() + j * points + k);
+    reflect(rhs.data() + k);
   }
   x.assign(terms, 0.0);
   for (std::size_t k = terms; k-- > 0;) {
     double sum = rhs[k];
-    for (std::size_t j = k + 1; j < terms; ++j) sum -= a[k * terms + j] * x[j];
+    for (std::size_t j = k + 1; j < terms; ++j) sum -= a[j * points + k] * x[j];
     x[k] = sum / diagonal[k];
   }
   return true;
@@ -64,49 +74,110 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
   return grid;
 }
 
-/// Relative minimax fit of σ^p on [delta, 1] by Lawson's iteration: weighted least squares through QR, the weight of
-/// each point multiplied by its error, the best iterate kept. Deterministic.
+/// Lawson's iteration for the relative minimax fit of σ^p: least squares in which the importance of each point is
+/// multiplied by its error. Points may be added between iterations; the best weights are kept.
 ///
 /// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in
-/// (0, 1]: where something else already takes a part of the tolerance, the fit leaves it that. The error reported is the
-/// maximum over `check_points` points, more than were fitted. Cost: iterations · 2·points·terms² flops, a few milliseconds.
-/// Source: Lawson (1961); numerics in docs/mathematics.md.
+/// (0, 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k² (w_k in units of
+/// 1/max|b_k σ^{−p}|) against the mean of squared relative errors: it keeps a dependent basis from large weights.
+/// Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
+template <class Basis, class Room = EqualRoom>
+class LawsonFit {
+ public:
+  LawsonFit(const Basis& basis, std::size_t terms, double power, const std::vector<double>& grid, double ridge = 0,
+            const Room& room = {})
+      : basis_(basis), room_(room), terms_(terms), power_(power), ridge_(ridge) {
+    for (const double sigma : grid) append(sigma);
+    importance_.assign(grid.size(), 1.0 / double(grid.size()));
+    scale_.assign(terms, 0.0);
+    for (std::size_t i = 0; i < relative_.size(); ++i) {
+      scale_[i % terms] = std::max(scale_[i % terms], std::abs(relative_[i]));
+    }
+    for (double& scale : scale_) scale = scale > 0 ? scale : 1.0;
+    for (std::size_t i = 0; i < relative_.size(); ++i) relative_[i] /= scale_[i % terms];
+  }
+
+  /// Adds points, each as important as a third of an average extremum.
+  void add(const std::vector<double>& points) {
+    for (const double sigma : points) {
+      append(sigma);
+      for (std::size_t k = 0; k < terms_; ++k) relative_[relative_.size() - terms_ + k] /= scale_[k];
+      importance_.push_back(1.0 / (3.0 * double(terms_)));
+    }
+    best_.error = std::numeric_limits<double>::infinity();  // of fewer points
+  }
+
+  /// At most `iterations` more.
+  void iterate(int iterations) {
+    std::vector<double> x, error(importance_.size());
+    for (int iteration = 0; iteration < iterations; ++iteration) {
+      if (!solve(x)) return;
+      double worst = 0, sum = 0;
+      for (std::size_t i = 0; i < error.size(); ++i) {
+        double value = -wanted_[i];
+        for (std::size_t k = 0; k < terms_; ++k) value += relative_[i * terms_ + k] * x[k];
+        error[i] = std::abs(value);
+        worst = std::max(worst, error[i]);
+        sum += importance_[i] * error[i];
+      }
+      if (worst < best_.error) best_ = {x, worst};
+      if (!(sum > 0)) return;
+      for (std::size_t i = 0; i < error.size(); ++i) importance_[i] *= error[i] / sum;
+    }
+  }
+
+  /// The best weights so far and their error on the points.
+  [[nodiscard]] WeightFit best() const {
+    WeightFit fit = best_;
+    for (std::size_t k = 0; k < fit.weights.size(); ++k) fit.weights[k] /= scale_[k];
+    return fit;
+  }
+
+ private:
+  void append(double sigma) {
+    relative_.resize(relative_.size() + terms_);
+    double* const row = relative_.data() + relative_.size() - terms_;
+    basis_(sigma, row);
+    const double room = room_(sigma), value = std::pow(sigma, power_) * room;
+    wanted_.push_back(1 / room);
+    for (std::size_t k = 0; k < terms_; ++k) row[k] /= value;
+  }
+
+  bool solve(std::vector<double>& x) {
+    const std::size_t points = importance_.size(), rows = points + (ridge_ > 0 ? terms_ : 0);
+    matrix_.assign(rows * terms_, 0.0);
+    rhs_.assign(rows, 0.0);
+    for (std::size_t i = 0; i < points; ++i) {
+      const double root = std::sqrt(importance_[i]);
+      rhs_[i] = root * wanted_[i];
+      for (std::size_t k = 0; k < terms_; ++k) matrix_[k * rows + i] = root * relative_[i * terms_ + k];
+    }
+    for (std::size_t k = 0; k < rows - points; ++k) matrix_[k * rows + points + k] = std::sqrt(ridge_);
+    return detail::solve_least_squares(matrix_, rhs_, terms_, x);
+  }
+
+  const Basis& basis_;
+  Room room_;
+  std::size_t terms_;
+  double power_, ridge_;
+  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/(σ^p room(σ)) over its largest value
+  std::vector<double> wanted_;    ///< (points) 1/room(σ)
+  std::vector<double> scale_, importance_;
+  std::vector<double> matrix_, rhs_;  ///< of one least-squares problem
+  WeightFit best_;
+};
+
+/// Relative minimax fit of σ^p on [delta, 1] by Lawson's iteration on a logarithmic grid. Deterministic.
+///
+/// `basis` and `room` as for LawsonFit. The error reported is the maximum over `check_points` points, more than were
+/// fitted. Cost: iterations · 2·points·terms² flops, a few milliseconds.
+/// Source: numerics in docs/mathematics.md.
 template <class Basis, class Room = EqualRoom>
 WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, double delta, const Room& room = {},
                       std::size_t points = 600, int iterations = 60, std::size_t check_points = 6000) {
-  const std::vector<double> grid = log_grid(delta, points);
-  std::vector<double> relative(points * terms), wanted(points), scale(terms, 0.0);
-  for (std::size_t i = 0; i < points; ++i) {
-    double* const row = relative.data() + i * terms;
-    basis(grid[i], row);
-    wanted[i] = 1 / room(grid[i]);
-    const double value = std::pow(grid[i], power) * room(grid[i]);
-    for (std::size_t k = 0; k < terms; ++k) scale[k] = std::max(scale[k], std::abs(row[k] /= value));
-  }
-  for (std::size_t i = 0; i < points * terms; ++i) relative[i] /= scale[i % terms];
-
-  WeightFit best;
-  std::vector<double> lawson(points, 1.0 / double(points)), a(points * terms), rhs(points), x, error(points);
-  for (int iteration = 0; iteration < iterations; ++iteration) {
-    for (std::size_t i = 0; i < points; ++i) {
-      const double root = std::sqrt(lawson[i]);
-      rhs[i] = root * wanted[i];
-      for (std::size_t k = 0; k < terms; ++k) a[i * terms + k] = root * relative[i * terms + k];
-    }
-    if (!detail::solve_least_squares(a, rhs, terms, x)) break;
-    double worst = 0, sum = 0;
-    for (std::size_t i = 0; i < points; ++i) {
-      double value = -wanted[i];
-      for (std::size_t k = 0; k < terms; ++k) value += relative[i * terms + k] * x[k];
-      error[i] = std::abs(value);
-      worst = std::max(worst, error[i]);
-      sum += lawson[i] * error[i];
-    }
-    if (worst < best.error) best = {x, worst};
-    if (!(sum > 0)) break;
-    for (std::size_t i = 0; i < points; ++i) lawson[i] *= error[i] / sum;
-  }
-  for (std::size_t k = 0; k < best.weights.size(); ++k) best.weights[k] /= scale[k];
+  LawsonFit<Basis, Room> lawson(basis, terms, power, log_grid(delta, points), 0, room);
+  lawson.iterate(iterations);
+  WeightFit best = lawson.best();
   if (best.weights.empty()) return best;
 
   std::vector<double> row(terms);

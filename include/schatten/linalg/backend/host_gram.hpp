@@ -1,50 +1,87 @@
-// Gram matrices on the host by the register-tiled product, spread over threads.
+// Products and Gram matrices on the host by the register-tiled product, spread over threads.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
+#include <schatten/linalg/backend/host_gemm.hpp>
 #include <schatten/linalg/backend/host_triangular.hpp>
 
 #include <algorithm>
 
 namespace schatten::linalg::backend {
 
-/// One task: a block of columns of the lower triangle of S = XᵀX, mirrored, and their part of the diagonal.
+/// C ← αAB + βC for gemm_each. @pre C's rows or columns are contiguous.
+struct KernelGemm {
+  template <class T>
+  static void run(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, T beta, const HostMatrix<T>& c) {
+    const auto by_rows = c.col_major() ? transpose(c) : c;
+    if (beta == T(0)) {
+      fill(by_rows, T(0));
+    } else if (beta != T(1)) {
+      for (std::ptrdiff_t i = 0; i < by_rows.rows; ++i) {
+        for (std::ptrdiff_t j = 0; j < by_rows.cols; ++j) by_rows(i, j) *= beta;
+      }
+    }
+    kernel_gemm(alpha, a, b, c);
+  }
+};
+
+/// squares_j ← Σ_i a_ij², in the order in which A lies in memory.
+template <class T>
+void sum_squares(const HostMatrix<const T>& a, double* squares) {
+  constexpr std::ptrdiff_t lanes = 16;
+  if (a.col_stride == 1) {
+    std::fill(squares, squares + a.cols, 0.0);
+    for (std::ptrdiff_t i = 0; i < a.rows; ++i) {
+      const T* const row = &a(i, 0);
+      for (std::ptrdiff_t j = 0; j < a.cols; ++j) squares[j] += double(row[j]) * double(row[j]);
+    }
+    return;
+  }
+  for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
+    double partial[lanes] = {}, sum = 0;
+    std::ptrdiff_t i = 0;
+    for (; i + lanes <= a.rows; i += lanes) {
+      for (std::ptrdiff_t l = 0; l < lanes; ++l) partial[l] += double(a(i + l, j)) * double(a(i + l, j));
+    }
+    for (; i < a.rows; ++i) sum += double(a(i, j)) * double(a(i, j));
+    for (const double part : partial) sum += part;
+    squares[j] = sum;
+  }
+}
+
+/// One task: a block of columns of the lower triangle of S = XᵀX, and their part of the diagonal.
 template <class T, class Space>
 struct GramTask {
   static constexpr std::ptrdiff_t width = 128;
   BatchView<const T, Space> x;
-  BatchView<T, Space> s;
+  BatchView<T, Space> triangle;
   VectorBatchView<double, Space> diagonal;
   std::size_t blocks;
   void operator()(std::size_t task) const {
     const auto a = host_matrix(x, task / blocks);
-    const auto c = transpose(host_matrix(s, task / blocks));  // the rows of S are contiguous, so are the columns of Sᵀ
+    const auto c = host_matrix(triangle, task / blocks);
     const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(task % blocks) * width;
     const std::ptrdiff_t count = std::min(width, n - first), below = n - first - count;
     const auto columns = block(a, 0, first, m, count);
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
-    fill(transpose(square), T(0));
-    fill(transpose(rest), T(0));
+    fill(c.col_major() ? transpose(square) : square, T(0));
+    fill(c.col_major() ? transpose(rest) : rest, T(0));
     lower_product(T(1), transpose(columns), columns, square);
     kernel_gemm(T(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
-    for (std::ptrdiff_t j = 0; j < count; ++j) {
-      for (std::ptrdiff_t i = j + 1; i < n - first; ++i) c(first + j, first + i) = c(first + i, first + j);
-    }
-    double* const squares = &diagonal(task / blocks, std::size_t(first));
-    for (std::ptrdiff_t j = 0; j < count; ++j) squares[j] = 0;
-    for (std::ptrdiff_t i = 0; i < m; ++i) {
-      for (std::ptrdiff_t j = 0; j < count; ++j) squares[j] += double(columns(i, j)) * double(columns(i, j));
-    }
+    sum_squares(columns, &diagonal(task / blocks, std::size_t(first)));
   }
 };
 
-/// S ← XᵀX for every matrix, full and symmetric, and its diagonal in double. @pre The rows of S are contiguous.
+/// S ← XᵀX for every matrix, one triangle of it, and its diagonal in double. Returns that triangle as the lower one.
 template <ExecutionSpace Exec, class T, class Space>
-void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
-               const VectorBatchView<double, Space>& diagonal) {
+BatchView<T, Space> host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
+                              const VectorBatchView<double, Space>& diagonal) {
   using Task = GramTask<T, Space>;
+  // A product packs the operand that it reads across memory: let that be the narrow one.
+  const BatchView<T, Space> triangle = x.stride(1) < x.stride(2) ? s : transpose(s);
   const std::size_t blocks = (s.extent(1) + std::size_t(Task::width) - 1) / std::size_t(Task::width);
-  for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, s, diagonal, blocks});
+  for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, triangle, diagonal, blocks});
+  return triangle;
 }
 
 }  // namespace schatten::linalg::backend

@@ -41,7 +41,7 @@ inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(vector_bytes / sizeof(T))
 template <class T>
 inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
 /// Terms of a sum that are added up before they join the total.
-inline constexpr std::ptrdiff_t chunk = 64;
+inline constexpr std::ptrdiff_t chunk = 32;
 /// Depth of one pass and columns of one block: a panel of A stays in the first cache, a block of B in the second.
 template <class T>
 inline constexpr std::ptrdiff_t depth = std::ptrdiff_t(512 / sizeof(T));

@@ -16,9 +16,11 @@ namespace schatten::linalg::backend {
 /// Leading dimension that keeps neighbouring columns out of the same cache sets.
 inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
 
-/// Scalars of scratch for one pole of an n×n matrix: the factor and what factor_and_invert asks for.
+/// Scalars of scratch for one pole of an n×n matrix: the factor, then what factor_and_invert asks for and, after it,
+/// accumulate_inverse.
 inline std::size_t pole_scratch(std::ptrdiff_t n) {
-  return std::size_t(padded(n) * n + n * n / 2 + 64 * (n + triangular::leaf));
+  const std::ptrdiff_t copy = std::min(n, triangular::transposed);
+  return std::size_t(padded(n) * n + std::max(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
 }
 
 /// Zeros above the diagonal in column j, as far up as a leaf reaches: leaves on the diagonal are computed whole.
@@ -50,7 +52,7 @@ bool add_shifted_inverse(const HostSymmetric<T>& s, double scale, double shift, 
   // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
   const bool refine = shift < 256 * double(std::numeric_limits<Work>::epsilon());
   if (!factor_and_invert(factor, diagonal, {0.5 * shift, refine}, scratch + stride * n)) return false;
-  accumulate_inverse(Work(weight), read_only(factor), w);
+  accumulate_inverse(Work(weight), read_only(factor), w, scratch + stride * n);
   return true;
 }
 
@@ -94,10 +96,11 @@ struct SumOfPoles {
           for (std::ptrdiff_t i = row; i < end; ++i) local[j - first][i - row] += sum[i + j * padded(n)];
         }
       }
-      for (std::ptrdiff_t j = first; j < last; ++j) {
-        for (std::ptrdiff_t i = std::max(row, j); i < end; ++i) {
-          out(i, j) = out(j, i) = f * local[j - first][i - row];
-        }
+      for (std::ptrdiff_t j = first; j < last; ++j) {  // each triangle along its rows
+        for (std::ptrdiff_t i = std::max(row, j); i < end; ++i) out(j, i) = f * local[j - first][i - row];
+      }
+      for (std::ptrdiff_t i = row; i < end; ++i) {
+        for (std::ptrdiff_t j = first; j < std::min(last, i); ++j) out(i, j) = f * local[j - first][i - row];
       }
     }
   }

@@ -13,6 +13,8 @@ namespace triangular {
 
 inline constexpr std::ptrdiff_t leaf = 64;         ///< under it, products are done whole
 inline constexpr std::ptrdiff_t factor_leaf = 32;  ///< under it, the factorisation runs by columns
+inline constexpr std::ptrdiff_t transposed =
+    512;  ///< up to it, an inverse is multiplied by a transposed copy of itself
 
 /// Where n is cut: a multiple of `unit`, about the middle.
 inline std::ptrdiff_t half(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n / 2 + unit - 1) / unit * unit; }
@@ -194,17 +196,61 @@ bool factor_and_invert(const HostMatrix<T>& a, double* diagonal, const CholeskyO
   return true;
 }
 
-/// Lower triangle of W += weight·TᵀT, T = L⁻¹ lower triangular: the inverse of A = LLᵀ. Cost: n³/3 flops.
+/// Y += alpha·U X, U upper triangular with explicit zeros below the diagonal in its leaves.
 template <class T>
-void accumulate_inverse(T weight, const HostMatrix<const T>& t, const HostMatrix<T>& w) {
+void upper_times(T alpha, const HostMatrix<const T>& u, const HostMatrix<const T>& x, const HostMatrix<T>& y) {
+  const std::ptrdiff_t n = u.rows, k = x.cols;
+  if (n <= triangular::leaf) return kernel_gemm(alpha, u, x, y);
+  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
+  upper_times(alpha, block(u, 0, 0, h, h), block(x, 0, 0, h, k), block(y, 0, 0, h, k));
+  kernel_gemm(alpha, block(u, 0, h, h, n - h), block(x, h, 0, n - h, k), block(y, 0, 0, h, k));
+  upper_times(alpha, block(u, h, h, n - h, n - h), block(x, h, 0, n - h, k), block(y, h, 0, n - h, k));
+}
+
+/// U ← Tᵀ for lower triangular T, in tiles, leaf zeros included.
+template <class T>
+void transpose_lower(const HostMatrix<const T>& t, const HostMatrix<T>& u) {
+  constexpr std::ptrdiff_t tile = triangular::factor_leaf;
+  for (std::ptrdiff_t row = 0; row < t.rows; row += tile) {
+    const std::ptrdiff_t row_end = std::min(row + tile, t.rows), last = std::min(row + 2 * tile, t.cols);
+    for (std::ptrdiff_t col = 0; col < last; col += tile) {
+      const std::ptrdiff_t col_end = std::min(col + tile, last);
+      for (std::ptrdiff_t i = row; i < row_end; ++i) {
+        for (std::ptrdiff_t j = col; j < col_end; ++j) u(j, i) = t(i, j);
+      }
+    }
+  }
+}
+
+/// Lower triangle of W += weight·U T, T lower triangular and U = Tᵀ.
+template <class T>
+void accumulate_product(T weight, const HostMatrix<const T>& u, const HostMatrix<const T>& t, const HostMatrix<T>& w) {
   const std::ptrdiff_t n = t.rows;
-  if (n <= triangular::leaf) return kernel_gemm(weight, transpose(t), t, w);
+  if (n <= triangular::leaf) return kernel_gemm(weight, u, t, w);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
-  const auto t11 = block(t, 0, 0, h, h), t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
-  accumulate_inverse(weight, t11, block(w, 0, 0, h, h));
+  const auto u22 = block(u, h, h, r, r), t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
+  accumulate_product(weight, block(u, 0, 0, h, h), block(t, 0, 0, h, h), block(w, 0, 0, h, h));
+  lower_product(weight, block(u, 0, h, h, r), t21, block(w, 0, 0, h, h));
+  upper_times(weight, u22, t21, block(w, h, 0, r, h));
+  accumulate_product(weight, u22, t22, block(w, h, h, r, r));
+}
+
+/// Lower triangle of W += weight·TᵀT, T = L⁻¹ lower triangular: the inverse of A = LLᵀ. Small blocks are transposed into
+/// `scratch` first: reading them across memory costs more there. Cost: n³/3 flops.
+template <class T>
+void accumulate_inverse(T weight, const HostMatrix<const T>& t, const HostMatrix<T>& w, T* scratch) {
+  const std::ptrdiff_t n = t.rows;
+  if (n <= triangular::transposed) {
+    const HostMatrix<T> u{scratch, n, n, 1, n + 16};
+    transpose_lower(t, u);
+    return accumulate_product(weight, read_only(u), t, w);
+  }
+  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  const auto t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
+  accumulate_inverse(weight, block(t, 0, 0, h, h), block(w, 0, 0, h, h), scratch);
   lower_product(weight, transpose(t21), t21, block(w, 0, 0, h, h));
   lower_transposed_times(weight, t22, t21, block(w, h, 0, r, h));
-  accumulate_inverse(weight, t22, block(w, h, h, r, r));
+  accumulate_inverse(weight, t22, block(w, h, h, r, r), scratch);
 }
 
 }  // namespace schatten::linalg::backend

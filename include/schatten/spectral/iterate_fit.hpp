@@ -1,0 +1,217 @@
+// The iterates of odd quintics as a basis for σ^p: weights by the fit, and a bound of what they leave.
+#pragma once
+
+#include <schatten/spectral/quintic.hpp>
+#include <schatten/spectral/weight_fit.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+namespace schatten::spectral {
+
+/// The estimate of σ₁ is multiplied by this, and the fit reaches as much further down, so that [δσ₁, σ₁] lies in it
+/// although the estimate may be that much too small. Above 1 the iterates grow quickly.
+inline constexpr double iterate_margin = 1.05;
+
+/// σ^p ≈ Σ_k outer_k x_k + x_K Σ_k (linear_k x_k² + square_k x_k⁴) for the iterates x_{k+1} = q_k(x_k), x_0 = σ.
+struct IterateFit {
+  std::vector<Quintic> steps;                              ///< q_0..q_{K−1}
+  std::vector<double> outer;                               ///< K + 1 weights
+  std::vector<double> linear, square;                      ///< K weights each
+  double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/iterate_margin, 1]
+  double cancellation = 0;  ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
+
+  /// Value and derivative by σ.
+  struct Value {
+    double value, slope;
+  };
+  [[nodiscard]] Value operator()(double sigma) const {
+    double x = sigma, slope = 1, sum = 0, sum_slope = 0, bracket = 0, bracket_slope = 0;
+    for (std::size_t k = 0; k < steps.size(); ++k) {
+      const Quintic& q = steps[k];
+      const double a = x * x;
+      sum += outer[k] * x;
+      sum_slope += outer[k] * slope;
+      bracket += a * (linear[k] + square[k] * a);
+      bracket_slope += 2 * x * slope * (linear[k] + 2 * square[k] * a);
+      slope *= q.a + a * (3 * q.b + 5 * q.c * a);
+      x = q(x);
+    }
+    return {sum + x * (outer.back() + bracket), sum_slope + slope * (outer.back() + bracket) + x * bracket_slope};
+  }
+};
+
+namespace detail {
+
+/// x_0..x_K, x_K x_k², x_K x_k⁴ at sigma.
+struct IterateBasis {
+  std::span<const Quintic> steps;
+  void operator()(double sigma, double* row) const {
+    const std::size_t count = steps.size();
+    row[0] = sigma;
+    for (std::size_t k = 0; k < count; ++k) row[k + 1] = steps[k](row[k]);
+    for (std::size_t k = 0; k < count; ++k) {
+      const double square = row[k] * row[k];
+      row[count + 1 + k] = row[count] * square;
+      row[2 * count + 1 + k] = row[count] * square * square;
+    }
+  }
+};
+
+/// Points of [delta, 1], ascending, where the relative error of a fit is looked at: the cells between them are narrow
+/// in ln σ towards delta and in σ towards 1, where a composition of K quintics turns up to 3^K times.
+class IterateGrid {
+ public:
+  IterateGrid(double delta, double power, std::size_t count) : sigma_(count), inverse_(count), power_(power) {
+    const std::size_t lower = count / 4;
+    const double middle = std::max(delta, std::min(0.05, 0.5 * (1 + delta)));
+    for (std::size_t i = 0; i < count; ++i) {
+      sigma_[i] = i < lower ? delta * std::exp(std::log(middle / delta) * double(i) / double(lower))
+                            : middle + (1 - middle) * double(i - lower) / double(count - 1 - lower);
+      inverse_[i] = std::exp(-power * std::log(sigma_[i]));
+    }
+  }
+
+  struct Extrema {
+    double largest = 0;          ///< |y/σ^p − 1|
+    double bound = 0;            ///< the same between the points as well, by the slopes
+    double cancellation = 0;     ///< Σ|terms|/σ^p
+    std::vector<double> points;  ///< σ of the local maxima above `threshold`
+  };
+
+  /// The relative error of `fit` over all points, in blocks that vectorise.
+  [[nodiscard]] Extrema extrema(const IterateFit& fit, double threshold) const {
+    Extrema result;
+    double before = 0, last = 0, last_slope = 0;  // errors at two earlier points, slope in ln σ
+    for (std::size_t first = 0; first < sigma_.size(); first += block) {
+      const std::size_t count = std::min(block, sigma_.size() - first);
+      const Block values = evaluate(fit, first, count);
+      for (std::size_t l = 0; l < count; ++l) {
+        const std::size_t i = first + l;
+        const double error = std::abs(values.error[l]), slope = std::abs(values.slope[l]);
+        if (last >= threshold && last >= before && last >= error && i > 0) result.points.push_back(sigma_[i - 1]);
+        result.largest = std::max(result.largest, error);
+        if (i > 0) {
+          const double width = sigma_[i] / sigma_[i - 1] - 1;  // >= ln of the quotient
+          result.bound = std::max(result.bound, std::max(error, last) + 0.5 * width * std::max(slope, last_slope));
+        }
+        result.cancellation = std::max(result.cancellation, values.terms[l]);
+        before = last;
+        last = error;
+        last_slope = slope;
+      }
+    }
+    if (last >= threshold && last >= before) result.points.push_back(sigma_.back());
+    return result;
+  }
+
+ private:
+  static constexpr std::size_t block = 64;
+  using Lanes = std::array<double, block>;
+  struct Block {
+    Lanes error, slope, terms;
+  };
+
+  [[nodiscard]] Block evaluate(const IterateFit& fit, std::size_t first, std::size_t count) const {
+    Lanes x{}, slope{}, sum{}, sum_slope{}, bracket{}, bracket_slope{}, size{}, bracket_size{};
+    for (std::size_t l = 0; l < block; ++l) {
+      x[l] = sigma_[first + std::min(l, count - 1)];
+      slope[l] = 1;
+    }
+    for (std::size_t k = 0; k < fit.steps.size(); ++k) {
+      const Quintic q = fit.steps[k];
+      const double w = fit.outer[k], v = fit.linear[k], u = fit.square[k];
+      for (std::size_t l = 0; l < block; ++l) {
+        const double a = x[l] * x[l];
+        sum[l] += w * x[l];
+        sum_slope[l] += w * slope[l];
+        size[l] += std::abs(w * x[l]);
+        bracket[l] += a * (v + u * a);
+        bracket_slope[l] += 2 * x[l] * slope[l] * (v + 2 * u * a);
+        bracket_size[l] += a * (std::abs(v) + std::abs(u) * a);
+        slope[l] *= q.a + a * (3 * q.b + 5 * q.c * a);
+        x[l] *= q.a + a * (q.b + q.c * a);
+      }
+    }
+    Block result{};
+    const double w = fit.outer.back();
+    for (std::size_t l = 0; l < count; ++l) {
+      const double inverse = inverse_[first + l], sigma = sigma_[first + l];
+      const double value = (sum[l] + x[l] * (w + bracket[l])) * inverse;
+      const double derivative = (sum_slope[l] + slope[l] * (w + bracket[l]) + x[l] * bracket_slope[l]) * inverse;
+      result.error[l] = value - 1;
+      result.slope[l] = derivative * sigma - power_ * value;
+      result.terms[l] = (size[l] + std::abs(x[l]) * (std::abs(w) + bracket_size[l])) * inverse;
+    }
+    return result;
+  }
+
+  std::vector<double> sigma_, inverse_;  ///< points and σ^{−p}
+  double power_;
+};
+
+/// Log-spaced points for the small σ, evenly spaced ones for the many turns near 1.
+inline std::vector<double> iterate_start_grid(double delta) {
+  std::vector<double> points = log_grid(delta, 500);
+  for (int i = 1; i < 600; ++i) points.push_back(delta + (1 - delta) * double(i) / 600);
+  return points;
+}
+
+/// Whether every iterate stays in [−2, 2] on [delta, 1]: beyond, a quintic grows without bound.
+inline bool iterates_bounded(std::span<const Quintic> steps, double delta) {
+  for (double x : iterate_start_grid(delta)) {
+    for (const Quintic& q : steps) {
+      x = q(x);
+      if (!(std::abs(x) <= 2)) return false;
+    }
+  }
+  return true;
+}
+
+inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vector<double>& weights) {
+  const auto count = std::ptrdiff_t(steps.size());
+  const auto w = weights.begin();
+  return {{steps.begin(), steps.end()},
+          {w, w + count + 1},
+          {w + count + 1, w + 2 * count + 1},
+          {w + 2 * count + 1, weights.end()}};
+}
+
+}  // namespace detail
+
+/// Weights of the iterates of `steps` for σ^p on [resolution/iterate_margin, 1], and a bound of their error there.
+///
+/// Lawson's iteration on about a thousand points, then rounds that add the maxima found on 10⁵ points; the best of the
+/// rounds is kept. The bound adds to the errors at the ends of each cell of that grid what the larger slope at its ends
+/// allows over half the cell. Error infinite, and no weights, where the iterates leave [−2, 2].
+/// @pre steps not empty, power in (−0.5, 1], resolution in (0, 1]. Cost: tens of milliseconds.
+inline IterateFit fit_iterates(std::span<const Quintic> steps, double power, double resolution) {
+  constexpr double ridge = 1e-13;  // the basis may be dependent to rounding
+  constexpr int first_iterations = 40, iterations = 15, rounds = 5;
+  const double delta = std::min(resolution / iterate_margin, 0.5);
+  if (!detail::iterates_bounded(steps, delta)) return {};
+  const detail::IterateBasis basis{steps};
+  const detail::IterateGrid grid(delta, power, 100000);
+  LawsonFit<detail::IterateBasis> lawson(basis, 3 * steps.size() + 1, power, detail::iterate_start_grid(delta), ridge);
+  lawson.iterate(first_iterations);
+  IterateFit best;
+  for (int round = 0;; ++round) {
+    const WeightFit weights = lawson.best();
+    if (weights.weights.empty()) return best;
+    IterateFit fit = detail::iterate_fit_of(steps, weights.weights);
+    const auto extrema = grid.extrema(fit, 0.8 * weights.error);
+    fit.error = extrema.bound;
+    fit.cancellation = extrema.cancellation;
+    if (fit.error < best.error) best = std::move(fit);
+    if (round == rounds || extrema.largest <= 1.01 * weights.error) return best;
+    lawson.add(extrema.points);
+    lawson.iterate(iterations);
+  }
+}
+
+}  // namespace schatten::spectral

@@ -1,0 +1,58 @@
+// Which schedule serves a power, a resolution and a tolerance with the fewest steps.
+#pragma once
+
+#include <schatten/spectral/fit_cache.hpp>
+#include <schatten/spectral/iterate_power.hpp>
+#include <schatten/spectral/schedules.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <tuple>
+
+namespace schatten::spectral {
+
+/// fit_iterates of iterate_schedules[schedule], remembered.
+class IterateFits {
+ public:
+  const IterateFit& get(std::size_t schedule, double power, double resolution) {
+    return cache_.get({schedule, power, resolution},
+                      [&] { return fit_iterates(iterate_schedules[schedule].steps, power, resolution); });
+  }
+
+ private:
+  FitCache<std::tuple<std::size_t, double, double>, IterateFit> cache_;
+};
+
+/// A fit, the form it is to run in and what it promises.
+struct IteratePlan {
+  IterateFit fit;
+  IterateForm form = IterateForm::direct;
+  double error = std::numeric_limits<double>::infinity();
+};
+
+/// The shipped schedule of fewest steps that promises `tolerance` for matrices rows×cols, or else the one that promises
+/// most. For both forms where both would serve: the cheaper one, the direct one where only that keeps the promise.
+///
+/// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
+template <Scalar T, Scalar Work>
+IteratePlan plan_iterates(double power, double resolution, double tolerance, std::size_t rows, std::size_t cols,
+                          IterateFits& fits) {
+  constexpr double reach = 3;  // a schedule's error at a third of its resolution is above a few percent
+  const std::size_t n = std::min(rows, cols), m = std::max(rows, cols);
+  IteratePlan best;
+  for (std::size_t schedule = 0; schedule < iterate_schedules.size(); ++schedule) {
+    const bool last = schedule + 1 == iterate_schedules.size();
+    if (!last && iterate_schedules[schedule].resolution > reach * resolution) continue;
+    const IterateFit& fit = fits.get(schedule, power, resolution);
+    for (const IterateForm form : {IterateForm::gram, IterateForm::direct}) {
+      if (form == IterateForm::gram && !iterate_in_gram(fit.steps.size(), m, n)) continue;
+      const double error = iterate_error<T, Work>(fit, power, resolution, n, form);
+      if (error < best.error) best = {fit, form, error};
+      if (error <= tolerance) return {fit, form, error};
+    }
+  }
+  return best;
+}
+
+}  // namespace schatten::spectral

@@ -1,0 +1,301 @@
+// The iterate method: U Σ^p Vᵀ as a linear combination of the iterates of odd quintics. Matrix products alone.
+#pragma once
+
+#include <schatten/linalg/gemm.hpp>
+#include <schatten/linalg/largest_eigenvalue.hpp>
+#include <schatten/spectral/iterate_fit.hpp>
+#include <schatten/spectral/normalization.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace schatten::spectral {
+
+/// Lanczos steps for σ₁. A start drawn from the sphere gives less than σ₁/iterate_margin for at most a fraction
+/// 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum: 5e-3 for k = 16, n = 1024; measured within 1 %.
+/// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
+inline constexpr std::size_t iterate_lanczos_steps = 16;
+
+/// Flops of K steps on X (m×n), n <= m, symmetric halves used.
+inline double iterate_direct_flops(std::size_t steps, double m, double n) {
+  return double(steps) * (3 * n * n * m + n * n * n) + 2 * n * n * m;
+}
+
+/// Stretches of at most three steps; between two of them the Gram form starts again from X.
+inline std::size_t iterate_segments(std::size_t steps) { return (steps + 2) / 3; }
+
+/// Flops of the Gram form, which iterates on n×n matrices alone within a segment.
+inline double iterate_gram_flops(std::size_t steps, double m, double n) {
+  const auto segments = double(iterate_segments(steps));
+  return (5 * segments - 2) * n * n * m + (4 * double(steps) - 3 * segments + 1) * n * n * n;
+}
+
+/// Whether iterate_power takes the Gram form for X (m×n), n <= m: it saves a seventh of the flops or more.
+inline bool iterate_in_gram(std::size_t steps, std::size_t m, std::size_t n) {
+  return iterate_gram_flops(steps, double(m), double(n)) < 0.85 * iterate_direct_flops(steps, double(m), double(n));
+}
+
+/// How iterate_power runs.
+enum class IterateForm {
+  automatic,  ///< the cheaper one, by iterate_in_gram
+  direct,     ///< every iterate is formed
+  gram        ///< n×n matrices alone, with restarts
+};
+
+namespace detail {
+
+/// λ → scale = 1/s, s = margin·√λ, and factor = (s·unit)^p, which undoes both scalings of M.
+template <class Space>
+struct IterateScale {
+  NumberBatchView<double, Space> unit, scale, factor;
+  double power;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    if (scale(b) == 0.0) {
+      scale(b) = 1;
+      factor(b) = 0;
+      return;
+    }
+    const double s = iterate_margin * math::sqrt(scale(b));
+    scale(b) = 1 / s;
+    factor(b) = math::pow(s, power) * math::pow(unit(b), power);
+  }
+};
+
+/// x ← x·scale^exponent, exponent 1 or 2.
+template <class T, class Space>
+struct IterateShrink {
+  NumberBatchView<double, Space> scale;
+  bool square;
+  BatchView<T, Space> x;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    const double s = square ? scale(b) * scale(b) : scale(b);
+    x(b, i, j) = T(double(x(b, i, j)) * s);
+  }
+};
+
+/// polynomial: A² → aI + bA + cA²; bracket ← [bracket +] vA + uA².
+template <class T, class Space>
+struct IteratePolynomial {
+  T a, b, c, v, u;
+  bool first;
+  BatchView<const T, Space> gram;
+  BatchView<T, Space> polynomial, bracket;
+  KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
+    const T one = gram(n, i, j), two = polynomial(n, i, j);
+    const T before = first ? T(0) : bracket(n, i, j);
+    bracket(n, i, j) = before + (v * one + u * two);
+    polynomial(n, i, j) = (i == j ? a : T(0)) + (b * one + c * two);
+  }
+};
+
+/// sum ← [sum +] w·x.
+template <class T, class Space>
+struct AddMultiple {
+  T w;
+  bool first;
+  BatchView<const T, Space> x;
+  BatchView<T, Space> sum;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    sum(b, i, j) = (first ? T(0) : sum(b, i, j)) + w * x(b, i, j);
+  }
+};
+
+/// x ← [x +] w·I.
+template <class T, class Space>
+struct AddIdentity {
+  T w;
+  bool first;
+  BatchView<T, Space> x;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    const T before = first ? T(0) : x(b, i, j);
+    x(b, i, j) = i == j ? before + w : before;
+  }
+};
+
+/// out ← factor·x.
+template <class T, class Work, class Space>
+struct IterateStore {
+  NumberBatchView<double, Space> factor;
+  BatchView<const Work, Space> x;
+  BatchView<T, Space> out;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    out(b, i, j) = T(factor(b) * double(x(b, i, j)));
+  }
+};
+
+/// What both forms work on: X = M/s (m×n), its Gram matrix, the sum of the terms so far.
+template <class T, class Space>
+struct IterateState {
+  BatchView<T, Space> x, gram, sum, polynomial, bracket;
+};
+
+/// polynomial ← aI + bA + cA² of step k, and its share of the bracket.
+template <class Backend, class Exec, class T, class Space>
+void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, const IterateState<T, Space>& s) {
+  const std::size_t n = s.gram.extent(1);
+  const Quintic& q = fit.steps[k];
+  linalg::symmetric_product<Backend>(exec, T(1), s.gram, s.gram, s.polynomial);
+  for_each_element(exec, "schatten::iterate_power/polynomial", s.gram.extent(0), n, n,
+                   IteratePolynomial<T, Space>{T(q.a), T(q.b), T(q.c), T(fit.linear[k]), T(fit.square[k]), k == 0,
+                                               s.gram, s.polynomial, s.bracket});
+}
+
+/// sum ← Σ_k w_k X_k + X_K(w_K I + bracket), each X_k formed.
+template <class Backend, class Exec, class T, class Space>
+void iterate_directly(const Exec& exec, const IterateFit& fit, IterateState<T, Space> s, Workspace<Space>& workspace) {
+  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2);
+  auto next = workspace.template batch<T>(batch, rows, cols);
+  for (std::size_t k = 0; k < fit.steps.size(); ++k) {
+    if (k > 0) linalg::gram<Backend>(exec, s.x, s.gram);
+    iterate_polynomial<Backend>(exec, fit, k, s);
+    for_each_element(exec, "schatten::iterate_power/sum", batch, rows, cols,
+                     AddMultiple<T, Space>{T(fit.outer[k]), k == 0, s.x, s.sum});
+    linalg::gemm<Backend>(exec, T(1), s.x, s.polynomial, T(0), next);
+    std::swap(s.x, next);
+  }
+  for_each_element(exec, "schatten::iterate_power/bracket", batch, cols, cols,
+                   AddIdentity<T, Space>{T(fit.outer.back()), false, s.bracket});
+  linalg::gemm<Backend>(exec, T(1), s.x, s.bracket, T(1), s.sum);
+}
+
+/// The same with X_k = X_r Q_k inside a segment that starts at step r: Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k² are
+/// products of commuting symmetric matrices.
+template <class Backend, class Exec, class T, class Space>
+void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<T, Space> s,
+                          Workspace<Space>& workspace) {
+  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2);
+  auto next = workspace.template batch<T>(batch, rows, cols);
+  auto q = workspace.template batch<T>(batch, cols, cols), product = workspace.template batch<T>(batch, cols, cols);
+  const auto terms = workspace.template batch<T>(batch, cols, cols);  // Σ w_k Q_k of the segment
+  const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
+  for (std::size_t segment = 0; segment < segments; ++segment) {
+    const std::size_t begin = segment * steps / segments, end = (segment + 1) * steps / segments;
+    for (std::size_t k = begin; k < end; ++k) {
+      iterate_polynomial<Backend>(exec, fit, k, s);
+      if (k == begin) {
+        for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
+                         AddIdentity<T, Space>{T(fit.outer[k]), true, terms});
+      } else {
+        for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
+                         AddMultiple<T, Space>{T(fit.outer[k]), false, q, terms});
+      }
+      if (k + 1 < end) {  // A ← (AP)P
+        linalg::symmetric_product<Backend>(exec, T(1), s.gram, s.polynomial, product);
+        linalg::symmetric_product<Backend>(exec, T(1), product, s.polynomial, s.gram);
+      }
+      if (k == begin) {
+        std::swap(q, s.polynomial);
+      } else {
+        linalg::symmetric_product<Backend>(exec, T(1), q, s.polynomial, product);
+        std::swap(q, product);
+      }
+    }
+    if (end == steps) {
+      for_each_element(exec, "schatten::iterate_power/bracket", batch, cols, cols,
+                       AddIdentity<T, Space>{T(fit.outer.back()), false, s.bracket});
+      linalg::symmetric_product<Backend>(exec, T(1), q, s.bracket, product);
+      for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
+                       AddMultiple<T, Space>{T(1), false, product, terms});
+    }
+    linalg::gemm<Backend>(exec, T(1), s.x, terms, T(segment == 0 ? 0 : 1), s.sum);
+    if (end == steps) break;
+    linalg::gemm<Backend>(exec, T(1), s.x, q, T(0), next);
+    std::swap(s.x, next);
+    linalg::gram<Backend>(exec, s.x, s.gram);
+  }
+}
+
+}  // namespace detail
+
+/// Largest g = Π|a_k| over a segment of the Gram form: what a small singular value is multiplied by there.
+inline double iterate_segment_gain(std::span<const Quintic> steps) {
+  const std::size_t segments = iterate_segments(steps.size());
+  double gain = 0;
+  for (std::size_t segment = 0; segment < segments; ++segment) {
+    double product = 1;
+    for (std::size_t k = segment * steps.size() / segments; k < (segment + 1) * steps.size() / segments; ++k) {
+      product *= std::abs(steps[k].a);
+    }
+    gain = std::max(gain, product);
+  }
+  return gain;
+}
+
+/// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
+/// schedules (docs/mathematics.md).
+///
+/// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Gram form: an error ε of A becomes g²ε
+/// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
+template <Scalar Work>
+double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
+  const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
+  const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
+  if (form == IterateForm::direct) return direct;
+  const double gain = iterate_segment_gain(fit.steps), error = epsilon * gain * gain * fit.cancellation;
+  const double turn = 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
+  return direct + 0.3 * error + 0.5 * turn * turn;
+}
+
+/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
+/// rounding. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth.
+/// @pre fit was made for this power and a resolution not above this one.
+template <Scalar T, Scalar Work>
+double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
+                     IterateForm form = IterateForm::automatic) {
+  const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
+  if (!(rounding <= 0.1)) return std::numeric_limits<double>::infinity();
+  const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
+  return fit.error + rounding + storage;
+}
+
+/// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
+///
+/// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
+/// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
+/// zero matrix zero. @pre fit has weights. Cost: K(3n²m + n³) + 2n²m flops, or 8n²m + (4K − 5)n³ in the Gram form
+/// (K = 4 to 6), and 2·iterate_lanczos_steps·n² for the scale.
+template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
+void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
+                   const BatchView<T, Space>& out, Workspace<Space>& workspace,
+                   IterateForm form = IterateForm::automatic) {
+  if (m.extent(1) < m.extent(2)) {
+    return iterate_power<Work, Backend>(exec, fit, power, transpose(m), transpose(out), workspace, form);
+  }
+  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
+             factor = workspace.template numbers<double>(batch);
+  const auto square = [&] { return workspace.template batch<Work>(batch, cols, cols); };
+  detail::IterateState<Work, Space> state{
+      workspace.template batch<Work>(batch, rows, cols), square(), {}, square(), square()};
+  if constexpr (std::is_same_v<Work, T>) {
+    state.sum = out;
+  } else {
+    state.sum = workspace.template batch<Work>(batch, rows, cols);
+  }
+  normalize(exec, m, state.x, unit, workspace);
+  linalg::gram<Backend>(exec, state.x, state.gram);
+  linalg::largest_eigenvalue(exec, as_const(state.gram), scale, workspace, iterate_lanczos_steps);
+  for_each_matrix(exec, "schatten::iterate_power/scale", batch,
+                  detail::IterateScale<Space>{unit, scale, factor, power});
+  for_each_element(exec, "schatten::iterate_power/scale", batch, rows, cols,
+                   detail::IterateShrink<Work, Space>{scale, false, state.x});
+  for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
+                   detail::IterateShrink<Work, Space>{scale, true, state.gram});
+  const bool gram_form =
+      form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(fit.steps.size(), rows, cols));
+  if (gram_form) {
+    detail::iterate_in_gram_form<Backend>(exec, fit, state, workspace);
+  } else {
+    detail::iterate_directly<Backend>(exec, fit, state, workspace);
+  }
+  for_each_element(exec, "schatten::iterate_power/store", batch, rows, cols,
+                   detail::IterateStore<T, Work, Space>{factor, state.sum, out});
+}
+
+}  // namespace schatten::spectral
