@@ -77,7 +77,7 @@ TEST_CASE("ten steps agree with the reference for every interval, scale and shap
 }
 
 TEST_CASE("the power may change between, and be negative") {
-  HTMuonOptions options{.interval = 2, .scale = ScaleMode::unit_rms};
+  HTMuonOptions options{.interval = 2, .scale = ScaleMode::unit_rms, .method = SpectralMethod::svd};
   const double distance = distance_after_steps<DoubleOptimizer, Storage::left, double>(
       Exec{}, options, 12, 7, 12, [&](auto& optimizer, GroupId group, unsigned step) {
         options.power = 0.5 - 0.08 * step;
@@ -88,10 +88,11 @@ TEST_CASE("the power may change between, and be negative") {
 }
 
 TEST_CASE("an interval of one is HTMuon, one that is never reached is Muon, to the last bit") {
-  const HTMuonOptions always{.lr = 0.02};
+  const HTMuonOptions always{.lr = 0.02, .method = SpectralMethod::svd};
   HTMuonOptions never = always;
   never.interval = 100;
-  CHECK(same_bits(weight_after(HTMuonOptions{.lr = 0.02, .interval = 1}, 6), weight_after(always, 6)));
+  CHECK(same_bits(weight_after(HTMuonOptions{.lr = 0.02, .interval = 1, .method = SpectralMethod::svd}, 6),
+                  weight_after(always, 6)));
   CHECK(same_bits(weight_after(never, 6), weight_after(MuonOptions{.lr = 0.02, .weight_decay = 0.1}, 6)));
   never.interval = std::numeric_limits<std::size_t>::max();
   CHECK(same_bits(weight_after(never, 6), weight_after(MuonOptions{.lr = 0.02, .weight_decay = 0.1}, 6)));
@@ -104,7 +105,7 @@ TEST_CASE("an interval of one is HTMuon, one that is never reached is Muon, to t
 TEST_CASE("groups count their own steps, skipped matrices included") {
   const Exec exec;
   DoubleOptimizer optimizer;
-  const HTMuonOptions options{.interval = 3};
+  const HTMuonOptions options{.interval = 3, .method = SpectralMethod::svd};
   const GroupId early = optimizer.add_group(options);
   const auto w = to_view<double>(gaussian(9, 6, 1)), g = to_view<double>(gaussian(9, 6, 2)),
              other = to_view<double>(gaussian(9, 6, 1));
@@ -143,6 +144,6 @@ TEST_CASE("no fence at any step, no allocation after the first one with the powe
 
 TEST_CASE("an interval of zero is refused") {
   DoubleOptimizer optimizer;
-  CHECK(message_of([&] { (void)optimizer.add_group(HTMuonOptions{.interval = 0}); }) ==
+  CHECK(message_of([&] { (void)optimizer.add_group(HTMuonOptions{.interval = 0, .method = SpectralMethod::svd}); }) ==
         "schatten::Optimizer::add_group: interval = 0, but it must be at least 1");
 }

@@ -97,10 +97,10 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
   MESSAGE("largest distance from the reference: " << worst);
 }
 
-TEST_CASE("HTMuon with its default method and Muon with exact methods agree with the reference") {
+TEST_CASE("HTMuon and Muon with exact methods agree with the reference") {
   for (const Shape shape : shapes) {
     CAPTURE(shape.rows);
-    CHECK(distance_of(HTMuonOptions{}, shape, 3) < bound);
+    CHECK(distance_of(HTMuonOptions{.method = SpectralMethod::svd}, shape, 3) < bound);
     CHECK(distance_of(HTMuonOptions{.method = SpectralMethod::eigh}, shape, 4) < bound);
     CHECK(distance_of(MuonOptions{.method = SpectralMethod::svd, .tolerance = 1e-2}, shape, 5) < bound);
     CHECK(distance_of(MuonOptions{.method = SpectralMethod::eigh, .tolerance = 1e-2}, shape, 6) < bound);
@@ -150,7 +150,7 @@ TEST_CASE("SGD agrees with the reference for every momentum and decay") {
 
 TEST_CASE("learning rate, power and decay may change before every step") {
   for (const Shape shape : shapes) {
-    HTMuonOptions options{.weight_decay = 0.1, .scale = ScaleMode::unit_rms};
+    HTMuonOptions options{.weight_decay = 0.1, .scale = ScaleMode::unit_rms, .method = SpectralMethod::svd};
     const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(
         Exec{}, options, shape.rows, shape.cols, 9, [&](auto& optimizer, GroupId group, unsigned step) {
           options.lr = 0.05 / (1 + step);

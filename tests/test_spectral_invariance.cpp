@@ -5,6 +5,9 @@
 #include "support/typed.hpp"
 #include <schatten/spectral/spectral_power.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <memory>
 #include <vector>
 
 namespace {
@@ -25,14 +28,18 @@ std::vector<SpectralPowerOptions> plans(std::size_t m, std::size_t n) {
         options.push_back({.rows = m, .cols = n, .power = p, .resolution = 0.1, .tolerance = 2e-5, .method = method});
       }
     }
+    for (const SpectralMethod method : {SpectralMethod::rational, SpectralMethod::iterates}) {
+      options.push_back({.rows = m, .cols = n, .power = p, .resolution = 0.1, .tolerance = 0.03, .method = method});
+    }
   }
   return options;
 }
 
 template <class C, class VM, class VO>
 void apply(const SpectralPowerOptions& options, const VM& m, const VO& out) {
+  static const auto fits = std::make_shared<spectral::Fits>();  // they take milliseconds
   const typename C::Exec exec;
-  SpectralPower<typename C::Scalar, typename C::Exec, typename C::Backend>(options).apply(exec, m, out);
+  SpectralPower<typename C::Scalar, typename C::Exec, typename C::Backend>(options, fits).apply(exec, m, out);
   exec.fence();
 }
 
@@ -53,6 +60,14 @@ Matrix well_conditioned(unsigned seed) {
 template <class T>
 double tolerance(const SpectralPowerOptions& options) {
   return 200 * epsilon<T> * (options.power < 0 ? 2 : 1);
+}
+
+/// The approximate methods see σ relative to an estimate of σ₁, which another basis changes a little.
+template <class T>
+double tolerance_in_another_basis(const SpectralPowerOptions& options) {
+  const bool exact = options.method != SpectralMethod::rational && options.method != SpectralMethod::iterates;
+  const double largest = std::max(1.0, std::pow(options.resolution, options.power));
+  return tolerance<T>(options) + (exact ? 0.0 : 2 * options.tolerance * largest);
 }
 
 }  // namespace
@@ -127,8 +142,9 @@ TEST_CASE_TEMPLATE("orthogonal matrices pass through on either side", C, SCHATTE
     CAPTURE(to_string(options.method));
     CAPTURE(options.power);
     const Matrix m = well_conditioned<T>(3), out = applied<C>(options, m);
-    CHECK(max_abs(applied<C>(options, left * m) - left * out) <= tolerance<T>(options));
-    CHECK(max_abs(applied<C>(options, m * right) - out * right) <= tolerance<T>(options));
+    const double allowed = tolerance_in_another_basis<T>(options);
+    CHECK(max_abs(applied<C>(options, left * m) - left * out) <= allowed);
+    CHECK(max_abs(applied<C>(options, m * right) - out * right) <= allowed);
   }
 }
 

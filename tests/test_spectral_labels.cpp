@@ -28,6 +28,10 @@ std::vector<SpectralPowerOptions> plans(std::size_t rows, std::size_t cols) {
   for (const SpectralMethod method : {SpectralMethod::svd, SpectralMethod::eigh, SpectralMethod::quintic}) {
     options.push_back({.rows = rows, .cols = cols, .power = 0, .resolution = 0.1, .tolerance = 2, .method = method});
   }
+  for (const SpectralMethod method : {SpectralMethod::rational, SpectralMethod::iterates}) {
+    options.push_back({.rows = rows, .cols = cols, .resolution = 0.1, .method = method});
+  }
+  options.push_back({.rows = rows, .cols = cols, .method = SpectralMethod::newton_schulz});
   // float: a Gram matrix in double
   options.push_back({.rows = rows, .cols = cols, .tolerance = 2e-2, .method = SpectralMethod::eigh});
   return options;

@@ -73,9 +73,11 @@ TEST_CASE_TEMPLATE("a rational function of a matrix is that of its eigenvalues",
     Workspace<Space> workspace;
     const Workspace<Space>::Frame frame(workspace);
     const auto scale = workspace.numbers<double>(1), factor = workspace.numbers<double>(1);
+    const auto diagonal = workspace.vectors<double>(1, n);
     scale(0) = 2;
     factor(0) = 3;
-    linalg::rational_function<linalg::EigenBackend>(exec, r, as_const(as_batch<SerialExec>(s)), scale, factor,
+    for (std::size_t i = 0; i < n; ++i) diagonal(0, i) = double(s(i, i));
+    linalg::rational_function<linalg::EigenBackend>(exec, r, as_const(as_batch<SerialExec>(s)), diagonal, scale, factor,
                                                     as_batch<SerialExec>(w), workspace);
     const Matrix expected = q * value.asDiagonal() * q.transpose();
     CAPTURE(n);

@@ -3,7 +3,9 @@
 
 #include <schatten/diagnostics/hill.hpp>
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/schatten_norm.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 #include <schatten/spectral/steepest_descent.hpp>
+#include <schatten/spectral/streaming.hpp>
 #include <schatten/version.hpp>

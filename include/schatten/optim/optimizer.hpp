@@ -68,7 +68,10 @@ class Optimizer {
     parameter.weight = optim::parameter_batch<Exec>(w, group.rule.row_blocks, "Optimizer::add", "w");
     parameter.gradient = gradient_of(parameter, g, group.rule.row_blocks, "Optimizer::add");
     check_memory(parameter, "Optimizer::add");
-    parameter.transposed = parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
+    // HTMuon_NS does not commute with transposes.
+    const bool turns = !spectral || group.rule.spectral.method != SpectralMethod::newton_schulz;
+    parameter.transposed =
+        turns && parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
     if (parameter.transposed) {
       parameter.weight = transpose(parameter.weight);
       parameter.gradient = transpose(parameter.gradient);

@@ -25,6 +25,7 @@ struct IterateFit {
   std::vector<double> linear, square;                      ///< K weights each
   double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/iterate_margin, 1]
   double cancellation = 0;  ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
+  double under = 0;  ///< below that interval: largest |result| over σ^p or (δ/iterate_margin)^p, the larger one
 
   /// Value and derivative by σ.
   struct Value {
@@ -162,6 +163,16 @@ inline std::vector<double> iterate_start_grid(double delta) {
   return points;
 }
 
+/// Largest |fit(σ)| over max(σ^p, delta^p) for σ in [delta/1000, delta].
+inline double largest_under(const IterateFit& fit, double power, double delta) {
+  double largest = 0;
+  for (const double ratio : log_grid(1e-3, 400)) {
+    const double sigma = ratio * delta, reference = std::pow(power < 0 ? sigma : delta, power);
+    largest = std::max(largest, std::abs(fit(sigma).value) / reference);
+  }
+  return largest;
+}
+
 /// Whether every iterate stays in [−2, 2] on [delta, 1]: beyond, a quintic grows without bound.
 inline bool iterates_bounded(std::span<const Quintic> steps, double delta) {
   for (double x : iterate_start_grid(delta)) {
@@ -208,7 +219,10 @@ inline IterateFit fit_iterates(std::span<const Quintic> steps, double power, dou
     fit.error = extrema.bound;
     fit.cancellation = extrema.cancellation;
     if (fit.error < best.error) best = std::move(fit);
-    if (round == rounds || extrema.largest <= 1.01 * weights.error) return best;
+    if (round == rounds || extrema.largest <= 1.01 * weights.error) {
+      best.under = detail::largest_under(best, power, delta);
+      return best;
+    }
     lawson.add(extrema.points);
     lawson.iterate(iterations);
   }

@@ -242,13 +242,15 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
 }
 
 /// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
-/// rounding. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth.
+/// rounding. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth, and where directions under the
+/// resolution would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Scalar Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
                      IterateForm form = IterateForm::automatic) {
   const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
-  if (!(rounding <= 0.1)) return std::numeric_limits<double>::infinity();
+  const double allowed_under = power > 0 ? 1 + fit.error : 1.25;
+  if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
   return fit.error + rounding + storage;
 }

@@ -29,9 +29,11 @@ struct Normalize {
   NumberBatchView<double, Space> scale;
   BatchView<Work, Space> normalized;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const double unit = scale(b);
-    const double inverse = 1 / (unit == 0.0 ? 1.0 : unit);
-    normalized(b, i, j) = linalg::is_finite(unit) ? Work(double(m(b, i, j)) * inverse) : Work(unit);
+    const bool finite = linalg::is_finite(scale(b));  // comparing a NaN could trap
+    const double unit = finite && scale(b) != 0.0 ? scale(b) : 1.0;
+    const double lift = unit < 0x1p-1000 ? 0x1p1000 : 1.0;  // the reciprocal must not overflow
+    const double inverse = 1 / (lift * unit);
+    normalized(b, i, j) = finite ? Work(double(m(b, i, j)) * lift * inverse) : Work(scale(b));
   }
 };
 

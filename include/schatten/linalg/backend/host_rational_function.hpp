@@ -80,18 +80,20 @@ template <class T, class Space>
 struct SumOfPoles {
   static constexpr std::ptrdiff_t tile = 32;
   VectorBatchView<T, Space> sums;
-  std::size_t parts;
+  std::size_t parts, first_matrix;
   NumberBatchView<double, Space> scale, factor;
   BatchView<T, Space> w;
-  void operator()(std::size_t b, std::size_t tile_col) const {
+  void operator()(std::size_t local_b, std::size_t tile_col) const {
+    const std::size_t b = first_matrix + local_b;
     const auto out = host_matrix(w, b);
     const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(tile_col) * tile, last = std::min(first + tile, n);
-    const T f = std::isfinite(scale(b)) ? T(factor(b)) : std::numeric_limits<T>::quiet_NaN();
+    const bool finite = std::isfinite(scale(b));  // otherwise the sums were not written
+    const T f = finite ? T(factor(b)) : std::numeric_limits<T>::quiet_NaN();
     for (std::ptrdiff_t row = first; row < n; row += tile) {
       const std::ptrdiff_t end = std::min(row + tile, n);
       T local[tile][tile] = {};
-      for (std::size_t part = 0; part < parts; ++part) {
-        const T* const sum = sums.data() + (b * parts + part) * sums.extent(1);
+      for (std::size_t part = 0; finite && part < parts; ++part) {
+        const T* const sum = sums.data() + (local_b * parts + part) * sums.extent(1);
         for (std::ptrdiff_t j = first; j < last; ++j) {
           for (std::ptrdiff_t i = row; i < end; ++i) local[j - first][i - row] += sum[i + j * padded(n)];
         }
@@ -106,36 +108,58 @@ struct SumOfPoles {
   }
 };
 
+/// Sets of scratch memory, taken and given back by the tasks; as many as there are threads.
+template <class Space>
+struct ScratchSlots {
+  NumberBatchView<int, Space> taken;
+  void operator()(std::size_t, std::size_t slot) const { taken(slot) = 0; }
+  [[nodiscard]] std::size_t take() const {
+    for (std::size_t slot = 0;; slot = (slot + 1) % taken.extent(0)) {
+      if (Kokkos::atomic_compare_exchange(&taken(slot), 0, 1) == 0) return slot;
+    }
+  }
+  void give_back(std::size_t slot) const { Kokkos::atomic_exchange(&taken(slot), 0); }
+};
+
 /// One task of host_rational_function: every parts-th pole of one matrix, into a sum of its own.
 template <class T, class Space>
 struct PoleTask {
-  Rational r;  // host memory
+  const Rational* r;  // of the plan: a copy would take memory from the heap
   BatchView<const T, Space> s;
   VectorBatchView<double, Space> diagonal;
   NumberBatchView<double, Space> scale;
   VectorBatchView<T, Space> scratch, sums;
   VectorBatchView<double, Space> shifted_diagonal;
-  std::size_t parts, first;
-  void operator()(std::size_t slot) const {
-    const std::size_t index = first + slot, b = index / parts, part = index % parts;
+  ScratchSlots<Space> slots;
+  std::size_t parts, first_matrix;
+  void operator()(std::size_t task) const {
+    const std::size_t b = first_matrix + task / parts, part = task % parts;
     if (!std::isfinite(scale(b))) return;
     const HostMatrix<const T> matrix = transpose(host_matrix(s, b));  // symmetric: read along its rows
     const std::ptrdiff_t n = matrix.rows;
-    const HostMatrix<T> sum{sums.data() + index * sums.extent(1), n, n, 1, padded(n)};
-    const T linear = part == 0 ? T(r.linear / scale(b)) : T(0), constant = part == 0 ? T(r.constant) : T(0);
+    const HostMatrix<T> sum{sums.data() + task * sums.extent(1), n, n, 1, padded(n)};
+    const T linear = part == 0 ? T(r->linear / scale(b)) : T(0), constant = part == 0 ? T(r->constant) : T(0);
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       clear_leaf_above(sum, j);
       for (std::ptrdiff_t i = j; i < n; ++i) sum(i, j) = linear * matrix(i, j);
       sum(j, j) += constant;
     }
     const HostSymmetric<T> symmetric{matrix, diagonal.data() + b * diagonal.extent(1)};
-    for (std::size_t k = part; k < r.poles.size(); k += parts) {
-      add_shifted_inverse_safely(symmetric, scale(b), r.poles[k], r.weights[k], sum,
+    const std::size_t slot = slots.take();
+    for (std::size_t k = part; k < r->poles.size(); k += parts) {
+      add_shifted_inverse_safely(symmetric, scale(b), r->poles[k], r->weights[k], sum,
                                  shifted_diagonal.data() + slot * shifted_diagonal.extent(1),
                                  scratch.data() + slot * scratch.extent(1));
     }
+    slots.give_back(slot);
   }
 };
+
+/// Sums that the poles of an n×n matrix are added up in: for large matrices several, which threads may share. A matter of
+/// the matrix alone, so that its bits depend neither on the number of threads nor on its neighbours in the batch.
+inline std::size_t pole_sums(std::size_t poles, std::size_t n) {
+  return n < 256 ? 1 : std::clamp<std::size_t>(poles, 1, 4);
+}
 
 /// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well.
 template <ExecutionSpace Exec, class T, class Space>
@@ -143,22 +167,28 @@ void host_rational_function(const Exec& exec, const Rational& r, const BatchView
                             const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
                             const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
                             Workspace<Space>& workspace) {
-  const std::size_t batch = s.extent(0), poles = r.poles.size(), n = s.extent(1);
+  constexpr std::size_t sums_bytes = std::size_t{1} << 24;  // of the matrices at work together, unless threads idle
+  const std::size_t batch = s.extent(0), n = s.extent(1);
   if (s.size() == 0) return;
-  const std::size_t threads = static_cast<std::size_t>(concurrency(exec));
-  const std::size_t parts = std::clamp<std::size_t>((threads + batch - 1) / batch, 1, std::max<std::size_t>(poles, 1));
-  const std::size_t tasks = batch * parts, slots = std::min(threads, tasks);
+  const std::size_t threads = std::size_t(concurrency(exec)), parts = pole_sums(r.poles.size(), n);
+  const std::size_t sum_size = std::size_t(padded(std::ptrdiff_t(n))) * n;
+  const std::size_t together =
+      std::min(batch, std::max(2 * threads / parts + 1, sums_bytes / (parts * sum_size * sizeof(T))));
+  const std::size_t slots = std::min(threads, together * parts);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
   const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
-  const auto sums = workspace.template vectors<T>(tasks, std::size_t(padded(std::ptrdiff_t(n))) * n);
-  for (std::size_t first = 0; first < tasks; first += slots) {
-    for_each_matrix(exec, "schatten::rational_function/poles", std::min(slots, tasks - first),
-                    PoleTask<T, Space>{r, s, diagonal, scale, scratch, sums, shifted_diagonal, parts, first});
-  }
+  const auto sums = workspace.template vectors<T>(together * parts, sum_size);
+  const ScratchSlots<Space> taken{workspace.template numbers<int>(slots)};
+  for_each_row(exec, "schatten::rational_function/slots", 1, slots, taken);
   using Sum = SumOfPoles<T, Space>;
-  for_each_row(exec, "schatten::rational_function/sum", batch, (n + Sum::tile - 1) / Sum::tile,
-               Sum{sums, parts, scale, factor, w});
+  for (std::size_t first = 0; first < batch; first += together) {
+    const std::size_t count = std::min(together, batch - first);
+    for_each_matrix(exec, "schatten::rational_function/poles", count * parts,
+                    PoleTask<T, Space>{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, taken, parts, first});
+    for_each_row(exec, "schatten::rational_function/sum", count, (n + Sum::tile - 1) / Sum::tile,
+                 Sum{sums, parts, first, scale, factor, w});
+  }
 }
 
 template <class Backend, ExecutionSpace Exec, class T, class Space>

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The matmul-rich methods keep error_bound() in every direction down to the resolution, and stay bounded under it.
+
+#include "support/known_spectrum.hpp"
+#include "support/reference.hpp"
+#include "support/typed.hpp"
+#include <schatten/spectral/spectral_power.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+
+struct Goal {
+  double resolution, tolerance;
+};
+
+/// The exact singular directions of the matrix that T stores.
+template <class T>
+KnownMatrix stored(const KnownMatrix& known) {
+  if constexpr (std::is_same_v<T, double>) return known;
+  ReferenceSvd svd = reference_svd(rounded<T>(known.matrix()));
+  return {svd.u, svd.sigma, svd.v};
+}
+
+template <class T, class Exec, class Backend>
+std::optional<SpectralPower<T, Exec, Backend>> plan(const SpectralPowerOptions& options) {
+  static const auto fits = std::make_shared<spectral::Fits>();
+  try {
+    return std::optional<SpectralPower<T, Exec, Backend>>(std::in_place, options, fits);
+  } catch (const InvalidArgument&) {  // out of reach for this method
+    return std::nullopt;
+  }
+}
+
+struct Outcome {
+  double worst = 0;  ///< error over promise
+  int plans = 0, in_double = 0;
+};
+
+/// What a direction under the resolution may become: σ^p or δ^p, the larger one, up to the bound (p > 0) or 1.3 times.
+double allowed_under(double power, double sigma, double resolution, double bound) {
+  return power > 0 ? (1 + bound) * std::pow(resolution, power) : 1.3 * std::pow(std::max(sigma, 1e-12), power);
+}
+
+/// Every direction of one output against the promise.
+void check_directions(const KnownMatrix& known, double p, double resolution, double bound, const Matrix& out,
+                      Outcome& outcome) {
+  const auto errors = direction_errors(known, p, out);
+  const Vector lengths = (out * known.v).colwise().norm();
+  for (std::size_t k = 0; k < errors.size(); ++k) {
+    const double value = known.sigma(Eigen::Index(k)), relative = errors[k].worst() / std::pow(value, p);
+    if (value >= resolution * known.sigma(0)) {
+      CHECK(relative <= bound);
+      outcome.worst = std::max(outcome.worst, relative / bound);
+    } else {
+      CHECK(lengths(Eigen::Index(k)) <= allowed_under(p, value, resolution * known.sigma(0), bound));
+    }
+  }
+}
+
+template <class C>
+void check(SpectralMethod method, std::size_t rows, std::size_t cols, const std::vector<Goal>& goals,
+           const std::vector<double>& powers, const std::vector<Spectrum>& spectra, Outcome& outcome) {
+  using T = typename C::Scalar;
+  using Exec = typename C::Exec;
+  const Exec exec;
+  const std::size_t rank = std::min(rows, cols);
+  KnownMatrix made = known_matrix(rows, cols, Vector::Ones(Eigen::Index(rank)), unsigned(rows + 3 * cols));
+  std::vector<Matrix> matrices;
+  std::vector<KnownMatrix> known;
+  for (const Spectrum spectrum : spectra) {
+    for (const double lowest : {1e-1, 1e-3, 1e-6}) {
+      made.sigma = singular_values_of(spectrum, rank, lowest);
+      matrices.push_back(made.matrix());
+      known.push_back(stored<T>(made));
+    }
+  }
+  const auto out = output_view<T>(rows, cols);
+  for (const double p : powers) {
+    for (const auto& [resolution, tolerance] : goals) {
+      auto power = plan<T, Exec, typename C::Backend>(
+          {.rows = rows, .cols = cols, .power = p, .resolution = resolution, .tolerance = tolerance, .method = method});
+      if (!power) continue;
+      ++outcome.plans;
+      outcome.in_double += power->gram_in_double() ? 1 : 0;
+      CHECK(power->error_bound() <= tolerance);
+      for (std::size_t k = 0; k < known.size(); ++k) {
+        CAPTURE(k);  // three smallest values a spectrum
+        CAPTURE(p);
+        CAPTURE(resolution);
+        CAPTURE(tolerance);
+        power->apply(exec, to_view<T>(matrices[k]), out);
+        exec.fence();
+        check_directions(known[k], p, resolution, power->error_bound(), to_matrix(out), outcome);
+      }
+    }
+  }
+}
+
+const std::vector<Spectrum> every(std::begin(all_spectra), std::end(all_spectra));
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("the rational method keeps its promise", C, SCHATTEN_TEST_CASES) {
+  const bool threaded = !std::is_same_v<typename C::Exec, SerialExec>;
+  const bool portable = std::is_same_v<typename C::Backend, PortableBackend>;
+  const std::vector<double> powers{-0.49, -0.25, 0, 0.125, 0.5, 0.9, 1};
+  std::vector<Goal> goals{{1, 0.1}, {1e-1, 1e-3}, {1e-2, 3e-2}, {1e-3, 3e-2}, {1e-3, 3e-3}, {1e-4, 1e-2}};
+  if (std::is_same_v<typename C::Scalar, double>) goals.push_back({1e-3, 1e-8});
+  Outcome outcome;
+  check<C>(SpectralMethod::rational, 24, 40, goals, powers, every, outcome);
+  if (!threaded && !portable) check<C>(SpectralMethod::rational, 96, 65, goals, powers, every, outcome);
+  CHECK(outcome.plans > 35);
+  if (std::is_same_v<typename C::Scalar, float>) CHECK(outcome.in_double > 10);
+  MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans, " << outcome.in_double
+                                      << " in double");
+}
+
+TEST_CASE("the rational method keeps its promise in float, where sums are long") {
+  using C = Case<float, ThreadedExec, EigenBackend>;
+  Outcome outcome;
+  const std::vector<Goal> goals{{1e-3, 3e-2}, {1e-2, 1e-2}};
+  const std::vector<double> powers{0, 0.125, 0.5};
+  const std::vector<Spectrum> hard{Spectrum::halves, Spectrum::one_small, Spectrum::clustered};
+  check<C>(SpectralMethod::rational, 250, 250, goals, powers, hard, outcome);
+  check<C>(SpectralMethod::rational, 300, 500, goals, powers, hard, outcome);
+  CHECK(outcome.in_double == 0);
+  MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans");
+}
+
+TEST_CASE_TEMPLATE("the iterate method keeps its promise", C, SCHATTEN_TEST_CASES) {
+  const bool threaded = !std::is_same_v<typename C::Exec, SerialExec>;
+  const bool portable = std::is_same_v<typename C::Backend, PortableBackend>;
+  const std::vector<Goal> goals{{1e-1, 1e-2}, {1e-2, 3e-2}, {1e-3, 1e-2}, {1e-4, 3e-2}};
+  Outcome outcome;
+  check<C>(SpectralMethod::iterates, 24, 40, goals, {0, 0.125, 0.5}, every, outcome);
+  if (!threaded && !portable) check<C>(SpectralMethod::iterates, 128, 40, goals, {-0.25, 0.125}, every, outcome);
+  CHECK(outcome.plans >= 8);
+  MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans, " << outcome.in_double
+                                      << " in double");
+}
