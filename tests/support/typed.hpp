@@ -32,11 +32,12 @@ using linalg::EigenBackend;
 using linalg::PortableBackend;
 #if defined(SCHATTEN_ENABLE_BLAS)
 using linalg::BlasBackend;
-#define SCHATTEN_TEST_BLAS_CASES                                                            \
-  , schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::BlasBackend>, \
+#define SCHATTEN_TEST_BLAS_CASES                                                          \
+  schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::BlasBackend>, \
       schatten::test::Case<double, schatten::test::SerialExec, schatten::test::BlasBackend>
+#define SCHATTEN_TEST_AND_BLAS_CASES , SCHATTEN_TEST_BLAS_CASES
 #else
-#define SCHATTEN_TEST_BLAS_CASES
+#define SCHATTEN_TEST_AND_BLAS_CASES
 #endif
 
 /// Whether equal input gives equal bits wherever it lies in memory: OpenBLAS sums differently with the alignment of its
@@ -45,7 +46,15 @@ template <class C>
 inline constexpr bool bits_repeat =
     std::is_same_v<typename C::Backend, EigenBackend> || std::is_same_v<typename C::Backend, PortableBackend>;
 
-/// Every execution space × scalar × backend.
+/// Every execution space × scalar × backend; a few of them where a lane repeats the tests for another reason.
+#if defined(SCHATTEN_TEST_FEW_CASES) && defined(SCHATTEN_ENABLE_BLAS)
+#define SCHATTEN_TEST_CASES SCHATTEN_TEST_BLAS_CASES
+#elif defined(SCHATTEN_TEST_FEW_CASES)
+#define SCHATTEN_TEST_CASES                                                                   \
+  schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::EigenBackend>,    \
+      schatten::test::Case<double, schatten::test::SerialExec, schatten::test::EigenBackend>, \
+      schatten::test::Case<double, schatten::test::ThreadedExec, schatten::test::PortableBackend>
+#else
 #define SCHATTEN_TEST_CASES                                                                       \
   schatten::test::Case<float, schatten::test::SerialExec, schatten::test::EigenBackend>,          \
       schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::EigenBackend>,    \
@@ -55,7 +64,8 @@ inline constexpr bool bits_repeat =
       schatten::test::Case<float, schatten::test::ThreadedExec, schatten::test::PortableBackend>, \
       schatten::test::Case<double, schatten::test::SerialExec, schatten::test::PortableBackend>,  \
       schatten::test::Case<double, schatten::test::ThreadedExec, schatten::test::PortableBackend> \
-          SCHATTEN_TEST_BLAS_CASES
+          SCHATTEN_TEST_AND_BLAS_CASES
+#endif
 
 /// f(integral constant of the Storage) for every layout.
 template <class F>
