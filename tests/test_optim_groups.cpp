@@ -47,11 +47,11 @@ std::vector<Array<T>> arrays() {
 template <class F>
 void with_options(std::size_t k, const F& f) {
   switch (k % 5) {
-    case 0: return f(HTMuonOptions{.scale = ScaleMode::dual_norm, .method = SpectralMethod::svd});
+    case 0: return f(HTMuonOptions{.scale = ScaleMode::dual_norm});
     case 1: return f(MuonOptions{.weight_decay = 0.1, .scale = ScaleMode::unit_rms});
     case 2: return f(AdamWOptions{});
     case 3: return f(SGDOptions{.nesterov = true});
-    default: return f(HTMuonOptions{.power = 0.5, .method = SpectralMethod::svd});
+    default: return f(HTMuonOptions{.power = 0.5});
   }
 }
 
@@ -109,8 +109,7 @@ TEST_CASE_TEMPLATE("batch_bytes bounds the spectral calls and changes no result"
   // Seven matrices of 9×5 in three parameters, transposes included, and one of 6×6.
   const auto run = [&](std::size_t batch_bytes, std::size_t& calls) {
     Optimizer<double, Exec, Backend> optimizer(OptimizerOptions{.batch_bytes = batch_bytes});
-    const GroupId group =
-        optimizer.add_group(HTMuonOptions{.scale = ScaleMode::unit_norm, .method = SpectralMethod::svd});
+    const GroupId group = optimizer.add_group(HTMuonOptions{.scale = ScaleMode::unit_norm});
     const std::vector<Array<double>> own{Array<double>(2, 9, 5, 1), Array<double>(4, 9, 5, 3),
                                          Array<double>(1, 6, 6, 8), Array<double>(1, 9, 5, 9)};
     for (const auto& array : own) optimizer.add(group, std::to_string(&array - own.data()), array.w, array.g);
@@ -148,8 +147,7 @@ TEST_CASE("a parameter may be added between steps, and gradients may move") {
   for (const bool adamw : {false, true}) {
     Optimizer<double, Exec, PortableBackend> optimizer, first_alone, second_alone;
     const auto add_group = [&](auto& to) {
-      return adamw ? to.add_group(AdamWOptions{})
-                   : to.add_group(HTMuonOptions{.scale = ScaleMode::unit_rms, .method = SpectralMethod::svd});
+      return adamw ? to.add_group(AdamWOptions{}) : to.add_group(HTMuonOptions{.scale = ScaleMode::unit_rms});
     };
     const GroupId group = add_group(optimizer);
     Array<double> first(2, 4, 3, 1), second(1, 4, 3, 5), first_twin(2, 4, 3, 1), second_twin(1, 4, 3, 5);
@@ -191,9 +189,9 @@ TEST_CASE("an Optimizer may be moved, and one without parameters may step") {
   optimizer.step(exec);
   CHECK(optimizer.skipped_steps(exec) == 0);
   const Array<double> array(2, 4, 3, 1), other(2, 4, 3, 1);
-  const GroupId group = optimizer.add_group(HTMuonOptions{.method = SpectralMethod::svd});
+  const GroupId group = optimizer.add_group(HTMuonOptions{});
   optimizer.add(group, "w", array.w, array.g);
-  twin.add(twin.add_group(HTMuonOptions{.method = SpectralMethod::svd}), "w", other.w, other.g);
+  twin.add(twin.add_group(HTMuonOptions{}), "w", other.w, other.g);
   for (unsigned step = 0; step < 3; ++step) {
     array.new_gradients(step);
     other.new_gradients(step);

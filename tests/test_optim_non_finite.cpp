@@ -106,9 +106,9 @@ const std::vector<Event>& events() {
 }  // namespace
 
 TEST_CASE_TEMPLATE("a matrix with a NaN or an infinity is skipped, and nothing else changes", T, float, double) {
-  check_skips<T>(HTMuonOptions{.method = SpectralMethod::svd}, events());
-  check_skips<T>(HTMuonOptions{.scale = ScaleMode::unit_rms, .method = SpectralMethod::svd}, events());
-  check_skips<T>(HTMuonOptions{.scale = ScaleMode::dual_norm, .method = SpectralMethod::svd}, events());
+  check_skips<T>(HTMuonOptions{}, events());
+  check_skips<T>(HTMuonOptions{.scale = ScaleMode::unit_rms}, events());
+  check_skips<T>(HTMuonOptions{.scale = ScaleMode::dual_norm}, events());
   check_skips<T>(MuonOptions{.scale = ScaleMode::unit_norm}, events());
   check_skips<T>(AdamWOptions{}, events());
   check_skips<T>(SGDOptions{}, events());
@@ -123,7 +123,7 @@ TEST_CASE("a gradient that is NaN throughout, from the first step on, never move
   assign(matrix(g, 0), Matrix::Constant(rows, cols, std::numeric_limits<double>::quiet_NaN()));
   bias_g(4) = std::numeric_limits<double>::infinity();
   Optimizer<double, Exec> optimizer;
-  const GroupId group = optimizer.add_group(HTMuonOptions{.method = SpectralMethod::svd});
+  const GroupId group = optimizer.add_group(HTMuonOptions{});
   const GroupId vectors = optimizer.add_group(AdamWOptions{});
   optimizer.add(group, "w", w, g);
   optimizer.add(group, "v", v, h);
@@ -166,7 +166,7 @@ TEST_CASE("what lies between the elements of a strided gradient is not looked at
   assign(g, gaussian(rows, cols, 1));
   assign(w.matrix(), Matrix::Zero(rows, cols));
   Tested<double> optimizer;
-  optimizer.add(optimizer.add_group(HTMuonOptions{.method = SpectralMethod::svd}), "w", w.matrix(), g);
+  optimizer.add(optimizer.add_group(HTMuonOptions{}), "w", w.matrix(), g);
   optimizer.step(exec);
   CHECK(optimizer.skipped_steps(exec) == 0);
   CHECK(max_abs(to_matrix(w.matrix())) > 0);
@@ -177,7 +177,7 @@ TEST_CASE("NonFinite::raise names the parameter, modifies nothing, and the next 
   const auto prepare = [](auto& optimizer, const auto& w, const auto& g, const auto& v, const auto& h) {
     fill_gaussian(w, 1);
     fill_gaussian(v, 4);
-    optimizer.add(optimizer.add_group(HTMuonOptions{.method = SpectralMethod::svd}), "layers.0", w, g);
+    optimizer.add(optimizer.add_group(HTMuonOptions{}), "layers.0", w, g);
     optimizer.add(optimizer.add_group(AdamWOptions{}), "layers.1", v, h);
   };
   const Views<float> w("w", 2, rows, cols), g("g", 2, rows, cols), v("v", 2, rows, cols), h("h", 2, rows, cols);

@@ -26,11 +26,10 @@ class Training {
 
  public:
   explicit Training(unsigned seed) : seed_(seed) {
-    const std::vector<GroupId> groups{
-        optimizer_.add_group(HTMuonOptions{.scale = ScaleMode::dual_norm, .method = SpectralMethod::svd}),
-        optimizer_.add_group(HTMuonOptions{.power = 0.5, .method = SpectralMethod::svd}),
-        optimizer_.add_group(MuonOptions{.scale = ScaleMode::unit_rms}), optimizer_.add_group(AdamWOptions{}),
-        optimizer_.add_group(SGDOptions{})};
+    const std::vector<GroupId> groups{optimizer_.add_group(HTMuonOptions{.scale = ScaleMode::dual_norm}),
+                                      optimizer_.add_group(HTMuonOptions{.power = 0.5}),
+                                      optimizer_.add_group(MuonOptions{.scale = ScaleMode::unit_rms}),
+                                      optimizer_.add_group(AdamWOptions{}), optimizer_.add_group(SGDOptions{})};
     for (const GroupId group : groups) {
       add(group, 1, 40, 24);
       add(group, 5, 12, 20);

@@ -1,6 +1,7 @@
 // The optimizer: groups of parameters, their state, and the one step that all algorithms share.
 #pragma once
 
+#include <schatten/optim/group.hpp>
 #include <schatten/optim/parameter.hpp>
 #include <schatten/optim/rule.hpp>
 #include <schatten/optim/scale.hpp>
@@ -25,8 +26,8 @@ struct GroupId {
 /// Steps parameters that live in the caller's memory. Groups may run different algorithms.
 ///
 /// step() is asynchronous on the execution-space instance as far as the backend is, and from the second call on neither
-/// allocates Kokkos memory nor fences (with an interval, from the call after the first one with the power). One Optimizer serves one execution-space instance at a time; several may run
-/// side by side. Destroy it before Kokkos::finalize.
+/// allocates Kokkos memory nor fences (with an interval, from the call after the first one with the power). One Optimizer
+/// serves one execution-space instance at a time; several may run side by side. Destroy it before Kokkos::finalize.
 template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
 class Optimizer {
  public:
@@ -40,7 +41,7 @@ class Optimizer {
   GroupId add_group(const Options& options) {
     const optim::UpdateRule rule = optim::rule_of(options);
     optim::check<T>(rule, "Optimizer::add_group");
-    if (rule.map == optim::Map::spectral) (void)make_plan(rule, 1, 1);
+    if (rule.map == optim::Map::spectral) (void)Group::plan(rule, 1, 1, fits_);
     groups_.push_back({rule, {}, {}, 0});
     return {groups_.size() - 1};
   }
@@ -78,7 +79,7 @@ class Optimizer {
     }
     const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1),
                       cols = parameter.weight.extent(2);
-    if (spectral) (void)make_plan(group.rule, rows, cols);
+    if (spectral) (void)Group::plan(group.rule, rows, cols, fits_);
     parameter.momentum = Storage("schatten::momentum", batch, rows, cols);
     if (group.rule.map == optim::Map::adam) {
       parameter.second_moment_root = Storage("schatten::second_moment_root", batch, rows, cols);
@@ -90,7 +91,7 @@ class Optimizer {
     Kokkos::resize(flag_, matrices_ + batch);
     if (options_.non_finite == NonFinite::raise) host_flag_ = host_mirror(flag_);
     group.parameters.push_back(std::move(parameter));
-    if (spectral) put_in_buckets(group, rows, cols, batch);
+    if (spectral) group.put_in_buckets(options_.batch_bytes, fits_);
     matrices_ += batch;
   }
 
@@ -181,58 +182,10 @@ class Optimizer {
  private:
   using Parameter = optim::Parameter<T, Exec>;
   using Storage = typename Parameter::Storage;
-  using Plan = SpectralPower<T, Exec, Backend>;
-
-  /// Matrices [first, first + count) of a parameter, by its index in the group.
-  struct Slice {
-    std::size_t parameter, first, count;
-  };
-
-  /// Matrices of a group that share a shape and go through one spectral call.
-  struct Bucket {
-    Plan plan;
-    std::optional<Plan> between;  ///< Muon's, where there is an interval
-    std::size_t rows, cols;
-    std::vector<Slice> slices;
-    std::size_t matrices = 0;
-  };
-
-  struct Group {
-    optim::UpdateRule rule;
-    std::vector<Parameter> parameters;
-    std::vector<Bucket> buckets;
-    std::size_t steps = 0;  ///< that the group has taken
-  };
-
-  Plan make_plan(const optim::UpdateRule& rule, std::size_t rows, std::size_t cols) const {
-    SpectralPowerOptions options = rule.spectral;
-    options.rows = rows;
-    options.cols = cols;
-    return Plan(options, fits_);
-  }
-
-  /// Spreads the newest parameter of the group, `count` matrices, over buckets of at most batch_bytes.
-  void put_in_buckets(Group& group, std::size_t rows, std::size_t cols, std::size_t count) {
-    const std::size_t matrix_bytes = std::max<std::size_t>(rows * cols * sizeof(T), 1);
-    const std::size_t capacity = std::max<std::size_t>(options_.batch_bytes / matrix_bytes, 1);
-    const auto has_room = [&](const Bucket& bucket) {
-      return bucket.rows == rows && bucket.cols == cols && bucket.matrices < capacity;
-    };
-    for (std::size_t first = 0; first < count;) {
-      auto bucket = std::find_if(group.buckets.begin(), group.buckets.end(), has_room);
-      if (bucket == group.buckets.end()) {
-        group.buckets.push_back({make_plan(group.rule, rows, cols), {}, rows, cols, {}, 0});
-        if (group.rule.interval > 1) {
-          group.buckets.back().between = make_plan(optim::between_rule(group.rule), rows, cols);
-        }
-        bucket = group.buckets.end() - 1;
-      }
-      const std::size_t taken = std::min(count - first, capacity - bucket->matrices);
-      bucket->slices.push_back({group.parameters.size() - 1, first, taken});
-      bucket->matrices += taken;
-      first += taken;
-    }
-  }
+  using Group = optim::Group<T, Exec, Backend>;
+  using Bucket = typename Group::Bucket;
+  using Slice = typename Group::Slice;
+  using Plan = typename Group::Plan;
 
   void check_gradients(const Exec& exec) {
     for_each_matrix(exec, "schatten::step/reset", matrices_, optim::ResetFlags<memory_space>{flags()});
@@ -265,7 +218,7 @@ class Optimizer {
     const auto direction = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto mapped = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto factor = workspace_.template numbers<double>(optim::needs_factor(rule.scale) ? bucket.matrices : 0);
-    for_each_slice(group, bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
+    group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
       using Kernel = optim::StoreDirection<T, memory_space, optim::MomentumDirection<T, memory_space>>;
       for_each_element(exec, "schatten::step/momentum", slice.count, bucket.rows, bucket.cols,
                        Kernel{momentum_direction(rule, p, slice.first, slice.count), finite(p, slice.first),
@@ -276,7 +229,7 @@ class Optimizer {
       optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
                              workspace_);
     }
-    for_each_slice(group, bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
+    group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
       const optim::StoredDirection<T, memory_space> stored{matrices(mapped, place, slice.count)};
       const NumberBatchView<const double, memory_space> own(factor.data() + place,
                                                             factor.extent(0) == 0 ? 0 : slice.count);
@@ -319,16 +272,6 @@ class Optimizer {
                      Kernel{direction, finite(p, first), factor, rate, keep, matrices(p.weight, first, count)});
   }
 
-  /// f(parameter, slice, the slice's first matrix in the bucket's buffers).
-  template <class F>
-  static void for_each_slice(const Group& group, const Bucket& bucket, const F& f) {
-    std::size_t place = 0;
-    for (const Slice& slice : bucket.slices) {
-      f(group.parameters[slice.parameter], slice, place);
-      place += slice.count;
-    }
-  }
-
   template <class Edit>
   void change(GroupId id, std::string_view function, const Edit& edit) {
     Group& group = at(id, function);
@@ -336,8 +279,8 @@ class Optimizer {
     edit(rule);
     optim::check<T>(rule, function);
     if (rule.map == optim::Map::spectral && rule.spectral.power != group.rule.spectral.power) {
-      (void)make_plan(rule, 1, 1);
-      for (const Bucket& bucket : group.buckets) (void)make_plan(rule, bucket.rows, bucket.cols);
+      (void)Group::plan(rule, 1, 1, fits_);
+      for (const Bucket& bucket : group.buckets) (void)Group::plan(rule, bucket.rows, bucket.cols, fits_);
       for (Bucket& bucket : group.buckets) bucket.plan.set_power(rule.spectral.power);
     }
     group.rule = rule;
@@ -351,21 +294,11 @@ class Optimizer {
     return gradient;
   }
 
-  /// Throws if the step would write what it reads elsewhere: a weight that overlaps a gradient or another weight.
   void check_memory(const Parameter& parameter, std::string_view function) const {
-    const auto weight = parameter.oriented(parameter.weight);
-    const auto gradient = parameter.oriented(parameter.gradient);
-    require(!optim::share_memory(gradient, weight), function, "g", parameter.name, "must not overlap w");
+    optim::require_own_gradient_apart(parameter, function);
     for (const Group& group : groups_) {
       for (const Parameter& other : group.parameters) {
-        if (other.name == parameter.name) continue;
-        const auto other_weight = other.oriented(other.weight);
-        require(!optim::share_memory(weight, other_weight), function, "w", parameter.name,
-                "must not overlap the parameter " + other.name);
-        require(!optim::share_memory(weight, other.oriented(other.gradient)), function, "w", parameter.name,
-                "must not overlap the gradient of " + other.name);
-        require(!optim::share_memory(gradient, other_weight), function, "g", parameter.name,
-                "must not overlap the parameter " + other.name);
+        if (other.name != parameter.name) optim::require_apart(parameter, other, function);
       }
     }
   }

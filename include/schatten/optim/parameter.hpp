@@ -1,10 +1,12 @@
 // A parameter as the step sees it: a batch of matrices, whatever the rank of the user's Views.
 #pragma once
 
+#include <schatten/core/error.hpp>
 #include <schatten/core/views.hpp>
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace schatten::optim {
@@ -93,6 +95,26 @@ BatchView<T, Space> joined(const BatchView<T, Space>& a) {
 template <class T, class U, class Space>
 bool share_memory(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   return overlap(a, b) && overlap(joined(a), joined(b));
+}
+
+/// Throws InvalidArgument if a step would write `parameter` where it reads its gradient.
+template <class T, ExecutionSpace Exec>
+void require_own_gradient_apart(const Parameter<T, Exec>& parameter, std::string_view function) {
+  require(!share_memory(parameter.oriented(parameter.gradient), parameter.oriented(parameter.weight)), function, "g",
+          parameter.name, "must not overlap w");
+}
+
+/// Throws InvalidArgument if a step would write one of two parameters where it reads or writes the other.
+template <class T, ExecutionSpace Exec>
+void require_apart(const Parameter<T, Exec>& parameter, const Parameter<T, Exec>& other, std::string_view function) {
+  const auto weight = parameter.oriented(parameter.weight), other_weight = other.oriented(other.weight);
+  const auto gradient = parameter.oriented(parameter.gradient), other_gradient = other.oriented(other.gradient);
+  require(!share_memory(weight, other_weight), function, "w", parameter.name,
+          "must not overlap the parameter " + other.name);
+  require(!share_memory(weight, other_gradient), function, "w", parameter.name,
+          "must not overlap the gradient of " + other.name);
+  require(!share_memory(gradient, other_weight), function, "g", parameter.name,
+          "must not overlap the parameter " + other.name);
 }
 
 }  // namespace schatten::optim

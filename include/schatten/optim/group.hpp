@@ -1,0 +1,83 @@
+// A group of parameters under one rule, its matrices sorted into buckets of one shape.
+#pragma once
+
+#include <schatten/optim/parameter.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/spectral/spectral_power.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace schatten::optim {
+
+/// Parameters that share an algorithm and its numbers.
+template <Scalar T, ExecutionSpace Exec, class Backend>
+struct Group {
+  using Plan = SpectralPower<T, Exec, Backend>;
+  using Fits = std::shared_ptr<spectral::Fits>;
+
+  /// Matrices [first, first + count) of a parameter, by its index in the group.
+  struct Slice {
+    std::size_t parameter, first, count;
+  };
+
+  /// Matrices that share a shape and go through one spectral call.
+  struct Bucket {
+    Plan plan;
+    std::optional<Plan> between;  ///< Muon's, where there is an interval
+    std::size_t rows, cols;
+    std::vector<Slice> slices;
+    std::size_t matrices = 0;
+  };
+
+  UpdateRule rule;
+  std::vector<Parameter<T, Exec>> parameters;
+  std::vector<Bucket> buckets;
+  std::size_t steps = 0;  ///< that the group has taken
+
+  /// The rule's map for rows×cols matrices. Throws InvalidArgument if its method cannot serve them.
+  static Plan plan(const UpdateRule& rule, std::size_t rows, std::size_t cols, const Fits& fits) {
+    SpectralPowerOptions options = rule.spectral;
+    options.rows = rows;
+    options.cols = cols;
+    return Plan(options, fits);
+  }
+
+  /// Spreads the matrices of the newest parameter over buckets of at most batch_bytes.
+  void put_in_buckets(std::size_t batch_bytes, const Fits& fits) {
+    const auto& weight = parameters.back().weight;
+    const std::size_t rows = weight.extent(1), cols = weight.extent(2), count = weight.extent(0);
+    const std::size_t matrix_bytes = std::max<std::size_t>(rows * cols * sizeof(T), 1);
+    const std::size_t capacity = std::max<std::size_t>(batch_bytes / matrix_bytes, 1);
+    const auto has_room = [&](const Bucket& bucket) {
+      return bucket.rows == rows && bucket.cols == cols && bucket.matrices < capacity;
+    };
+    for (std::size_t first = 0; first < count;) {
+      auto bucket = std::find_if(buckets.begin(), buckets.end(), has_room);
+      if (bucket == buckets.end()) {
+        buckets.push_back({plan(rule, rows, cols, fits), {}, rows, cols, {}, 0});
+        if (rule.interval > 1) buckets.back().between = plan(between_rule(rule), rows, cols, fits);
+        bucket = buckets.end() - 1;
+      }
+      const std::size_t taken = std::min(count - first, capacity - bucket->matrices);
+      bucket->slices.push_back({parameters.size() - 1, first, taken});
+      bucket->matrices += taken;
+      first += taken;
+    }
+  }
+
+  /// f(parameter, slice, the slice's first matrix in the bucket's buffers).
+  template <class F>
+  void for_each_slice(const Bucket& bucket, const F& f) const {
+    std::size_t place = 0;
+    for (const Slice& slice : bucket.slices) {
+      f(parameters[slice.parameter], slice, place);
+      place += slice.count;
+    }
+  }
+};
+
+}  // namespace schatten::optim
