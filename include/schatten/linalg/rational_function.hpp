@@ -17,7 +17,7 @@ namespace schatten::linalg {
 template <ExecutionSpace Exec, class T, class Space>
 void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
                         const VectorBatchView<double, Space>& diagonal) {
-  detail::mirror_lower(exec, backend::host_gram(exec, x, s, diagonal));
+  backend::host_gram(exec, x, s, diagonal);
 }
 
 /// C ← XW, W symmetric, by the register-tiled product.
@@ -32,9 +32,9 @@ void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const
 
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.
 ///
-/// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky factorisation that
-/// carries L⁻¹ and one product L⁻ᵀL⁻¹, error ε·κ(S/scale + t); a bad pivot sends the pole to double. On the host the
-/// poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
+/// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky
+/// factorisation that carries L⁻¹ and one product L⁻ᵀL⁻¹, error ε·κ(S/scale + t); a bad pivot sends the pole to double.
+/// On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
                        const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,

@@ -59,19 +59,16 @@ struct CostModel {
 template <Scalar T, Scalar Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr int most_poles = 32;
-  constexpr double largest_share = 0.9, between_check_points = 1.002;
+  constexpr double largest_share = 0.9;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
-  const double rounding = rational_rounding_error<T, Work>(p, options.resolution, n), share = rounding / tolerance;
+  const double rounding = rational_rounding_error<T, Work>(p, options.resolution, n);
   constexpr bool in_double = !std::is_same_v<T, Work>;
-  if (share > largest_share) return {SpectralMethod::rational, in_double};
+  if (rounding > largest_share * tolerance) return {SpectralMethod::rational, in_double};
   const auto with_poles = [&](int poles) {
-    const RationalFit& fit = fits.get(std::size_t(poles), p, options.resolution, share);
-    // |fit(σ)| <= error·room(σ), and rounding(σ) = tolerance·(1 − room(σ)): the sum is largest at σ = δ.
-    const double error = between_check_points * fit.error;
-    const double bound = error + rounding * std::max(0.0, 1 - error / tolerance);
+    const RationalFit& fit = fits.get(std::size_t(poles), p, options.resolution, tolerance, rounding);
     const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.rational(std::size_t(poles));
-    return MethodChoice{SpectralMethod::rational, in_double, bound, cost, fit.function};
+    return MethodChoice{SpectralMethod::rational, in_double, fit.bound, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
   const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
@@ -132,15 +129,14 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     const double rounding = quintic_rounding * double(std::numeric_limits<T>::epsilon());
     all.push_back({SpectralMethod::quintic, false, quintic_error(quintics, resolution, n) + rounding, cost.quintic()});
   }
+  bool met = false;  // by a rational function in T: double, and the iterates, are never faster
   if (wanted(SpectralMethod::rational) && has_rational) {
     all.push_back(choose_rational<T, T>(options, fits.rational));
-    if constexpr (std::is_same_v<T, float>) all.push_back(choose_rational<T, double>(options, fits.rational));
+    met = all.back().error_bound <= options.tolerance;
+    if constexpr (std::is_same_v<T, float>) {
+      if (!met) all.push_back(choose_rational<T, double>(options, fits.rational));
+    }
   }
-  // Never the fastest where the first of the rational functions will do.
-  const bool met = options.method == SpectralMethod::automatic && has_rational &&
-                   std::any_of(all.begin(), all.end(), [&](const MethodChoice& choice) {
-                     return !choice.gram_in_double && choice.error_bound <= options.tolerance;
-                   });
   if (wanted(SpectralMethod::iterates) && !met) {
     all.push_back(choose_iterates<T, T>(options, fits.iterates));
     if constexpr (std::is_same_v<T, float>) all.push_back(choose_iterates<T, double>(options, fits.iterates));

@@ -26,12 +26,19 @@ inline constexpr double scale_margin = 1.05;
 /// r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: `poles` poles in closed form, weights by the fit.
 struct RationalFit {
   linalg::Rational function;
-  double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval, over its room
+  double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval
+  double bound = error;  ///< with rounding: error(σ) + rounding·(δ/σ)², at its largest
 };
 
-/// `rounding`: the part of the tolerance, in [0, 1), that rounding takes at σ = δ. It falls as 1/σ², and the fit's error
-/// gets the room that is left, 1 − rounding·(δ/σ)².
-inline RationalFit fit_rational(std::size_t poles, double power, double resolution, double rounding = 0) {
+/// The fit of least error among those with error(σ) + rounding·(δ/σ)² <= tolerance, or the plain minimax fit where it is
+/// one of them or where there are none.
+///
+/// The error has min(level, tolerance − rounding(σ)) for its room. The least level is the fixed point of level → error
+/// of the fit with that room; the iteration comes down to it from the tolerance, every member within the tolerance.
+inline RationalFit fit_rational(std::size_t poles, double power, double resolution,
+                                double tolerance = std::numeric_limits<double>::infinity(), double rounding = 0) {
+  constexpr int most_fits = 6;
+  constexpr double settled = 0.98, between_check_points = 1.002;
   const double delta = std::min(resolution / scale_margin, 0.5);
   const std::vector<double> t = rational_poles(poles, power, delta);
   const auto basis = [&](double sigma, double* row) {
@@ -39,25 +46,42 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
     row[1] = sigma * sigma * sigma;
     for (std::size_t j = 0; j < t.size(); ++j) row[2 + j] = sigma / (sigma * sigma + t[j]);
   };
-  const auto room = [&](double sigma) {
-    const double ratio = std::min(resolution / sigma, 1.0);
-    return 1 - rounding * ratio * ratio;
+  // `share` of the room that rounding leaves at σ = δ.
+  const auto result = [&](const WeightFit& fit, double share) {
+    const double error = between_check_points * fit.error;
+    linalg::Rational function{fit.weights[0], fit.weights[1], t, {fit.weights.begin() + 2, fit.weights.end()}};
+    return RationalFit{std::move(function), error, error * share + rounding};
   };
-  const WeightFit fit = fit_weights(basis, 2 + poles, power, delta, room);
-  if (fit.weights.empty()) return {};
-  return {{fit.weights[0], fit.weights[1], t, {fit.weights.begin() + 2, fit.weights.end()}}, fit.error};
+  const WeightFit plain = fit_weights(basis, 2 + poles, power, delta);
+  if (plain.weights.empty()) return {};
+  RationalFit best = result(plain, 1);
+  if (best.bound <= tolerance || rounding >= tolerance) return best;
+  double level = tolerance;
+  for (int k = 0; k < most_fits; ++k) {
+    const auto room = [&](double sigma) {
+      const double ratio = std::min(resolution / sigma, 1.0);
+      return std::min(1.0, (tolerance - rounding * ratio * ratio) / level);
+    };
+    const WeightFit fit = fit_weights(basis, 2 + poles, power, delta, room);
+    const double error = between_check_points * fit.error;
+    if (fit.weights.empty() || error > level) break;
+    best = result(fit, room(resolution));
+    if (error > settled * level) break;
+    level = error;
+  }
+  return best;
 }
 
 /// fit_rational of the same arguments, remembered.
 class RationalFits {
  public:
-  const RationalFit& get(std::size_t poles, double power, double resolution, double rounding) {
-    return cache_.get({poles, power, resolution, rounding},
-                      [&] { return fit_rational(poles, power, resolution, rounding); });
+  const RationalFit& get(std::size_t poles, double power, double resolution, double tolerance, double rounding) {
+    return cache_.get({poles, power, resolution, tolerance, rounding},
+                      [&] { return fit_rational(poles, power, resolution, tolerance, rounding); });
   }
 
  private:
-  FitCache<std::tuple<std::size_t, double, double, double>, RationalFit> cache_;
+  FitCache<std::tuple<std::size_t, double, double, double, double>, RationalFit> cache_;
 };
 
 namespace detail {
@@ -78,14 +102,18 @@ struct RationalScale {
   }
 };
 
-/// A batch of m's shape and order of storage, with leading dimensions that are not powers of two: those use a part of the
-/// cache only.
+/// A batch whose leading dimension is not a power of two: those use a part of the cache only.
+template <class Work, class Space>
+BatchView<Work, Space> padded(std::size_t batch, std::size_t rows, std::size_t cols, Workspace<Space>& workspace) {
+  constexpr std::size_t padding = 16;
+  return block(workspace.template batch<Work>(batch, rows, cols + padding), 0, 0, rows, cols);
+}
+
+/// The same in m's shape and order of storage.
 template <class Work, class T, class Space>
 BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace<Space>& workspace) {
-  constexpr std::size_t padding = 16;
   if (m.stride(1) < m.stride(2)) return transpose(padded_like<Work>(transpose(m), workspace));
-  const auto padded = workspace.template batch<Work>(m.extent(0), m.extent(1), m.extent(2) + padding);
-  return block(padded, 0, 0, m.extent(1), m.extent(2));
+  return padded<Work>(m.extent(0), m.extent(1), m.extent(2), workspace);
 }
 
 }  // namespace detail
@@ -105,9 +133,9 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
   const auto normalized = detail::padded_like<Work>(m, workspace);
-  const auto gram = workspace.template batch<Work>(batch, cols, cols);
+  const auto gram = detail::padded<Work>(batch, cols, cols, workspace);
   const auto diagonal = workspace.template vectors<double>(batch, cols);
-  const auto inverse_power = detail::padded_like<Work>(as_const(gram), workspace);
+  const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
   linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace);

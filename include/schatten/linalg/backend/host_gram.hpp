@@ -49,18 +49,36 @@ void sum_squares(const HostMatrix<const T>& a, double* squares) {
   }
 }
 
-/// One task: a block of columns of the lower triangle of S = XᵀX, and their part of the diagonal.
+/// Rows [first, first + count) of C's upper triangle ← the columns of its lower one, in square tiles.
+template <class T>
+void mirror_columns(const HostMatrix<T>& c, std::ptrdiff_t first, std::ptrdiff_t count) {
+  constexpr std::ptrdiff_t tile = 32;
+  for (std::ptrdiff_t col = first; col < first + count; col += tile) {
+    const std::ptrdiff_t col_end = std::min(col + tile, first + count);
+    for (std::ptrdiff_t row = col; row < c.rows; row += tile) {
+      const std::ptrdiff_t row_end = std::min(row + tile, c.rows);
+      for (std::ptrdiff_t j = col; j < col_end; ++j) {
+        for (std::ptrdiff_t i = std::max(row, j + 1); i < row_end; ++i) c(j, i) = c(i, j);
+      }
+    }
+  }
+}
+
+/// One task: a block of columns of the lower triangle of S = XᵀX, their mirror image, and their part of the diagonal.
 template <class T, class Space>
 struct GramTask {
   static constexpr std::ptrdiff_t width = 128;
   BatchView<const T, Space> x;
-  BatchView<T, Space> triangle;
+  BatchView<T, Space> symmetric;
   VectorBatchView<double, Space> diagonal;
   std::size_t blocks;
   void operator()(std::size_t task) const {
-    const auto a = host_matrix(x, task / blocks);
-    const auto c = host_matrix(triangle, task / blocks);
-    const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(task % blocks) * width;
+    const std::size_t b = task / blocks, turn = task % blocks;
+    // Long columns and short ones in turn: neighbouring tasks go to the same thread.
+    const std::size_t place = turn % 2 == 0 ? turn / 2 : blocks - 1 - turn / 2;
+    const auto a = host_matrix(x, b);
+    const auto c = host_matrix(symmetric, b);
+    const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(place) * width;
     const std::ptrdiff_t count = std::min(width, n - first), below = n - first - count;
     const auto columns = block(a, 0, first, m, count);
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
@@ -68,20 +86,20 @@ struct GramTask {
     fill(c.col_major() ? transpose(rest) : rest, T(0));
     lower_product(T(1), transpose(columns), columns, square);
     kernel_gemm(T(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
-    sum_squares(columns, &diagonal(task / blocks, std::size_t(first)));
+    mirror_columns(c, first, count);
+    sum_squares(columns, &diagonal(b, std::size_t(first)));
   }
 };
 
-/// S ← XᵀX for every matrix, one triangle of it, and its diagonal in double. Returns that triangle as the lower one.
+/// S ← XᵀX for every matrix, and its diagonal in double.
 template <ExecutionSpace Exec, class T, class Space>
-BatchView<T, Space> host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
-                              const VectorBatchView<double, Space>& diagonal) {
+void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
+               const VectorBatchView<double, Space>& diagonal) {
   using Task = GramTask<T, Space>;
   // A product packs the operand that it reads across memory: let that be the narrow one.
-  const BatchView<T, Space> triangle = x.stride(1) < x.stride(2) ? s : transpose(s);
+  const BatchView<T, Space> symmetric = x.stride(1) < x.stride(2) ? s : transpose(s);
   const std::size_t blocks = (s.extent(1) + std::size_t(Task::width) - 1) / std::size_t(Task::width);
-  for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, triangle, diagonal, blocks});
-  return triangle;
+  for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, symmetric, diagonal, blocks});
 }
 
 }  // namespace schatten::linalg::backend

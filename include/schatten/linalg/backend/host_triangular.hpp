@@ -13,8 +13,8 @@ namespace triangular {
 
 inline constexpr std::ptrdiff_t leaf = 64;         ///< under it, products are done whole
 inline constexpr std::ptrdiff_t factor_leaf = 32;  ///< under it, the factorisation runs by columns
-inline constexpr std::ptrdiff_t transposed =
-    512;  ///< up to it, an inverse is multiplied by a transposed copy of itself
+/// Up to it, an inverse is multiplied by a transposed copy of itself.
+inline constexpr std::ptrdiff_t transposed = 512;
 
 /// Where n is cut: a multiple of `unit`, about the middle.
 inline std::ptrdiff_t half(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n / 2 + unit - 1) / unit * unit; }
