@@ -7,11 +7,14 @@
 //
 // The last lines are ratios of medians: --benchmark_repetitions=9 --benchmark_report_aggregates_only=true. Plans ask for
 // p = 1/8, resolution 1e-3, tolerance 3e-2 (double: 1e-8).
-#include "support.hpp"
+#include "spectral_cases.hpp"
 #include <schatten/spectral/streaming.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <limits>
+#include <string>
 #include <type_traits>
 
 using bench::Exec;
@@ -21,38 +24,6 @@ using bench::Shape;
 namespace {
 
 constexpr double power = 0.125;
-
-template <class T>
-void gemm_case(benchmark::State& state, Shape shape) {
-  const Exec exec;
-  const std::size_t n = shape.short_side(), m = shape.long_side();
-  const auto a = bench::gaussian<T>({m, n}), b = bench::gaussian<T>({n, n});
-  Matrix<T> c("bench::product", m, n);
-  const double rate = bench::gemm_rate<T>(exec, shape);
-  const double seconds = bench::timed(state, exec, [&] { schatten::linalg::gemm(exec, T(1), a, b, T(0), c); });
-  bench::report(state, 2.0 * double(n) * double(n) * double(m), seconds, bench::limit_flops(shape) / rate);
-}
-
-template <class T>
-void spectral_case(benchmark::State& state, Shape shape, schatten::SpectralMethod method) {
-  const Exec exec;
-  const auto m = bench::gaussian<T>(shape);
-  Matrix<T> out("bench::out", shape.rows, shape.cols);
-  schatten::SpectralPower<T, Exec> plan({.rows = shape.rows,
-                                         .cols = shape.cols,
-                                         .power = power,
-                                         .resolution = 1e-3,
-                                         .tolerance = std::is_same_v<T, float> ? 3e-2 : 1e-8,
-                                         .method = method});
-  const double rate = bench::gemm_rate<T>(exec, shape);
-  plan.apply(exec, m, out);
-  const double seconds = bench::timed(state, exec, [&] { plan.apply(exec, m, out); });
-  bench::report(state, bench::limit_flops(shape), seconds, bench::limit_flops(shape) / rate);
-  state.counters["rel_error"] = bench::relative_error(out, bench::reference(exec, shape, power));
-  state.counters["promised"] = plan.error_bound();
-  if (plan.steps() > 0) state.counters["steps"] = double(plan.steps());
-  if (plan.poles() > 0) state.counters["poles"] = double(plan.poles());
-}
 
 /// The streaming QR iteration on one matrix again and again, full rank: after many steps its directions have settled.
 template <class T>
@@ -73,54 +44,51 @@ void streaming_case(benchmark::State& state, Shape shape) {
   state.counters["rel_error"] = bench::relative_error(out, bench::reference(exec, shape, power));
 }
 
-/// Muon's five quintics as published, every product a full gemm: A = XᵀX, B = bA + cA², X ← aX + XB.
-template <class T>
-void muon_case(benchmark::State& state, Shape shape) {
-  const Exec exec;
-  const std::size_t n = shape.short_side(), m = shape.long_side();
-  const auto start = bench::gaussian<T>({m, n});
-  Matrix<T> x("bench::x", m, n), next("bench::next", m, n), gram("bench::gram", n, n), polynomial("bench::b", n, n);
-  constexpr auto q = schatten::spectral::muon_quintic;
-  const double rate = bench::gemm_rate<T>(exec, shape);
-  const double seconds = bench::timed(state, exec, [&] {
-    double square = 0;
-    for (std::size_t k = 0; k < start.size(); ++k) square += double(start.data()[k]) * double(start.data()[k]);
-    const T inverse = T(1 / std::sqrt(square));
-    for (std::size_t k = 0; k < start.size(); ++k) x.data()[k] = inverse * start.data()[k];
-    for (int step = 0; step < schatten::spectral::muon_steps; ++step) {
-      const auto batch = schatten::as_batch<Exec>(x);
-      schatten::linalg::gemm(exec, T(1), schatten::transpose(batch), batch, T(0), schatten::as_batch<Exec>(gram));
-      Kokkos::deep_copy(exec, polynomial, gram);
-      schatten::linalg::gemm(exec, T(q.c), gram, gram, T(q.b), polynomial);
-      Kokkos::deep_copy(exec, next, x);
-      schatten::linalg::gemm(exec, T(1), x, polynomial, T(q.a), next);
-      std::swap(x, next);
-    }
-  });
-  const double nn = double(n) * double(n);
-  bench::report(state, 5 * (4 * nn * double(m) + 2 * nn * double(n)), seconds, bench::limit_flops(shape) / rate);
-  const Shape tall{m, n};
-  state.counters["rel_error"] = bench::relative_error(x, bench::reference(exec, tall, 0.0));
-}
-
 template <class T>
 void register_shape(const Shape& shape) {
   const std::string suffix = std::string("/") + bench::scalar_name<T> + "/" + shape.name();
   const auto add = [&](const std::string& name, auto function) {
     benchmark::RegisterBenchmark((name + suffix).c_str(), function)->UseRealTime()->Unit(benchmark::kMillisecond);
   };
-  add("gemm", [=](benchmark::State& state) { gemm_case<T>(state, shape); });
-  add("muon_ns5", [=](benchmark::State& state) { muon_case<T>(state, shape); });
+  add("gemm", [=](benchmark::State& state) { bench::gemm_case<T>(state, shape); });
+  add("muon_ns5", [=](benchmark::State& state) { bench::muon_case<T>(state, shape); });
   using Method = schatten::SpectralMethod;
   for (const auto method :
        {Method::rational, Method::iterates, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
     add("spectral_power/" + schatten::to_string(method),
-        [=](benchmark::State& state) { spectral_case<T>(state, shape, method); });
+        [=](benchmark::State& state) {
+          bench::map_case<T>(state, {.rows = shape.rows,
+                                     .cols = shape.cols,
+                                     .power = power,
+                                     .resolution = 1e-3,
+                                     .tolerance = std::is_same_v<T, float> ? 3e-2 : 1e-8,
+                                     .method = method});
+        });
   }
   add("spectral_power/streaming", [=](benchmark::State& state) { streaming_case<T>(state, shape); });
 }
 
 constexpr Shape shapes[] = {{256, 256}, {512, 512}, {1024, 1024}, {2048, 2048}, {512, 2048}};
+
+/// Time of the method that a plan takes by itself over the least of those that meet its tolerance.
+void print_automatic(const bench::Recorder& recorder, const char* scalar) {
+  std::printf("automatic / the fastest that meets the tolerance, %-8s", scalar);
+  for (const Shape& shape : shapes) {
+    const auto median = [&](const char* method) {
+      return recorder.median(std::string("spectral_power/") + method + "/" + scalar + "/" + shape.name());
+    };
+    double fastest = std::numeric_limits<double>::infinity();
+    for (const char* method : {"rational", "iterates", "svd", "eigh"}) {
+      if (median(method) > 0) fastest = std::min(fastest, median(method));
+    }
+    if (median("automatic") > 0 && std::isfinite(fastest)) {
+      std::printf(" %9.3f", median("automatic") / fastest);
+    } else {
+      std::printf(" %9s", "-");
+    }
+  }
+  std::printf("\n");
+}
 
 /// Time of the rational method over that of others, in float.
 void print_ratios(const bench::Recorder& recorder) {
@@ -152,6 +120,8 @@ void print_ratios(const bench::Recorder& recorder) {
     const double svd = median("spectral_power/svd", s), eigh = median("spectral_power/eigh", s);
     return svd > 0 && eigh > 0 ? std::min(svd, eigh) : std::max(svd, eigh);
   });
+  print_automatic(recorder, "f32");
+  print_automatic(recorder, "f64");
 }
 
 }  // namespace

@@ -1,0 +1,77 @@
+// Cases that several benchmark programs time.
+#pragma once
+
+#include "support.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace bench {
+
+/// The product (m×n)(n×n), n the short side.
+template <class T>
+void gemm_case(benchmark::State& state, Shape shape) {
+  const Exec exec;
+  const std::size_t n = shape.short_side(), m = shape.long_side();
+  const auto a = gaussian<T>({m, n}), b = gaussian<T>({n, n});
+  Matrix<T> c("bench::product", m, n);
+  const double rate = gemm_rate<T>(exec, shape);
+  const double seconds = timed(state, exec, [&] { schatten::linalg::gemm(exec, T(1), a, b, T(0), c); });
+  report(state, 2.0 * double(n) * double(n) * double(m), seconds, limit_flops(shape) / rate);
+}
+
+/// plan.apply on a Gaussian matrix. A plan that refuses its tolerance skips the case, with its message.
+template <class T>
+void map_case(benchmark::State& state, const schatten::SpectralPowerOptions& options) {
+  const Exec exec;
+  const Shape shape{options.rows, options.cols};
+  const auto m = gaussian<T>(shape);
+  Matrix<T> out("bench::out", shape.rows, shape.cols);
+  std::optional<schatten::SpectralPower<T, Exec>> plan;
+  try {
+    plan.emplace(options);
+  } catch (const schatten::InvalidArgument& error) {
+    state.SkipWithError(error.what());
+    return;
+  }
+  const double rate = gemm_rate<T>(exec, shape);
+  plan->apply(exec, m, out);
+  const double seconds = timed(state, exec, [&] { plan->apply(exec, m, out); });
+  report(state, limit_flops(shape), seconds, limit_flops(shape) / rate);
+  state.counters["rel_error"] = relative_error(out, reference(exec, shape, options.power));
+  state.counters["promised"] = plan->error_bound();
+  if (plan->steps() > 0) state.counters["steps"] = double(plan->steps());
+  if (plan->poles() > 0) state.counters["poles"] = double(plan->poles());
+}
+
+/// Muon's five quintics as published, every product a full gemm: A = XᵀX, B = bA + cA², X ← aX + XB.
+template <class T>
+void muon_case(benchmark::State& state, Shape shape) {
+  const Exec exec;
+  const std::size_t n = shape.short_side(), m = shape.long_side();
+  const auto start = gaussian<T>({m, n});
+  Matrix<T> x("bench::x", m, n), next("bench::next", m, n), gram("bench::gram", n, n), polynomial("bench::b", n, n);
+  constexpr auto q = schatten::spectral::muon_quintic;
+  const double rate = gemm_rate<T>(exec, shape);
+  const double seconds = timed(state, exec, [&] {
+    double square = 0;
+    for (std::size_t k = 0; k < start.size(); ++k) square += double(start.data()[k]) * double(start.data()[k]);
+    const T inverse = T(1 / std::sqrt(square));
+    for (std::size_t k = 0; k < start.size(); ++k) x.data()[k] = inverse * start.data()[k];
+    for (int step = 0; step < schatten::spectral::muon_steps; ++step) {
+      const auto batch = schatten::as_batch<Exec>(x);
+      schatten::linalg::gemm(exec, T(1), schatten::transpose(batch), batch, T(0), schatten::as_batch<Exec>(gram));
+      Kokkos::deep_copy(exec, polynomial, gram);
+      schatten::linalg::gemm(exec, T(q.c), gram, gram, T(q.b), polynomial);
+      Kokkos::deep_copy(exec, next, x);
+      schatten::linalg::gemm(exec, T(1), x, polynomial, T(q.a), next);
+      std::swap(x, next);
+    }
+  });
+  const double nn = double(n) * double(n);
+  report(state, 5 * (4 * nn * double(m) + 2 * nn * double(n)), seconds, limit_flops(shape) / rate);
+  const Shape tall{m, n};
+  state.counters["rel_error"] = relative_error(x, reference(exec, tall, 0.0));
+}
+
+}  // namespace bench
