@@ -69,8 +69,9 @@ class Optimizer {
     parameter.weight = optim::parameter_batch<Exec>(w, group.rule.row_blocks, "Optimizer::add", "w");
     parameter.gradient = gradient_of(parameter, g, group.rule.row_blocks, "Optimizer::add");
     check_memory(parameter, "Optimizer::add");
-    // HTMuon_NS does not commute with transposes.
-    const bool turns = !spectral || group.rule.spectral.method != SpectralMethod::newton_schulz;
+    const SpectralMethod method = group.rule.spectral.method;
+    // Two of the published methods do not commute with transposes.
+    const bool turns = !spectral || (method != SpectralMethod::newton_schulz && method != SpectralMethod::streaming);
     parameter.transposed =
         turns && parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
     if (parameter.transposed) {
@@ -84,6 +85,7 @@ class Optimizer {
     if (group.rule.map == optim::Map::adam) {
       parameter.second_moment_root = Storage("schatten::second_moment_root", batch, rows, cols);
     }
+    if (spectral && method == SpectralMethod::streaming) start_streaming(parameter, group.rule.rank);
     parameter.weight_owner = std::make_shared<VW>(w);
     parameter.gradient_owner = std::make_shared<VG>(g);
     parameter.first_matrix = matrices_;
@@ -159,6 +161,7 @@ class Optimizer {
         if (group.rule.map == optim::Map::adam) {
           f(parameter.name + "/second_moment_root", parameter.oriented(state(parameter.second_moment_root)));
         }
+        if (parameter.right_vectors.size() > 0) f(parameter.name + "/right_vectors", state(parameter.right_vectors));
       }
     }
   }
@@ -186,6 +189,18 @@ class Optimizer {
   using Bucket = typename Group::Bucket;
   using Slice = typename Group::Slice;
   using Plan = typename Group::Plan;
+
+  /// V ← the first columns of I, `rank` of them, or as many as there can be.
+  static void start_streaming(Parameter& parameter, std::size_t rank) {
+    const std::size_t rows = parameter.weight.extent(1), cols = parameter.weight.extent(2);
+    const std::size_t most = std::min(rows, cols);
+    require(rank <= most, "Optimizer::add", "rank", rank,
+            "must not exceed the rows or the columns of " + parameter.name);
+    const Exec exec;
+    parameter.right_vectors = Storage("schatten::right_vectors", parameter.matrices(), cols, rank == 0 ? most : rank);
+    spectral::streaming_start(exec, state(parameter.right_vectors));
+    exec.fence();  // fences: documented
+  }
 
   void check_gradients(const Exec& exec) {
     for_each_matrix(exec, "schatten::step/reset", matrices_, optim::ResetFlags<memory_space>{flags()});
@@ -224,7 +239,15 @@ class Optimizer {
                        Kernel{momentum_direction(rule, p, slice.first, slice.count), finite(p, slice.first),
                               matrices(direction, place, slice.count)});
     });
-    plan.apply(exec, direction, mapped, workspace_);
+    if (plan.method() == SpectralMethod::streaming) {
+      group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
+        plan.apply(exec, matrices(direction, place, slice.count),
+                   matrices(state(p.right_vectors), slice.first, slice.count), matrices(mapped, place, slice.count),
+                   workspace_);
+      });
+    } else {
+      plan.apply(exec, direction, mapped, workspace_);
+    }
     if (optim::needs_factor(rule.scale)) {
       optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
                              workspace_);

@@ -26,9 +26,8 @@ enum class ScaleMode {
 /// HTMuon: D = UΣ^pVᵀ of the momentum (Pang et al., arXiv 2603.10067, Algorithm 1). For matrices.
 struct HTMuonOptions {
   double lr = 0.03;
-  double power = 0.125;  ///< p in (−0.5, 1]
-  std::size_t interval =
-      1;  ///< steps interval, 2·interval, … have the power, counted from 1; the others Muon's quintics
+  double power = 0.125;      ///< p in (−0.5, 1]
+  std::size_t interval = 1;  ///< steps interval, 2·interval, … have the power (from 1 on); the others Muon's quintics
   double momentum = 0.95;
   bool nesterov = true;
   MomentumKind momentum_kind = MomentumKind::ema;
@@ -37,6 +36,7 @@ struct HTMuonOptions {
   SpectralMethod method = SpectralMethod::automatic;
   double resolution = 1e-3;    ///< smallest σ/σ_max that must come out within the tolerance
   double tolerance = 3e-2;     ///< relative error of σ^p
+  std::size_t rank = 0;        ///< streaming: leading singular directions that are followed, the others give 0; 0: all
   std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
 };
 

@@ -29,6 +29,7 @@ struct UpdateRule {
   double epsilon = 0;  ///< adam
   ScaleMode scale = ScaleMode::none;
   SpectralPowerOptions spectral{};  ///< rows and cols are filled in per shape
+  std::size_t rank = 0;             ///< streaming: columns of V; 0: as many as there can be
   std::size_t row_blocks = 1;
   std::size_t interval = 1;  ///< spectral: steps that are no multiple of it are Muon's
 };
@@ -53,6 +54,7 @@ inline UpdateRule rule_of(const HTMuonOptions& o) {
           .momentum_kind = o.momentum_kind,
           .scale = o.scale,
           .spectral = {.power = o.power, .resolution = o.resolution, .tolerance = o.tolerance, .method = o.method},
+          .rank = o.rank,
           .row_blocks = o.row_blocks,
           .interval = o.interval};
 }
@@ -118,6 +120,10 @@ void check(const UpdateRule& rule, std::string_view function) {
   const bool needs_norm = rule.scale == ScaleMode::unit_norm || rule.scale == ScaleMode::dual_norm;
   require(!needs_norm || rule.spectral.power >= 0, function, "power", rule.spectral.power,
           "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
+  require(!needs_norm || rule.spectral.method != SpectralMethod::rank_power, function, "method", "rank_power",
+          "must not stand with a ScaleMode that divides by a norm: rank_power belongs to none");
+  require(rule.rank == 0 || rule.spectral.method == SpectralMethod::streaming, function, "rank", rule.rank,
+          "must be 0 except for the method streaming");
 }
 
 /// The factor that the shape alone decides; 1 for the modes that need the direction itself (scale.hpp).

@@ -8,13 +8,15 @@ namespace schatten {
 
 /// How U Σ^p Vᵀ is computed.
 enum class SpectralMethod {
-  automatic,     ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
-  svd,           ///< singular value decomposition, in the matrix's own precision
-  eigh,          ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
-  quintic,       ///< Muon's five quintics; p = 0 alone
-  rational,      ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
-  iterates,      ///< a linear combination of the iterates of odd quintics: matrix products alone
-  newton_schulz  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
+  automatic,      ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
+  svd,            ///< singular value decomposition, in the matrix's own precision
+  eigh,           ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
+  quintic,        ///< Muon's five quintics; p = 0 alone
+  rational,       ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
+  iterates,       ///< a linear combination of the iterates of odd quintics: matrix products alone
+  newton_schulz,  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
+  streaming,      ///< one QR iteration on right singular vectors kept from call to call; promises nothing
+  rank_power      ///< not Σ^p but k^{−p}, k = 1, 2, ... the place of the singular value
 };
 
 /// "automatic", "svd", ...
@@ -27,8 +29,16 @@ inline std::string to_string(SpectralMethod method) {
     case SpectralMethod::rational: return "rational";
     case SpectralMethod::iterates: return "iterates";
     case SpectralMethod::newton_schulz: return "newton_schulz";
+    case SpectralMethod::streaming: return "streaming";
+    case SpectralMethod::rank_power: return "rank_power";
   }
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
+}
+
+/// Whether the method promises an error of UΣ^pVᵀ; the published ones do not.
+inline bool has_promise(SpectralMethod method) {
+  return method != SpectralMethod::newton_schulz && method != SpectralMethod::streaming &&
+         method != SpectralMethod::rank_power;
 }
 
 /// What a SpectralPower is made for.

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <schatten/spectral/choose_method.hpp>
+#include <schatten/spectral/rank_power.hpp>
+#include <schatten/spectral/streaming.hpp>
 
 #include <array>
 #include <cstddef>
@@ -33,7 +35,8 @@ class SpectralPower {
         choice_(spectral::choose_method<T>(options, muon, has_rational, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
-  /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` as far as the backend is.
+  /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
+  /// Asynchronous on `exec` as far as the backend is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply(exec, m, out, workspace_);
@@ -48,9 +51,9 @@ class SpectralPower {
     static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
     const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
     const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
-    require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "m");
-    require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "out");
-    require(!overlap(batch_m, batch_out), "SpectralPower::apply", "out", shape_of(batch_out), "must not overlap m");
+    require_shapes(batch_m, batch_out);
+    require(choice_.method != SpectralMethod::streaming, "SpectralPower::apply", "method", "streaming",
+            "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
     if (batch_m.size() == 0) return;
     const ProfilingRegion region("schatten::SpectralPower::apply");
     switch (choice_.method) {
@@ -83,8 +86,29 @@ class SpectralPower {
                                                    workspace, choice_.iterates.form);
       case SpectralMethod::newton_schulz:
         return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::automatic: break;  // resolved at construction
+      case SpectralMethod::rank_power:
+        return spectral::rank_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
+      case SpectralMethod::streaming:
+      case SpectralMethod::automatic: break;  // refused above; resolved at construction
     }
+  }
+
+  /// `streaming`: one QR iteration on V, which the caller keeps, and out by it. V (cols×r) or (batch, cols, r), from
+  /// spectral::streaming_start on, r <= min(rows, cols). @pre no two of M, V and out overlap. Throws InvalidArgument.
+  template <KokkosView VM, KokkosView VV, KokkosView VO>
+  void apply(const Exec& exec, const VM& m, const VV& v, const VO& out, Workspace<memory_space>& workspace) const {
+    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<typename VV::value_type, T> &&
+                      std::is_same_v<typename VO::value_type, T>,
+                  "schatten: M, V and out must have the scalar type of the SpectralPower; V and out are written");
+    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+    const BatchView<T, memory_space> batch_v = as_batch<Exec>(v), batch_out = as_batch<Exec>(out);
+    require_shapes(batch_m, batch_out);
+    require(!overlap(batch_m, batch_v) && !overlap(batch_v, batch_out), "SpectralPower::apply", "v", shape_of(batch_v),
+            "must not overlap m or out");
+    require(choice_.method == SpectralMethod::streaming, "SpectralPower::apply", "method", to_string(choice_.method),
+            "keeps no right singular vectors: apply(exec, m, out)");
+    const ProfilingRegion region("schatten::SpectralPower::apply");
+    spectral::streaming_power<Backend>(exec, options_.power, batch_m, batch_v, batch_out, workspace);
   }
 
   /// Changes p; the rest of the plan is made anew for it. Throws InvalidArgument and keeps the old plan.
@@ -96,7 +120,7 @@ class SpectralPower {
   }
 
   /// Promised relative error of σ^p in every singular direction with σ >= resolution·σ_max, rounding included; infinite
-  /// for newton_schulz.
+  /// for newton_schulz, streaming and rank_power.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
   /// The method that was chosen; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
@@ -110,6 +134,12 @@ class SpectralPower {
   [[nodiscard]] const SpectralPowerOptions& options() const noexcept { return options_; }
 
  private:
+  void require_shapes(const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out) const {
+    require_shape(m, m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "m");
+    require_shape(out, m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "out");
+    require(!overlap(m, out), "SpectralPower::apply", "out", shape_of(out), "must not overlap m");
+  }
+
   static constexpr bool has_rational = is_host_execution_space<Exec>;
   static constexpr std::array<spectral::Quintic, spectral::muon_steps> muon{
       spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic,
