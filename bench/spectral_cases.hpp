@@ -20,28 +20,36 @@ void gemm_case(benchmark::State& state, Shape shape) {
   report(state, 2.0 * double(n) * double(n) * double(m), seconds, limit_flops(shape) / rate);
 }
 
-/// plan.apply on a Gaussian matrix. A plan that refuses its tolerance skips the case, with its message.
-template <class T>
-void map_case(benchmark::State& state, const schatten::SpectralPowerOptions& options) {
+/// plan.apply(m, out) and `error(out)`. A plan that refuses its tolerance skips the case, with its message.
+template <class T, class Error>
+void map_case(benchmark::State& state, const schatten::SpectralPowerOptions& options, const Matrix<T>& m,
+              const Error& error) {
   const Exec exec;
   const Shape shape{options.rows, options.cols};
-  const auto m = gaussian<T>(shape);
   Matrix<T> out("bench::out", shape.rows, shape.cols);
   std::optional<schatten::SpectralPower<T, Exec>> plan;
   try {
     plan.emplace(options);
-  } catch (const schatten::InvalidArgument& error) {
-    state.SkipWithError(error.what());
+  } catch (const schatten::InvalidArgument& refusal) {
+    state.SkipWithError(refusal.what());
     return;
   }
   const double rate = gemm_rate<T>(exec, shape);
   plan->apply(exec, m, out);
   const double seconds = timed(state, exec, [&] { plan->apply(exec, m, out); });
   report(state, limit_flops(shape), seconds, limit_flops(shape) / rate);
-  state.counters["rel_error"] = relative_error(out, reference(exec, shape, options.power));
+  state.counters["rel_error"] = error(out);
   state.counters["promised"] = plan->error_bound();
-  if (plan->steps() > 0) state.counters["steps"] = double(plan->steps());
-  if (plan->poles() > 0) state.counters["poles"] = double(plan->poles());
+  state.counters["steps"] = double(plan->steps());
+  state.counters["poles"] = double(plan->poles());
+}
+
+/// The same on a Gaussian matrix, with the relative Frobenius error.
+template <class T>
+void map_case(benchmark::State& state, const schatten::SpectralPowerOptions& options) {
+  const Shape shape{options.rows, options.cols};
+  map_case(state, options, gaussian<T>(shape),
+           [&](const Matrix<T>& out) { return relative_error(out, reference(Exec{}, shape, options.power)); });
 }
 
 /// Muon's five quintics as published, every product a full gemm: A = XᵀX, B = bA + cA², X ← aX + XB.

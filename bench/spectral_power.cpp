@@ -55,20 +55,19 @@ void register_shape(const Shape& shape) {
   using Method = schatten::SpectralMethod;
   for (const auto method :
        {Method::rational, Method::iterates, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
-    add("spectral_power/" + schatten::to_string(method),
-        [=](benchmark::State& state) {
-          bench::map_case<T>(state, {.rows = shape.rows,
-                                     .cols = shape.cols,
-                                     .power = power,
-                                     .resolution = 1e-3,
-                                     .tolerance = std::is_same_v<T, float> ? 3e-2 : 1e-8,
-                                     .method = method});
-        });
+    add("spectral_power/" + schatten::to_string(method), [=](benchmark::State& state) {
+      bench::map_case<T>(state, {.rows = shape.rows,
+                                 .cols = shape.cols,
+                                 .power = power,
+                                 .resolution = 1e-3,
+                                 .tolerance = std::is_same_v<T, float> ? 3e-2 : 1e-8,
+                                 .method = method});
+    });
   }
   add("spectral_power/streaming", [=](benchmark::State& state) { streaming_case<T>(state, shape); });
 }
 
-constexpr Shape shapes[] = {{256, 256}, {512, 512}, {1024, 1024}, {2048, 2048}, {512, 2048}};
+constexpr Shape shapes[] = {{256, 256}, {512, 512}, {1024, 1024}, {2048, 2048}, {512, 2048}, {2048, 512}};
 
 /// Time of the method that a plan takes by itself over the least of those that meet its tolerance.
 void print_automatic(const bench::Recorder& recorder, const char* scalar) {

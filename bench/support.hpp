@@ -129,8 +129,11 @@ class Recorder : public benchmark::ConsoleReporter {
   Recorder() : benchmark::ConsoleReporter(OO_Tabular) {}
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration || run.iterations == 0 || run.error_occurred) continue;
-      seconds_[run.run_name.function_name].push_back(run.real_accumulated_time / double(run.iterations));
+      const bool repetition = run.run_type == Run::RT_Iteration, median = run.aggregate_name == "median";
+      if (!(repetition || median) || run.iterations == 0 || run.error_occurred) continue;
+      std::vector<double>& seconds = seconds_[run.run_name.function_name];
+      if (median && !seconds.empty()) continue;  // of the repetitions, which may not have been reported
+      seconds.push_back(run.real_accumulated_time / double(run.iterations));
     }
     ConsoleReporter::ReportRuns(runs);
   }
