@@ -109,9 +109,9 @@ void check_products(const Handles& handles, double tolerance) {
     if (!rounded) right(values, cols * cols, "gemm, second matrix");
   }
   if constexpr (Decomposable<T>) {
-    syrk(handles, T(1), transposed, T(0), gram);
+    syrk<T>(handles, 1, transposed, 0, gram);
     right(c.values(), 0, "syrk");
-    syrkx(handles, T(1), transposed, transposed, T(0), gram);
+    syrkx<T>(handles, 1, transposed, transposed, 0, gram);
     right(c.values(), 0, "syrkx");
   }
 }
@@ -119,9 +119,11 @@ void check_products(const Handles& handles, double tolerance) {
 /// Scratch memory of the size that was asked for.
 struct ScratchMemory {
   explicit ScratchMemory(const ScratchBytes& bytes)
-      : device(bytes.device), host(bytes.host), info(std::size_t{1}), sizes(bytes) {}
+      : device(bytes.device), host(bytes.host), info(std::vector<int>{0, 0}), sizes(bytes) {}
   [[nodiscard]] Scratch scratch() { return {device.data(), sizes.device, host.data(), sizes.host, info.data()}; }
-  void check_status(const char* call) const { check_info(info.values()[0], call); }
+  void check_status(const char* call) const {
+    for (const int status : info.values()) check_info(status, call);
+  }
   Array<char> device;
   std::vector<char> host;
   Array<int> info;

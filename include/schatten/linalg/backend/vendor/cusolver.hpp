@@ -6,7 +6,10 @@
 
 #include <schatten/linalg/backend/vendor/handles.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <limits>
+#include <string_view>
 
 namespace schatten::linalg::vendor {
 
@@ -24,8 +27,26 @@ struct Scratch {
   std::size_t device_bytes;
   void* host;
   std::size_t host_bytes;
-  int* info;
+  int* info;  ///< two: the second is orthonormal_basis' alone
 };
+
+namespace detail {
+
+/// Throws InvalidArgument unless the matrix is stored as it is read and, where that is asked for, has m >= n.
+template <class T>
+void require_stored(const Matrices<T>& a, bool tall, std::string_view function) {
+  require(a.op == CUBLAS_OP_N, function, "op of a", int(a.op), "must be CUBLAS_OP_N");
+  require(!tall || a.rows >= a.cols, function, "rows of a", a.rows, "must not be less than its columns");
+  require(tall || a.rows == a.cols, function, "rows of a", a.rows, "must be its columns");
+}
+
+/// Of a scratch of that many bytes: what cuSOLVER's older calls count in int.
+template <class T>
+int scalars_in(std::size_t bytes) {
+  return int(std::min<std::size_t>(bytes / sizeof(T), std::size_t(std::numeric_limits<int>::max())));
+}
+
+}  // namespace detail
 
 /// Throws NumericalError for a nonzero status, copied from the device: an argument, or what did not converge.
 inline void check_info(int info, const char* call) {
@@ -35,10 +56,12 @@ inline void check_info(int info, const char* call) {
 }
 
 /// A = U diag(σ) Vᵀ by polar decomposition, economy size: A (m×n), m >= n, destroyed; U (m×n), V (n×n), σ (n) descending.
-/// A matrix with m < n is decomposed by its transpose: the same memory read as row-major. Waits for the stream.
+/// A matrix with m < n is decomposed by its transpose: the same memory read as row-major. Waits for the stream: the
+/// perturbation that a singular A needs is returned to the host.
 template <Decomposable T>
 ScratchBytes svd_scratch(const Handles& handles, const Matrices<T>& a, const T* sigma, const Matrices<T>& u,
                          const Matrices<T>& v) {
+  detail::require_stored(a, true, "vendor::svd_scratch");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
   check(cusolverDnXgesvdp_bufferSize(handles.solver(), handles.params(), CUSOLVER_EIG_MODE_VECTOR, 1, a.rows, a.cols,
@@ -50,7 +73,7 @@ ScratchBytes svd_scratch(const Handles& handles, const Matrices<T>& a, const T* 
 template <Decomposable T>
 void svd(const Handles& handles, const Matrices<T>& a, T* sigma, const Matrices<T>& u, const Matrices<T>& v,
          const Scratch& scratch) {
-  require(a.rows >= a.cols, "vendor::svd", "rows of a", a.rows, "must not be less than its columns");
+  detail::require_stored(a, true, "vendor::svd");
   constexpr cudaDataType type = Type<T>::data;
   double perturbation = 0;  // of A, where the polar decomposition met a singular matrix
   check(
@@ -63,6 +86,7 @@ void svd(const Handles& handles, const Matrices<T>& a, T* sigma, const Matrices<
 /// A = Q diag(λ) Qᵀ from A's lower triangle: A (n×n) ← Q, λ (n) ascending.
 template <Decomposable T>
 ScratchBytes eigh_scratch(const Handles& handles, const Matrices<T>& a, const T* lambda) {
+  detail::require_stored(a, false, "vendor::eigh_scratch");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
   check(
@@ -73,6 +97,7 @@ ScratchBytes eigh_scratch(const Handles& handles, const Matrices<T>& a, const T*
 }
 template <Decomposable T>
 void eigh(const Handles& handles, const Matrices<T>& a, T* lambda, const Scratch& scratch) {
+  detail::require_stored(a, false, "vendor::eigh");
   constexpr cudaDataType type = Type<T>::data;
   check(cusolverDnXsyevd(handles.solver(), handles.params(), CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, a.rows,
                          type, a.data, a.leading, type, lambda, type, scratch.device, scratch.device_bytes,
@@ -83,6 +108,7 @@ void eigh(const Handles& handles, const Matrices<T>& a, T* lambda, const Scratch
 /// Lower triangle of A (n×n) ← L with A = LLᵀ. info > 0: the leading minor that is not positive.
 template <Decomposable T>
 ScratchBytes cholesky_scratch(const Handles& handles, const Matrices<T>& a) {
+  detail::require_stored(a, false, "vendor::cholesky_scratch");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
   check(cusolverDnXpotrf_bufferSize(handles.solver(), handles.params(), CUBLAS_FILL_MODE_LOWER, a.rows, type, a.data,
@@ -92,6 +118,7 @@ ScratchBytes cholesky_scratch(const Handles& handles, const Matrices<T>& a) {
 }
 template <Decomposable T>
 void cholesky(const Handles& handles, const Matrices<T>& a, const Scratch& scratch) {
+  detail::require_stored(a, false, "vendor::cholesky");
   constexpr cudaDataType type = Type<T>::data;
   check(cusolverDnXpotrf(handles.solver(), handles.params(), CUBLAS_FILL_MODE_LOWER, a.rows, type, a.data, a.leading,
                          type, scratch.device, scratch.device_bytes, scratch.host, scratch.host_bytes, scratch.info),
@@ -115,9 +142,10 @@ inline int orgqr_length(const Handles& handles, const Matrices<double>& a, const
   return length;
 }
 inline void orgqr(const Handles& handles, const Matrices<float>& a, const float* tau, const Scratch& scratch) {
-  check(cusolverDnSorgqr(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau,
-                         static_cast<float*>(scratch.device), int(scratch.device_bytes / sizeof(float)), scratch.info),
-        "cusolverDnSorgqr");
+  check(
+      cusolverDnSorgqr(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau,
+                       static_cast<float*>(scratch.device), scalars_in<float>(scratch.device_bytes), scratch.info + 1),
+      "cusolverDnSorgqr");
 }
 inline void orgqr(const Handles& handles, const Matrices<double>& a, const double* tau, const Scratch& scratch) {
   check(
@@ -128,9 +156,10 @@ inline void orgqr(const Handles& handles, const Matrices<double>& a, const doubl
 
 }  // namespace detail
 
-/// A (m×n), m >= n, ← Q with A = QR, by geqrf and orgqr. `tau`: n scalars in device memory.
+/// A (m×n), m >= n, ← Q with A = QR, by geqrf and orgqr, one status each. `tau`: n scalars in device memory.
 template <Decomposable T>
 ScratchBytes orthonormal_basis_scratch(const Handles& handles, const Matrices<T>& a, const T* tau) {
+  detail::require_stored(a, true, "vendor::orthonormal_basis_scratch");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
   check(cusolverDnXgeqrf_bufferSize(handles.solver(), handles.params(), a.rows, a.cols, type, a.data, a.leading, type,
@@ -142,7 +171,7 @@ ScratchBytes orthonormal_basis_scratch(const Handles& handles, const Matrices<T>
 }
 template <Decomposable T>
 void orthonormal_basis(const Handles& handles, const Matrices<T>& a, T* tau, const Scratch& scratch) {
-  require(a.rows >= a.cols, "vendor::orthonormal_basis", "rows of a", a.rows, "must not be less than its columns");
+  detail::require_stored(a, true, "vendor::orthonormal_basis");
   constexpr cudaDataType type = Type<T>::data;
   check(cusolverDnXgeqrf(handles.solver(), handles.params(), a.rows, a.cols, type, a.data, a.leading, type, tau, type,
                          scratch.device, scratch.device_bytes, scratch.host, scratch.host_bytes, scratch.info),
