@@ -2,6 +2,7 @@
 // Groups with different algorithms in one Optimizer, and matrices of one shape in one spectral call.
 
 #include "support/eigen_svd.hpp"
+#include "support/errors.hpp"
 #include "support/optimizer_state.hpp"
 #include "support/tool_events.hpp"
 #include "support/typed.hpp"
@@ -10,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -202,4 +204,60 @@ TEST_CASE("an Optimizer may be moved, and one without parameters may step") {
   }
   exec.fence();
   CHECK(same_bits(matrices_of(array.w), matrices_of(other.w)));
+}
+
+TEST_CASE("state arrays and step counts, written back, continue to the last bit") {
+  using Exec = Kokkos::DefaultHostExecutionSpace;
+  const Exec exec;
+  const auto add_all = [](auto& optimizer, Array<double>& a, Array<double>& b) {
+    optimizer.add(optimizer.add_group(AdamWOptions{}), "adam", a.w, a.g);
+    optimizer.add(optimizer.add_group(HTMuonOptions{.interval = 3}), "interval", b.w, b.g);
+  };
+  Optimizer<double, Exec, PortableBackend> whole, resumed;
+  Array<double> a(2, 4, 3, 1), b(1, 4, 3, 5), a_twin(2, 4, 3, 1), b_twin(1, 4, 3, 5);
+  add_all(whole, a, b);
+  add_all(resumed, a_twin, b_twin);
+  for (unsigned step = 0; step < 5; ++step) {
+    a.new_gradients(step);
+    b.new_gradients(step);
+    if (step == 1) a.g(1, 0, 0) = std::numeric_limits<double>::infinity();
+    whole.step(exec);
+  }
+  exec.fence();
+  Kokkos::deep_copy(a_twin.w, a.w);
+  Kokkos::deep_copy(b_twin.w, b.w);
+  const auto states = state_of(whole);
+  resumed.for_each_state([&](const std::string& name, const auto& view) {
+    for (const StateArray& array : states) {
+      for (std::size_t k = 0; array.name == name && k < array.matrices.size(); ++k) {
+        assign(Kokkos::subview(view, k, Kokkos::ALL, Kokkos::ALL), array.matrices[k]);
+      }
+    }
+  });
+  const StepCounts counts = whole.step_counts(exec);
+  CHECK(counts.groups == std::vector<long long>{5, 5});
+  CHECK(counts.matrices == std::vector<long long>{5, 4, 5});
+  resumed.set_step_counts(exec, counts);
+  CHECK(resumed.skipped_steps(exec, "adam") == 1);
+  for (unsigned step = 5; step < 9; ++step) {
+    a.new_gradients(step);
+    b.new_gradients(step);
+    Kokkos::deep_copy(a_twin.g, a.g);
+    Kokkos::deep_copy(b_twin.g, b.g);
+    whole.step(exec);
+    resumed.step(exec);
+  }
+  exec.fence();
+  CHECK(same_bits(matrices_of(a.w), matrices_of(a_twin.w)));
+  CHECK(same_bits(matrices_of(b.w), matrices_of(b_twin.w)));
+  StepCounts wrong = counts;
+  wrong.matrices[2] = -1;
+  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
+        "schatten::Optimizer::set_step_counts: matrices = -1, but it is no count");
+  wrong.matrices[2] = 6;
+  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
+        "schatten::Optimizer::set_step_counts: matrices = 6, but it must not exceed the steps of interval");
+  wrong.parameters.pop_back();
+  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
+        "schatten::Optimizer::set_step_counts: number of parameters = 1, but it must be that of the Optimizer, 2");
 }

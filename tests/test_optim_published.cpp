@@ -148,7 +148,8 @@ TEST_CASE("what the published methods cannot do is refused") {
         "schatten::Optimizer::add_group: rank = 3, but it must be 0 except for the method streaming");
   CHECK(add_group({.scale = ScaleMode::unit_norm, .method = SpectralMethod::rank_power}) ==
         "schatten::Optimizer::add_group: method = rank_power, but it must not stand with a ScaleMode that divides by a "
-        "norm: rank_power belongs to none");
+        "norm: its result is not UΣ^pVᵀ");
+  CHECK(add_group({.scale = ScaleMode::dual_norm, .method = SpectralMethod::streaming, .rank = 2}) != "");
   const Array w("w", 1, 6, 8), g("g", 1, 6, 8), v("v", 1, 8, 6), out("out", 1, 6, 8);
   const GroupId group = optimizer.add_group(bare(SpectralMethod::streaming, 7));
   CHECK(message_of([&] { optimizer.add(group, "w", w, g); }) ==

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace schatten::optim {
@@ -66,6 +67,28 @@ struct Group {
       bucket->slices.push_back({parameters.size() - 1, first, taken});
       bucket->matrices += taken;
       first += taken;
+    }
+  }
+
+  /// Zeroed state of the parameter, and V of streaming from the first columns of I on. Throws InvalidArgument for a rank
+  /// that it does not have.
+  void allocate_state(Parameter<T, Exec>& parameter, std::string_view function) const {
+    using Storage = typename Parameter<T, Exec>::Storage;
+    const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1),
+                      cols = parameter.weight.extent(2);
+    const bool streaming = rule.map == Map::spectral && rule.spectral.method == SpectralMethod::streaming;
+    const std::size_t most = std::min(rows, cols), rank = rule.rank == 0 ? most : rule.rank;
+    require(!streaming || rank <= most, function, "rank", rank,
+            "must not exceed the rows or the columns of " + parameter.name);
+    parameter.momentum = Storage("schatten::momentum", batch, rows, cols);
+    if (rule.map == Map::adam) {
+      parameter.second_moment_root = Storage("schatten::second_moment_root", batch, rows, cols);
+    }
+    if (streaming) {
+      const Exec exec;
+      parameter.right_vectors = Storage("schatten::right_vectors", batch, cols, rank);
+      spectral::streaming_start(exec, state_batch<T, typename Exec::memory_space>(parameter.right_vectors));
+      exec.fence();  // fences: documented
     }
   }
 

@@ -1,16 +1,16 @@
 // The optimizer: groups of parameters, their state, and the one step that all algorithms share.
 #pragma once
 
+#include <schatten/core/host_copy.hpp>
 #include <schatten/optim/group.hpp>
 #include <schatten/optim/parameter.hpp>
 #include <schatten/optim/rule.hpp>
 #include <schatten/optim/scale.hpp>
 #include <schatten/optim/stages.hpp>
+#include <schatten/optim/step_counts.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,7 +46,7 @@ class Optimizer {
     return {groups_.size() - 1};
   }
 
-  /// Registers a parameter W with its gradient G and allocates its state, zeroed.
+  /// Registers a parameter W with its gradient G and allocates its state: zeros, streaming's V columns of I (one fence).
   ///
   /// W, G: float/double Views of equal extents, rank 1 to 4 (optim::parameter_batch says how they are read as
   /// matrices), any layout; the Views are kept, the memory stays the caller's. Rank 1 only where the algorithm is
@@ -78,16 +78,11 @@ class Optimizer {
       parameter.weight = transpose(parameter.weight);
       parameter.gradient = transpose(parameter.gradient);
     }
-    const std::size_t batch = parameter.matrices(), rows = parameter.weight.extent(1),
-                      cols = parameter.weight.extent(2);
-    if (spectral) (void)Group::plan(group.rule, rows, cols, fits_);
-    parameter.momentum = Storage("schatten::momentum", batch, rows, cols);
-    if (group.rule.map == optim::Map::adam) {
-      parameter.second_moment_root = Storage("schatten::second_moment_root", batch, rows, cols);
-    }
-    if (spectral && method == SpectralMethod::streaming) start_streaming(parameter, group.rule.rank);
+    if (spectral) (void)Group::plan(group.rule, parameter.weight.extent(1), parameter.weight.extent(2), fits_);
+    group.allocate_state(parameter, "Optimizer::add");
     parameter.weight_owner = std::make_shared<VW>(w);
     parameter.gradient_owner = std::make_shared<VG>(g);
+    const std::size_t batch = parameter.matrices();
     parameter.first_matrix = matrices_;
     Kokkos::resize(applied_, matrices_ + batch);
     Kokkos::resize(flag_, matrices_ + batch);
@@ -166,15 +161,30 @@ class Optimizer {
     }
   }
 
+  /// How often groups, parameters and matrices were stepped: for checkpoints, beside for_each_state. Fences `exec`.
+  [[nodiscard]] StepCounts step_counts(const Exec& exec) const {
+    return optim::read_counts(groups_, copy_to_host(exec, applied_));  // fences: documented
+  }
+
+  /// Continues from the counts of an Optimizer with the same groups and parameters. Throws InvalidArgument, changing
+  /// nothing, for other numbers of them and for counts that cannot be. Fences `exec`.
+  void set_step_counts(const Exec& exec, const StepCounts& counts) {
+    optim::check(counts, step_counts(exec), groups_, "Optimizer::set_step_counts");
+    const auto applied_on_host = host_mirror(applied_);
+    optim::write_counts(counts, groups_, applied_on_host);
+    Kokkos::deep_copy(exec, applied_, applied_on_host);
+    exec.fence();  // fences: documented
+  }
+
   /// Matrix steps skipped so far because of a NaN or an infinity in the gradient; of one parameter, or of all.
   /// Fences `exec`.
   [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
     const Parameter* const parameter = find(name);
     require(parameter != nullptr, "Optimizer::skipped_steps", "name", name, "is not registered");
-    return skipped(copy_to_host(exec, applied_), *parameter);
+    return skipped(copy_to_host(exec, applied_), *parameter);  // fences: documented
   }
   [[nodiscard]] long long skipped_steps(const Exec& exec) const {
-    const auto host = copy_to_host(exec, applied_);
+    const auto host = copy_to_host(exec, applied_);  // fences: documented
     long long sum = 0;
     for (const Group& group : groups_) {
       for (const Parameter& parameter : group.parameters) sum += skipped(host, parameter);
@@ -189,18 +199,6 @@ class Optimizer {
   using Bucket = typename Group::Bucket;
   using Slice = typename Group::Slice;
   using Plan = typename Group::Plan;
-
-  /// V ← the first columns of I, `rank` of them, or as many as there can be.
-  static void start_streaming(Parameter& parameter, std::size_t rank) {
-    const std::size_t rows = parameter.weight.extent(1), cols = parameter.weight.extent(2);
-    const std::size_t most = std::min(rows, cols);
-    require(rank <= most, "Optimizer::add", "rank", rank,
-            "must not exceed the rows or the columns of " + parameter.name);
-    const Exec exec;
-    parameter.right_vectors = Storage("schatten::right_vectors", parameter.matrices(), cols, rank == 0 ? most : rank);
-    spectral::streaming_start(exec, state(parameter.right_vectors));
-    exec.fence();  // fences: documented
-  }
 
   void check_gradients(const Exec& exec) {
     for_each_matrix(exec, "schatten::step/reset", matrices_, optim::ResetFlags<memory_space>{flags()});
@@ -349,20 +347,6 @@ class Optimizer {
     throw InvalidArgument(function, "name", std::string(name), "is not registered");
   }
 
-  /// The View itself where the host reads it.
-  template <class View>
-  static auto host_mirror(const View& view) {
-    return Kokkos::create_mirror_view(Kokkos::HostSpace(), view);
-  }
-
-  template <class View>
-  static auto copy_to_host(const Exec& exec, const View& view) {
-    const auto host = host_mirror(view);
-    Kokkos::deep_copy(exec, host, view);
-    exec.fence();  // fences: documented
-    return host;
-  }
-
   template <class HostView>
   static long long skipped(const HostView& applied, const Parameter& parameter) {
     long long sum = 0;
@@ -372,9 +356,7 @@ class Optimizer {
     return sum;
   }
 
-  static BatchView<T, memory_space> state(const Storage& s) {
-    return batch_view<memory_space>(s.data(), s.extent(0), s.extent(1), s.extent(2));
-  }
+  static BatchView<T, memory_space> state(const Storage& s) { return optim::state_batch<T, memory_space>(s); }
   [[nodiscard]] NumberBatchView<int, memory_space> flags() const { return flag_; }
   [[nodiscard]] NumberBatchView<long long, memory_space> applied() const { return applied_; }
   /// The flags of a parameter's matrices from `first` on.

@@ -84,6 +84,12 @@ struct Parameter {
   }
 };
 
+/// A state array as a batch of matrices.
+template <class T, class Space, class Storage>
+BatchView<T, Space> state_batch(const Storage& s) {
+  return batch_view<Space>(s.data(), s.extent(0), s.extent(1), s.extent(2));
+}
+
 /// Matrices that follow each other in memory as one: what was cut into blocks is whole again.
 template <class T, class Space>
 BatchView<T, Space> joined(const BatchView<T, Space>& a) {

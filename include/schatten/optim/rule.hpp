@@ -120,9 +120,11 @@ void check(const UpdateRule& rule, std::string_view function) {
   const bool needs_norm = rule.scale == ScaleMode::unit_norm || rule.scale == ScaleMode::dual_norm;
   require(!needs_norm || rule.spectral.power >= 0, function, "power", rule.spectral.power,
           "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
-  require(!needs_norm || rule.spectral.method != SpectralMethod::rank_power, function, "method", "rank_power",
-          "must not stand with a ScaleMode that divides by a norm: rank_power belongs to none");
-  require(rule.rank == 0 || rule.spectral.method == SpectralMethod::streaming, function, "rank", rule.rank,
+  const SpectralMethod method = rule.spectral.method;
+  require(!needs_norm || (method != SpectralMethod::streaming && method != SpectralMethod::rank_power), function,
+          "method", to_string(method),
+          "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
+  require(rule.rank == 0 || method == SpectralMethod::streaming, function, "rank", rule.rank,
           "must be 0 except for the method streaming");
 }
 
