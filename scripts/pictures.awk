@@ -19,7 +19,7 @@ $1 == "name" { for (i = 1; i <= NF; ++i) column[$i] = i; next }
   cost = $column["gemm_limit"]; error = $column["rel_error"]
   x = picture == "error" ? cost : parameter[2]; y = picture == "error" ? error : cost
   if (!(name in points)) order[picture] = order[picture] " " method
-  if (picture == "error" && points[name] > 0 && ys[name, points[name]] == y) next  # the same plan again
+  if (picture == "error" && points[name] > 0 && ys[name, points[name]] == y && median[name, points[name]] == repeated) next  # the same plan again
   k = ++points[name]; xs[name, k] = x; ys[name, k] = y; median[name, k] = repeated
 }
 function log10(x) { return log(x) / log(10) }

@@ -57,6 +57,36 @@ TEST_CASE("the fit's error is that of its function, and its inverses carry no ca
   }
 }
 
+TEST_CASE("the fit leaves rounding its room, and is as good as the plain one above it") {
+  for (const double p : {-0.4, 0.0, 0.125, 0.5}) {
+    for (const double resolution : {1e-1, 1e-3}) {
+      for (const std::size_t poles : {3U, 4U, 6U}) {
+        const auto plain = spectral::fit_rational(poles, p, resolution);
+        for (const double share : {0.2, 0.5, 0.7, 0.95}) {
+          const double tolerance = 2.5 * plain.error, rounding = share * tolerance;
+          const auto fit = spectral::fit_rational(poles, p, resolution, tolerance, rounding);
+          CAPTURE(p);
+          CAPTURE(resolution);
+          CAPTURE(poles);
+          CAPTURE(share);
+          double largest = 0;
+          for (const double sigma : spectral::log_grid(resolution / spectral::scale_margin, 20000)) {
+            const double error = std::abs(fit.function(sigma * sigma) * sigma / std::pow(sigma, p) - 1);
+            const double ratio = std::min(resolution / sigma, 1.0);
+            largest = std::max(largest, error + rounding * ratio * ratio);
+          }
+          CHECK(largest <= 1.001 * fit.bound);
+          if (share < 0.55) CHECK(fit.bound == plain.error + rounding);
+          // No fit keeps the tolerance where rounding takes nearly all of it: that is the plain fit.
+          CHECK((fit.bound <= tolerance || fit.error == plain.error));
+          if (share < 0.9) CHECK(fit.bound <= tolerance);
+          if (share < 0.9) CHECK(fit.error <= 1.4 * plain.error);  // measured: 1.36
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("a rational function of a matrix is that of its eigenvalues", T, float, double) {
   using Space = Kokkos::HostSpace;
   const SerialExec exec;

@@ -63,17 +63,18 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   constexpr double largest_share = 0.9;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
-  const double rounding = rational_rounding_error<T, Work>(p, options.resolution, n);
+  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, n);
   constexpr bool in_double = !std::is_same_v<T, Work>;
-  if (rounding > largest_share * tolerance) return {SpectralMethod::rational, in_double};
+  if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, in_double};
   const auto with_poles = [&](int poles) {
-    const RationalFit& fit = fits.get(std::size_t(poles), p, options.resolution, tolerance, rounding);
+    const RationalFit& fit =
+        fits.get(std::size_t(poles), p, options.resolution, tolerance - rounding.rest, rounding.falling);
     const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.rational(std::size_t(poles));
-    return MethodChoice{SpectralMethod::rational, in_double, fit.bound, cost, fit.function};
+    return MethodChoice{SpectralMethod::rational, in_double, fit.bound + rounding.rest, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
   const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
-  const double estimate = std::log(1.5 / (tolerance - rounding)) / rate;
+  const double estimate = std::log(1.5 / (tolerance - rounding.largest())) / rate;
   int poles = std::clamp(static_cast<int>(estimate), 1, most_poles);
   MethodChoice choice = with_poles(poles);
   while (choice.error_bound > tolerance && poles < most_poles) choice = with_poles(++poles);
@@ -115,7 +116,7 @@ inline void require_valid(const SpectralPowerOptions& options, bool has_rational
           "must be 1, 1/2, 1/4 or another power of one half for the method newton_schulz");
 }
 
-/// Every way of computing what the options ask for, whether it meets the tolerance or not.
+/// Every way of computing what the options ask for that could be the fastest, whether it meets the tolerance or not.
 template <Scalar T>
 std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
                                      bool has_rational, Fits& fits) {

@@ -44,14 +44,20 @@ double eigh_error(double power, double resolution, std::size_t n) {
 /// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings.
 inline double rational_rounding(std::size_t n) { return n < 250 ? 0.6 : 0.36; }
 
+/// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
+struct RoundingError {
+  double falling, rest;
+  [[nodiscard]] double largest() const { return falling + rest; }
+};
+
 /// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix moves σ^p by
 /// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
 template <Scalar T, Scalar Work>
-double rational_rounding_error(double power, double resolution, std::size_t n) {
+RoundingError rational_rounding_error(double power, double resolution, std::size_t n) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double moved = rational_rounding(n) * 0.5 * (1 - power) / (resolution * resolution);
-  return epsilon * (moved + 2 * std::pow(resolution, power - 1)) +
-         double(std::numeric_limits<T>::epsilon()) * (8 + std::pow(resolution, -power));
+  const double moved = rational_rounding(n) * 0.5 * (1 - power) / resolution / resolution;
+  return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
+                               double(std::numeric_limits<T>::epsilon()) * (8 + std::pow(resolution, -power))};
 }
 
 }  // namespace schatten::spectral

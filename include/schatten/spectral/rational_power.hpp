@@ -9,6 +9,8 @@
 #include <schatten/spectral/poles.hpp>
 #include <schatten/spectral/weight_fit.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -105,8 +107,9 @@ struct RationalScale {
 /// A batch whose leading dimension is not a power of two: those use a part of the cache only.
 template <class Work, class Space>
 BatchView<Work, Space> padded(std::size_t batch, std::size_t rows, std::size_t cols, Workspace<Space>& workspace) {
-  constexpr std::size_t padding = 16;
-  return block(workspace.template batch<Work>(batch, rows, cols + padding), 0, 0, rows, cols);
+  std::size_t leading = cols + 16;
+  if (std::has_single_bit(leading)) leading += 16;
+  return block(workspace.template batch<Work>(batch, rows, leading), 0, 0, rows, cols);
 }
 
 /// The same in m's shape and order of storage.

@@ -187,7 +187,9 @@ WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, doubl
     basis(sigma, row.data());
     double value = 0;
     for (std::size_t k = 0; k < terms; ++k) value += best.weights[k] * row[k];
-    best.error = std::max(best.error, std::abs(value / std::pow(sigma, power) - 1) / room(sigma));
+    const double error = std::abs(value / std::pow(sigma, power) - 1) / room(sigma);
+    if (!std::isfinite(error)) return {};
+    best.error = std::max(best.error, error);
   }
   return best;
 }

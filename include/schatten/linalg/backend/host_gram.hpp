@@ -74,7 +74,7 @@ struct GramTask {
   std::size_t blocks;
   void operator()(std::size_t task) const {
     const std::size_t b = task / blocks, turn = task % blocks;
-    // Long columns and short ones in turn: neighbouring tasks go to the same thread.
+    // Long columns and short ones in turn: any run of tasks that a thread takes weighs about the same.
     const std::size_t place = turn % 2 == 0 ? turn / 2 : blocks - 1 - turn / 2;
     const auto a = host_matrix(x, b);
     const auto c = host_matrix(symmetric, b);
