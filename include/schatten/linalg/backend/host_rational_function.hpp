@@ -7,6 +7,7 @@
 #include <schatten/linalg/rational.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -112,13 +113,14 @@ struct SumOfPoles {
 template <class Space>
 struct ScratchSlots {
   NumberBatchView<int, Space> taken;
-  void operator()(std::size_t, std::size_t slot) const { taken(slot) = 0; }
+  void operator()(std::size_t, std::size_t slot) const { give_back(slot); }
   [[nodiscard]] std::size_t take() const {
     for (std::size_t slot = 0;; slot = (slot + 1) % taken.extent(0)) {
-      if (Kokkos::atomic_compare_exchange(&taken(slot), 0, 1) == 0) return slot;
+      int expected = 0;
+      if (std::atomic_ref<int>(taken(slot)).compare_exchange_strong(expected, 1)) return slot;
     }
   }
-  void give_back(std::size_t slot) const { Kokkos::atomic_exchange(&taken(slot), 0); }
+  void give_back(std::size_t slot) const { std::atomic_ref<int>(taken(slot)).store(0); }
 };
 
 /// One task of host_rational_function: every parts-th pole of one matrix, into a sum of its own.
