@@ -226,14 +226,7 @@ TEST_CASE("state arrays and step counts, written back, continue to the last bit"
   exec.fence();
   Kokkos::deep_copy(a_twin.w, a.w);
   Kokkos::deep_copy(b_twin.w, b.w);
-  const auto states = state_of(whole);
-  resumed.for_each_state([&](const std::string& name, const auto& view) {
-    for (const StateArray& array : states) {
-      for (std::size_t k = 0; array.name == name && k < array.matrices.size(); ++k) {
-        assign(Kokkos::subview(view, k, Kokkos::ALL, Kokkos::ALL), array.matrices[k]);
-      }
-    }
-  });
+  write_state(resumed, state_of(whole));
   const StepCounts counts = whole.step_counts(exec);
   CHECK(counts.groups == std::vector<long long>{5, 5});
   CHECK(counts.matrices == std::vector<long long>{5, 4, 5});

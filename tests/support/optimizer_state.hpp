@@ -65,6 +65,18 @@ std::vector<StateArray> state_of(const Optimizer& optimizer) {
   return arrays;
 }
 
+/// The arrays of `states` into the optimizer's arrays of the same names.
+template <class Optimizer>
+void write_state(const Optimizer& optimizer, const std::vector<StateArray>& states) {
+  optimizer.for_each_state([&](const std::string& name, const auto& view) {
+    for (const StateArray& array : states) {
+      for (std::size_t b = 0; array.name == name && b < array.matrices.size(); ++b) {
+        assign(Kokkos::subview(view, b, Kokkos::ALL, Kokkos::ALL), array.matrices[b]);
+      }
+    }
+  });
+}
+
 /// The matrices of the array of that name; none if there is no such array.
 template <class Optimizer>
 std::vector<Matrix> state_of(const Optimizer& optimizer, const std::string& name) {
