@@ -54,8 +54,10 @@ struct Known {
       const double factor = sigma[k] > 0 ? std::pow(sigma[k], power) : 0.0;
       for (std::size_t i = 0; i < u.extent(0); ++i) scaled(i, k) = factor * u(i, k);
     }
+    schatten::Workspace<Exec::memory_space> workspace;
     schatten::linalg::gemm(exec, 1.0, schatten::as_batch<Exec>(scaled),
-                           schatten::transpose(schatten::as_batch<Exec>(v)), 0.0, schatten::as_batch<Exec>(out));
+                           schatten::transpose(schatten::as_batch<Exec>(v)), 0.0, schatten::as_batch<Exec>(out),
+                           workspace);
     return out;
   }
 };
@@ -87,7 +89,8 @@ inline Errors errors(const Exec& exec, const Known& known, double power, double 
   const std::size_t n = known.sigma.size(), rows = out.extent(0);
   const Matrix<double> exact = known.matrix(exec, power);
   Matrix<double> image("bench::image", rows, n);
-  schatten::linalg::gemm(exec, 1.0, out, known.v, 0.0, image);
+  schatten::Workspace<Exec::memory_space> workspace;
+  schatten::linalg::gemm(exec, 1.0, out, known.v, 0.0, image, workspace);
   Errors result{0, 0};
   for (std::size_t k = 0; k < n; ++k) {
     if (known.sigma[k] < 0.999999 * resolution) continue;

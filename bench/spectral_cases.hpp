@@ -15,8 +15,9 @@ void gemm_case(benchmark::State& state, Shape shape) {
   const std::size_t n = shape.short_side(), m = shape.long_side();
   const auto a = gaussian<T>({m, n}), b = gaussian<T>({n, n});
   Matrix<T> c("bench::product", m, n);
+  schatten::Workspace<Exec::memory_space> workspace;
   const double rate = gemm_rate<T>(exec, shape);
-  const double seconds = timed(state, exec, [&] { schatten::linalg::gemm(exec, T(1), a, b, T(0), c); });
+  const double seconds = timed(state, exec, [&] { schatten::linalg::gemm(exec, T(1), a, b, T(0), c, workspace); });
   report(state, 2.0 * double(n) * double(n) * double(m), seconds, limit_flops(shape) / rate);
 }
 
@@ -60,6 +61,7 @@ void muon_case(benchmark::State& state, Shape shape) {
   const auto start = gaussian<T>({m, n});
   Matrix<T> x("bench::x", m, n), next("bench::next", m, n), gram("bench::gram", n, n), polynomial("bench::b", n, n);
   constexpr auto q = schatten::spectral::muon_quintic;
+  schatten::Workspace<Exec::memory_space> workspace;
   const double rate = gemm_rate<T>(exec, shape);
   const double seconds = timed(state, exec, [&] {
     double square = 0;
@@ -68,11 +70,12 @@ void muon_case(benchmark::State& state, Shape shape) {
     for (std::size_t k = 0; k < start.size(); ++k) x.data()[k] = inverse * start.data()[k];
     for (int step = 0; step < schatten::spectral::muon_steps; ++step) {
       const auto batch = schatten::as_batch<Exec>(x);
-      schatten::linalg::gemm(exec, T(1), schatten::transpose(batch), batch, T(0), schatten::as_batch<Exec>(gram));
+      schatten::linalg::gemm(exec, T(1), schatten::transpose(batch), batch, T(0), schatten::as_batch<Exec>(gram),
+                             workspace);
       Kokkos::deep_copy(exec, polynomial, gram);
-      schatten::linalg::gemm(exec, T(q.c), gram, gram, T(q.b), polynomial);
+      schatten::linalg::gemm(exec, T(q.c), gram, gram, T(q.b), polynomial, workspace);
       Kokkos::deep_copy(exec, next, x);
-      schatten::linalg::gemm(exec, T(1), x, polynomial, T(q.a), next);
+      schatten::linalg::gemm(exec, T(1), x, polynomial, T(q.a), next, workspace);
       std::swap(x, next);
     }
   });

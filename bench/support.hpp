@@ -62,11 +62,12 @@ double gemm_rate(const Exec& exec, const Shape& shape) {
   const std::size_t n = shape.short_side(), m = shape.long_side();
   const auto a = gaussian<T>({m, n}, 2), b = gaussian<T>({n, n}, 3);
   Matrix<T> c("bench::product", m, n);
+  schatten::Workspace<Exec::memory_space> workspace;
   std::vector<double> seconds;
   for (int k = 0; k < 10; ++k) {
     exec.fence();
     const auto start = std::chrono::steady_clock::now();
-    schatten::linalg::gemm(exec, T(1), a, b, T(0), c);
+    schatten::linalg::gemm(exec, T(1), a, b, T(0), c, workspace);
     exec.fence();
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

@@ -26,6 +26,7 @@ TEST_CASE_TEMPLATE("gemm of every layout, batch, scalar and transpose", C, SCHAT
   using T = typename C::Scalar;
   using Exec = typename C::Exec;
   const Exec exec;
+  Workspace<typename Exec::memory_space> workspace;
   const std::size_t batch = 3, m = 13, n = 9, k = 17;
   for_each_storage([&](auto storage) {
     CAPTURE(to_string(storage));
@@ -54,7 +55,7 @@ TEST_CASE_TEMPLATE("gemm of every layout, batch, scalar and transpose", C, SCHAT
           const auto batch_a = transposes & 1 ? transpose(as_batch<Exec>(at.view())) : as_batch<Exec>(a.view());
           const auto batch_b = transposes & 2 ? transpose(as_batch<Exec>(bt.view())) : as_batch<Exec>(b.view());
           const auto batch_c = transposes & 4 ? transpose(as_batch<Exec>(ct.view())) : as_batch<Exec>(c.view());
-          linalg::gemm<typename C::Backend>(exec, T(alpha), batch_a, batch_b, T(beta), batch_c);
+          linalg::gemm<typename C::Backend>(exec, T(alpha), batch_a, batch_b, T(beta), batch_c, workspace);
           exec.fence();
           for (std::size_t i = 0; i < batch; ++i) {
             const Matrix got = transposes & 4 ? Matrix(to_matrix(ct.matrix(i)).transpose()) : to_matrix(c.matrix(i));
@@ -71,6 +72,7 @@ TEST_CASE_TEMPLATE("gemm of every layout, batch, scalar and transpose", C, SCHAT
 TEST_CASE_TEMPLATE("gemm takes the user's Views of rank 2 and 3, mixed layouts", C, SCHATTEN_TEST_CASES) {
   using T = typename C::Scalar;
   const typename C::Exec exec;
+  Workspace<typename C::Exec::memory_space> workspace;
   const std::size_t m = 5, n = 6, k = 7;
   const Matrix x = rounded<T>(gaussian(m, k, 1)), y = rounded<T>(gaussian(k, n, 2));
   const Batch<T, Storage::left> a(1, m, k);
@@ -78,10 +80,10 @@ TEST_CASE_TEMPLATE("gemm takes the user's Views of rank 2 and 3, mixed layouts",
   const Batch<T, Storage::window> c(1, m, n);
   assign(a.matrix(), x);
   assign(b.matrix(), y);
-  linalg::gemm<typename C::Backend>(exec, T(1), a.matrix(), b.matrix(), T(0), c.matrix());
+  linalg::gemm<typename C::Backend>(exec, T(1), a.matrix(), b.matrix(), T(0), c.matrix(), workspace);
   exec.fence();
   CHECK(max_abs(to_matrix(c.matrix()) - x * y) <= gemm_tolerance<T>(k) * 4);
-  linalg::gemm<typename C::Backend>(exec, T(1), a.view(), b.view(), T(1), c.view());
+  linalg::gemm<typename C::Backend>(exec, T(1), a.view(), b.view(), T(1), c.view(), workspace);
   exec.fence();
   CHECK(max_abs(to_matrix(c.matrix()) - 2 * x * y) <= gemm_tolerance<T>(k) * 8);
 }
@@ -89,6 +91,7 @@ TEST_CASE_TEMPLATE("gemm takes the user's Views of rank 2 and 3, mixed layouts",
 TEST_CASE_TEMPLATE("gemm of empty and thin matrices", C, SCHATTEN_TEST_CASES) {
   using T = typename C::Scalar;
   const typename C::Exec exec;
+  Workspace<typename C::Exec::memory_space> workspace;
   for_each_storage([&](auto storage) {
     CAPTURE(to_string(storage));
     for (const std::size_t m : {0, 1, 4}) {
@@ -106,7 +109,7 @@ TEST_CASE_TEMPLATE("gemm of empty and thin matrices", C, SCHATTEN_TEST_CASES) {
             }
             const Matrix wanted = to_matrix(a.matrix(1)) * to_matrix(b.matrix(1)) +
                                   Matrix::Constant(Eigen::Index(m), Eigen::Index(n), beta);
-            linalg::gemm<typename C::Backend>(exec, T(1), a.view(), b.view(), T(beta), c.view());
+            linalg::gemm<typename C::Backend>(exec, T(1), a.view(), b.view(), T(beta), c.view(), workspace);
             exec.fence();
             CHECK(max_abs(to_matrix(c.matrix(1)) - wanted) <= gemm_tolerance<T>(k) * 4);
             CHECK(c.surroundings_intact());
@@ -121,6 +124,7 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
   using T = typename C::Scalar;
   using Exec = typename C::Exec;
   const Exec exec;
+  Workspace<typename Exec::memory_space> workspace;
   const std::size_t m = 6, k = 5;
   std::vector<T> signal(m + k);
   for (std::size_t i = 0; i < signal.size(); ++i) signal[i] = T(i * i % 7);
@@ -134,7 +138,7 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
       for (std::size_t i = 0; i < m; ++i) {
         for (std::size_t j = 0; j < k; ++j) x(Eigen::Index(i), Eigen::Index(j)) = double(a(0, i, j));
       }
-      linalg::gemm<typename C::Backend>(exec, T(1), a, b, T(0), c);
+      linalg::gemm<typename C::Backend>(exec, T(1), a, b, T(0), c, workspace);
       exec.fence();
       CHECK(max_abs(to_matrix(c) - x * to_matrix(b)) <= gemm_tolerance<T>(k) * 40);
     }
@@ -144,6 +148,7 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
 TEST_CASE_TEMPLATE("symmetric_product and gram are exactly symmetric and equal to gemm", C, SCHATTEN_TEST_CASES) {
   using T = typename C::Scalar;
   const typename C::Exec exec;
+  Workspace<typename C::Exec::memory_space> workspace;
   for (const std::size_t n : {1, 31, 32, 33, 127, 128, 129, 200, 300}) {
     CAPTURE(n);
     const std::size_t m = n % 3 == 0 ? 40 : 11;
@@ -151,7 +156,7 @@ TEST_CASE_TEMPLATE("symmetric_product and gram are exactly symmetric and equal t
     const Matrix wanted = x.transpose() * x;
     const auto check = [&](const auto& a, const auto& c) {
       assign(a.matrix(1), x);
-      linalg::gram<typename C::Backend>(exec, a.view(), c.view());
+      linalg::gram<typename C::Backend>(exec, a.view(), c.view(), workspace);
       exec.fence();
       const Matrix got = to_matrix(c.matrix(1));
       CHECK(max_abs(got - wanted) <= gemm_tolerance<T>(m) * 8);
@@ -159,7 +164,7 @@ TEST_CASE_TEMPLATE("symmetric_product and gram are exactly symmetric and equal t
       // (AᵀA)² as a product of two symmetric matrices.
       const Matrix square = wanted * wanted;
       const auto first = to_view<T>(wanted), second = output_view<T>(n, n);
-      linalg::symmetric_product<typename C::Backend>(exec, T(-0.5), first, first, second);
+      linalg::symmetric_product<typename C::Backend>(exec, T(-0.5), first, first, second, workspace);
       exec.fence();
       const Matrix product = to_matrix(second);
       CHECK(max_abs(product + 0.5 * square) <= gemm_tolerance<T>(n) * max_abs(square));
@@ -179,27 +184,29 @@ TEST_CASE_TEMPLATE("symmetric_product and gram are exactly symmetric and equal t
 
 TEST_CASE("gram of a matrix without rows is zero") {
   const SerialExec exec;
+  Workspace<SerialExec::memory_space> workspace;
   const Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::HostSpace> a("schatten::test::a", 0, 3);
   const auto c = output_view<float>(3, 3);
-  linalg::gram(exec, a, c);
+  linalg::gram(exec, a, c, workspace);
   CHECK(max_abs(to_matrix(c)) == 0);
 }
 
 TEST_CASE("products refuse extents that differ and outputs that overlap, and write nothing") {
   const SerialExec exec;
+  Workspace<SerialExec::memory_space> workspace;
   const auto a = to_view<float>(gaussian(3, 4, 1)), b = to_view<float>(gaussian(4, 5, 2)),
              c = to_view<float>(gaussian(3, 5, 3)), square = to_view<float>(gaussian(4, 4, 4));
   const Matrix before = to_matrix(c);
-  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, a, a, 0.0F, c),
+  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, a, a, 0.0F, c, workspace),
                        "schatten::linalg::gemm: b = 1x3x4, but it must have the extents 1x4x4 (batch x rows x cols)",
                        InvalidArgument);
-  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, a, b, 0.0F, b),
+  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, a, b, 0.0F, b, workspace),
                        "schatten::linalg::gemm: c = 1x4x5, but it must have the extents 1x3x5 (batch x rows x cols)",
                        InvalidArgument);
-  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, square, square, 0.0F, square),
+  CHECK_THROWS_WITH_AS(linalg::gemm(exec, 1.0F, square, square, 0.0F, square, workspace),
                        "schatten::linalg::gemm: c = 1x4x4, but it must not overlap a or b", InvalidArgument);
-  CHECK_THROWS_AS(linalg::symmetric_product(exec, 1.0F, a, b, square), InvalidArgument);
-  CHECK_THROWS_AS(linalg::gram(exec, a, c), InvalidArgument);
-  CHECK_THROWS_AS(linalg::gram(exec, square, square), InvalidArgument);
+  CHECK_THROWS_AS(linalg::symmetric_product(exec, 1.0F, a, b, square, workspace), InvalidArgument);
+  CHECK_THROWS_AS(linalg::gram(exec, a, c, workspace), InvalidArgument);
+  CHECK_THROWS_AS(linalg::gram(exec, square, square, workspace), InvalidArgument);
   CHECK(to_matrix(c) == before);
 }

@@ -70,9 +70,9 @@ TEST_CASE_TEMPLATE("labels of norms, steepest descent and linear algebra", C, SC
   schatten_norm<Backend>(exec, g, 9);
   dual_norm<Backend>(exec, g, 2);
   steepest_descent<Backend>(exec, g, 9, out);
-  linalg::gram<Backend>(exec, g, square);
-  linalg::gemm<Backend>(exec, T(1), g, square, T(0), out);
-  linalg::symmetric_product<Backend>(exec, T(1), square, square, vt);
+  linalg::gram<Backend>(exec, g, square, workspace);
+  linalg::gemm<Backend>(exec, T(1), g, square, T(0), out, workspace);
+  linalg::symmetric_product<Backend>(exec, T(1), square, square, vt, workspace);
   linalg::svd<Backend>(exec, g, u, sigma, vt, workspace);
   linalg::singular_values<Backend>(exec, g, sigma, workspace);
   linalg::eigh<Backend>(exec, square, sigma, eigenvectors, workspace);

@@ -12,5 +12,6 @@ template <class T>
 using View = Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace>;
 
 void product(const View<const float>& a, const View<Value>& c) {
-  schatten::linalg::gemm(Kokkos::DefaultHostExecutionSpace(), 1.0F, a, a, 0.0F, c);
+  schatten::Workspace<Kokkos::HostSpace> workspace;
+  schatten::linalg::gemm(Kokkos::DefaultHostExecutionSpace(), 1.0F, a, a, 0.0F, c, workspace);
 }

@@ -11,5 +11,6 @@ using Value = int;
 using View = Kokkos::View<Value**, Kokkos::LayoutRight, Kokkos::HostSpace>;
 
 void product(const View& a, const View& b, const View& c) {
-  schatten::linalg::gemm(Kokkos::DefaultHostExecutionSpace(), Value(1), a, b, Value(0), c);
+  schatten::Workspace<Kokkos::HostSpace> workspace;
+  schatten::linalg::gemm(Kokkos::DefaultHostExecutionSpace(), Value(1), a, b, Value(0), c, workspace);
 }

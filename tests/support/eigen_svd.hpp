@@ -35,7 +35,7 @@
   EXTERN template void spectral::eigh_power<double, linalg::Backend>(                                              \
       const Exec&, const BatchView<const T, Exec::memory_space>&, double, const BatchView<T, Exec::memory_space>&, \
       Workspace<Exec::memory_space>&);                                                                             \
-  EXTERN template void spectral::quintic_iteration<linalg::Backend>(                                               \
+  EXTERN template void spectral::quintic_iteration<T, linalg::Backend>(                                            \
       const Exec&, std::span<const spectral::Quintic>, const BatchView<const T, Exec::memory_space>&,              \
       const BatchView<T, Exec::memory_space>&, Workspace<Exec::memory_space>&);
 

@@ -40,6 +40,15 @@ using linalg::BlasBackend;
 #define SCHATTEN_TEST_AND_BLAS_CASES
 #endif
 
+#if defined(SCHATTEN_ENABLE_CUDA)
+using linalg::CudaBackend;
+#if defined(KOKKOS_ENABLE_CUDA)
+using DeviceExec = Kokkos::Cuda;
+#else
+using DeviceExec = SerialExec;  // over the stand-in for the vendor's libraries (tests/vendor)
+#endif
+#endif
+
 /// Whether equal input gives equal bits wherever it lies in memory: OpenBLAS sums differently with the alignment of its
 /// operands and with the number of its threads.
 template <class C>
@@ -47,7 +56,12 @@ inline constexpr bool bits_repeat =
     std::is_same_v<typename C::Backend, EigenBackend> || std::is_same_v<typename C::Backend, PortableBackend>;
 
 /// Every execution space × scalar × backend; a few of them where a lane repeats the tests for another reason.
-#if defined(SCHATTEN_TEST_FEW_CASES) && defined(SCHATTEN_ENABLE_BLAS)
+#if defined(SCHATTEN_ENABLE_CUDA)
+#define SCHATTEN_TEST_CASES                                                                  \
+  schatten::test::Case<float, schatten::test::DeviceExec, schatten::test::CudaBackend>,      \
+      schatten::test::Case<double, schatten::test::DeviceExec, schatten::test::CudaBackend>, \
+      schatten::test::Case<double, schatten::test::DeviceExec, schatten::test::PortableBackend>
+#elif defined(SCHATTEN_TEST_FEW_CASES) && defined(SCHATTEN_ENABLE_BLAS)
 #define SCHATTEN_TEST_CASES SCHATTEN_TEST_BLAS_CASES
 #elif defined(SCHATTEN_TEST_FEW_CASES)
 #define SCHATTEN_TEST_CASES                                                                   \

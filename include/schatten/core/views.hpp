@@ -6,6 +6,7 @@
 
 #include <schatten/core/concepts.hpp>
 #include <schatten/core/error.hpp>
+#include <schatten/core/half.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -45,7 +46,8 @@ template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;
   using Space = typename Exec::memory_space;
-  static_assert(Scalar<std::remove_const_t<T>>, "schatten: the View's value type must be float or double");
+  static_assert(Element<std::remove_const_t<T>>,
+                "schatten: the View's value type must be float or double, or Half or BFloat16 where that is offered");
   static_assert(view_rank<V> == 2 || view_rank<V> == 3,
                 "schatten: the View must have rank 2 (rows, cols) or rank 3 (batch, rows, cols)");
   static_assert(accessible_from<Exec, typename V::memory_space>,

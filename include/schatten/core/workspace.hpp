@@ -1,14 +1,23 @@
-// Scratch memory that grows until the largest call has been seen and is then reused for ever.
+// Scratch memory that grows until the largest call has been seen and is then reused for ever, and what else a backend
+// keeps from one call to the next.
 #pragma once
 
 #include <schatten/core/views.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <numeric>
+#include <typeindex>
+#include <utility>
 #include <vector>
 
 namespace schatten {
+
+/// The first address from `data` on that is a multiple of `alignment`: Kokkos' allocations are of 64 or 128 bytes.
+inline char* aligned_to(std::size_t alignment, char* data) {
+  return data + (alignment - reinterpret_cast<std::size_t>(data) % alignment) % alignment;
+}
 
 /// Grow-only stack of scratch memory in one memory space.
 ///
@@ -64,6 +73,18 @@ class Workspace {
     return NumberBatchView<T, MemorySpace>(take<T>(batch), batch);
   }
 
+  /// The R of this workspace, made by R(exec) at the first call: a library's handles, say. It lives as long as the
+  /// workspace does.
+  template <class R, ExecutionSpace Exec>
+  R& resource(const Exec& exec) {
+    const std::type_index type(typeid(R));
+    for (const auto& [known, object] : resources_) {
+      if (known == type) return *static_cast<R*>(object.get());
+    }
+    resources_.emplace_back(type, std::make_shared<R>(exec));
+    return *static_cast<R*>(resources_.back().second.get());
+  }
+
   /// Bytes held.
   [[nodiscard]] std::size_t capacity() const {
     return std::accumulate(blocks_.begin(), blocks_.end(), std::size_t{0},
@@ -102,11 +123,9 @@ class Workspace {
     return Block(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::workspace"), bytes + alignment);
   }
   static std::size_t usable(const Block& block) { return block.extent(0) - alignment; }
-  static char* aligned(const Block& block) {
-    const auto address = reinterpret_cast<std::size_t>(block.data());
-    return block.data() + (alignment - address % alignment) % alignment;
-  }
+  static char* aligned(const Block& block) { return aligned_to(alignment, block.data()); }
 
+  std::vector<std::pair<std::type_index, std::shared_ptr<void>>> resources_;
   std::vector<Block> blocks_;
   std::size_t current_ = 0;  ///< block that the next piece is tried in
   std::size_t used_ = 0;     ///< bytes used of it

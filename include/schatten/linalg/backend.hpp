@@ -9,6 +9,9 @@
 #else
 #include <schatten/linalg/backend/eigen.hpp>
 #endif
+#if defined(SCHATTEN_ENABLE_CUDA)
+#include <schatten/linalg/backend/cuda.hpp>
+#endif
 
 #include <type_traits>
 
@@ -20,8 +23,20 @@ using HostBackend = BlasBackend;
 using HostBackend = EigenBackend;
 #endif
 
-/// BLAS (if enabled) or Eigen on the host, Kokkos kernels elsewhere.
+#if defined(SCHATTEN_ENABLE_CUDA)
+using DeviceBackend = CudaBackend;
+#else
+using DeviceBackend = PortableBackend;
+#endif
+
+/// BLAS (if enabled) or Eigen on the host; on a device cuBLAS and cuSOLVER (if enabled) or Kokkos kernels.
 template <ExecutionSpace Exec>
-using DefaultBackend = std::conditional_t<is_host_execution_space<Exec>, HostBackend, PortableBackend>;
+using DefaultBackend = std::conditional_t<is_host_execution_space<Exec>, HostBackend, DeviceBackend>;
+
+/// Whether the backend has products of Half and BFloat16; for others linalg::gemm makes float copies.
+template <class Backend>
+inline constexpr bool multiplies_storage16 = requires {
+  Backend::multiplies_storage16;
+};
 
 }  // namespace schatten::linalg

@@ -1,6 +1,8 @@
 // Matrix products on Views: gemm, products known to be symmetric, Gram matrices.
 #pragma once
 
+#include <schatten/core/copy.hpp>
+#include <schatten/core/half.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/backend.hpp>
 
@@ -9,26 +11,74 @@
 
 namespace schatten::linalg {
 
+/// What α and β are given in, and products of such elements summed in: the type itself, float for 16-bit elements.
+template <KokkosView V>
+using coefficient_of = std::conditional_t<Storage16<scalar_of<V>>, float, scalar_of<V>>;
+
+namespace detail {
+
+/// What a product of A and B may be stored as: their own type, or float where they have 16 bits.
+template <class VA, class VB, class VC>
+constexpr void check_product_types() {
+  using A = scalar_of<VA>;
+  using C = scalar_of<VC>;
+  static_assert(
+      std::is_same_v<scalar_of<VB>, A> && (std::is_same_v<C, A> || (Storage16<A> && std::is_same_v<C, float>)),
+      "schatten: A, B and C must have the same scalar type");
+  static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
+}
+
+/// Batch in float.
+template <class Exec, class A, class Space>
+BatchView<float, Space> widened(const Exec& exec, const BatchView<const A, Space>& a, Workspace<Space>& workspace) {
+  // Rows or columns stay contiguous, whichever are.
+  if (a.stride(1) < a.stride(2)) return transpose(widened(exec, transpose(a), workspace));
+  const auto wide = workspace.template batch<float>(a.extent(0), a.extent(1), a.extent(2));
+  copy_elements(exec, "schatten::gemm/widen", a, wide);
+  return wide;
+}
+
+/// C ← αAB + βC by the backend, or, where it has no products of 16-bit elements, by float copies and one rounding.
+template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
+void product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
+             const BatchView<const A, Space>& b, Coefficient beta, const BatchView<C, Space>& c,
+             Workspace<Space>& workspace) {
+  if constexpr (Scalar<A> || multiplies_storage16<Backend>) {
+    backend::gemm(Backend{}, exec, alpha, a, b, beta, c, workspace);
+  } else {
+    const typename Workspace<Space>::Frame frame(workspace);
+    const auto wide_a = widened(exec, a, workspace), wide_b = widened(exec, b, workspace);
+    if constexpr (std::is_same_v<C, float>) {
+      backend::gemm(Backend{}, exec, alpha, as_const(wide_a), as_const(wide_b), beta, c, workspace);
+    } else {
+      const auto wide_c = widened(exec, as_const(c), workspace);
+      backend::gemm(Backend{}, exec, alpha, as_const(wide_a), as_const(wide_b), beta, wide_c, workspace);
+      copy_elements(exec, "schatten::gemm/round", as_const(wide_c), c);
+    }
+  }
+}
+
+}  // namespace detail
+
 /// C ← αAB + βC for every matrix of the batch; a transpose is a View with swapped strides (schatten::transpose).
 ///
-/// A (m×k), B (k×n), C (m×n): rank 2, or rank 3 with equal batch; any layout and strides. beta = 0 overwrites whatever C
-/// holds, NaN included. @pre extents match; C shares no element with A or B. Throws InvalidArgument.
+/// A (m×k), B (k×n), C (m×n): rank 2, or rank 3 with equal batch; any layout and strides. All float, double, Half or
+/// BFloat16; of 16-bit A and B, which are multiplied and summed in float, C may be float as well. beta = 0 overwrites
+/// whatever C holds, NaN included. @pre extents match; C shares no element with A or B. Throws InvalidArgument.
 /// Asynchronous on `exec`. Cost: 2mnk flops a matrix; a matrix without a unit stride is packed first.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
-void gemm(const Exec& exec, scalar_of<VC> alpha, const VA& a, const VB& b, scalar_of<VC> beta, const VC& c) {
-  using T = scalar_of<VC>;
+void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, coefficient_of<VA> beta, const VC& c,
+          Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
-  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VB>, T>,
-                "schatten: A, B and C must have the same scalar type");
-  static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
-  const BatchView<const T, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
-  const BatchView<T, Space> batch_c = as_batch<Exec>(c);
+  detail::check_product_types<VA, VB, VC>();
+  const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
+  const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
   require_shape(batch_b, batch_a.extent(0), batch_a.extent(2), batch_b.extent(2), "linalg::gemm", "b");
   require_shape(batch_c, batch_a.extent(0), batch_a.extent(1), batch_b.extent(2), "linalg::gemm", "c");
   require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::gemm", "c", shape_of(batch_c),
           "must not overlap a or b");
-  backend::gemm(Chosen{}, exec, alpha, batch_a, batch_b, beta, batch_c);
+  detail::product<Chosen>(exec, alpha, batch_a, batch_b, beta, batch_c, workspace);
 }
 
 namespace detail {
@@ -51,18 +101,28 @@ struct Mirror {
 };
 
 /// Lower triangle of C ← αAB, C known to be symmetric: halves, and one gemm for the block under the diagonal.
-template <class Backend, class Exec, class T, class Space>
-void lower_product(const Exec& exec, T alpha, const BatchView<const T, Space>& a, const BatchView<const T, Space>& b,
-                   const BatchView<T, Space>& c) {
-  constexpr std::size_t base = 128;
+template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
+void lower_product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
+                   const BatchView<const A, Space>& b, const BatchView<C, Space>& c, std::size_t base,
+                   Workspace<Space>& workspace) {
   const std::size_t n = c.extent(1), k = a.extent(2);
-  if (n <= base) return backend::gemm(Backend{}, exec, alpha, a, b, T(0), c);
+  if (n <= base) return product<Backend>(exec, alpha, a, b, Coefficient(0), c, workspace);
   const std::size_t half = std::max(base, n / 2 / base * base), rest = n - half;
   const auto upper_a = block(a, 0, 0, half, k), lower_a = block(a, half, 0, rest, k);
   const auto left_b = block(b, 0, 0, k, half), right_b = block(b, 0, half, k, rest);
-  lower_product<Backend>(exec, alpha, upper_a, left_b, block(c, 0, 0, half, half));
-  backend::gemm(Backend{}, exec, alpha, lower_a, left_b, T(0), block(c, half, 0, rest, half));
-  lower_product<Backend>(exec, alpha, lower_a, right_b, block(c, half, half, rest, rest));
+  lower_product<Backend>(exec, alpha, upper_a, left_b, block(c, 0, 0, half, half), base, workspace);
+  product<Backend>(exec, alpha, lower_a, left_b, Coefficient(0), block(c, half, 0, rest, half), workspace);
+  lower_product<Backend>(exec, alpha, lower_a, right_b, block(c, half, half, rest, rest), base, workspace);
+}
+
+/// Rows of the blocks on the diagonal that are computed whole. A device must be filled by each block of all matrices:
+/// 2²² elements are 128 output tiles of 128×256, about one for each of an H100's multiprocessors.
+template <class Exec>
+std::size_t diagonal_block(std::size_t n, std::size_t batch) {
+  if constexpr (is_host_execution_space<Exec>) return 128;
+  std::size_t rows = std::max<std::size_t>(n, 1);
+  while (rows > 256 && rows / 2 * (rows / 2) * batch >= (std::size_t{1} << 22)) rows = (rows + 1) / 2;
+  return (rows + 127) / 128 * 128;
 }
 
 template <class Exec, class T, class Space>
@@ -78,29 +138,28 @@ void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
 /// A (n×k), B (k×n), C (n×n), as for gemm. Only the blocks on and under the diagonal are computed, the rest mirrored, so
 /// C is symmetric to the last bit. @pre AB = (AB)ᵀ up to rounding. Cost: about n²k flops.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
-void symmetric_product(const Exec& exec, scalar_of<VC> alpha, const VA& a, const VB& b, const VC& c) {
-  using T = scalar_of<VC>;
+void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, const VC& c,
+                       Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
   using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
-  static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VB>, T>,
-                "schatten: A, B and C must have the same scalar type");
-  static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
-  const BatchView<const T, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
-  const BatchView<T, Space> batch_c = as_batch<Exec>(c);
+  detail::check_product_types<VA, VB, VC>();
+  const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
+  const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
   const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);
   require_shape(batch_b, batch, k, n, "linalg::symmetric_product", "b");
   require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
   require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c", shape_of(batch_c),
           "must not overlap a or b");
-  detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c);
+  detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, detail::diagonal_block<Exec>(n, batch),
+                                workspace);
   detail::mirror_lower(exec, batch_c);
 }
 
 /// Gram matrix of the columns: C ← AᵀA. A (m×n), C (n×n). Cost: about n²m flops.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VC>
-void gram(const Exec& exec, const VA& a, const VC& c) {
+void gram(const Exec& exec, const VA& a, const VC& c, Workspace<typename Exec::memory_space>& workspace) {
   const auto batch_a = as_batch<Exec>(a);
-  symmetric_product<Backend>(exec, scalar_of<VC>(1), transpose(batch_a), batch_a, c);
+  symmetric_product<Backend>(exec, coefficient_of<VA>(1), transpose(batch_a), batch_a, c, workspace);
 }
 
 }  // namespace schatten::linalg

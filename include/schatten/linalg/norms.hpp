@@ -5,6 +5,7 @@
 #include <schatten/core/workspace.hpp>
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
@@ -19,6 +20,15 @@ KOKKOS_FUNCTION bool is_finite(T x) {
   } else {
     return (std::bit_cast<std::uint64_t>(x) & 0x7ff0000000000000ULL) != 0x7ff0000000000000ULL;
   }
+}
+
+/// The largest power of two that does not exceed x; 1 for zero, NaN for what is not finite. @pre x >= 0 or NaN
+KOKKOS_FUNCTION inline double power_of_two_below(double x) {
+  if (!is_finite(x)) return std::numeric_limits<double>::quiet_NaN();
+  if (x == 0.0) return 1.0;
+  int exponent = 0;
+  (void)std::frexp(x, &exponent);
+  return std::ldexp(1.0, exponent - 1);
 }
 
 namespace detail {
@@ -79,7 +89,7 @@ struct MaxOfPartials {
   }
 };
 
-/// result(b) ← s_b t_b Σ_i partial(b, i), or the square root of it.
+/// result(b) ← s_b t_b Σ_i partial(b, i), or the square root of it; s = t = 1 where there are no scales.
 template <class Space>
 struct SumOfPartials {
   VectorBatchView<double, Space> partial;
@@ -95,20 +105,24 @@ struct SumOfPartials {
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
     double sum = 0;
     for (std::size_t i = 0; i < partial.extent(1); ++i) sum += partial(b, i);
-    result(b) = square_root ? scale_a(b) * math::sqrt(sum) : product(scale_a(b), scale_c(b), sum);
+    const double s = scale_a.extent(0) == 0 ? 1.0 : scale_a(b), t = scale_c.extent(0) == 0 ? 1.0 : scale_c(b);
+    result(b) = square_root ? s * math::sqrt(sum) : product(s, t, sum);
   }
 };
 
+/// ⟨A/s, C/t⟩, or its square root; `scaled`: times s·t, or s.
 template <class Exec, class T, class U, class Space>
 void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<const U, Space>& c,
                           const NumberBatchView<double, Space>& scale_a, const NumberBatchView<double, Space>& scale_c,
-                          bool square_root, const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
+                          bool square_root, bool scaled, const NumberBatchView<double, Space>& result,
+                          Workspace<Space>& workspace) {
   const typename Workspace<Space>::Frame frame(workspace);
   const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
   for_each_row(exec, "schatten::inner_product/rows", a.extent(0), a.extent(1),
                RowInnerProduct<T, U, Space>{a, c, scale_a, scale_c, partial});
+  const NumberBatchView<double, Space> none;
   for_each_matrix(exec, "schatten::inner_product", a.extent(0),
-                  SumOfPartials<Space>{partial, scale_a, scale_c, square_root, result});
+                  SumOfPartials<Space>{partial, scaled ? scale_a : none, scaled ? scale_c : none, square_root, result});
 }
 
 }  // namespace detail
@@ -139,7 +153,7 @@ void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const N
   const auto scale_c = workspace.template numbers<double>(a.extent(0));
   max_abs(exec, a, scale_a, workspace);
   max_abs(exec, c, scale_c, workspace);
-  detail::scaled_inner_product(exec, a, c, scale_a, scale_c, false, result, workspace);
+  detail::scaled_inner_product(exec, a, c, scale_a, scale_c, false, true, result, workspace);
 }
 
 /// result(b) ← ‖A_b‖_F, safe against under- and overflow; NaN if A holds a NaN or an infinity. Cost: two passes.
@@ -150,7 +164,15 @@ void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<doubl
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(a.extent(0));
   max_abs(exec, a, scale, workspace);
-  detail::scaled_inner_product(exec, a, a, scale, scale, true, result, workspace);
+  detail::scaled_inner_product(exec, a, a, scale, scale, true, true, result, workspace);
+}
+
+/// result(b) ← ‖A_b/s_b‖_F for scales near A's largest entry, zero counting as one. NaN where the scale is. Cost: one pass.
+template <ExecutionSpace Exec, class T, class Space>
+void relative_norm(const Exec& exec, const BatchView<const T, Space>& a, const NumberBatchView<double, Space>& scale,
+                   const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
+  const BatchView<const T, Space> along = a.stride(1) < a.stride(2) ? transpose(a) : a;
+  detail::scaled_inner_product(exec, along, along, scale, scale, true, false, result, workspace);
 }
 
 }  // namespace schatten::linalg

@@ -9,6 +9,9 @@
 #else
 #include <schatten/linalg/backend/eigen_decomposition.hpp>
 #endif
+#if defined(SCHATTEN_ENABLE_CUDA)
+#include <schatten/linalg/backend/cuda_decomposition.hpp>
+#endif
 
 #include <algorithm>
 #include <type_traits>

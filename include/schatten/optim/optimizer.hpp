@@ -43,7 +43,7 @@ class Optimizer {
     optim::check<T>(rule, "Optimizer::add_group");
     if (rule.map == optim::Map::spectral) (void)Group::plan(rule, 1, 1, fits_);
     groups_.push_back({rule, {}, {}, 0});
-    return {groups_.size() - 1};
+    return GroupId{groups_.size() - 1};
   }
 
   /// Registers a parameter W with its gradient G and allocates its state: zeros, streaming's V columns of I (one fence).

@@ -34,8 +34,9 @@ struct HTMuonOptions {
   double weight_decay = 0.1;  ///< decoupled: W ← (1 − lr·weight_decay)W
   ScaleMode scale = ScaleMode::original;
   SpectralMethod method = SpectralMethod::automatic;
-  double resolution = 1e-3;    ///< smallest σ/σ_max that must come out within the tolerance
-  double tolerance = 3e-2;     ///< relative error of σ^p
+  double resolution = 1e-3;           ///< smallest σ/σ_max that must come out within the tolerance
+  double tolerance = 3e-2;            ///< relative error of σ^p
+  Format format = Format::automatic;  ///< what quintic and iterates store their matrices as
   std::size_t rank = 0;        ///< streaming: leading singular directions that are followed, the others give 0; 0: all
   std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
 };
@@ -50,7 +51,8 @@ struct MuonOptions {
   ScaleMode scale = ScaleMode::original;
   SpectralMethod method = SpectralMethod::quintic;
   double resolution = 1e-3;
-  double tolerance = 1.0;  ///< the quintics leave singular values in [0, 1.21]; use svd or eigh for less
+  double tolerance = 2.0;  ///< the quintics leave singular values in [0, 1.21]; use svd or eigh for less
+  Format format = Format::automatic;
   std::size_t row_blocks = 1;
 };
 

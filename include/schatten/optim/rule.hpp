@@ -53,7 +53,11 @@ inline UpdateRule rule_of(const HTMuonOptions& o) {
           .nesterov = o.nesterov,
           .momentum_kind = o.momentum_kind,
           .scale = o.scale,
-          .spectral = {.power = o.power, .resolution = o.resolution, .tolerance = o.tolerance, .method = o.method},
+          .spectral = {.power = o.power,
+                       .resolution = o.resolution,
+                       .tolerance = o.tolerance,
+                       .method = o.method,
+                       .format = o.format},
           .rank = o.rank,
           .row_blocks = o.row_blocks,
           .interval = o.interval};
@@ -71,6 +75,7 @@ inline UpdateRule rule_of(const MuonOptions& o) {
                                .method = o.method,
                                .resolution = o.resolution,
                                .tolerance = o.tolerance,
+                               .format = o.format,
                                .row_blocks = o.row_blocks});
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <schatten/core/error.hpp>
+#include <schatten/core/half.hpp>
 #include <schatten/spectral/error_model.hpp>
 #include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/method.hpp>
@@ -22,10 +23,16 @@
 
 namespace schatten::spectral {
 
+/// What an execution space and its backend have to offer.
+struct Machine {
+  bool host = true;        ///< the rational method
+  bool storage16 = false;  ///< products of Half and BFloat16
+};
+
 /// A method, what it promises and what it costs.
 struct MethodChoice {
   SpectralMethod method = SpectralMethod::svd;
-  bool gram_in_double = false;
+  Format format = Format::scalar;  ///< what it works in; never automatic
   double error_bound = std::numeric_limits<double>::infinity();
   double cost = 0;              ///< flops of matrix products in T that take as long
   linalg::Rational function{};  ///< rational
@@ -39,9 +46,11 @@ struct Fits {
 };
 
 /// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one, as
-/// measured on one core (docs/benchmarks.md). Double takes twice as long as float.
+/// measured on one core (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit
+/// products an eighth of float's, decompositions thirty times what they are on the host.
 struct CostModel {
   double n, m;
+  bool host = true;
   [[nodiscard]] double quintic() const { return 5 * (3 * n * n * m + n * n * n); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
   [[nodiscard]] double iterates(const IteratePlan& plan) const {
@@ -49,9 +58,20 @@ struct CostModel {
     return 1.35 *
            (plan.form == IterateForm::gram ? iterate_gram_flops(steps, m, n) : iterate_direct_flops(steps, m, n));
   }
-  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n; }
-  [[nodiscard]] double svd() const { return 20 * n * n * m + 30 * n * n * n; }
+  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (host ? 1 : 30); }
+  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (host ? 1 : 30); }
 };
+
+/// Cost of a product of Work over one of T.
+template <Scalar T, Element Work>
+inline constexpr double product_cost = Storage16<Work> ? 0.125 : (std::is_same_v<T, Work> ? 1.0 : 2.0);
+
+/// The name of Work where matrices are of T.
+template <Scalar T, Element Work>
+inline constexpr Format format_of = std::is_same_v<T, Work>      ? Format::scalar
+                                    : std::is_same_v<Work, Half> ? Format::float16
+                                    : Storage16<Work>            ? Format::bfloat16
+                                                                 : Format::float64;
 
 /// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work.
 ///
@@ -64,13 +84,13 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
   const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, n);
-  constexpr bool in_double = !std::is_same_v<T, Work>;
-  if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, in_double};
+  constexpr Format format = format_of<T, Work>;
+  if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
   const auto with_poles = [&](int poles) {
     const RationalFit& fit =
         fits.get(std::size_t(poles), p, options.resolution, tolerance - rounding.rest, rounding.falling);
-    const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.rational(std::size_t(poles));
-    return MethodChoice{SpectralMethod::rational, in_double, fit.bound + rounding.rest, cost, fit.function};
+    const double cost = product_cost<T, Work> * CostModel{double(n), double(m)}.rational(std::size_t(poles));
+    return MethodChoice{SpectralMethod::rational, format, fit.bound + rounding.rest, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
   const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
@@ -87,17 +107,16 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
 }
 
 /// The schedule of fewest steps that meets the tolerance in precision Work.
-template <Scalar T, Scalar Work>
+template <Scalar T, Element Work>
 MethodChoice choose_iterates(const SpectralPowerOptions& options, IterateFits& fits) {
-  constexpr bool in_double = !std::is_same_v<T, Work>;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   IteratePlan plan = plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits);
-  const double cost = (in_double ? 2 : 1) * CostModel{double(n), double(m)}.iterates(plan), error = plan.error;
-  return {SpectralMethod::iterates, in_double, error, cost, {}, std::move(plan)};
+  const double cost = product_cost<T, Work> * CostModel{double(n), double(m)}.iterates(plan), error = plan.error;
+  return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
-/// Throws InvalidArgument where an option is out of its range. `has_rational`: see choose_method.
-inline void require_valid(const SpectralPowerOptions& options, bool has_rational) {
+/// Throws InvalidArgument where an option is out of its range, or not what the machine has.
+inline void require_valid(const SpectralPowerOptions& options, const Machine& machine) {
   const double p = options.power, resolution = options.resolution;
   // NaN first: comparing it would trap where the program traps invalid operations.
   require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
@@ -108,7 +127,16 @@ inline void require_valid(const SpectralPowerOptions& options, bool has_rational
   require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::rank_power, "SpectralPower",
           "method", to_string(options.method),
           "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");
-  require(has_rational || options.method != SpectralMethod::rational, "SpectralPower", "method", "rational",
+  require(options.format >= Format::automatic && options.format <= Format::bfloat16, "SpectralPower", "format",
+          to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16");
+  require(machine.storage16 || (options.format != Format::float16 && options.format != Format::bfloat16),
+          "SpectralPower", "format", to_string(options.format),
+          "needs float matrices and a backend that multiplies 16-bit numbers (a device's)");
+  const bool products_alone = options.method == SpectralMethod::automatic ||
+                              options.method == SpectralMethod::quintic || options.method == SpectralMethod::iterates;
+  require(options.format == Format::automatic || products_alone, "SpectralPower", "format", to_string(options.format),
+          "must be automatic for the method " + to_string(options.method));
+  require(machine.host || options.method != SpectralMethod::rational, "SpectralPower", "method", "rational",
           "needs a host execution space");
   require(options.method != SpectralMethod::quintic || p == 0.0, "SpectralPower", "power", p,
           "must be 0 for the method quintic");
@@ -119,20 +147,36 @@ inline void require_valid(const SpectralPowerOptions& options, bool has_rational
 /// Every way of computing what the options ask for that could be the fastest, whether it meets the tolerance or not.
 template <Scalar T>
 std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
-                                     bool has_rational, Fits& fits) {
+                                     const Machine& machine, Fits& fits) {
   const double p = options.power, resolution = options.resolution;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
-  const CostModel cost{double(n), double(m)};
+  const CostModel cost{double(n), double(m), machine.host};
+  const bool any_format = options.format == Format::automatic;
   const auto wanted = [&](SpectralMethod method) {
-    return options.method == SpectralMethod::automatic || options.method == method;
+    return options.method == method ||
+           (options.method == SpectralMethod::automatic &&
+            (any_format || method == SpectralMethod::quintic || method == SpectralMethod::iterates));
   };
   std::vector<MethodChoice> all;
+  // f.operator()<Work>() for the formats that quintic and iterates may take.
+  const auto for_each_format = [&](const auto& f) {
+    const auto in = [&](Format format) { return any_format || options.format == format; };
+    if (in(Format::scalar) || (std::is_same_v<T, double> && in(Format::float64))) f.template operator()<T>();
+    if constexpr (std::is_same_v<T, float>) {
+      if (in(Format::float64)) f.template operator()<double>();
+      if (machine.storage16 && in(Format::float16)) f.template operator()<Half>();
+      if (machine.storage16 && in(Format::bfloat16)) f.template operator()<BFloat16>();
+    }
+  };
   if (wanted(SpectralMethod::quintic) && p == 0.0) {
-    const double rounding = quintic_rounding * double(std::numeric_limits<T>::epsilon());
-    all.push_back({SpectralMethod::quintic, false, quintic_error(quintics, resolution, n) + rounding, cost.quintic()});
+    const double error = quintic_error(quintics, resolution, n);
+    for_each_format([&]<class Work>() {
+      all.push_back({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(),
+                     product_cost<T, Work> * cost.quintic()});
+    });
   }
   bool met = false;  // by a rational function in T: double, and the iterates, are never faster
-  if (wanted(SpectralMethod::rational) && has_rational) {
+  if (wanted(SpectralMethod::rational) && machine.host) {
     all.push_back(choose_rational<T, T>(options, fits.rational));
     met = all.back().error_bound <= options.tolerance;
     if constexpr (std::is_same_v<T, float>) {
@@ -140,31 +184,30 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     }
   }
   if (wanted(SpectralMethod::iterates) && !met) {
-    all.push_back(choose_iterates<T, T>(options, fits.iterates));
-    if constexpr (std::is_same_v<T, float>) all.push_back(choose_iterates<T, double>(options, fits.iterates));
+    for_each_format([&]<class Work>() { all.push_back(choose_iterates<T, Work>(options, fits.iterates)); });
   }
   if (wanted(SpectralMethod::eigh)) {
-    all.push_back({SpectralMethod::eigh, false, eigh_error<T, T>(p, resolution, n), cost.eigh()});
+    all.push_back({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, n), cost.eigh()});
     if constexpr (std::is_same_v<T, float>) {
-      all.push_back({SpectralMethod::eigh, true, eigh_error<T, double>(p, resolution, n), 2 * cost.eigh()});
+      all.push_back({SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, n), 2 * cost.eigh()});
     }
   }
   if (wanted(SpectralMethod::svd)) {
-    all.push_back({SpectralMethod::svd, false, svd_error<T>(p, resolution, n), cost.svd()});
+    all.push_back({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, n), cost.svd()});
   }
   return all;
 }
 
 /// The fastest of the methods that meets the tolerance. Throws InvalidArgument if none does.
-/// `has_rational`: whether the execution space has that method (host execution spaces do); its fits come from `fits`.
+/// Fits come from `fits`.
 template <Scalar T>
-MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics, bool has_rational,
-                           Fits& fits) {
-  require_valid(options, has_rational);
+MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
+                           const Machine& machine, Fits& fits) {
+  require_valid(options, machine);
   if (!has_promise(options.method)) return {options.method};
   double best = std::numeric_limits<double>::infinity(), least = best;
   MethodChoice chosen;
-  for (MethodChoice& candidate : candidates<T>(options, quintics, has_rational, fits)) {
+  for (MethodChoice& candidate : candidates<T>(options, quintics, machine, fits)) {
     best = std::min(best, candidate.error_bound);
     if (candidate.error_bound > options.tolerance || candidate.cost >= least) continue;
     least = candidate.cost;

@@ -1,6 +1,7 @@
 // The exact methods: U Σ^p Vᵀ through a decomposition. The truth that the matmul-only methods are measured against.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/linalg/eigh.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/svd.hpp>
@@ -82,7 +83,7 @@ void svd_map(const Exec& exec, const std::string& label, const BatchView<const T
   normalize(exec, m, normalized, scale, workspace);
   linalg::svd<Backend>(exec, normalized, u, sigma, vt, workspace);
   for_each_element(exec, label, batch, rows, k, ScaleLeftVectors<Map, T, Space>{map, sigma, scale, u});
-  linalg::gemm<Backend>(exec, T(1), u, vt, T(0), out);
+  linalg::gemm<Backend>(exec, T(1), u, vt, T(0), out, workspace);
 }
 
 }  // namespace detail
@@ -114,17 +115,17 @@ void eigh_power(const Exec& exec, const BatchView<const T, Space>& m, double pow
   const auto lambda = workspace.template vectors<Work>(batch, cols);
   const auto v = workspace.template batch<Work>(batch, cols, cols);
   normalize(exec, m, normalized, scale, workspace);
-  linalg::gram<Backend>(exec, normalized, gram);
+  linalg::gram<Backend>(exec, normalized, gram, workspace);
   linalg::eigh<Backend>(exec, gram, lambda, v, workspace);
   for_each_element(exec, "schatten::eigh_power/scale", batch, cols, cols,
                    detail::ScaleEigenvectors<Work, Space>{lambda, scale, power, gram_floor<Work>, v});
-  linalg::symmetric_product<Backend>(exec, Work(1), v, transpose(v), gram);
+  linalg::symmetric_product<Backend>(exec, Work(1), v, transpose(v), gram, workspace);
   if constexpr (std::is_same_v<Work, T>) {
-    linalg::gemm<Backend>(exec, T(1), normalized, gram, T(0), out);
+    linalg::gemm<Backend>(exec, T(1), normalized, gram, T(0), out, workspace);
   } else {
     const auto product = workspace.template batch<Work>(batch, rows, cols);
-    linalg::gemm<Backend>(exec, Work(1), normalized, gram, Work(0), product);
-    for_each_element(exec, "schatten::convert", batch, rows, cols, detail::Convert<Work, T, Space>{product, out});
+    linalg::gemm<Backend>(exec, Work(1), normalized, gram, Work(0), product, workspace);
+    copy_elements(exec, "schatten::convert", as_const(product), out);
   }
 }
 

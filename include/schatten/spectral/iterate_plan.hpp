@@ -35,7 +35,7 @@ struct IteratePlan {
 /// most. For both forms where both would serve: the cheaper one, the direct one where only that keeps the promise.
 ///
 /// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
-template <Scalar T, Scalar Work>
+template <Scalar T, Element Work>
 IteratePlan plan_iterates(double power, double resolution, double tolerance, std::size_t rows, std::size_t cols,
                           IterateFits& fits) {
   constexpr double reach = 3;  // a schedule's error at a third of its resolution is above a few percent

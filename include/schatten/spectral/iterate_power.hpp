@@ -1,9 +1,11 @@
 // The iterate method: U Σ^p Vᵀ as a linear combination of the iterates of odd quintics. Matrix products alone.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/largest_eigenvalue.hpp>
 #include <schatten/spectral/iterate_fit.hpp>
+#include <schatten/spectral/iterate_kernels.hpp>
 #include <schatten/spectral/normalization.hpp>
 
 #include <algorithm>
@@ -49,164 +51,110 @@ enum class IterateForm {
 
 namespace detail {
 
-/// λ → scale = 1/s, s = margin·√λ, and factor = (s·unit)^p, which undoes both scalings of M.
-template <class Space>
-struct IterateScale {
-  NumberBatchView<double, Space> unit, scale, factor;
-  double power;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    if (scale(b) == 0.0) {
-      scale(b) = 1;
-      factor(b) = 0;
-      return;
-    }
-    const double s = iterate_margin * math::sqrt(scale(b));
-    scale(b) = 1 / s;
-    factor(b) = math::pow(s, power) * math::pow(unit(b), power);
-  }
-};
-
-/// x ← x·scale^exponent, exponent 1 or 2.
-template <class T, class Space>
-struct IterateShrink {
-  NumberBatchView<double, Space> scale;
-  bool square;
-  BatchView<T, Space> x;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const double s = square ? scale(b) * scale(b) : scale(b);
-    x(b, i, j) = T(double(x(b, i, j)) * s);
-  }
-};
-
-/// polynomial: A² → aI + bA + cA²; bracket ← [bracket +] vA + uA².
-template <class T, class Space>
-struct IteratePolynomial {
-  T a, b, c, v, u;
-  bool first;
-  BatchView<const T, Space> gram;
-  BatchView<T, Space> polynomial, bracket;
-  KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
-    const T one = gram(n, i, j), two = polynomial(n, i, j);
-    const T before = first ? T(0) : bracket(n, i, j);
-    bracket(n, i, j) = before + (v * one + u * two);
-    polynomial(n, i, j) = (i == j ? a : T(0)) + (b * one + c * two);
-  }
-};
-
-/// sum ← [sum +] w·x.
-template <class T, class Space>
-struct AddMultiple {
-  T w;
-  bool first;
-  BatchView<const T, Space> x;
-  BatchView<T, Space> sum;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    sum(b, i, j) = (first ? T(0) : sum(b, i, j)) + w * x(b, i, j);
-  }
-};
-
-/// x ← [x +] w·I.
-template <class T, class Space>
-struct AddIdentity {
-  T w;
-  bool first;
-  BatchView<T, Space> x;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const T before = first ? T(0) : x(b, i, j);
-    x(b, i, j) = i == j ? before + w : before;
-  }
-};
-
-/// out ← factor·x.
-template <class T, class Work, class Space>
-struct IterateStore {
-  NumberBatchView<double, Space> factor;
-  BatchView<const Work, Space> x;
-  BatchView<T, Space> out;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    out(b, i, j) = T(factor(b) * double(x(b, i, j)));
-  }
-};
-
 /// What both forms work on: X = M/s (m×n), its Gram matrix, the sum of the terms so far.
-template <class T, class Space>
+template <class W, class Space>
 struct IterateState {
-  BatchView<T, Space> x, gram, sum, polynomial, bracket;
+  BatchView<W, Space> x, gram, polynomial;
+  BatchView<Sum<W>, Space> bracket, sum;
 };
+
+/// A batch of sums as factors of the next product: the same memory where both are stored alike, `narrow` otherwise.
+template <class W, class Exec, class Space>
+BatchView<W, Space> as_factor(const Exec& exec, const BatchView<Sum<W>, Space>& sums,
+                              const BatchView<W, Space>& narrow) {
+  if constexpr (std::is_same_v<W, Sum<W>>) {
+    return sums;
+  } else {
+    copy_elements(exec, "schatten::iterate_power/narrow", as_const(sums), narrow);
+    return narrow;
+  }
+}
 
 /// polynomial ← aI + bA + cA² of step k, and its share of the bracket.
-template <class Backend, class Exec, class T, class Space>
-void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, const IterateState<T, Space>& s) {
+template <class Backend, class Exec, class W, class Space>
+void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, const IterateState<W, Space>& s,
+                        Workspace<Space>& workspace) {
+  using S = Sum<W>;
   const std::size_t n = s.gram.extent(1);
   const Quintic& q = fit.steps[k];
-  linalg::symmetric_product<Backend>(exec, T(1), s.gram, s.gram, s.polynomial);
+  linalg::symmetric_product<Backend>(exec, S(1), s.gram, s.gram, s.polynomial, workspace);
   for_each_element(exec, "schatten::iterate_power/polynomial", s.gram.extent(0), n, n,
-                   IteratePolynomial<T, Space>{T(q.a), T(q.b), T(q.c), T(fit.linear[k]), T(fit.square[k]), k == 0,
+                   IteratePolynomial<W, Space>{S(q.a), S(q.b), S(q.c), S(fit.linear[k]), S(fit.square[k]), k == 0,
                                                s.gram, s.polynomial, s.bracket});
 }
 
-/// sum ← Σ_k w_k X_k + X_K(w_K I + bracket), each X_k formed.
-template <class Backend, class Exec, class T, class Space>
-void iterate_directly(const Exec& exec, const IterateFit& fit, IterateState<T, Space> s, Workspace<Space>& workspace) {
-  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2);
-  auto next = workspace.template batch<T>(batch, rows, cols);
-  for (std::size_t k = 0; k < fit.steps.size(); ++k) {
-    if (k > 0) linalg::gram<Backend>(exec, s.x, s.gram);
-    iterate_polynomial<Backend>(exec, fit, k, s);
-    for_each_element(exec, "schatten::iterate_power/sum", batch, rows, cols,
-                     AddMultiple<T, Space>{T(fit.outer[k]), k == 0, s.x, s.sum});
-    linalg::gemm<Backend>(exec, T(1), s.x, s.polynomial, T(0), next);
-    std::swap(s.x, next);
+/// bracket ← bracket + w_K I, as a factor; the polynomial's memory is free then.
+template <class Exec, class W, class Space>
+BatchView<W, Space> iterate_bracket(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s) {
+  const std::size_t batch = s.bracket.extent(0), n = s.bracket.extent(1);
+  BatchView<W, Space> factor = s.polynomial;
+  if constexpr (std::is_same_v<W, Sum<W>>) factor = s.bracket;
+  for_each_element(exec, "schatten::iterate_power/bracket", batch, n, n,
+                   AddIdentity<Sum<W>, W, Space>{Sum<W>(fit.outer.back()), false, s.bracket, factor});
+  return factor;
+}
+
+/// sum ← Σ_k w_k X_k + X_K(w_K I + bracket), each X_k formed and kept.
+template <class Backend, class Exec, class W, class Space>
+void iterate_directly(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s, Workspace<Space>& workspace) {
+  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2), steps = fit.steps.size();
+  WeightedSum<W, Space> terms{{}, {}, steps, s.sum};
+  for (std::size_t k = 0; k < steps; ++k) {
+    if (k > 0) linalg::gram<Backend>(exec, s.x, s.gram, workspace);
+    iterate_polynomial<Backend>(exec, fit, k, s, workspace);
+    terms.w[k] = Sum<W>(fit.outer[k]);
+    terms.x[k] = s.x;
+    const auto next = workspace.template batch<W>(batch, rows, cols);
+    linalg::gemm<Backend>(exec, Sum<W>(1), s.x, s.polynomial, Sum<W>(0), next, workspace);
+    s.x = next;
   }
-  for_each_element(exec, "schatten::iterate_power/bracket", batch, cols, cols,
-                   AddIdentity<T, Space>{T(fit.outer.back()), false, s.bracket});
-  linalg::gemm<Backend>(exec, T(1), s.x, s.bracket, T(1), s.sum);
+  for_each_element(exec, "schatten::iterate_power/sum", batch, rows, cols, terms);
+  linalg::gemm<Backend>(exec, Sum<W>(1), s.x, iterate_bracket(exec, fit, s), Sum<W>(1), s.sum, workspace);
 }
 
 /// The same with X_k = X_r Q_k inside a segment that starts at step r: Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k² are
 /// products of commuting symmetric matrices.
-template <class Backend, class Exec, class T, class Space>
-void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<T, Space> s,
+template <class Backend, class Exec, class W, class Space>
+void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s,
                           Workspace<Space>& workspace) {
+  using S = Sum<W>;
   const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2);
-  auto next = workspace.template batch<T>(batch, rows, cols);
-  auto q = workspace.template batch<T>(batch, cols, cols), product = workspace.template batch<T>(batch, cols, cols);
-  const auto terms = workspace.template batch<T>(batch, cols, cols);  // Σ w_k Q_k of the segment
+  auto next = workspace.template batch<W>(batch, rows, cols);
+  auto q = workspace.template batch<W>(batch, cols, cols), product = workspace.template batch<W>(batch, cols, cols);
+  const auto terms = workspace.template batch<S>(batch, cols, cols);  // Σ w_k Q_k of the segment
   const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
   for (std::size_t segment = 0; segment < segments; ++segment) {
     const std::size_t begin = segment * steps / segments, end = (segment + 1) * steps / segments;
     for (std::size_t k = begin; k < end; ++k) {
-      iterate_polynomial<Backend>(exec, fit, k, s);
+      iterate_polynomial<Backend>(exec, fit, k, s, workspace);
       if (k == begin) {
         for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                         AddIdentity<T, Space>{T(fit.outer[k]), true, terms});
+                         AddIdentity<S, S, Space>{S(fit.outer[k]), true, terms, terms});
       } else {
         for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                         AddMultiple<T, Space>{T(fit.outer[k]), false, q, terms});
+                         AddMultiple<W, Space>{S(fit.outer[k]), q, terms});
       }
       if (k + 1 < end) {  // A ← (AP)P
-        linalg::symmetric_product<Backend>(exec, T(1), s.gram, s.polynomial, product);
-        linalg::symmetric_product<Backend>(exec, T(1), product, s.polynomial, s.gram);
+        linalg::symmetric_product<Backend>(exec, S(1), s.gram, s.polynomial, product, workspace);
+        linalg::symmetric_product<Backend>(exec, S(1), product, s.polynomial, s.gram, workspace);
       }
       if (k == begin) {
         std::swap(q, s.polynomial);
       } else {
-        linalg::symmetric_product<Backend>(exec, T(1), q, s.polynomial, product);
+        linalg::symmetric_product<Backend>(exec, S(1), q, s.polynomial, product, workspace);
         std::swap(q, product);
       }
     }
     if (end == steps) {
-      for_each_element(exec, "schatten::iterate_power/bracket", batch, cols, cols,
-                       AddIdentity<T, Space>{T(fit.outer.back()), false, s.bracket});
-      linalg::symmetric_product<Backend>(exec, T(1), q, s.bracket, product);
+      linalg::symmetric_product<Backend>(exec, S(1), q, iterate_bracket(exec, fit, s), product, workspace);
       for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                       AddMultiple<T, Space>{T(1), false, product, terms});
+                       AddMultiple<W, Space>{S(1), product, terms});
     }
-    linalg::gemm<Backend>(exec, T(1), s.x, terms, T(segment == 0 ? 0 : 1), s.sum);
+    linalg::gemm<Backend>(exec, S(1), s.x, as_factor(exec, terms, product), S(segment == 0 ? 0 : 1), s.sum, workspace);
     if (end == steps) break;
-    linalg::gemm<Backend>(exec, T(1), s.x, q, T(0), next);
+    linalg::gemm<Backend>(exec, S(1), s.x, q, S(0), next, workspace);
     std::swap(s.x, next);
-    linalg::gram<Backend>(exec, s.x, s.gram);
+    linalg::gram<Backend>(exec, s.x, s.gram, workspace);
   }
 }
 
@@ -231,8 +179,17 @@ inline double iterate_segment_gain(std::span<const Quintic> steps) {
 ///
 /// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Gram form: an error ε of A becomes g²ε
 /// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
-template <Scalar Work>
+/// In 16 bits, direct form alone: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
+/// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
+/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
+template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
+  if constexpr (Storage16<Work>) {
+    if (form != IterateForm::direct) return std::numeric_limits<double>::infinity();
+    const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;
+    const double moved = 1.5 * fit.cancellation + 0.16 * (std::abs(power) + 0.125) / resolution;
+    return unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed;
+  }
   const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
   const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
   if (form == IterateForm::direct) return direct;
@@ -242,10 +199,10 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
 }
 
 /// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
-/// rounding. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth, and where directions under the
+/// rounding, in 16 bits for M as the format stores it. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth, and where directions under the
 /// resolution would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
-template <Scalar T, Scalar Work>
+template <Scalar T, Element Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
                      IterateForm form = IterateForm::automatic) {
   const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
@@ -268,27 +225,32 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   if (m.extent(1) < m.extent(2)) {
     return iterate_power<Work, Backend>(exec, fit, power, transpose(m), transpose(out), workspace, form);
   }
+  require(fit.steps.size() <= most_iterates, "spectral::iterate_power", "steps", fit.steps.size(), "must not exceed 8");
+  using Sums = Sum<Work>;
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
-  const auto square = [&] { return workspace.template batch<Work>(batch, cols, cols); };
-  detail::IterateState<Work, Space> state{
-      workspace.template batch<Work>(batch, rows, cols), square(), {}, square(), square()};
-  if constexpr (std::is_same_v<Work, T>) {
+  detail::IterateState<Work, Space> state;
+  state.x = workspace.template batch<Work>(batch, rows, cols);
+  state.gram = workspace.template batch<Work>(batch, cols, cols);
+  state.polynomial = workspace.template batch<Work>(batch, cols, cols);
+  state.bracket = workspace.template batch<Sums>(batch, cols, cols);
+  if constexpr (std::is_same_v<Sums, T>) {
     state.sum = out;
   } else {
-    state.sum = workspace.template batch<Work>(batch, rows, cols);
+    state.sum = workspace.template batch<Sums>(batch, rows, cols);
   }
+  BatchView<Sums, Space> gram = state.bracket;  // of M/unit: its entries may exceed what Work holds
+  if constexpr (std::is_same_v<Sums, Work>) gram = state.gram;
   normalize(exec, m, state.x, unit, workspace);
-  linalg::gram<Backend>(exec, state.x, state.gram);
-  linalg::largest_eigenvalue(exec, as_const(state.gram), scale, workspace, iterate_lanczos_steps);
+  linalg::gram<Backend>(exec, state.x, gram, workspace);
+  linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace, iterate_lanczos_steps);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, factor, power});
-  for_each_element(exec, "schatten::iterate_power/scale", batch, rows, cols,
-                   detail::IterateShrink<Work, Space>{scale, false, state.x});
+  divide(exec, m, unit, scale, state.x);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
-                   detail::IterateShrink<Work, Space>{scale, true, state.gram});
+                   detail::IterateShrink<Sums, Work, Space>{scale, gram, state.gram});
   const bool gram_form =
       form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(fit.steps.size(), rows, cols));
   if (gram_form) {
@@ -297,7 +259,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
     detail::iterate_directly<Backend>(exec, fit, state, workspace);
   }
   for_each_element(exec, "schatten::iterate_power/store", batch, rows, cols,
-                   detail::IterateStore<T, Work, Space>{factor, state.sum, out});
+                   detail::IterateStore<T, Sums, Space>{factor, state.sum, out});
 }
 
 }  // namespace schatten::spectral

@@ -35,6 +35,27 @@ inline std::string to_string(SpectralMethod method) {
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
 }
 
+/// What `quintic` and `iterates` store their matrices as. Products are summed in float, in double for float64.
+enum class Format {
+  automatic,  ///< of those that the backend multiplies, the fastest that meets the tolerance
+  scalar,     ///< the matrix's own scalar type
+  float64,    ///< double, also for float matrices
+  float16,    ///< Half, scaled by an estimate of σ_max; on devices
+  bfloat16    ///< BFloat16; on devices
+};
+
+/// "automatic", "scalar", ...
+inline std::string to_string(Format format) {
+  switch (format) {
+    case Format::automatic: return "automatic";
+    case Format::scalar: return "scalar";
+    case Format::float64: return "float64";
+    case Format::float16: return "float16";
+    case Format::bfloat16: return "bfloat16";
+  }
+  return "Format(" + std::to_string(static_cast<int>(format)) + ")";
+}
+
 /// Whether the method promises an error of UΣ^pVᵀ; the published ones do not.
 inline bool has_promise(SpectralMethod method) {
   return method != SpectralMethod::newton_schulz && method != SpectralMethod::streaming &&
@@ -49,6 +70,7 @@ struct SpectralPowerOptions {
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
+  Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose scalar or float64
 };
 
 }  // namespace schatten

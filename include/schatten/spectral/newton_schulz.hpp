@@ -110,10 +110,10 @@ void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, S
   linalg::frobenius_norm(exec, s, norm, workspace);
   for_each_element(exec, "schatten::newton_schulz/start", batch, n, n, StartSquareRoot<T, Space>{s, norm, y, z});
   for (int step = 0; step < newton_schulz_steps; ++step) {
-    linalg::gemm<Backend>(exec, T(-1), z, y, T(0), t);
+    linalg::gemm<Backend>(exec, T(-1), z, y, T(0), t, workspace);
     for_each_row(exec, "schatten::newton_schulz/diagonal", batch, n, AddToDiagonal<T, Space>{3.0, zero, t});
-    linalg::gemm<Backend>(exec, T(0.5), y, t, T(0), next_y);
-    linalg::gemm<Backend>(exec, T(0.5), t, z, T(0), next_z);
+    linalg::gemm<Backend>(exec, T(0.5), y, t, T(0), next_y, workspace);
+    linalg::gemm<Backend>(exec, T(0.5), t, z, T(0), next_z, workspace);
     std::swap(y, next_y);
     std::swap(z, next_z);
   }
@@ -149,18 +149,16 @@ void newton_schulz_power(const Exec& exec, double power, const BatchView<const T
   const auto scale = workspace.template numbers<double>(batch), exponent = workspace.template numbers<double>(batch);
   const auto polar = workspace.template batch<T>(batch, rows, cols);
   const auto root = workspace.template batch<T>(batch, cols, cols);
-  linalg::max_abs(exec, m, scale, workspace);
-  for_each_matrix(exec, "schatten::newton_schulz/scale", batch, detail::PowerOfTwo<Space>{scale});
+  power_of_two_scale(exec, m, scale, workspace);
   for_each_matrix(exec, "schatten::newton_schulz/scale", batch, detail::ScaleAboveOne<Space>{scale, exponent});
-  for_each_element(exec, "schatten::newton_schulz/normalize", batch, rows, cols,
-                   detail::Normalize<T, T, Space>{m, scale, polar});
-  linalg::gram<Backend>(exec, polar, root);
+  divide(exec, m, scale, NumberBatchView<double, Space>(), polar);
+  linalg::gram<Backend>(exec, polar, root, workspace);
   for_each_row(exec, "schatten::newton_schulz/ridge", batch, cols,
                detail::AddToDiagonal<T, Space>{newton_schulz_ridge, exponent, root});
   for (int k = 0; k <= halvings; ++k) detail::newton_schulz_square_root<Backend>(exec, exponent, root, workspace);
-  detail::quintic_steps<Backend>(exec, std::span<const Quintic>(quintics), newton_schulz_added_norm, m, polar,
-                                 workspace);
-  linalg::gemm<Backend>(exec, T(1), polar, root, T(0), out);
+  detail::quintic_steps<T, Backend>(exec, std::span<const Quintic>(quintics), newton_schulz_added_norm, m, polar,
+                                    workspace);
+  linalg::gemm<Backend>(exec, T(1), polar, root, T(0), out, workspace);
   for_each_element(exec, "schatten::newton_schulz/store", batch, rows, cols,
                    detail::MultiplyByPowerOfTwo<T, Space>{exponent, out});
 }

@@ -14,49 +14,53 @@ template <class Space>
 struct PowerOfTwo {
   NumberBatchView<double, Space> scale;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    const double largest = scale(b);
-    if (largest == 0.0 || !linalg::is_finite(largest)) return;
-    int exponent = 0;
-    (void)std::frexp(largest, &exponent);
-    scale(b) = std::ldexp(1.0, exponent - 1);
+    if (scale(b) != 0.0) scale(b) = linalg::power_of_two_below(scale(b));
   }
 };
 
-/// normalized ← M / scale; NaN throughout where the scale is NaN. The scale is a power of two, its reciprocal exact.
+/// normalized ← factor·M / scale, one rounding; NaN throughout where the scale is NaN. The scale is a power of two, its
+/// reciprocal exact; without factors they are 1.
 template <class T, class Work, class Space>
 struct Normalize {
   BatchView<const T, Space> m;
   NumberBatchView<double, Space> scale;
   BatchView<Work, Space> normalized;
+  NumberBatchView<double, Space> factor{};
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     const bool finite = linalg::is_finite(scale(b));  // comparing a NaN could trap
     const double unit = finite && scale(b) != 0.0 ? scale(b) : 1.0;
     const double lift = unit < 0x1p-1000 ? 0x1p1000 : 1.0;  // the reciprocal must not overflow
-    const double inverse = 1 / (lift * unit);
-    normalized(b, i, j) = finite ? Work(double(m(b, i, j)) * lift * inverse) : Work(scale(b));
+    const double inverse = 1 / (lift * unit), own = factor.extent(0) == 0 ? 1.0 : factor(b);
+    normalized(b, i, j) = finite ? Work(double(m(b, i, j)) * lift * inverse * own) : Work(scale(b));
   }
 };
 
-/// out ← in, in another precision.
-template <class T, class U, class Space>
-struct Convert {
-  BatchView<const T, Space> in;
-  BatchView<U, Space> out;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const { out(b, i, j) = U(in(b, i, j)); }
-};
-
 }  // namespace detail
+
+/// normalized_b ← factor_b·M_b / scale_b, rounded once. @pre scale and what it means: as normalize leaves them.
+template <ExecutionSpace Exec, class T, class Work, class Space>
+void divide(const Exec& exec, const BatchView<const T, Space>& m, const NumberBatchView<double, Space>& scale,
+            const NumberBatchView<double, Space>& factor, const BatchView<Work, Space>& normalized) {
+  if (m.stride(1) < m.stride(2)) return divide(exec, transpose(m), scale, factor, transpose(normalized));
+  for_each_element(exec, "schatten::normalize", m.extent(0), m.extent(1), m.extent(2),
+                   detail::Normalize<T, Work, Space>{m, scale, normalized, factor});
+}
+
+/// scale(b) ← s_b as in normalize.
+template <ExecutionSpace Exec, class T, class Space>
+void power_of_two_scale(const Exec& exec, const BatchView<const T, Space>& m,
+                        const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {
+  linalg::max_abs(exec, m.stride(1) < m.stride(2) ? transpose(m) : m, scale, workspace);
+  for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale});
+}
 
 /// normalized_b ← M_b / s_b with s_b a power of two (so that no digit is lost) and 1 <= max |normalized| < 2.
 /// scale(b) = s_b; a zero matrix stays zero with s = 0, a matrix with a NaN or an infinity becomes NaN throughout.
 template <ExecutionSpace Exec, class T, class Work, class Space>
 void normalize(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<Work, Space>& normalized,
                const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {
-  if (m.stride(1) < m.stride(2)) return normalize(exec, transpose(m), transpose(normalized), scale, workspace);
-  linalg::max_abs(exec, m, scale, workspace);
-  for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale});
-  for_each_element(exec, "schatten::normalize", m.extent(0), m.extent(1), m.extent(2),
-                   detail::Normalize<T, Work, Space>{m, scale, normalized});
+  power_of_two_scale(exec, m, scale, workspace);
+  divide(exec, m, scale, NumberBatchView<double, Space>(), normalized);
 }
 
 }  // namespace schatten::spectral

@@ -1,6 +1,7 @@
 // Odd quintic iterations on the singular values: Muon's orthogonalisation.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/spectral/normalization.hpp>
 
@@ -29,57 +30,56 @@ inline constexpr int muon_steps = 5;
 
 namespace detail {
 
-/// x ← x/(‖x‖_F + added/scale) for x = M/scale, that is M/(‖M‖_F + added); a zero matrix stays zero.
-template <class T, class Space>
-struct DivideByNorm {
+/// ‖M/scale‖_F → what M/scale is multiplied by to become M/(‖M‖_F + added); 1 for a zero matrix.
+template <class Space>
+struct InverseOfNorm {
   NumberBatchView<double, Space> norm, scale;
   double added;
-  BatchView<T, Space> x;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const double length = norm(b) == 0.0 ? 1.0 : norm(b) + added / scale(b);
-    x(b, i, j) = T(double(x(b, i, j)) / length);
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    norm(b) = norm(b) == 0.0 ? 1.0 : 1 / (norm(b) + added / scale(b));
   }
 };
 
-/// second ← b·first + c·second.
-template <class T, class Space>
-struct Combine {
-  T b, c;
-  BatchView<const T, Space> first;
-  BatchView<T, Space> second;
+/// polynomial: A² → aI + bA + cA².
+template <class W, class Space>
+struct QuinticPolynomial {
+  Sum<W> a, b, c;
+  BatchView<const W, Space> gram;
+  BatchView<W, Space> polynomial;
   KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
-    second(n, i, j) = b * first(n, i, j) + c * second(n, i, j);
+    const Sum<W> rest = b * Sum<W>(gram(n, i, j)) + c * Sum<W>(polynomial(n, i, j));
+    polynomial(n, i, j) = W(i == j ? a + rest : rest);
   }
 };
 
-/// quintic_iteration from M/(‖M‖_F + added_to_norm).
-template <class Backend, ExecutionSpace Exec, class T, class Space>
+/// quintic_iteration from M/(‖M‖_F + added_to_norm), matrices stored as W.
+template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double added_to_norm,
                    const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   if (m.extent(1) < m.extent(2)) {
-    return quintic_steps<Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace);
+    return quintic_steps<W, Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace);
   }
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch), norm = workspace.template numbers<double>(batch);
-  auto x = workspace.template batch<T>(batch, rows, cols);
-  auto next = workspace.template batch<T>(batch, rows, cols);
-  const auto gram = workspace.template batch<T>(batch, cols, cols);
-  const auto polynomial = workspace.template batch<T>(batch, cols, cols);
-  normalize(exec, m, x, scale, workspace);
-  linalg::frobenius_norm(exec, x, norm, workspace);
-  for_each_element(exec, "schatten::quintic/normalize", batch, rows, cols,
-                   DivideByNorm<T, Space>{norm, scale, added_to_norm, x});
-  for (const Quintic& step : steps) {  // X ← aX + X(bA + cA²), A = XᵀX
-    linalg::gram<Backend>(exec, x, gram);
-    linalg::symmetric_product<Backend>(exec, T(1), gram, gram, polynomial);
+  auto x = workspace.template batch<W>(batch, rows, cols);
+  auto next = workspace.template batch<W>(batch, rows, cols);
+  const auto gram = workspace.template batch<W>(batch, cols, cols);
+  const auto polynomial = workspace.template batch<W>(batch, cols, cols);
+  power_of_two_scale(exec, m, scale, workspace);
+  linalg::relative_norm(exec, m, scale, norm, workspace);
+  for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});
+  divide(exec, m, scale, norm, x);
+  using S = Sum<W>;
+  for (const Quintic& step : steps) {  // X ← X(aI + bA + cA²), A = XᵀX
+    linalg::gram<Backend>(exec, x, gram, workspace);
+    linalg::symmetric_product<Backend>(exec, S(1), gram, gram, polynomial, workspace);
     for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
-                     Combine<T, Space>{T(step.b), T(step.c), gram, polynomial});
-    for_each_element(exec, "schatten::quintic/copy", batch, rows, cols, Convert<T, T, Space>{x, next});
-    linalg::gemm<Backend>(exec, T(1), x, polynomial, T(step.a), next);
+                     QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial});
+    linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
     std::swap(x, next);
   }
-  for_each_element(exec, "schatten::quintic/store", batch, rows, cols, Convert<T, T, Space>{x, out});
+  copy_elements(exec, "schatten::quintic/store", as_const(x), out);
 }
 
 }  // namespace detail
@@ -87,11 +87,12 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
 /// out ← U q_K(...q_1(Σ/‖M‖_F)) Vᵀ for the quintics q_1..q_K: approximately the polar factor U Vᵀ.
 ///
 /// M, out (m×n). Iterates on the short side (n <= m below). The published normalisation adds 1e-7 to the norm; here
-/// any scale is legal and only the zero matrix stays zero. Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
-template <class Backend, ExecutionSpace Exec, class T, class Space>
+/// any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T, Half or BFloat16 (published:
+/// bfloat16). Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
+template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                        const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  detail::quintic_steps<Backend>(exec, steps, 0.0, m, out, workspace);
+  detail::quintic_steps<W, Backend>(exec, steps, 0.0, m, out, workspace);
 }
 
 /// An upper bound of |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in

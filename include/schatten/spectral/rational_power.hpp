@@ -1,6 +1,7 @@
 // The rational method: U Σ^p Vᵀ = M·(MᵀM)^{(p−1)/2} with the power replaced by a rational function of the Gram matrix.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/largest_eigenvalue.hpp>
 #include <schatten/linalg/rational_function.hpp>
@@ -131,7 +132,7 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   if (m.extent(1) < m.extent(2)) {
     return rational_power<Work, Backend>(exec, r, power, transpose(m), transpose(out), workspace);
   }
-  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const std::size_t batch = m.extent(0), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
@@ -152,7 +153,7 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   }
   const auto product = detail::padded_like<Work>(as_const(out), workspace);
   linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), product);
-  for_each_element(exec, "schatten::convert", batch, rows, cols, detail::Convert<Work, T, Space>{product, out});
+  copy_elements(exec, "schatten::convert", as_const(product), out);
 }
 
 }  // namespace schatten::spectral

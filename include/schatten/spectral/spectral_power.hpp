@@ -32,7 +32,7 @@ class SpectralPower {
                          std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
       : options_(options),
         fits_(std::move(fits)),
-        choice_(spectral::choose_method<T>(options, muon, has_rational, *fits_)) {}
+        choice_(spectral::choose_method<T>(options, muon, machine, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
   /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
@@ -60,30 +60,18 @@ class SpectralPower {
       case SpectralMethod::svd:
         return spectral::svd_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
       case SpectralMethod::eigh:
-        if (choice_.gram_in_double) {
-          return spectral::eigh_power<double, Backend>(exec, batch_m, options_.power, batch_out, workspace);
-        }
-        return spectral::eigh_power<T, Backend>(exec, batch_m, options_.power, batch_out, workspace);
       case SpectralMethod::quintic:
-        return spectral::quintic_iteration<Backend>(exec, std::span<const spectral::Quintic>(muon), batch_m, batch_out,
-                                                    workspace);
       case SpectralMethod::rational:
-        if constexpr (has_rational) {
-          if (choice_.gram_in_double) {
-            return spectral::rational_power<double, Backend>(exec, choice_.function, options_.power, batch_m, batch_out,
-                                                             workspace);
-          }
-          return spectral::rational_power<T, Backend>(exec, choice_.function, options_.power, batch_m, batch_out,
-                                                      workspace);
+      case SpectralMethod::iterates:
+        if (choice_.format == Format::scalar) return apply_in<T>(exec, batch_m, batch_out, workspace);
+        if constexpr (std::is_same_v<T, float>) {
+          if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
+        }
+        if constexpr (machine.storage16) {
+          if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
+          return apply_in<BFloat16>(exec, batch_m, batch_out, workspace);
         }
         break;
-      case SpectralMethod::iterates:
-        if (choice_.gram_in_double) {
-          return spectral::iterate_power<double, Backend>(exec, choice_.iterates.fit, options_.power, batch_m,
-                                                          batch_out, workspace, choice_.iterates.form);
-        }
-        return spectral::iterate_power<T, Backend>(exec, choice_.iterates.fit, options_.power, batch_m, batch_out,
-                                                   workspace, choice_.iterates.form);
       case SpectralMethod::newton_schulz:
         return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::rank_power:
@@ -115,7 +103,7 @@ class SpectralPower {
   void set_power(double power) {
     SpectralPowerOptions options = options_;
     options.power = power;
-    choice_ = spectral::choose_method<T>(options, muon, has_rational, *fits_);
+    choice_ = spectral::choose_method<T>(options, muon, machine, *fits_);
     options_ = options;
   }
 
@@ -124,8 +112,8 @@ class SpectralPower {
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
   /// The method that was chosen; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
-  /// Whether `eigh`, `rational` or `iterates` works in double although T is float.
-  [[nodiscard]] bool gram_in_double() const noexcept { return choice_.gram_in_double; }
+  /// What the method works in; never `automatic`.
+  [[nodiscard]] Format format() const noexcept { return choice_.format; }
   /// Steps of `iterates`; 0 for the others.
   [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
   /// Poles of `rational`; 0 for the others.
@@ -140,7 +128,30 @@ class SpectralPower {
     require(!overlap(m, out), "SpectralPower::apply", "out", shape_of(out), "must not overlap m");
   }
 
-  static constexpr bool has_rational = is_host_execution_space<Exec>;
+  /// The methods that work in a format of their choice.
+  template <class Work>
+  void apply_in(const Exec& exec, const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out,
+                Workspace<memory_space>& workspace) const {
+    if (choice_.method == SpectralMethod::quintic) {
+      return spectral::quintic_iteration<Work, Backend>(exec, std::span<const spectral::Quintic>(muon), m, out,
+                                                        workspace);
+    }
+    if (choice_.method == SpectralMethod::iterates) {
+      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, options_.power, m, out, workspace,
+                                                    choice_.iterates.form);
+    }
+    if constexpr (Scalar<Work>) {
+      if (choice_.method == SpectralMethod::eigh) {
+        return spectral::eigh_power<Work, Backend>(exec, m, options_.power, out, workspace);
+      }
+      if constexpr (machine.host) {
+        return spectral::rational_power<Work, Backend>(exec, choice_.function, options_.power, m, out, workspace);
+      }
+    }
+  }
+
+  static constexpr spectral::Machine machine{is_host_execution_space<Exec>,
+                                             std::is_same_v<T, float>&& linalg::multiplies_storage16<Backend>};
   static constexpr std::array<spectral::Quintic, spectral::muon_steps> muon{
       spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic,
       spectral::muon_quintic};

@@ -96,14 +96,14 @@ void streaming_power(const Exec& exec, double power, const BatchView<const T, Sp
   const auto product = workspace.template batch<T>(batch, cols, rank);
   const auto q = workspace.template batch<T>(batch, cols, rank);
   normalize(exec, m, normalized, scale, workspace);
-  linalg::gemm<Backend>(exec, T(1), normalized, v, T(0), transpose(image));
-  linalg::gemm<Backend>(exec, T(1), transpose(normalized), transpose(image), T(0), product);
+  linalg::gemm<Backend>(exec, T(1), normalized, v, T(0), transpose(image), workspace);
+  linalg::gemm<Backend>(exec, T(1), transpose(normalized), transpose(image), T(0), product, workspace);
   linalg::orthonormal_basis<Backend>(exec, product, q, workspace);
-  linalg::gemm<Backend>(exec, T(1), normalized, q, T(0), transpose(image));
+  linalg::gemm<Backend>(exec, T(1), normalized, q, T(0), transpose(image), workspace);
   for_each_row(exec, "schatten::streaming/factor", batch, rank,
                detail::StreamingFactor<T, Space>{image, scale, power, factor});
   for_each_element(exec, "schatten::streaming/scale", batch, rank, rows, detail::ScaleRows<T, Space>{factor, image});
-  linalg::gemm<Backend>(exec, T(1), transpose(image), transpose(q), T(0), out);
+  linalg::gemm<Backend>(exec, T(1), transpose(image), transpose(q), T(0), out, workspace);
   for_each_element(exec, "schatten::streaming/state", batch, cols, rank, detail::KeepBasis<T, Space>{q, scale, v});
 }
 

@@ -85,7 +85,7 @@ void blas_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>&
 
 template <ExecutionSpace Exec, class T, class Space>
 void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space>& a,
-          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c) {
+          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c, Workspace<Space>&) {
   const HostThreads threads(exec);
   for (std::size_t k = 0; k < c.extent(0); ++k) {
     blas_gemm(alpha, host_matrix(a, k), host_matrix(b, k), beta, host_matrix(c, k));

@@ -1,6 +1,7 @@
 // Host backend over Eigen: gemm.  The decompositions are in eigen_decomposition.hpp, which compiles far longer.
 #pragma once
 
+#include <schatten/core/workspace.hpp>
 #include <schatten/linalg/backend/host_gemm.hpp>
 
 #include <Eigen/Core>
@@ -63,7 +64,7 @@ struct EigenGemm {
 
 template <ExecutionSpace Exec, class T, class Space>
 void gemm(EigenBackend, const Exec& exec, T alpha, const BatchView<const T, Space>& a,
-          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c) {
+          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c, Workspace<Space>&) {
   gemm_each<EigenGemm>(exec, alpha, a, b, beta, c);
 }
 

@@ -33,7 +33,7 @@ struct PortableGemm {
 
 template <ExecutionSpace Exec, class T, class Space>
 void gemm(PortableBackend, const Exec& exec, T alpha, const BatchView<const T, Space>& a,
-          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c) {
+          const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c, Workspace<Space>&) {
   for_each_element(exec, "schatten::gemm", c.extent(0), c.extent(1), c.extent(2),
                    PortableGemm<T, Space>{alpha, a, b, beta, c});
 }

@@ -38,18 +38,21 @@ inline void require_product(std::int64_t a_rows, std::int64_t a_cols, std::int64
 
 }  // namespace detail
 
-/// C_b ← α op(A_b) op(B_b) + β C_b, sums in Type<T>::Sum. C (m×n), not transposed. Cost: 2mnk flops a matrix.
-template <class T>
+/// C_b ← α op(A_b) op(B_b) + β C_b, sums in Type<T>::Sum. C (m×n), not transposed, of A's type or of the sums'. Cost:
+/// 2mnk flops a matrix.
+template <class T, class U>
 void gemm(const Handles& handles, typename Type<T>::Sum alpha, const Matrices<const T>& a, const Matrices<const T>& b,
-          typename Type<T>::Sum beta, const Matrices<T>& c, std::int64_t batch,
+          typename Type<T>::Sum beta, const Matrices<U>& c, std::int64_t batch,
           FloatProducts products = FloatProducts::float32) {
+  static_assert(std::is_same_v<U, T> || std::is_same_v<U, typename Type<T>::Sum>,
+                "schatten: C has A's type or its sums'");
   detail::require_product(detail::op_rows(a), detail::op_cols(a), detail::op_rows(b), detail::op_cols(b), c.rows,
                           c.cols, c.op, "vendor::gemm");
   if (c.rows == 0 || c.cols == 0 || batch == 0) return;
   const bool tf32 = std::is_same_v<T, float> && products == FloatProducts::tf32;
   check(cublasGemmStridedBatchedEx_64(handles.blas(), a.op, b.op, c.rows, c.cols, detail::op_cols(a), &alpha, a.data,
                                       Type<T>::data, a.leading, a.distance, b.data, Type<T>::data, b.leading,
-                                      b.distance, &beta, c.data, Type<T>::data, c.leading, c.distance, batch,
+                                      b.distance, &beta, c.data, Type<U>::data, c.leading, c.distance, batch,
                                       tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : Type<T>::compute, CUBLAS_GEMM_DEFAULT),
         "cublasGemmStridedBatchedEx_64");
 }

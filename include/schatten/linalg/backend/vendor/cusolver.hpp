@@ -10,6 +10,7 @@
 #include <concepts>
 #include <limits>
 #include <string_view>
+#include <type_traits>
 
 namespace schatten::linalg::vendor {
 
@@ -27,7 +28,7 @@ struct Scratch {
   std::size_t device_bytes;
   void* host;
   std::size_t host_bytes;
-  int* info;  ///< two: the second is orthonormal_basis' alone
+  int* info;  ///< two: the second is qr_basis' alone
 };
 
 namespace detail {
@@ -38,6 +39,15 @@ void require_stored(const Matrices<T>& a, bool tall, std::string_view function) 
   require(a.op == CUBLAS_OP_N, function, "op of a", int(a.op), "must be CUBLAS_OP_N");
   require(!tall || a.rows >= a.cols, function, "rows of a", a.rows, "must not be less than its columns");
   require(tall || a.rows == a.cols, function, "rows of a", a.rows, "must be its columns");
+}
+
+/// Throws InvalidArgument unless `a` is stored as it is read, rows×cols.
+template <class T>
+void require_shape(const Matrices<T>& a, std::int64_t rows, std::int64_t cols, std::string_view function,
+                   std::string_view argument) {
+  const auto shape = [](std::int64_t m, std::int64_t n) { return std::to_string(m) + "x" + std::to_string(n); };
+  require(a.op == CUBLAS_OP_N && a.rows == rows && a.cols == cols, function, argument, shape(a.rows, a.cols),
+          "must be stored, and have the extents " + shape(rows, cols));
 }
 
 /// Of a scratch of that many bytes: what cuSOLVER's older calls count in int.
@@ -57,7 +67,7 @@ inline void check_info(int info, const char* call) {
 
 /// A = U diag(σ) Vᵀ by polar decomposition, economy size: A (m×n), m >= n, destroyed; U (m×n), V (n×n), σ (n) descending.
 /// A matrix with m < n is decomposed by its transpose: the same memory read as row-major. Waits for the stream: the
-/// perturbation that a singular A needs is returned to the host.
+/// perturbation that a singular A needs, of the order of ε‖A‖, comes back to the host.
 template <Decomposable T>
 ScratchBytes svd_scratch(const Handles& handles, const Matrices<T>& a, const T* sigma, const Matrices<T>& u,
                          const Matrices<T>& v) {
@@ -74,6 +84,8 @@ template <Decomposable T>
 void svd(const Handles& handles, const Matrices<T>& a, T* sigma, const Matrices<T>& u, const Matrices<T>& v,
          const Scratch& scratch) {
   detail::require_stored(a, true, "vendor::svd");
+  detail::require_shape(u, a.rows, a.cols, "vendor::svd", "u");
+  detail::require_shape(v, a.cols, a.cols, "vendor::svd", "v");
   constexpr cudaDataType type = Type<T>::data;
   double perturbation = 0;  // of A, where the polar decomposition met a singular matrix
   check(
@@ -127,39 +139,40 @@ void cholesky(const Handles& handles, const Matrices<T>& a, const Scratch& scrat
 
 namespace detail {
 
-inline int orgqr_length(const Handles& handles, const Matrices<float>& a, const float* tau) {
+template <class T>
+int orgqr_length(const Handles& handles, const Matrices<T>& a, const T* tau) {
+  const auto run = [] {
+    if constexpr (std::is_same_v<T, float>)
+      return cusolverDnSorgqr_bufferSize;
+    else
+      return cusolverDnDorgqr_bufferSize;
+  }();
   int length = 0;
-  check(cusolverDnSorgqr_bufferSize(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading),
-                                    tau, &length),
-        "cusolverDnSorgqr_bufferSize");
+  check(run(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau, &length),
+        "cusolverDn<T>orgqr_bufferSize");
   return length;
 }
-inline int orgqr_length(const Handles& handles, const Matrices<double>& a, const double* tau) {
-  int length = 0;
-  check(cusolverDnDorgqr_bufferSize(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading),
-                                    tau, &length),
-        "cusolverDnDorgqr_bufferSize");
-  return length;
-}
-inline void orgqr(const Handles& handles, const Matrices<float>& a, const float* tau, const Scratch& scratch) {
-  check(
-      cusolverDnSorgqr(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau,
-                       static_cast<float*>(scratch.device), scalars_in<float>(scratch.device_bytes), scratch.info + 1),
-      "cusolverDnSorgqr");
-}
-inline void orgqr(const Handles& handles, const Matrices<double>& a, const double* tau, const Scratch& scratch) {
-  check(
-      cusolverDnDorgqr(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau,
-                       static_cast<double*>(scratch.device), int(scratch.device_bytes / sizeof(double)), scratch.info),
-      "cusolverDnDorgqr");
+template <class T>
+void orgqr(const Handles& handles, const Matrices<T>& a, const T* tau, const Scratch& scratch) {
+  const auto run = [] {
+    if constexpr (std::is_same_v<T, float>)
+      return cusolverDnSorgqr;
+    else
+      return cusolverDnDorgqr;
+  }();
+  check(run(handles.solver(), int(a.rows), int(a.cols), int(a.cols), a.data, int(a.leading), tau,
+            static_cast<T*>(scratch.device), scalars_in<T>(scratch.device_bytes), scratch.info + 1),
+        "cusolverDn<T>orgqr");
 }
 
 }  // namespace detail
 
-/// A (m×n), m >= n, ← Q with A = QR, by geqrf and orgqr, one status each. `tau`: n scalars in device memory.
+/// For qr and qr_basis. `tau`: n scalars in device memory.
 template <Decomposable T>
-ScratchBytes orthonormal_basis_scratch(const Handles& handles, const Matrices<T>& a, const T* tau) {
-  detail::require_stored(a, true, "vendor::orthonormal_basis_scratch");
+ScratchBytes qr_scratch(const Handles& handles, const Matrices<T>& a, const T* tau) {
+  detail::require_stored(a, true, "vendor::qr_scratch");
+  require(std::max(a.rows, a.leading) <= std::numeric_limits<int>::max(), "vendor::qr_scratch", "rows of a", a.rows,
+          "must be an int, as the leading dimension");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
   check(cusolverDnXgeqrf_bufferSize(handles.solver(), handles.params(), a.rows, a.cols, type, a.data, a.leading, type,
@@ -169,13 +182,21 @@ ScratchBytes orthonormal_basis_scratch(const Handles& handles, const Matrices<T>
   bytes.device = bytes.device < second ? second : bytes.device;
   return bytes;
 }
+
+/// A (m×n), m >= n, ← R in and above the diagonal, the reflections that make A = QR below and in tau.
 template <Decomposable T>
-void orthonormal_basis(const Handles& handles, const Matrices<T>& a, T* tau, const Scratch& scratch) {
-  detail::require_stored(a, true, "vendor::orthonormal_basis");
+void qr(const Handles& handles, const Matrices<T>& a, T* tau, const Scratch& scratch) {
+  detail::require_stored(a, true, "vendor::qr");
   constexpr cudaDataType type = Type<T>::data;
   check(cusolverDnXgeqrf(handles.solver(), handles.params(), a.rows, a.cols, type, a.data, a.leading, type, tau, type,
                          scratch.device, scratch.device_bytes, scratch.host, scratch.host_bytes, scratch.info),
         "cusolverDnXgeqrf");
+}
+
+/// A, as qr left it, ← the first n columns of Q. Its status is the second one.
+template <Decomposable T>
+void qr_basis(const Handles& handles, const Matrices<T>& a, const T* tau, const Scratch& scratch) {
+  detail::require_stored(a, true, "vendor::qr_basis");
   detail::orgqr(handles, a, tau, scratch);
 }
 
