@@ -60,6 +60,7 @@ class Everything {
   explicit Everything(const OptimizerOptions& options = {}) : optimizer(options) {
     for (const ScaleMode scale : {ScaleMode::original, ScaleMode::unit_rms, ScaleMode::dual_norm}) {
       matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale}));
+      if (linalg::multiplies_storage16<Backend>) continue;  // cuSOLVER's decompositions wait for their status
       matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale, .method = SpectralMethod::svd}));
     }
     quintics = optimizer.add_group(MuonOptions{});
@@ -117,7 +118,12 @@ std::string listed(const std::vector<std::string>& labels) {
 }
 
 using Cases = std::tuple<Case<float, ThreadedExec, linalg::HostBackend>, Case<double, SerialExec, linalg::HostBackend>,
-                         Case<float, SerialExec, PortableBackend>>;
+                         Case<float, SerialExec, PortableBackend>
+#if defined(SCHATTEN_ENABLE_CUDA)
+                         ,
+                         Case<float, DeviceExec, CudaBackend>
+#endif
+                         >;
 
 }  // namespace
 

@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("a row, a column and a number: ‖m‖^{p−1} m", C, SCHATTE
       return x;
     }();
     const Matrix wanted = muon / rounded<T>(m).norm() * rounded<T>(m);
-    CHECK(max_abs(applied<C>(m, 0, SpectralMethod::quintic) - wanted) <= spectral::quintic_rounding * epsilon<T>);
+    CHECK(max_abs(applied<C>(m, 0, SpectralMethod::quintic) - wanted) <= spectral::quintic_rounding_error<T>());
   }
 }
 

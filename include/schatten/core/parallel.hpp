@@ -5,11 +5,24 @@
 #pragma once
 
 #include <schatten/core/concepts.hpp>
+#include <schatten/core/team.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 namespace schatten {
+
+/// Whether loops take a device's shape: threads along the columns, blocks of threads for what a row or a matrix does
+/// together. SCHATTEN_LOOPS_AS_ON_DEVICE makes host programs take it too, for tests of it.
+#if defined(SCHATTEN_LOOPS_AS_ON_DEVICE)
+template <class Exec>
+inline constexpr bool loops_as_on_device = true;
+#else
+template <class Exec>
+inline constexpr bool loops_as_on_device = !is_host_execution_space<Exec>;
+#endif
 
 namespace detail {
 
@@ -30,12 +43,51 @@ struct ElementLoopByRow {
   }
 };
 
-/// On a device neighbouring threads take neighbouring columns, so that memory accesses coalesce.
-template <class Body>
+/// On a device neighbouring threads take neighbouring columns, so that memory accesses coalesce. Two divisions an
+/// element: of 32 bits wherever there are few enough elements.
+template <class Body, class Index>
 struct ElementLoopByColumn {
   Body body;
-  std::size_t rows, cols;
-  KOKKOS_FUNCTION void operator()(std::size_t k) const { body(k / (rows * cols), k / cols % rows, k % cols); }
+  Index rows, cols;
+  KOKKOS_FUNCTION void operator()(Index k) const {
+    const Index row = k / cols, b = row / rows;
+    body(std::size_t(b), std::size_t(row - b * rows), std::size_t(k - row * cols));
+  }
+};
+
+template <class Index, class Exec, class Body>
+void element_loop_by_column(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
+                            std::size_t cols, const Body& body) {
+  Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec, 0, Index(batch * rows * cols)),
+                       ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
+}
+
+/// A row's loop where one thread does what a team shares elsewhere.
+template <class Body>
+struct OneThreadRow {
+  Body body;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const { body(OneThread(), b, i); }
+};
+
+template <class Exec, class Body>
+struct TeamRow {
+  using Member = typename Kokkos::TeamPolicy<Exec>::member_type;
+  Body body;
+  std::size_t rows;
+  KOKKOS_FUNCTION void operator()(const Member& member) const {
+    const auto k = std::size_t(member.league_rank());
+    body(ThreadTeam<Member>{member}, k / rows, k % rows);
+  }
+};
+
+/// Drops the row's number.
+template <class Body>
+struct MatrixAsRow {
+  Body body;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t) const {
+    body(team, b);
+  }
 };
 
 }  // namespace detail
@@ -55,16 +107,37 @@ void for_each_row(const Exec& exec, const std::string& label, std::size_t batch,
   Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec>(exec, 0, batch * rows), detail::RowLoop<Body>{body, rows});
 }
 
+/// body(team, b, i) for every row i of every matrix b: `team` (core/team.hpp) shares what is long among its threads.
+template <ExecutionSpace Exec, class Body>
+void for_each_row_by_team(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
+                          const Body& body) {
+  if (batch * rows == 0) return;
+  if constexpr (loops_as_on_device<Exec>) {
+    Kokkos::parallel_for(label, Kokkos::TeamPolicy<Exec>(exec, int(batch * rows), Kokkos::AUTO),
+                         detail::TeamRow<Exec, Body>{body, rows});
+  } else {
+    for_each_row(exec, label, batch, rows, detail::OneThreadRow<Body>{body});
+  }
+}
+
+/// body(team, b) for every matrix b.
+template <ExecutionSpace Exec, class Body>
+void for_each_matrix_by_team(const Exec& exec, const std::string& label, std::size_t batch, const Body& body) {
+  for_each_row_by_team(exec, label, batch, 1, detail::MatrixAsRow<Body>{body});
+}
+
 /// body(b, i, j) for every element. The last index should be the one that is contiguous in memory.
 template <ExecutionSpace Exec, class Body>
 void for_each_element(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows, std::size_t cols,
                       const Body& body) {
-  if (batch * rows * cols == 0) return;
-  if constexpr (is_host_execution_space<Exec>) {
+  const std::size_t elements = batch * rows * cols;
+  if (elements == 0) return;
+  if constexpr (!loops_as_on_device<Exec>) {
     for_each_row(exec, label, batch, rows, detail::ElementLoopByRow<Body>{body, cols});
+  } else if (elements <= std::numeric_limits<std::uint32_t>::max()) {
+    detail::element_loop_by_column<std::uint32_t>(exec, label, batch, rows, cols, body);
   } else {
-    Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec>(exec, 0, batch * rows * cols),
-                         detail::ElementLoopByColumn<Body>{body, rows, cols});
+    detail::element_loop_by_column<std::uint64_t>(exec, label, batch, rows, cols, body);
   }
 }
 

@@ -103,26 +103,16 @@ struct Mirror {
 /// Lower triangle of C ← αAB, C known to be symmetric: halves, and one gemm for the block under the diagonal.
 template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
 void lower_product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
-                   const BatchView<const A, Space>& b, const BatchView<C, Space>& c, std::size_t base,
-                   Workspace<Space>& workspace) {
+                   const BatchView<const A, Space>& b, const BatchView<C, Space>& c, Workspace<Space>& workspace) {
+  constexpr std::size_t base = 128;
   const std::size_t n = c.extent(1), k = a.extent(2);
   if (n <= base) return product<Backend>(exec, alpha, a, b, Coefficient(0), c, workspace);
   const std::size_t half = std::max(base, n / 2 / base * base), rest = n - half;
   const auto upper_a = block(a, 0, 0, half, k), lower_a = block(a, half, 0, rest, k);
   const auto left_b = block(b, 0, 0, k, half), right_b = block(b, 0, half, k, rest);
-  lower_product<Backend>(exec, alpha, upper_a, left_b, block(c, 0, 0, half, half), base, workspace);
+  lower_product<Backend>(exec, alpha, upper_a, left_b, block(c, 0, 0, half, half), workspace);
   product<Backend>(exec, alpha, lower_a, left_b, Coefficient(0), block(c, half, 0, rest, half), workspace);
-  lower_product<Backend>(exec, alpha, lower_a, right_b, block(c, half, half, rest, rest), base, workspace);
-}
-
-/// Rows of the blocks on the diagonal that are computed whole. A device must be filled by each block of all matrices:
-/// 2²² elements are 128 output tiles of 128×256, about one for each of an H100's multiprocessors.
-template <class Exec>
-std::size_t diagonal_block(std::size_t n, std::size_t batch) {
-  if constexpr (is_host_execution_space<Exec>) return 128;
-  std::size_t rows = std::max<std::size_t>(n, 1);
-  while (rows > 256 && rows / 2 * (rows / 2) * batch >= (std::size_t{1} << 22)) rows = (rows + 1) / 2;
-  return (rows + 127) / 128 * 128;
+  lower_product<Backend>(exec, alpha, lower_a, right_b, block(c, half, half, rest, rest), workspace);
 }
 
 template <class Exec, class T, class Space>
@@ -135,8 +125,10 @@ void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
 
 /// C ← αAB where the product is known to be symmetric (a polynomial of one symmetric matrix, AᵀA, ...).
 ///
-/// A (n×k), B (k×n), C (n×n), as for gemm. Only the blocks on and under the diagonal are computed, the rest mirrored, so
-/// C is symmetric to the last bit. @pre AB = (AB)ᵀ up to rounding. Cost: about n²k flops.
+/// A (n×k), B (k×n), C (n×n), as for gemm. On the host only the blocks on and under the diagonal are computed, the rest
+/// mirrored: C is symmetric to the last bit, about n²k flops. On a device the product is formed whole, 2n²k flops:
+/// blocks and a mirror are more launches and memory traffic than a quarter to half of such a product is worth. @pre
+/// AB = (AB)ᵀ up to rounding.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, const VC& c,
                        Workspace<typename Exec::memory_space>& workspace) {
@@ -150,9 +142,12 @@ void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, 
   require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
   require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c", shape_of(batch_c),
           "must not overlap a or b");
-  detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, detail::diagonal_block<Exec>(n, batch),
-                                workspace);
-  detail::mirror_lower(exec, batch_c);
+  if constexpr (loops_as_on_device<Exec>) {
+    detail::product<Chosen>(exec, alpha, batch_a, batch_b, coefficient_of<VA>(0), batch_c, workspace);
+  } else {
+    detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, workspace);
+    detail::mirror_lower(exec, batch_c);
+  }
 }
 
 /// Gram matrix of the columns: C ← AᵀA. A (m×n), C (n×n). Cost: about n²m flops.

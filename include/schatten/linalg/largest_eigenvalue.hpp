@@ -14,21 +14,6 @@ inline constexpr std::size_t lanczos_steps = 8;
 
 namespace detail {
 
-/// Σ_k a_k b_k in sixteen partial sums, so that the compiler may vectorise without reassociating.
-template <class T>
-KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) {
-  constexpr std::size_t lanes = 16;
-  T partial[lanes] = {};
-  std::size_t k = 0;
-  for (; k + lanes <= n; k += lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) partial[l] += a[k + l] * b[k + l];
-  }
-  double sum = 0;
-  for (; k < n; ++k) sum += double(a[k]) * double(b[k]);
-  for (std::size_t l = 0; l < lanes; ++l) sum += double(partial[l]);
-  return sum;
-}
-
 /// Lanczos vectors and coefficients of a batch: rows of `vectors` are the previous vector, this one, and S times it.
 template <class T, class Space>
 struct Lanczos {
@@ -38,8 +23,10 @@ struct Lanczos {
   std::size_t step;
 
   /// Row i of S times the current vector.
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    vectors(b, 2, i) = T(dot(&s(b, i, 0), &vectors(b, 1, 0), s.extent(2)));
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
+    const T product = T(team.dot(&s(b, i, 0), &vectors(b, 1, 0), s.extent(2)));
+    team.once([&] { vectors(b, 2, i) = product; });
   }
 };
 
@@ -61,11 +48,12 @@ struct LanczosStart {
 template <class T, class Space>
 struct LanczosNormalize {
   Lanczos<T, Space> l;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
     const std::size_t n = l.s.extent(2);
     T* const now = &l.vectors(b, 1, 0);
-    const T inverse = T(1 / math::sqrt(dot(now, now, n)));
-    for (std::size_t i = 0; i < n; ++i) now[i] *= inverse;
+    const T inverse = T(1 / math::sqrt(team.dot(now, now, n)));
+    team.for_each(n, [&](std::size_t i) { now[i] *= inverse; });
   }
 };
 
@@ -73,21 +61,24 @@ struct LanczosNormalize {
 template <class T, class Space>
 struct LanczosAdvance {
   Lanczos<T, Space> l;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
     const std::size_t n = l.s.extent(2);
     T* const before = &l.vectors(b, 0, 0);
     T* const now = &l.vectors(b, 1, 0);
     T* const next = &l.vectors(b, 2, 0);
-    const double a = dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, l.step - 1);
-    for (std::size_t i = 0; i < n; ++i) next[i] -= T(a) * now[i] + T(last) * before[i];
-    const double length = math::sqrt(dot(next, next, n));
-    l.alpha(b, l.step) = a;
-    l.beta(b, l.step) = length;
+    const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, l.step - 1);
+    team.for_each(n, [&](std::size_t i) { next[i] -= T(a) * now[i] + T(last) * before[i]; });
+    const double length = math::sqrt(team.dot(next, next, n));
     const T inverse = is_finite(length) && length > 0 ? T(1 / length) : T(0);  // comparing a NaN could trap
-    for (std::size_t i = 0; i < n; ++i) {
+    team.for_each(n, [&](std::size_t i) {
       before[i] = now[i];
       now[i] = inverse * next[i];
-    }
+    });
+    team.once([&] {
+      l.alpha(b, l.step) = a;
+      l.beta(b, l.step) = length;
+    });
   }
 };
 
@@ -142,11 +133,13 @@ void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                                     workspace.template vectors<double>(batch, steps),
                                     workspace.template vectors<double>(batch, steps), 0};
   for_each_row(exec, "schatten::largest_eigenvalue/start", batch, n, detail::LanczosStart<T, Space>{lanczos});
-  for_each_matrix(exec, "schatten::largest_eigenvalue/start", batch, detail::LanczosNormalize<T, Space>{lanczos});
+  for_each_matrix_by_team(exec, "schatten::largest_eigenvalue/start", batch,
+                          detail::LanczosNormalize<T, Space>{lanczos});
   for (std::size_t step = 0; step < steps; ++step) {
     lanczos.step = step;
-    for_each_row(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
-    for_each_matrix(exec, "schatten::largest_eigenvalue/advance", batch, detail::LanczosAdvance<T, Space>{lanczos});
+    for_each_row_by_team(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
+    for_each_matrix_by_team(exec, "schatten::largest_eigenvalue/advance", batch,
+                            detail::LanczosAdvance<T, Space>{lanczos});
   }
   for_each_matrix(exec, "schatten::largest_eigenvalue", batch,
                   detail::LargestRitzValue<Space>{lanczos.alpha, lanczos.beta, result});

@@ -45,14 +45,13 @@ template <class T, class Space>
 struct RowMaxAbs {
   BatchView<const T, Space> a;
   VectorBatchView<double, Space> partial;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    auto largest = magnitude_bits(T(0));
-    for (std::size_t j = 0; j < a.extent(2); ++j) {
-      const auto bits = magnitude_bits(a(b, i, j));
-      largest = bits > largest ? bits : largest;
-    }
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
+    using Bits = decltype(magnitude_bits(T(0)));
+    const Bits largest =
+        team.template max<Bits>(a.extent(2), [&](std::size_t j) { return magnitude_bits(a(b, i, j)); });
     const T value = std::bit_cast<T>(largest);
-    partial(b, i) = is_finite(value) ? double(value) : std::numeric_limits<double>::quiet_NaN();
+    team.once([&] { partial(b, i) = is_finite(value) ? double(value) : std::numeric_limits<double>::quiet_NaN(); });
   }
 };
 
@@ -63,29 +62,25 @@ struct RowInnerProduct {
   BatchView<const U, Space> c;
   NumberBatchView<const double, Space> scale_a, scale_c;
   VectorBatchView<double, Space> partial;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
     const double unit_a = scale_a(b) == 0.0 ? 1.0 : scale_a(b), unit_c = scale_c(b) == 0.0 ? 1.0 : scale_c(b);
-    double sum = 0;
-    for (std::size_t j = 0; j < a.extent(2); ++j) sum += (double(a(b, i, j)) / unit_a) * (double(c(b, i, j)) / unit_c);
-    partial(b, i) = sum;
+    const double sum = team.sum(
+        a.extent(2), [&](std::size_t j) { return (double(a(b, i, j)) / unit_a) * (double(c(b, i, j)) / unit_c); });
+    team.once([&] { partial(b, i) = sum; });
   }
 };
 
-/// result(b) ← max_i partial(b, i), NaN if one of them is.
+/// result(b) ← max_i partial(b, i), NaN if one of them is: as bits, NaN is larger than every number.
 template <class Space>
 struct MaxOfPartials {
   VectorBatchView<double, Space> partial;
   NumberBatchView<double, Space> result;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    double largest = 0;
-    for (std::size_t i = 0; i < partial.extent(1); ++i) {
-      if (!is_finite(partial(b, i))) {
-        result(b) = partial(b, i);
-        return;
-      }
-      largest = partial(b, i) > largest ? partial(b, i) : largest;
-    }
-    result(b) = largest;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
+    const auto largest = team.template max<std::uint64_t>(
+        partial.extent(1), [&](std::size_t i) { return std::bit_cast<std::uint64_t>(partial(b, i)); });
+    team.once([&] { result(b) = std::bit_cast<double>(largest); });
   }
 };
 
@@ -102,11 +97,11 @@ struct SumOfPartials {
     const double small = s < t ? s : t, large = s < t ? t : s;
     return sum >= 1 || sum <= -1 ? small * sum * large : large * sum * small;
   }
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < partial.extent(1); ++i) sum += partial(b, i);
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
+    const double sum = team.sum(partial.extent(1), [&](std::size_t i) { return partial(b, i); });
     const double s = scale_a.extent(0) == 0 ? 1.0 : scale_a(b), t = scale_c.extent(0) == 0 ? 1.0 : scale_c(b);
-    result(b) = square_root ? s * math::sqrt(sum) : product(s, t, sum);
+    team.once([&] { result(b) = square_root ? s * math::sqrt(sum) : product(s, t, sum); });
   }
 };
 
@@ -118,11 +113,12 @@ void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, 
                           Workspace<Space>& workspace) {
   const typename Workspace<Space>::Frame frame(workspace);
   const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
-  for_each_row(exec, "schatten::inner_product/rows", a.extent(0), a.extent(1),
-               RowInnerProduct<T, U, Space>{a, c, scale_a, scale_c, partial});
+  for_each_row_by_team(exec, "schatten::inner_product/rows", a.extent(0), a.extent(1),
+                       RowInnerProduct<T, U, Space>{a, c, scale_a, scale_c, partial});
   const NumberBatchView<double, Space> none;
-  for_each_matrix(exec, "schatten::inner_product", a.extent(0),
-                  SumOfPartials<Space>{partial, scaled ? scale_a : none, scaled ? scale_c : none, square_root, result});
+  for_each_matrix_by_team(
+      exec, "schatten::inner_product", a.extent(0),
+      SumOfPartials<Space>{partial, scaled ? scale_a : none, scaled ? scale_c : none, square_root, result});
 }
 
 }  // namespace detail
@@ -136,8 +132,9 @@ void max_abs(const Exec& exec, const V& view, const NumberBatchView<double, Spac
   const BatchView<const T, Space> a = as_batch<Exec>(view);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
-  for_each_row(exec, "schatten::max_abs/rows", a.extent(0), a.extent(1), detail::RowMaxAbs<T, Space>{a, partial});
-  for_each_matrix(exec, "schatten::max_abs", a.extent(0), detail::MaxOfPartials<Space>{partial, result});
+  for_each_row_by_team(exec, "schatten::max_abs/rows", a.extent(0), a.extent(1),
+                       detail::RowMaxAbs<T, Space>{a, partial});
+  for_each_matrix_by_team(exec, "schatten::max_abs", a.extent(0), detail::MaxOfPartials<Space>{partial, result});
 }
 
 /// result(b) ← ⟨A_b, C_b⟩ = Σ_ij A_ij C_ij. Summed in double after division by the largest entries, so that no product

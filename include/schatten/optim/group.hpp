@@ -2,11 +2,13 @@
 #pragma once
 
 #include <schatten/optim/parameter.hpp>
+#include <schatten/optim/records.hpp>
 #include <schatten/optim/rule.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -25,13 +27,13 @@ struct Group {
     std::size_t parameter, first, count;
   };
 
-  /// Matrices that share a shape and go through one spectral call.
+  /// Matrices that share a shape, the launches of a step and, where the map is spectral, its call.
   struct Bucket {
-    Plan plan;
-    std::optional<Plan> between;  ///< Muon's, where there is an interval
+    std::optional<Plan> plan, between;  ///< the map; Muon's, where there is an interval
     std::size_t rows, cols;
-    std::vector<Slice> slices;
+    std::vector<Slice> slices{};
     std::size_t matrices = 0;
+    RecordTable<T, Exec> records{};
   };
 
   UpdateRule rule;
@@ -47,27 +49,49 @@ struct Group {
     return Plan(options, fits);
   }
 
-  /// Spreads the matrices of the newest parameter over buckets of at most batch_bytes.
+  /// Spreads the matrices of the newest parameter over buckets, of at most batch_bytes where the map needs buffers.
   void put_in_buckets(std::size_t batch_bytes, const Fits& fits) {
+    const bool spectral = rule.map == Map::spectral;
     const auto& weight = parameters.back().weight;
     const std::size_t rows = weight.extent(1), cols = weight.extent(2), count = weight.extent(0);
     const std::size_t matrix_bytes = std::max<std::size_t>(rows * cols * sizeof(T), 1);
-    const std::size_t capacity = std::max<std::size_t>(batch_bytes / matrix_bytes, 1);
+    const std::size_t capacity =
+        spectral ? std::max<std::size_t>(batch_bytes / matrix_bytes, 1) : std::numeric_limits<std::size_t>::max();
     const auto has_room = [&](const Bucket& bucket) {
       return bucket.rows == rows && bucket.cols == cols && bucket.matrices < capacity;
     };
     for (std::size_t first = 0; first < count;) {
       auto bucket = std::find_if(buckets.begin(), buckets.end(), has_room);
       if (bucket == buckets.end()) {
-        buckets.push_back({plan(rule, rows, cols, fits), {}, rows, cols, {}, 0});
-        if (rule.interval > 1) buckets.back().between = plan(between_rule(rule), rows, cols, fits);
+        buckets.push_back({{}, {}, rows, cols});
+        if (spectral) buckets.back().plan = plan(rule, rows, cols, fits);
+        if (spectral && rule.interval > 1) buckets.back().between = plan(between_rule(rule), rows, cols, fits);
         bucket = buckets.end() - 1;
       }
       const std::size_t taken = std::min(count - first, capacity - bucket->matrices);
       bucket->slices.push_back({parameters.size() - 1, first, taken});
       bucket->matrices += taken;
+      bucket->records.grow(taken);
       first += taken;
     }
+  }
+
+  /// The records of a bucket as the parameters are now.
+  void update_records(const Exec& exec, Bucket& bucket) const {
+    auto slice = bucket.slices.begin();
+    std::size_t begin = 0;  // of the slice
+    bucket.records.update(exec, [&](std::size_t k) {
+      if (k - begin == slice->count) begin += (slice++)->count;
+      const Parameter<T, Exec>& p = parameters[slice->parameter];
+      const std::size_t b = slice->first + k - begin;
+      using Space = typename Exec::memory_space;
+      return MatrixRecord<T>{strided_matrix(p.gradient, b),
+                             strided_matrix(p.weight, b),
+                             strided_matrix(state_batch<T, Space>(p.momentum), b),
+                             strided_matrix(state_batch<T, Space>(p.second_moment_root), b),
+                             p.first_matrix + b,
+                             shape_scale(rule.scale, p.rows(), p.cols())};
+    });
   }
 
   /// Zeroed state of the parameter, and V of streaming from the first columns of I on. Throws InvalidArgument for a rank

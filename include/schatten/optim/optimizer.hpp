@@ -88,7 +88,7 @@ class Optimizer {
     Kokkos::resize(flag_, matrices_ + batch);
     if (options_.non_finite == NonFinite::raise) host_flag_ = host_mirror(flag_);
     group.parameters.push_back(std::move(parameter));
-    if (spectral) group.put_in_buckets(options_.batch_bytes, fits_);
+    group.put_in_buckets(options_.batch_bytes, fits_);
     matrices_ += batch;
   }
 
@@ -96,12 +96,13 @@ class Optimizer {
   template <KokkosView VG>
   void set_gradient(std::string_view name, const VG& g) {
     static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G must hold the Optimizer's scalar type");
-    const auto [parameter, rule] = find_with_rule(name, "Optimizer::set_gradient");
+    const auto [parameter, group] = find_with_group(name, "Optimizer::set_gradient");
     Parameter changed = *parameter;
-    changed.gradient = changed.oriented(gradient_of(*parameter, g, rule->row_blocks, "Optimizer::set_gradient"));
+    changed.gradient = changed.oriented(gradient_of(*parameter, g, group->rule.row_blocks, "Optimizer::set_gradient"));
     check_memory(changed, "Optimizer::set_gradient");
     parameter->gradient = changed.gradient;
     parameter->gradient_owner = std::make_shared<VG>(g);
+    for (Bucket& bucket : group->buckets) bucket.records.invalidate();
   }
 
   /// One step of every parameter: gradient → momentum → map → scale → decoupled decay → apply.
@@ -112,17 +113,20 @@ class Optimizer {
   void step(const Exec& exec) {
     const ProfilingRegion region("schatten::Optimizer::step");
     const typename Workspace<memory_space>::Frame frame(workspace_);
+    for (Group& group : groups_) {
+      for (Bucket& bucket : group.buckets) group.update_records(exec, bucket);
+    }
     check_gradients(exec);
     for (Group& group : groups_) {
       ++group.steps;
-      if (group.rule.map == optim::Map::spectral) {
-        const bool between = optim::is_between(group.rule, group.steps);
-        const optim::UpdateRule rule = between ? optim::between_rule(group.rule) : group.rule;
-        for (const Bucket& bucket : group.buckets) {
-          spectral_step(exec, group, bucket, rule, between ? *bucket.between : bucket.plan);
+      const bool between = optim::is_between(group.rule, group.steps);
+      const optim::UpdateRule rule = between ? optim::between_rule(group.rule) : group.rule;
+      for (const Bucket& bucket : group.buckets) {
+        if (rule.map == optim::Map::spectral) {
+          spectral_step(exec, group, bucket, rule, between ? *bucket.between : *bucket.plan);
+        } else {
+          elementwise_step(exec, rule, bucket);
         }
-      } else {
-        for (const Parameter& parameter : group.parameters) elementwise_step(exec, group.rule, parameter);
       }
       for (Parameter& parameter : group.parameters) ++parameter.attempted;
     }
@@ -203,9 +207,9 @@ class Optimizer {
   void check_gradients(const Exec& exec) {
     for_each_matrix(exec, "schatten::step/reset", matrices_, optim::ResetFlags<memory_space>{flags()});
     for (const Group& group : groups_) {
-      for (const Parameter& p : group.parameters) {
-        for_each_row(exec, "schatten::step/check_gradient", p.matrices(), p.gradient.extent(1),
-                     optim::CheckGradientRow<T, memory_space>{p.gradient, finite(p)});
+      for (const Bucket& bucket : group.buckets) {
+        for_each_row_by_team(exec, "schatten::step/check_gradient", bucket.matrices, bucket.rows,
+                             optim::CheckGradientRow<T, memory_space>{bucket.records.view(), bucket.cols, flags()});
       }
     }
     if (options_.non_finite == NonFinite::raise) raise_if_skipped(exec);
@@ -231,12 +235,10 @@ class Optimizer {
     const auto direction = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto mapped = workspace_.template batch<T>(bucket.matrices, bucket.rows, bucket.cols);
     const auto factor = workspace_.template numbers<double>(optim::needs_factor(rule.scale) ? bucket.matrices : 0);
-    group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
-      using Kernel = optim::StoreDirection<T, memory_space, optim::MomentumDirection<T, memory_space>>;
-      for_each_element(exec, "schatten::step/momentum", slice.count, bucket.rows, bucket.cols,
-                       Kernel{momentum_direction(rule, p, slice.first, slice.count), finite(p, slice.first),
-                              matrices(direction, place, slice.count)});
-    });
+    using Momentum = optim::MomentumDirection<T, memory_space>;
+    for_each_element(
+        exec, "schatten::step/momentum", bucket.matrices, bucket.rows, bucket.cols,
+        optim::StoreDirection<T, memory_space, Momentum>{momentum_direction(rule, bucket), finite(bucket), direction});
     if (plan.method() == SpectralMethod::streaming) {
       group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
         plan.apply(exec, matrices(direction, place, slice.count),
@@ -250,47 +252,41 @@ class Optimizer {
       optim::direction_scale(exec, rule.scale, rule.spectral.power, as_const(direction), as_const(mapped), factor,
                              workspace_);
     }
-    group.for_each_slice(bucket, [&](const Parameter& p, const Slice& slice, std::size_t place) {
-      const optim::StoredDirection<T, memory_space> stored{matrices(mapped, place, slice.count)};
-      const NumberBatchView<const double, memory_space> own(factor.data() + place,
-                                                            factor.extent(0) == 0 ? 0 : slice.count);
-      apply(exec, rule, p, slice.first, slice.count, stored, own);
-    });
+    apply(exec, rule, bucket, optim::StoredDirection<T, memory_space>{mapped}, factor);
   }
 
-  void elementwise_step(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p) {
+  void elementwise_step(const Exec& exec, const optim::UpdateRule& rule, const Bucket& bucket) {
     const NumberBatchView<const double, memory_space> no_factor;
     if (rule.map == optim::Map::identity) {
-      return apply(exec, rule, p, 0, p.matrices(), momentum_direction(rule, p, 0, p.matrices()), no_factor);
+      return apply(exec, rule, bucket, momentum_direction(rule, bucket), no_factor);
     }
     const typename Workspace<memory_space>::Frame frame(workspace_);
-    const auto first = workspace_.template numbers<double>(p.matrices());
-    const auto second = workspace_.template numbers<double>(p.matrices());
-    for_each_matrix(
-        exec, "schatten::step/bias_correction", p.matrices(),
-        optim::BiasCorrection<memory_space>{applied(), p.first_matrix, rule.momentum, rule.beta2, first, second});
+    const auto first = workspace_.template numbers<double>(bucket.matrices);
+    const auto second = workspace_.template numbers<double>(bucket.matrices);
+    for_each_matrix(exec, "schatten::step/bias_correction", bucket.matrices,
+                    optim::BiasCorrection<T, memory_space>{applied(), bucket.records.view(), rule.momentum, rule.beta2,
+                                                           first, second});
     const optim::AdamDirection<T, memory_space> adam{
-        p.gradient,           state(p.momentum), state(p.second_moment_root), first,          second, T(rule.momentum),
-        T(1 - rule.momentum), T(rule.beta2),     T(1 - rule.beta2),           T(rule.epsilon)};
-    apply(exec, rule, p, 0, p.matrices(), adam, no_factor);
+        bucket.records.view(), first,          second, T(rule.momentum), T(1 - rule.momentum), T(rule.beta2),
+        T(1 - rule.beta2),     T(rule.epsilon)};
+    apply(exec, rule, bucket, adam, no_factor);
   }
 
-  /// The momentum stage of matrices [first, first + count) of a parameter.
-  static optim::MomentumDirection<T, memory_space> momentum_direction(const optim::UpdateRule& rule, const Parameter& p,
-                                                                      std::size_t first, std::size_t count) {
-    return optim::momentum_direction(matrices(p.gradient, first, count), matrices(state(p.momentum), first, count),
-                                     rule.momentum, rule.momentum_kind, rule.nesterov);
+  /// The momentum stage of a bucket.
+  static optim::MomentumDirection<T, memory_space> momentum_direction(const optim::UpdateRule& rule,
+                                                                      const Bucket& bucket) {
+    return optim::momentum_direction<T, memory_space>(bucket.records.view(), rule.momentum, rule.momentum_kind,
+                                                      rule.nesterov);
   }
 
-  /// Decay and update of matrices [first, first + count) of a parameter.
+  /// Decay and update of a bucket.
   template <class Direction>
-  void apply(const Exec& exec, const optim::UpdateRule& rule, const Parameter& p, std::size_t first, std::size_t count,
-             const Direction& direction, const NumberBatchView<const double, memory_space>& factor) {
-    const double rate = rule.lr * optim::shape_scale(rule.scale, p.rows(), p.cols());
+  void apply(const Exec& exec, const optim::UpdateRule& rule, const Bucket& bucket, const Direction& direction,
+             const NumberBatchView<const double, memory_space>& factor) {
     const T keep = T(1 - rule.lr * rule.weight_decay);
     using Kernel = optim::ApplyDirection<T, memory_space, Direction>;
-    for_each_element(exec, "schatten::step/apply", count, p.weight.extent(1), p.weight.extent(2),
-                     Kernel{direction, finite(p, first), factor, rate, keep, matrices(p.weight, first, count)});
+    for_each_element(exec, "schatten::step/apply", bucket.matrices, bucket.rows, bucket.cols,
+                     Kernel{direction, finite(bucket), factor, rule.lr, keep});
   }
 
   template <class Edit>
@@ -302,7 +298,7 @@ class Optimizer {
     if (rule.map == optim::Map::spectral && rule.spectral.power != group.rule.spectral.power) {
       (void)Group::plan(rule, 1, 1, fits_);
       for (const Bucket& bucket : group.buckets) (void)Group::plan(rule, bucket.rows, bucket.cols, fits_);
-      for (Bucket& bucket : group.buckets) bucket.plan.set_power(rule.spectral.power);
+      for (Bucket& bucket : group.buckets) bucket.plan->set_power(rule.spectral.power);
     }
     group.rule = rule;
   }
@@ -338,10 +334,10 @@ class Optimizer {
     return nullptr;
   }
 
-  std::pair<Parameter*, const optim::UpdateRule*> find_with_rule(std::string_view name, std::string_view function) {
+  std::pair<Parameter*, Group*> find_with_group(std::string_view name, std::string_view function) {
     for (Group& group : groups_) {
       for (Parameter& parameter : group.parameters) {
-        if (parameter.name == name) return {&parameter, &group.rule};
+        if (parameter.name == name) return {&parameter, &group};
       }
     }
     throw InvalidArgument(function, "name", std::string(name), "is not registered");
@@ -359,9 +355,9 @@ class Optimizer {
   static BatchView<T, memory_space> state(const Storage& s) { return optim::state_batch<T, memory_space>(s); }
   [[nodiscard]] NumberBatchView<int, memory_space> flags() const { return flag_; }
   [[nodiscard]] NumberBatchView<long long, memory_space> applied() const { return applied_; }
-  /// The flags of a parameter's matrices from `first` on.
-  [[nodiscard]] optim::FiniteFlags<memory_space> finite(const Parameter& p, std::size_t first = 0) const {
-    return {flags(), p.first_matrix + first};
+  /// The flags of a bucket's matrices.
+  [[nodiscard]] optim::FiniteFlags<T, memory_space> finite(const Bucket& bucket) const {
+    return {flags(), bucket.records.view()};
   }
 
   OptimizerOptions options_;

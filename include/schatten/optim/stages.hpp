@@ -1,20 +1,22 @@
-// The kernels of a step. A stage is a functor (b, i, j) that may update its state and returns the element of the
-// direction; StoreDirection and ApplyDirection run it. A variant is another functor here, never another step.
+// The kernels of a step over the matrices of a bucket. A stage is a functor (b, i, j) that may update its state and
+// returns the element of the direction; StoreDirection and ApplyDirection run it. A variant is another functor here,
+// never another step.
 #pragma once
 
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/options.hpp>
+#include <schatten/optim/records.hpp>
 
 #include <limits>
 
 namespace schatten::optim {
 
-/// Which matrices of a step have finite gradients: flag(first + b) is 1 or 0 for matrix b of a parameter.
-template <class Space>
+/// Which matrices of a bucket have finite gradients: the flag of a matrix is 1 or 0.
+template <class T, class Space>
 struct FiniteFlags {
   NumberBatchView<int, Space> flag;
-  std::size_t first;
-  [[nodiscard]] KOKKOS_FUNCTION bool operator()(std::size_t b) const { return flag(first + b) != 0; }
+  Records<T, Space> records;
+  [[nodiscard]] KOKKOS_FUNCTION bool operator()(std::size_t b) const { return flag(records(b).number) != 0; }
 };
 
 /// flag ← 1 before the gradients are looked at.
@@ -27,13 +29,16 @@ struct ResetFlags {
 /// flag ← 0 for a matrix whose row i of the gradient holds a NaN or an infinity.
 template <class T, class Space>
 struct CheckGradientRow {
-  BatchView<const T, Space> gradient;
-  FiniteFlags<Space> finite;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    bool row_finite = true;
-    for (std::size_t j = 0; j < gradient.extent(2); ++j)
-      row_finite = linalg::is_finite(gradient(b, i, j)) && row_finite;
-    if (!row_finite) Kokkos::atomic_exchange(&finite.flag(finite.first + b), 0);
+  Records<T, Space> records;
+  std::size_t cols;
+  NumberBatchView<int, Space> flag;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
+    const MatrixRecord<T>& matrix = records(b);
+    const int not_finite =
+        team.template max<int>(cols, [&](std::size_t j) { return linalg::is_finite(matrix.gradient(i, j)) ? 0 : 1; });
+    if (not_finite == 0) return;
+    team.once([&] { Kokkos::atomic_exchange(&flag(matrix.number), 0); });
   }
 };
 
@@ -56,34 +61,34 @@ KOKKOS_FUNCTION T saturated(T x) {
 /// Momentum stage, MomentumKind::ema or heavy_ball, with or without Nesterov's look-ahead.
 template <class T, class Space>
 struct MomentumDirection {
-  BatchView<const T, Space> gradient;
-  BatchView<T, Space> momentum;
+  Records<T, Space> records;
   T beta, gain;  ///< gain: 1 − β (ema) or 1 (heavy_ball)
   bool nesterov;
   KOKKOS_FUNCTION T operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const T g = gradient(b, i, j);
-    const T m = saturated(beta * momentum(b, i, j) + gain * g);
-    momentum(b, i, j) = m;
+    const MatrixRecord<T>& matrix = records(b);
+    T& momentum = matrix.momentum(i, j);
+    const T g = matrix.gradient(i, j);
+    const T m = saturated(beta * momentum + gain * g);
+    momentum = m;
     return nesterov ? saturated(beta * m + gain * g) : m;
   }
 };
 
 template <class T, class Space>
-MomentumDirection<T, Space> momentum_direction(const BatchView<const T, Space>& gradient,
-                                               const BatchView<T, Space>& momentum, double beta, MomentumKind kind,
+MomentumDirection<T, Space> momentum_direction(const Records<T, Space>& records, double beta, MomentumKind kind,
                                                bool nesterov) {
-  return {gradient, momentum, T(beta), T(kind == MomentumKind::ema ? 1 - beta : 1), nesterov};
+  return {records, T(beta), T(kind == MomentumKind::ema ? 1 - beta : 1), nesterov};
 }
 
 /// Bias corrections of the coming step t = applied + 1: first(b) = 1 − β₁^t, second(b) = √(1 − β₂^t).
-template <class Space>
+template <class T, class Space>
 struct BiasCorrection {
   NumberBatchView<long long, Space> applied;
-  std::size_t first_matrix;
+  Records<T, Space> records;
   double beta1, beta2;
   NumberBatchView<double, Space> first, second;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    const double t = double(applied(first_matrix + b) + 1);
+    const double t = double(applied(records(b).number) + 1);
     first(b) = 1 - math::pow(beta1, t);
     second(b) = math::sqrt(1 - math::pow(beta2, t));
   }
@@ -92,18 +97,19 @@ struct BiasCorrection {
 /// AdamW's direction m̂/(√v̂ + ε). The state is r = √v, not v: squares of 1e+30 and of 1e-30 are no floats.
 template <class T, class Space>
 struct AdamDirection {
-  BatchView<const T, Space> gradient;
-  BatchView<T, Space> momentum, second_moment_root;
+  Records<T, Space> records;
   NumberBatchView<double, Space> first_correction, second_correction;
   T beta1, gain1, beta2, gain2, epsilon;  ///< gain: 1 − β, rounded once
   KOKKOS_FUNCTION T operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const T g = gradient(b, i, j), r = second_moment_root(b, i, j), size = g < T(0) ? -g : g;
-    const T m = beta1 * momentum(b, i, j) + gain1 * g;
+    const MatrixRecord<T>& matrix = records(b);
+    T &momentum = matrix.momentum(i, j), &second_moment_root = matrix.second_moment_root(i, j);
+    const T g = matrix.gradient(i, j), r = second_moment_root, size = g < T(0) ? -g : g;
+    const T m = beta1 * momentum + gain1 * g;
     const T unit = r > size ? r : (size > T(0) ? size : T(1));
     const T relative_r = r / unit, relative_g = g / unit;
     const T root = unit * math::sqrt(beta2 * relative_r * relative_r + gain2 * relative_g * relative_g);
-    momentum(b, i, j) = m;
-    second_moment_root(b, i, j) = root;
+    momentum = m;
+    second_moment_root = root;
     return m / T(first_correction(b)) / (root / T(second_correction(b)) + epsilon);
   }
 };
@@ -119,7 +125,7 @@ struct StoredDirection {
 template <class T, class Space, class Direction>
 struct StoreDirection {
   Direction direction;
-  FiniteFlags<Space> finite;
+  FiniteFlags<T, Space> finite;
   BatchView<T, Space> out;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     out(b, i, j) = finite(b) ? direction(b, i, j) : T(0);
@@ -130,17 +136,19 @@ struct StoreDirection {
 template <class T, class Space, class Direction>
 struct ApplyDirection {
   Direction direction;
-  FiniteFlags<Space> finite;
+  FiniteFlags<T, Space> finite;
   NumberBatchView<const double, Space> factor;  ///< empty: 1
-  double rate;                                  ///< lr times the shape's factor
-  T keep;                                       ///< 1 − lr·weight_decay
-  BatchView<T, Space> weight;
+  double lr;
+  T keep;  ///< 1 − lr·weight_decay
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     if (!finite(b)) return;
+    const MatrixRecord<T>& matrix = finite.records(b);
     const T d = direction(b, i, j);
+    const double rate = lr * matrix.scale;
     // In double where a factor may lie outside the range of T although its product with d does not.
     const T change = factor.extent(0) == 0 ? T(rate) * d : T(rate * factor(b) * double(d));
-    weight(b, i, j) = keep * weight(b, i, j) - change;
+    T& weight = matrix.weight(i, j);
+    weight = keep * weight - change;
   }
 };
 

@@ -28,13 +28,15 @@ struct StreamingFactor {
   NumberBatchView<double, Space> scale;
   double power;
   VectorBatchView<double, Space> factor;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t k) const {
-    double square = 0;
-    for (std::size_t i = 0; i < image.extent(2); ++i) square += double(image(b, k, i)) * double(image(b, k, i));
-    const double sigma = math::sqrt(square);
-    factor(b, k) = sigma;
-    if (!linalg::is_finite(sigma)) return;
-    factor(b, k) = sigma > streaming_floor ? math::pow(scale(b), power) * math::pow(sigma, power - 1) : 0.0;
+  KOKKOS_FUNCTION double of(std::size_t b, double sigma) const {
+    if (!linalg::is_finite(sigma)) return sigma;
+    return sigma > streaming_floor ? math::pow(scale(b), power) * math::pow(sigma, power - 1) : 0.0;
+  }
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t k) const {
+    const double square =
+        team.sum(image.extent(2), [&](std::size_t i) { return double(image(b, k, i)) * double(image(b, k, i)); });
+    team.once([&] { factor(b, k) = of(b, math::sqrt(square)); });
   }
 };
 
@@ -100,8 +102,8 @@ void streaming_power(const Exec& exec, double power, const BatchView<const T, Sp
   linalg::gemm<Backend>(exec, T(1), transpose(normalized), transpose(image), T(0), product, workspace);
   linalg::orthonormal_basis<Backend>(exec, product, q, workspace);
   linalg::gemm<Backend>(exec, T(1), normalized, q, T(0), transpose(image), workspace);
-  for_each_row(exec, "schatten::streaming/factor", batch, rank,
-               detail::StreamingFactor<T, Space>{image, scale, power, factor});
+  for_each_row_by_team(exec, "schatten::streaming/factor", batch, rank,
+                       detail::StreamingFactor<T, Space>{image, scale, power, factor});
   for_each_element(exec, "schatten::streaming/scale", batch, rank, rows, detail::ScaleRows<T, Space>{factor, image});
   linalg::gemm<Backend>(exec, T(1), transpose(image), transpose(q), T(0), out, workspace);
   for_each_element(exec, "schatten::streaming/state", batch, cols, rank, detail::KeepBasis<T, Space>{q, scale, v});

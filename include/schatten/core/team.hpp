@@ -1,0 +1,95 @@
+// What the threads that share a row or a matrix do together, written once: a thread alone on the host, a block of
+// threads on a device.
+#pragma once
+
+#include <schatten/core/kokkos.hpp>
+
+#include <cstddef>
+
+namespace schatten {
+
+/// One thread, which is the whole team. Runs along indices in order, so that the compiler vectorises.
+struct OneThread {
+  /// f(k) for k < n; all are done when it returns.
+  template <class F>
+  KOKKOS_FUNCTION void for_each(std::size_t n, const F& f) const {
+    for (std::size_t k = 0; k < n; ++k) f(k);
+  }
+  /// Σ_k f(k).
+  template <class F>
+  KOKKOS_FUNCTION double sum(std::size_t n, const F& f) const {
+    double total = 0;
+    for (std::size_t k = 0; k < n; ++k) total += f(k);
+    return total;
+  }
+  /// max_k f(k), at least zero. T: an unsigned integer, or a floating-point number that is never NaN.
+  template <class T, class F>
+  KOKKOS_FUNCTION T max(std::size_t n, const F& f) const {
+    T largest = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      const T value = f(k);
+      largest = value > largest ? value : largest;
+    }
+    return largest;
+  }
+  /// Σ_k a_k b_k in sixteen partial sums, so that the compiler may vectorise without reassociating.
+  template <class T>
+  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
+    constexpr std::size_t lanes = 16;
+    T partial[lanes] = {};
+    std::size_t k = 0;
+    for (; k + lanes <= n; k += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) partial[l] += a[k + l] * b[k + l];
+    }
+    double total = 0;
+    for (; k < n; ++k) total += double(a[k]) * double(b[k]);
+    for (std::size_t l = 0; l < lanes; ++l) total += double(partial[l]);
+    return total;
+  }
+  /// f() by one thread of the team.
+  template <class F>
+  KOKKOS_FUNCTION void once(const F& f) const {
+    f();
+  }
+};
+
+/// The threads of a Kokkos team: the same, index k by thread k modulo their number. Results are known to all of them.
+template <class Member>
+struct ThreadTeam {
+  const Member& member;
+
+  template <class F>
+  KOKKOS_FUNCTION void for_each(std::size_t n, const F& f) const {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member, n), [&](std::size_t k) { f(k); });
+    member.team_barrier();
+  }
+  template <class F>
+  KOKKOS_FUNCTION double sum(std::size_t n, const F& f) const {
+    double total = 0;
+    Kokkos::parallel_reduce(
+        Kokkos::TeamThreadRange(member, n), [&](std::size_t k, double& part) { part += f(k); }, total);
+    return total;
+  }
+  template <class T, class F>
+  KOKKOS_FUNCTION T max(std::size_t n, const F& f) const {
+    T largest = 0;
+    Kokkos::parallel_reduce(
+        Kokkos::TeamThreadRange(member, n),
+        [&](std::size_t k, T& part) {
+          const T value = f(k);
+          part = value > part ? value : part;
+        },
+        Kokkos::Max<T>(largest));
+    return largest;
+  }
+  template <class T>
+  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
+    return sum(n, [&](std::size_t k) { return double(a[k]) * double(b[k]); });
+  }
+  template <class F>
+  KOKKOS_FUNCTION void once(const F& f) const {
+    Kokkos::single(Kokkos::PerTeam(member), f);
+  }
+};
+
+}  // namespace schatten
