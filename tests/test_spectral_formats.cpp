@@ -43,7 +43,7 @@ Matrix stored_by_iterates(const Matrix& m, Workspace<Space>& workspace) {
   exec.fence();
   const double s = spectral::iterate_margin * std::sqrt(scale(0));
   scale(0) = 1 / s;
-  spectral::divide(exec, batch, unit, scale, x);
+  spectral::divide(exec, batch, unit, x, scale);
   exec.fence();
   Matrix stored(m.rows(), m.cols());
   for (std::size_t i = 0; i < rows; ++i) {

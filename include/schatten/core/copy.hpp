@@ -1,4 +1,4 @@
-// Copies between batches of any strides and element types.
+// Loops and copies along the contiguous index of batches of any strides and element types.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -19,13 +19,25 @@ struct CopyElement {
 
 }  // namespace detail
 
+/// for_each_element along the contiguous index of `leader`: body = make(turn), with turn(view) its transpose where the
+/// leader's columns are contiguous, else the view itself.
+template <ExecutionSpace Exec, class T, class Space, class Make>
+void for_each_element_along(const Exec& exec, const std::string& label, const BatchView<T, Space>& leader,
+                            const Make& make) {
+  const bool turned = leader.stride(1) < leader.stride(2);
+  const auto turn = [turned](const auto& view) { return turned ? transpose(view) : view; };
+  const auto turned_leader = turn(leader);
+  for_each_element(exec, label, turned_leader.extent(0), turned_leader.extent(1), turned_leader.extent(2), make(turn));
+}
+
 /// to ← from, rounded to the nearest U. @pre equal extents; no element is shared. Asynchronous on `exec`. One pass, along
 /// the contiguous index of `to`.
 template <ExecutionSpace Exec, class T, class U, class Space>
 void copy_elements(const Exec& exec, const std::string& label, const BatchView<const T, Space>& from,
                    const BatchView<U, Space>& to) {
-  if (to.stride(1) < to.stride(2)) return copy_elements(exec, label, transpose(from), transpose(to));
-  for_each_element(exec, label, to.extent(0), to.extent(1), to.extent(2), detail::CopyElement<T, U, Space>{from, to});
+  for_each_element_along(exec, label, to, [&](const auto& turn) {
+    return detail::CopyElement<T, U, Space>{turn(from), turn(to)};
+  });
 }
 
 }  // namespace schatten

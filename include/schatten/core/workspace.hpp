@@ -132,4 +132,11 @@ class Workspace {
   std::size_t depth_ = 0;    ///< open frames
 };
 
+/// A contiguous batch of `a`'s extents, its rows or columns contiguous as a's are. @pre a Frame is open.
+template <class T, class U, class Space>
+BatchView<T, Space> batch_like(const BatchView<U, Space>& a, Workspace<Space>& workspace) {
+  if (a.stride(1) < a.stride(2)) return transpose(batch_like<T>(transpose(a), workspace));
+  return workspace.template batch<T>(a.extent(0), a.extent(1), a.extent(2));
+}
+
 }  // namespace schatten

@@ -97,18 +97,22 @@ BatchView<W, Space> iterate_bracket(const Exec& exec, const IterateFit& fit, con
 /// sum ← Σ_k w_k X_k + X_K(w_K I + bracket), each X_k formed and kept.
 template <class Backend, class Exec, class W, class Space>
 void iterate_directly(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s, Workspace<Space>& workspace) {
-  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2), steps = fit.steps.size();
+  const std::size_t steps = fit.steps.size();
   WeightedSum<W, Space> terms{{}, {}, steps, s.sum};
   for (std::size_t k = 0; k < steps; ++k) {
     if (k > 0) linalg::gram<Backend>(exec, s.x, s.gram, workspace);
     iterate_polynomial<Backend>(exec, fit, k, s, workspace);
     terms.w[k] = Sum<W>(fit.outer[k]);
     terms.x[k] = s.x;
-    const auto next = workspace.template batch<W>(batch, rows, cols);
+    const auto next = batch_like<W>(s.x, workspace);
     linalg::gemm<Backend>(exec, Sum<W>(1), s.x, s.polynomial, Sum<W>(0), next, workspace);
     s.x = next;
   }
-  for_each_element(exec, "schatten::iterate_power/sum", batch, rows, cols, terms);
+  for_each_element_along(exec, "schatten::iterate_power/sum", s.sum, [&](const auto& turn) {
+    for (std::size_t k = 0; k < steps; ++k) terms.x[k] = turn(terms.x[k]);
+    terms.sum = turn(s.sum);
+    return terms;
+  });
   linalg::gemm<Backend>(exec, Sum<W>(1), s.x, iterate_bracket(exec, fit, s), Sum<W>(1), s.sum, workspace);
 }
 
@@ -118,8 +122,8 @@ template <class Backend, class Exec, class W, class Space>
 void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s,
                           Workspace<Space>& workspace) {
   using S = Sum<W>;
-  const std::size_t batch = s.x.extent(0), rows = s.x.extent(1), cols = s.x.extent(2);
-  auto next = workspace.template batch<W>(batch, rows, cols);
+  const std::size_t batch = s.x.extent(0), cols = s.x.extent(2);
+  auto next = batch_like<W>(s.x, workspace);
   auto q = workspace.template batch<W>(batch, cols, cols), product = workspace.template batch<W>(batch, cols, cols);
   const auto terms = workspace.template batch<S>(batch, cols, cols);  // Σ w_k Q_k of the segment
   const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
@@ -232,14 +236,14 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
   detail::IterateState<Work, Space> state;
-  state.x = workspace.template batch<Work>(batch, rows, cols);
+  state.x = batch_like<Work>(m, workspace);
   state.gram = workspace.template batch<Work>(batch, cols, cols);
   state.polynomial = workspace.template batch<Work>(batch, cols, cols);
   state.bracket = workspace.template batch<Sums>(batch, cols, cols);
   if constexpr (std::is_same_v<Sums, T>) {
     state.sum = out;
   } else {
-    state.sum = workspace.template batch<Sums>(batch, rows, cols);
+    state.sum = batch_like<Sums>(out, workspace);
   }
   BatchView<Sums, Space> gram = state.bracket;  // of M/unit: its entries may exceed what Work holds
   if constexpr (std::is_same_v<Sums, Work>) gram = state.gram;
@@ -248,7 +252,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace, iterate_lanczos_steps);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, factor, power});
-  divide(exec, m, unit, scale, state.x);
+  divide(exec, m, unit, state.x, scale);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
                    detail::IterateShrink<Sums, Work, Space>{scale, gram, state.gram});
   const bool gram_form =
@@ -258,8 +262,9 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   } else {
     detail::iterate_directly<Backend>(exec, fit, state, workspace);
   }
-  for_each_element(exec, "schatten::iterate_power/store", batch, rows, cols,
-                   detail::IterateStore<T, Sums, Space>{factor, state.sum, out});
+  for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
+    return detail::IterateStore<T, Sums, Space>{factor, turn(state.sum), turn(out)};
+  });
 }
 
 }  // namespace schatten::spectral

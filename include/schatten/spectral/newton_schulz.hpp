@@ -151,7 +151,7 @@ void newton_schulz_power(const Exec& exec, double power, const BatchView<const T
   const auto root = workspace.template batch<T>(batch, cols, cols);
   power_of_two_scale(exec, m, scale, workspace);
   for_each_matrix(exec, "schatten::newton_schulz/scale", batch, detail::ScaleAboveOne<Space>{scale, exponent});
-  divide(exec, m, scale, NumberBatchView<double, Space>(), polar);
+  divide(exec, m, scale, polar);
   linalg::gram<Backend>(exec, polar, root, workspace);
   for_each_row(exec, "schatten::newton_schulz/ridge", batch, cols,
                detail::AddToDiagonal<T, Space>{newton_schulz_ridge, exponent, root});

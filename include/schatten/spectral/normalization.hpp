@@ -18,32 +18,38 @@ struct PowerOfTwo {
   }
 };
 
+/// The factor 1 of every matrix.
+struct One {
+  KOKKOS_FUNCTION double operator()(std::size_t) const { return 1.0; }
+};
+
 /// normalized ← factor·M / scale, one rounding; NaN throughout where the scale is NaN. The scale is a power of two, its
-/// reciprocal exact; without factors they are 1.
-template <class T, class Work, class Space>
+/// reciprocal exact. Factor: a view of them, or One.
+template <class T, class Work, class Space, class Factor>
 struct Normalize {
   BatchView<const T, Space> m;
   NumberBatchView<double, Space> scale;
   BatchView<Work, Space> normalized;
-  NumberBatchView<double, Space> factor{};
+  Factor factor;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     const bool finite = linalg::is_finite(scale(b));  // comparing a NaN could trap
     const double unit = finite && scale(b) != 0.0 ? scale(b) : 1.0;
-    const double lift = unit < 0x1p-1000 ? 0x1p1000 : 1.0;  // the reciprocal must not overflow
-    const double inverse = 1 / (lift * unit), own = factor.extent(0) == 0 ? 1.0 : factor(b);
-    normalized(b, i, j) = finite ? Work(double(m(b, i, j)) * lift * inverse * own) : Work(scale(b));
+    // The reciprocal must not overflow, nor lose digits as a subnormal.
+    const double lift = unit < 0x1p-1000 ? 0x1p1000 : (unit > 0x1p1000 ? 0x1p-1000 : 1.0);
+    const double inverse = factor(b) / (lift * unit);
+    normalized(b, i, j) = finite ? Work(double(m(b, i, j)) * lift * inverse) : Work(scale(b));
   }
 };
 
 }  // namespace detail
 
-/// normalized_b ← factor_b·M_b / scale_b, rounded once. @pre scale and what it means: as normalize leaves them.
-template <ExecutionSpace Exec, class T, class Work, class Space>
+/// normalized_b ← factor(b)·M_b / scale_b, rounded once. @pre scale as normalize leaves it.
+template <ExecutionSpace Exec, class T, class Work, class Space, class Factor = detail::One>
 void divide(const Exec& exec, const BatchView<const T, Space>& m, const NumberBatchView<double, Space>& scale,
-            const NumberBatchView<double, Space>& factor, const BatchView<Work, Space>& normalized) {
-  if (m.stride(1) < m.stride(2)) return divide(exec, transpose(m), scale, factor, transpose(normalized));
+            const BatchView<Work, Space>& normalized, const Factor& factor = {}) {
+  if (m.stride(1) < m.stride(2)) return divide(exec, transpose(m), scale, transpose(normalized), factor);
   for_each_element(exec, "schatten::normalize", m.extent(0), m.extent(1), m.extent(2),
-                   detail::Normalize<T, Work, Space>{m, scale, normalized, factor});
+                   detail::Normalize<T, Work, Space, Factor>{m, scale, normalized, factor});
 }
 
 /// scale(b) ← s_b as in normalize.
@@ -60,7 +66,7 @@ template <ExecutionSpace Exec, class T, class Work, class Space>
 void normalize(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<Work, Space>& normalized,
                const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {
   power_of_two_scale(exec, m, scale, workspace);
-  divide(exec, m, scale, NumberBatchView<double, Space>(), normalized);
+  divide(exec, m, scale, normalized);
 }
 
 }  // namespace schatten::spectral

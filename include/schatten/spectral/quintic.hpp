@@ -59,17 +59,16 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
   if (m.extent(1) < m.extent(2)) {
     return quintic_steps<W, Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace);
   }
-  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const std::size_t batch = m.extent(0), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch), norm = workspace.template numbers<double>(batch);
-  auto x = workspace.template batch<W>(batch, rows, cols);
-  auto next = workspace.template batch<W>(batch, rows, cols);
+  auto x = batch_like<W>(m, workspace), next = batch_like<W>(m, workspace);
   const auto gram = workspace.template batch<W>(batch, cols, cols);
   const auto polynomial = workspace.template batch<W>(batch, cols, cols);
   power_of_two_scale(exec, m, scale, workspace);
   linalg::relative_norm(exec, m, scale, norm, workspace);
   for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});
-  divide(exec, m, scale, norm, x);
+  divide(exec, m, scale, x, norm);
   using S = Sum<W>;
   for (const Quintic& step : steps) {  // X ← X(aI + bA + cA²), A = XᵀX
     linalg::gram<Backend>(exec, x, gram, workspace);

@@ -1,6 +1,7 @@
 // Singular values on the host, for what returns a number.
 #pragma once
 
+#include <schatten/core/host_copy.hpp>
 #include <schatten/linalg/svd.hpp>
 #include <schatten/spectral/normalization.hpp>
 
@@ -32,11 +33,8 @@ SingularValues singular_values(const Exec& exec, const V& m) {
   const auto sigma = workspace.template vectors<T>(1, rank);
   normalize(exec, batch, normalized, scale, workspace);
   linalg::singular_values<Backend>(exec, normalized, sigma, workspace);
-  const auto host_sigma = Kokkos::create_mirror_view(sigma);
-  const auto host_scale = Kokkos::create_mirror_view(scale);
-  Kokkos::deep_copy(exec, host_sigma, sigma);
-  Kokkos::deep_copy(exec, host_scale, scale);
-  exec.fence();  // fences: documented
+  const auto host_sigma = copy_to_host(exec, sigma);  // fences: documented
+  const auto host_scale = copy_to_host(exec, scale);  // fences: documented
   return {host_scale(0), std::vector<double>(host_sigma.data(), host_sigma.data() + rank)};
 }
 

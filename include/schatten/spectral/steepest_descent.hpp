@@ -1,6 +1,7 @@
 // Steepest descent under a Schatten norm.
 #pragma once
 
+#include <schatten/core/host_copy.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <cmath>
@@ -87,11 +88,7 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
                   spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
   for_each_element(exec, "schatten::steepest_descent/scale", 1, batch_out.extent(1), batch_out.extent(2),
                    spectral::Multiply<T, Space>{factor, batch_out});
-  const auto host = Kokkos::create_mirror_view(inner_product);
-  const auto host_scale = Kokkos::create_mirror_view(scale);
-  Kokkos::deep_copy(exec, host, inner_product);
-  Kokkos::deep_copy(exec, host_scale, scale);
-  exec.fence();  // fences: documented
+  const auto host = copy_to_host(exec, inner_product), host_scale = copy_to_host(exec, scale);  // fences: documented
   return host(0) == 0.0 ? 0.0 : host_scale(0) * std::pow(host(0), 1.0 / (1.0 + p));
 }
 
