@@ -84,7 +84,7 @@ class Optimizer {
     parameter.gradient_owner = std::make_shared<VG>(g);
     const std::size_t batch = parameter.matrices();
     parameter.first_matrix = matrices_;
-    Kokkos::resize(applied_, matrices_ + batch);
+    Kokkos::resize(counts_, matrices_ + batch);
     Kokkos::resize(flag_, matrices_ + batch);
     if (options_.non_finite == NonFinite::raise) host_flag_ = host_mirror(flag_);
     group.parameters.push_back(std::move(parameter));
@@ -128,9 +128,8 @@ class Optimizer {
           elementwise_step(exec, rule, bucket);
         }
       }
-      for (Parameter& parameter : group.parameters) ++parameter.attempted;
     }
-    for_each_matrix(exec, "schatten::step/count", matrices_, optim::CountApplied<memory_space>{flags(), applied()});
+    for_each_matrix(exec, "schatten::step/count", matrices_, optim::CountStep<memory_space>{flags(), counts()});
   }
 
   /// Learning rate, weight decay and power of a group from the next step on. Throw InvalidArgument and change nothing.
@@ -167,16 +166,16 @@ class Optimizer {
 
   /// How often groups, parameters and matrices were stepped: for checkpoints, beside for_each_state. Fences `exec`.
   [[nodiscard]] StepCounts step_counts(const Exec& exec) const {
-    return optim::read_counts(groups_, copy_to_host(exec, applied_));  // fences: documented
+    return optim::read_counts(groups_, copy_to_host(exec, counts_));  // fences: documented
   }
 
   /// Continues from the counts of an Optimizer with the same groups and parameters. Throws InvalidArgument, changing
   /// nothing, for other numbers of them and for counts that cannot be. Fences `exec`.
   void set_step_counts(const Exec& exec, const StepCounts& counts) {
-    optim::check(counts, step_counts(exec), groups_, "Optimizer::set_step_counts");
-    const auto applied_on_host = host_mirror(applied_);
-    optim::write_counts(counts, groups_, applied_on_host);
-    Kokkos::deep_copy(exec, applied_, applied_on_host);
+    optim::check(counts, groups_, "Optimizer::set_step_counts");
+    const auto matrices = host_mirror(counts_);
+    optim::write_counts(counts, groups_, matrices);
+    Kokkos::deep_copy(exec, counts_, matrices);
     exec.fence();  // fences: documented
   }
 
@@ -185,10 +184,10 @@ class Optimizer {
   [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
     const Parameter* const parameter = find(name);
     require(parameter != nullptr, "Optimizer::skipped_steps", "name", name, "is not registered");
-    return skipped(copy_to_host(exec, applied_), *parameter);  // fences: documented
+    return skipped(copy_to_host(exec, counts_), *parameter);  // fences: documented
   }
   [[nodiscard]] long long skipped_steps(const Exec& exec) const {
-    const auto host = copy_to_host(exec, applied_);  // fences: documented
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
     long long sum = 0;
     for (const Group& group : groups_) {
       for (const Parameter& parameter : group.parameters) sum += skipped(host, parameter);
@@ -264,7 +263,7 @@ class Optimizer {
     const auto first = workspace_.template numbers<double>(bucket.matrices);
     const auto second = workspace_.template numbers<double>(bucket.matrices);
     for_each_matrix(exec, "schatten::step/bias_correction", bucket.matrices,
-                    optim::BiasCorrection<T, memory_space>{applied(), bucket.records.view(), rule.momentum, rule.beta2,
+                    optim::BiasCorrection<T, memory_space>{counts(), bucket.records.view(), rule.momentum, rule.beta2,
                                                            first, second});
     const optim::AdamDirection<T, memory_space> adam{
         bucket.records.view(), first,          second, T(rule.momentum), T(1 - rule.momentum), T(rule.beta2),
@@ -344,17 +343,17 @@ class Optimizer {
   }
 
   template <class HostView>
-  static long long skipped(const HostView& applied, const Parameter& parameter) {
+  static long long skipped(const HostView& counts, const Parameter& parameter) {
     long long sum = 0;
-    for (std::size_t b = 0; b < parameter.matrices(); ++b) {
-      sum += parameter.attempted - applied(parameter.first_matrix + b);
+    for (std::size_t k = parameter.first_matrix; k < parameter.first_matrix + parameter.matrices(); ++k) {
+      sum += counts(k).attempted - counts(k).applied;
     }
     return sum;
   }
 
   static BatchView<T, memory_space> state(const Storage& s) { return optim::state_batch<T, memory_space>(s); }
   [[nodiscard]] NumberBatchView<int, memory_space> flags() const { return flag_; }
-  [[nodiscard]] NumberBatchView<long long, memory_space> applied() const { return applied_; }
+  [[nodiscard]] NumberBatchView<optim::MatrixCounts, memory_space> counts() const { return counts_; }
   /// The flags of a bucket's matrices.
   [[nodiscard]] optim::FiniteFlags<T, memory_space> finite(const Bucket& bucket) const {
     return {flags(), bucket.records.view()};
@@ -367,7 +366,7 @@ class Optimizer {
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   Flags flag_{"schatten::finite", 0};
   decltype(host_mirror(std::declval<Flags>())) host_flag_;  ///< for NonFinite::raise alone
-  Kokkos::View<long long*, Kokkos::LayoutRight, typename Exec::device_type> applied_{"schatten::applied", 0};
+  Kokkos::View<optim::MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type> counts_{"schatten::counts", 0};
   Workspace<memory_space> workspace_;
 };
 

@@ -69,7 +69,6 @@ struct Parameter {
   Storage second_moment_root;  ///< AdamW's √v; empty for the others
   Storage right_vectors;       ///< streaming's V (matrices, cols, rank); empty for the others
   std::size_t first_matrix = 0;
-  long long attempted = 0;                     ///< steps since it was added
   std::shared_ptr<const void> weight_owner{};  ///< keep the user's Views alive
   std::shared_ptr<const void> gradient_owner{};
 

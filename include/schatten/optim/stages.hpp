@@ -6,6 +6,7 @@
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/options.hpp>
 #include <schatten/optim/records.hpp>
+#include <schatten/optim/step_counts.hpp>
 
 #include <limits>
 
@@ -42,12 +43,15 @@ struct CheckGradientRow {
   }
 };
 
-/// applied ← applied + 1 for the matrices that were not skipped.
+/// One step more for every matrix, applied where it was not skipped.
 template <class Space>
-struct CountApplied {
+struct CountStep {
   NumberBatchView<int, Space> flag;
-  NumberBatchView<long long, Space> applied;
-  KOKKOS_FUNCTION void operator()(std::size_t k) const { applied(k) += flag(k); }
+  NumberBatchView<MatrixCounts, Space> counts;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    ++counts(k).attempted;
+    counts(k).applied += flag(k);
+  }
 };
 
 /// x, or the largest finite number of its sign where it has overflowed: one huge gradient must not spoil the state for
@@ -83,12 +87,12 @@ MomentumDirection<T, Space> momentum_direction(const Records<T, Space>& records,
 /// Bias corrections of the coming step t = applied + 1: first(b) = 1 − β₁^t, second(b) = √(1 − β₂^t).
 template <class T, class Space>
 struct BiasCorrection {
-  NumberBatchView<long long, Space> applied;
+  NumberBatchView<MatrixCounts, Space> counts;
   Records<T, Space> records;
   double beta1, beta2;
   NumberBatchView<double, Space> first, second;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    const double t = double(applied(records(b).number) + 1);
+    const double t = double(counts(records(b).number).applied + 1);
     first(b) = 1 - math::pow(beta1, t);
     second(b) = math::sqrt(1 - math::pow(beta2, t));
   }

@@ -124,7 +124,8 @@ void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<
   using S = Sum<W>;
   const std::size_t batch = s.x.extent(0), cols = s.x.extent(2);
   auto next = batch_like<W>(s.x, workspace);
-  auto q = workspace.template batch<W>(batch, cols, cols), product = workspace.template batch<W>(batch, cols, cols);
+  auto q = workspace.template aligned_batch<W>(batch, cols, cols),
+       product = workspace.template aligned_batch<W>(batch, cols, cols);
   const auto terms = workspace.template batch<S>(batch, cols, cols);  // Σ w_k Q_k of the segment
   const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
   for (std::size_t segment = 0; segment < segments; ++segment) {
@@ -237,9 +238,9 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
              factor = workspace.template numbers<double>(batch);
   detail::IterateState<Work, Space> state;
   state.x = batch_like<Work>(m, workspace);
-  state.gram = workspace.template batch<Work>(batch, cols, cols);
-  state.polynomial = workspace.template batch<Work>(batch, cols, cols);
-  state.bracket = workspace.template batch<Sums>(batch, cols, cols);
+  state.gram = workspace.template aligned_batch<Work>(batch, cols, cols);
+  state.polynomial = workspace.template aligned_batch<Work>(batch, cols, cols);
+  state.bracket = workspace.template aligned_batch<Sums>(batch, cols, cols);
   if constexpr (std::is_same_v<Sums, T>) {
     state.sum = out;
   } else {

@@ -63,8 +63,8 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch), norm = workspace.template numbers<double>(batch);
   auto x = batch_like<W>(m, workspace), next = batch_like<W>(m, workspace);
-  const auto gram = workspace.template batch<W>(batch, cols, cols);
-  const auto polynomial = workspace.template batch<W>(batch, cols, cols);
+  const auto gram = workspace.template aligned_batch<W>(batch, cols, cols);
+  const auto polynomial = workspace.template aligned_batch<W>(batch, cols, cols);
   power_of_two_scale(exec, m, scale, workspace);
   linalg::relative_norm(exec, m, scale, norm, workspace);
   for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What only a device can show of a step: it may be captured in a CUDA graph, and Optimizers on several streams do not
+// disturb each other.
+
+#include "../support/typed.hpp"
+#include <schatten/optim/optimizer.hpp>
+
+#include <cuda_runtime_api.h>
+#include <memory>
+#include <vector>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+
+void expect_success(cudaError_t status) { REQUIRE(status == cudaSuccess); }
+
+/// A stream of its own.
+class Stream {
+ public:
+  Stream() { expect_success(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() { cudaStreamDestroy(stream_); }
+  [[nodiscard]] cudaStream_t get() const { return stream_; }
+
+ private:
+  cudaStream_t stream_{};
+};
+
+/// An Optimizer with spectral and elementwise groups, and what it steps.
+class Model {
+ public:
+  using View = Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::CudaHostPinnedSpace>;
+  explicit Model(unsigned seed) {
+    const auto htmuon = optimizer.add_group(HTMuonOptions{.resolution = 3e-3, .tolerance = 2e-2});
+    const auto muon = optimizer.add_group(MuonOptions{});
+    const auto adamw = optimizer.add_group(AdamWOptions{});
+    for (const GroupId group : {htmuon, muon, adamw}) {
+      for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{64, 64}, {64, 64}, {48, 96}}) {
+        weights.push_back(filled(rows, cols, ++seed));
+        gradients.push_back(filled(rows, cols, ++seed));
+        optimizer.add(group, std::to_string(weights.size()), weights.back(), gradients.back());
+      }
+    }
+  }
+  /// Other gradients, from step to step.
+  void next_gradients() {
+    for (const View& g : gradients) {
+      for (std::size_t k = 0; k < g.size(); ++k) g.data()[k] = -0.9F * g.data()[k] + 0.01F * float(k % 7);
+    }
+  }
+
+  Optimizer<float, Kokkos::Cuda> optimizer;
+  std::vector<View> weights, gradients;
+
+ private:
+  static View filled(std::size_t rows, std::size_t cols, unsigned seed) {
+    const View view("schatten::test::parameter", rows, cols);
+    assign(view, gaussian(rows, cols, seed));
+    return view;
+  }
+};
+
+/// Whether two models hold the same bits.
+bool equal(const Model& a, const Model& b) {
+  for (std::size_t p = 0; p < a.weights.size(); ++p) {
+    for (std::size_t k = 0; k < a.weights[p].size(); ++k) {
+      if (a.weights[p].data()[k] != b.weights[p].data()[k]) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("a step captured in a graph does what step does, counts included") {
+  const Stream stream;
+  const Kokkos::Cuda exec(stream.get());
+  Model plain(1), captured(1);
+  plain.optimizer.step(exec);
+  captured.optimizer.step(exec);  // allocates
+  exec.fence();
+  REQUIRE(equal(plain, captured));
+
+  cudaGraph_t graph{};
+  cudaGraphExec_t program{};
+  expect_success(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
+  captured.optimizer.step(exec);
+  expect_success(cudaStreamEndCapture(stream.get(), &graph));
+  expect_success(cudaGraphInstantiate(&program, graph, 0));
+  for (int step = 0; step < 3; ++step) {
+    plain.next_gradients();
+    captured.next_gradients();
+    plain.optimizer.step(exec);
+    expect_success(cudaGraphLaunch(program, stream.get()));
+    exec.fence();
+    CHECK(equal(plain, captured));
+  }
+  CHECK(captured.optimizer.step_counts(exec).matrices == plain.optimizer.step_counts(exec).matrices);
+  CHECK(captured.optimizer.step_counts(exec).parameters == plain.optimizer.step_counts(exec).parameters);
+  CHECK(captured.optimizer.skipped_steps(exec) == 0);
+  cudaGraphExecDestroy(program);
+  cudaGraphDestroy(graph);
+}
+
+TEST_CASE("Optimizers on streams of their own step as they do one after the other") {
+  constexpr unsigned count = 4;
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::vector<std::unique_ptr<Model>> together, alone;
+  for (unsigned k = 0; k < count; ++k) {
+    streams.push_back(std::make_unique<Stream>());
+    together.push_back(std::make_unique<Model>(100 * k));
+    alone.push_back(std::make_unique<Model>(100 * k));
+  }
+  for (int step = 0; step < 5; ++step) {
+    for (unsigned k = 0; k < count; ++k) together[k]->optimizer.step(Kokkos::Cuda(streams[k]->get()));
+    Kokkos::fence();
+    for (unsigned k = 0; k < count; ++k) {
+      alone[k]->optimizer.step(Kokkos::Cuda());
+      Kokkos::fence();
+      CHECK(equal(*together[k], *alone[k]));
+      together[k]->next_gradients();
+      alone[k]->next_gradients();
+    }
+  }
+}
