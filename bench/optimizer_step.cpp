@@ -1,61 +1,162 @@
-// optimizer_step/<algorithm>/<set>: one step over all hidden matrices of a LLaMA model, float.
+// optimizer_step/<case>/<set>: one step over all hidden matrices of a LLaMA model, float, on Kokkos' default execution
+// space: a device where Kokkos has one.
 //
-// Counters: matrices, parameters, and ms_per_matrix. Sets: 60M (8 layers of 4×512×512 and 3×512×1376) and 135M (12
-// layers of 4×768×768 and 3×768×2048).
-#include "support.hpp"
+// Cases: htmuon, adamw, sgd with their defaults; htmuon_iterates/<format>, matrix products alone at a tolerance of 1e-2
+// and a resolution of 3e-3; muon/<format>. Formats: scalar, and float16 and bfloat16 where the backend multiplies them.
+// Sets: llama_60m, 135m, 350m, 1b. The last two take up to 15 GB and are there on a device, or with --large.
+//
+// Counters: matrices, parameters, ms_per_matrix
+//           allocations, fences  of Kokkos in all timed steps together (fences from Kokkos 3.5 on)
+//           error                relative Frobenius error of the map on a Gaussian 256×256 matrix, against SVD in double
+//           products_per_second  flops of the map's matrix products (bench/map_products.hpp) over the time of the step
+//           gemm_rate, of_gemm   flop/s of the product (m×n)(n×n) of the set's largest shape in the same format, up to 16
+//                                matrices a call, in this run; the former over it
+#include "kokkos_events.hpp"
+#include "map_products.hpp"
 
-#include <list>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
 
-using bench::Exec;
-using bench::Matrix;
+using bench::DefaultExec;
 using bench::Shape;
+using schatten::Format;
 
 namespace {
+
+struct Matrices {
+  Shape shape;
+  std::size_t count;
+};
 
 struct HiddenSet {
   const char* name;
   std::size_t layers, width, mlp;
+  /// Attention's and the perceptron's.
+  [[nodiscard]] std::array<Matrices, 2> shapes() const {
+    return {{{{width, width}, 4 * layers}, {{width, mlp}, 3 * layers}}};
+  }
+  [[nodiscard]] std::size_t parameters() const { return layers * width * (4 * width + 3 * mlp); }
 };
-constexpr HiddenSet sets[] = {{"llama_60m", 8, 512, 1376}, {"llama_135m", 12, 768, 2048}};
+constexpr HiddenSet sets[] = {{"llama_60m", 8, 512, 1376},
+                              {"llama_135m", 12, 768, 2048},
+                              {"llama_350m", 24, 1024, 2736},
+                              {"llama_1b", 24, 2048, 5461}};
+constexpr std::size_t large = 100'000'000;  // parameters
+
+/// Registers the set's matrices with their gradients; returns how many there are.
+std::size_t add_set(const DefaultExec& exec, const HiddenSet& set, schatten::GroupId group,
+                    schatten::Optimizer<float, DefaultExec>& optimizer) {
+  std::size_t count = 0;
+  const auto matrix = [&](const Shape& shape, std::size_t seed) {
+    bench::DefaultMatrix<float> a(Kokkos::view_alloc(Kokkos::WithoutInitializing, "bench::hidden"), shape.rows,
+                                  shape.cols);
+    bench::fill_normal(exec, a, seed);
+    return a;
+  };
+  for (const auto& [shape, matrices] : set.shapes()) {
+    for (std::size_t k = 0; k < matrices; ++k, ++count) {
+      optimizer.add(group, "hidden." + std::to_string(count), matrix(shape, 2 * count), matrix(shape, 2 * count + 1));
+    }
+  }
+  return count;
+}
+
+/// The counters of a spectral map whose steps took `seconds` each.
+void report_map(benchmark::State& state, const DefaultExec& exec, const HiddenSet& set,
+                schatten::SpectralPowerOptions options, double seconds) {
+  try {
+    state.counters["error"] = bench::error_at_256(exec, options);
+  } catch (const schatten::InvalidArgument&) {  // a promise that larger matrices have, and 256×256 not
+  }
+  double flops = 0;
+  for (const auto& [shape, matrices] : set.shapes()) {
+    options.rows = shape.rows;
+    options.cols = shape.cols;
+    flops += double(matrices) * bench::product_flops(bench::DefaultPower(options));
+  }
+  if (flops == 0) return;
+  const auto [shape, matrices] = set.shapes().back();
+  const std::size_t bucket = schatten::OptimizerOptions{}.batch_bytes / (shape.rows * shape.cols * sizeof(float));
+  const std::size_t batch = std::clamp<std::size_t>(bucket, 1, std::min<std::size_t>(16, matrices));
+  const double rate = bench::product_rate(exec, shape, batch, bench::DefaultPower(options).format());
+  state.counters["products_per_second"] = flops / seconds;
+  state.counters["gemm_rate"] = rate;
+  state.counters["of_gemm"] = flops / seconds / rate;
+}
 
 template <class Options>
 void step_case(benchmark::State& state, const HiddenSet& set, const Options& options) {
-  const Exec exec;
-  schatten::Optimizer<float, Exec> optimizer;
-  const auto group = optimizer.add_group(options);
-  std::size_t parameters = 0, count = 0;
-  const auto add = [&](const Shape& shape) {
-    const auto seed = unsigned(++count);
-    optimizer.add(group, "hidden." + std::to_string(seed), bench::gaussian<float>(shape, 2 * seed),
-                  bench::gaussian<float>(shape, 2 * seed + 1));
-    parameters += shape.rows * shape.cols;
-  };
-  for (std::size_t layer = 0; layer < set.layers; ++layer) {
-    for (int k = 0; k < 4; ++k) add({set.width, set.width});
-    for (int k = 0; k < 3; ++k) add({set.width, set.mlp});
+  const DefaultExec exec;
+  schatten::Optimizer<float, DefaultExec> optimizer;
+  schatten::GroupId group{};
+  std::size_t count = 0;
+  try {
+    group = optimizer.add_group(options);
+    count = add_set(exec, set, group, optimizer);
+  } catch (const schatten::InvalidArgument& refusal) {
+    return state.SkipWithError(refusal.what());
   }
   optimizer.step(exec);
-  const double seconds = bench::timed(state, exec, [&] { optimizer.step(exec); });
+  exec.fence();
+  const bench::KokkosEvents events;
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) {
+    events.count([&] { optimizer.step(exec); });
+    exec.fence();
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  const double seconds = elapsed.count() / double(state.iterations());
   state.counters["matrices"] = double(count);
-  state.counters["parameters"] = double(parameters);
+  state.counters["parameters"] = double(set.parameters());
   state.counters["ms_per_matrix"] = 1e3 * seconds / double(count);
+  state.counters["allocations"] = double(events.allocations());
+  if (bench::fences_are_reported) state.counters["fences"] = double(events.fences());
+  const schatten::optim::UpdateRule& rule = optimizer.rule(group);
+  if (rule.map == schatten::optim::Map::spectral) report_map(state, exec, set, rule.spectral, seconds);
+}
+
+void register_set(const HiddenSet& set) {
+  const auto add = [&](const std::string& name, const auto& options) {
+    benchmark::RegisterBenchmark(("optimizer_step/" + name + "/" + set.name).c_str(),
+                                 [=](benchmark::State& state) { step_case(state, set, options); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  };
+  std::vector<Format> formats{Format::scalar};
+  if (bench::has_storage16) formats.insert(formats.end(), {Format::float16, Format::bfloat16});
+  add("htmuon", schatten::HTMuonOptions{});
+  for (const Format format : formats) {
+    add("htmuon_iterates/" + schatten::to_string(format),
+        schatten::HTMuonOptions{
+            .method = schatten::SpectralMethod::iterates, .resolution = 3e-3, .tolerance = 1e-2, .format = format});
+  }
+  for (const Format format : formats) {
+    add("muon/" + schatten::to_string(format), schatten::MuonOptions{.format = format});
+  }
+  add("adamw", schatten::AdamWOptions{});
+  add("sgd", schatten::SGDOptions{});
+}
+
+/// Takes an argument out of the list; whether it was there.
+bool take(int& argc, char** argv, std::string_view argument) {
+  char** const end = argv + argc;
+  char** const rest = std::remove_if(argv + 1, end, [&](const char* each) { return argument == each; });
+  argc = int(rest - argv);
+  return rest != end;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
+  const bool all = take(argc, argv, "--large") || !schatten::is_host_execution_space<DefaultExec>;
   for (const HiddenSet& set : sets) {
-    const auto add = [&](const char* algorithm, const auto& options) {
-      const std::string name = std::string("optimizer_step/") + algorithm + "/" + set.name;
-      benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { step_case(state, set, options); })
-          ->UseRealTime()
-          ->Unit(benchmark::kMillisecond);
-    };
-    add("htmuon", schatten::HTMuonOptions{});
-    add("muon", schatten::MuonOptions{});
-    add("adamw", schatten::AdamWOptions{});
-    add("sgd", schatten::SGDOptions{});
+    if (all || set.parameters() <= large) register_set(set);
   }
   return bench::run(argc, argv);
 }
