@@ -30,7 +30,7 @@ Decomposition decompose(const Matrix& a) {
   const typename C::Exec exec;
   const auto n = std::size_t(a.rows());
   const Batch<T, storage> in(3, n, n), v(3, n, n);
-  const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> lambda("schatten::test::lambda", 3, n);
+  const Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> lambda("schatten::test::lambda", 3, n);
   for (std::size_t b = 0; b < 3; ++b) assign(in.matrix(b), b == 1 ? a : Matrix::Identity(a.rows(), a.cols()));
   Workspace<typename C::Exec::memory_space> workspace;
   linalg::eigh<typename C::Backend>(exec, in.view(), lambda, v.view(), workspace);
@@ -123,7 +123,7 @@ TEST_CASE_TEMPLATE("eigh of a matrix with a NaN or an infinity is NaN throughout
   const Matrix good = Vector::LinSpaced(6, -2, 3).asDiagonal();
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity()}) {
     const Batch<T, Storage::right> a(3, 6, 6), v(3, 6, 6);
-    const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> lambda("schatten::test::lambda", 3, 6);
+    const Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> lambda("schatten::test::lambda", 3, 6);
     for (std::size_t b = 0; b < 3; ++b) assign(a.matrix(b), good);
     a.view()(1, 2, 3) = a.view()(1, 3, 2) = T(bad);
     Workspace<typename C::Exec::memory_space> workspace;

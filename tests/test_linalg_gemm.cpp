@@ -126,8 +126,8 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
   const Exec exec;
   Workspace<typename Exec::memory_space> workspace;
   const std::size_t m = 6, k = 5;
-  std::vector<T> signal(m + k);
-  for (std::size_t i = 0; i < signal.size(); ++i) signal[i] = T(i * i % 7);
+  const Kokkos::View<T*, TestSpace> signal("schatten::test::signal", m + k);
+  for (std::size_t i = 0; i < m + k; ++i) signal(i) = T(i * i % 7);
   for (const std::size_t row_stride : {0, 1}) {
     for (const std::size_t col_stride : {0, 1}) {  // Hankel matrices; constant rows or columns
       const auto a =
@@ -136,7 +136,9 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
       const auto c = output_view<T>(m, 4);
       Matrix x{Eigen::Index(m), Eigen::Index(k)};
       for (std::size_t i = 0; i < m; ++i) {
-        for (std::size_t j = 0; j < k; ++j) x(Eigen::Index(i), Eigen::Index(j)) = double(a(0, i, j));
+        for (std::size_t j = 0; j < k; ++j) {
+          x(Eigen::Index(i), Eigen::Index(j)) = double(signal(i * row_stride + j * col_stride));
+        }
       }
       linalg::gemm<typename C::Backend>(exec, T(1), a, b, T(0), c, workspace);
       exec.fence();

@@ -31,14 +31,15 @@ std::vector<std::array<double, 3>> norms_of(const V& view) {
   using Space = typename C::Exec::memory_space;
   Workspace<Space> workspace;
   const std::size_t batch = view.extent(0);
-  std::vector<double> values(3 * batch, -1);
+  const Kokkos::View<double*, TestSpace> values("schatten::test::values", 3 * batch);
+  for (std::size_t k = 0; k < 3 * batch; ++k) values(k) = -1;
   const auto numbers = [&](std::size_t k) { return NumberBatchView<double, Space>(values.data() + k * batch, batch); };
   linalg::max_abs(exec, view, numbers(0), workspace);
   linalg::frobenius_norm(exec, view, numbers(1), workspace);
   linalg::inner_product(exec, view, view, numbers(2), workspace);
   exec.fence();
   std::vector<std::array<double, 3>> norms;
-  for (std::size_t b = 0; b < batch; ++b) norms.push_back({values[b], values[batch + b], values[2 * batch + b]});
+  for (std::size_t b = 0; b < batch; ++b) norms.push_back({values(b), values(batch + b), values(2 * batch + b)});
   return norms;
 }
 
@@ -47,18 +48,24 @@ double inner_product_of(const Matrix& a, const Matrix& c) {
   const typename C::Exec exec;
   using Space = typename C::Exec::memory_space;
   Workspace<Space> workspace;
-  double value = -1;
-  linalg::inner_product(exec, to_view<typename C::Scalar>(a), to_view<typename C::Scalar>(c),
-                        NumberBatchView<double, Space>(&value, 1), workspace);
+  const auto view_a = to_view<typename C::Scalar>(a), view_c = to_view<typename C::Scalar>(c);
+  const Kokkos::View<double*, TestSpace> value("schatten::test::value", 1);
+  value(0) = -1;
+  linalg::inner_product(exec, view_a, view_c, NumberBatchView<double, Space>(value.data(), 1), workspace);
   exec.fence();
-  return value;
+  return value(0);
 }
 
 }  // namespace
 
+#if defined(KOKKOS_ENABLE_CUDA)
+#define SCHATTEN_TEST_AND_DEVICE_NORM_CASES , NormCase<Kokkos::Cuda, float>, NormCase<Kokkos::Cuda, double>
+#else
+#define SCHATTEN_TEST_AND_DEVICE_NORM_CASES
+#endif
 #define SCHATTEN_TEST_NORM_CASES                                                            \
   NormCase<SerialExec, float>, NormCase<SerialExec, double>, NormCase<ThreadedExec, float>, \
-      NormCase<ThreadedExec, double>
+      NormCase<ThreadedExec, double> SCHATTEN_TEST_AND_DEVICE_NORM_CASES
 
 TEST_CASE_TEMPLATE("norms of every layout and batch", C, SCHATTEN_TEST_NORM_CASES) {
   using T = typename C::Scalar;

@@ -31,7 +31,7 @@ Decomposition decompose(const Matrix& a) {
   const typename C::Exec exec;
   const auto m = std::size_t(a.rows()), n = std::size_t(a.cols()), k = std::min(m, n);
   const Batch<T, storage> in(3, m, n), u(3, m, k), vt(3, k, n);
-  const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> sigma("schatten::test::sigma", 3, k),
+  const Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> sigma("schatten::test::sigma", 3, k),
       alone("schatten::test::sigma", 3, k);
   for (std::size_t b = 0; b < 3; ++b) assign(in.matrix(b), b == 1 ? a : gaussian(m, n, unsigned(b)));
   Workspace<typename C::Exec::memory_space> workspace;
@@ -146,7 +146,7 @@ TEST_CASE_TEMPLATE("svd of a matrix with a NaN or an infinity is NaN throughout,
   const Matrix good = gaussian(6, 5, 1);
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     const Batch<T, Storage::right> a(3, 6, 5), u(3, 6, 5), vt(3, 5, 5);
-    const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> sigma("schatten::test::sigma", 3, 5);
+    const Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> sigma("schatten::test::sigma", 3, 5);
     for (std::size_t b = 0; b < 3; ++b) assign(a.matrix(b), good);
     a.view()(1, 2, 3) = T(bad);
     Workspace<typename C::Exec::memory_space> workspace;

@@ -22,12 +22,12 @@ using namespace schatten::test;
 
 template <class T>
 struct Array {
-  Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace> w, g;
+  Kokkos::View<T***, Kokkos::LayoutRight, TestSpace> w, g;
   Array(std::size_t batch, std::size_t rows, std::size_t cols, unsigned seed)
       : w("schatten::test::w", batch, rows, cols), g("schatten::test::g", batch, rows, cols), seed_(seed) {
     for (std::size_t b = 0; b < batch; ++b) assign(matrix(w, b), gaussian(rows, cols, seed + unsigned(b)));
   }
-  static auto matrix(const Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>& v, std::size_t b) {
+  static auto matrix(const Kokkos::View<T***, Kokkos::LayoutRight, TestSpace>& v, std::size_t b) {
     return Kokkos::subview(v, b, Kokkos::ALL, Kokkos::ALL);
   }
   void new_gradients(unsigned step) const {

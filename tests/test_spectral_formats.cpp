@@ -32,23 +32,24 @@ Matrix stored_by_iterates(const Matrix& m, Workspace<Space>& workspace) {
   const Exec exec;
   const auto in = to_view<float>(m);
   const auto rows = std::size_t(m.rows()), cols = std::size_t(m.cols());
-  const Workspace<Space>::Frame frame(workspace);
-  const auto unit = workspace.numbers<double>(1), scale = workspace.numbers<double>(1);
-  const auto x = workspace.batch<W>(1, rows, cols);
-  const auto gram = workspace.batch<float>(1, cols, cols);
+  const Kokkos::View<double*, TestSpace> unit("schatten::test::unit", 1), scale("schatten::test::scale", 1);
+  const NumberBatchView<double, Space> numbers_unit(unit.data(), 1), numbers_scale(scale.data(), 1);
+  const Kokkos::View<W**, Kokkos::LayoutRight, TestSpace> x("schatten::test::x", rows, cols);
+  const Kokkos::View<float**, Kokkos::LayoutRight, TestSpace> gram("schatten::test::gram", cols, cols);
   const BatchView<const float, Space> batch = as_batch<Exec>(in);
-  spectral::normalize(exec, batch, x, unit, workspace);
+  spectral::normalize(exec, batch, as_batch<Exec>(x), numbers_unit, workspace);
   linalg::gram<C::Backend>(exec, x, gram, workspace);
-  linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace, spectral::iterate_lanczos_steps);
+  linalg::largest_eigenvalue(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace,
+                             spectral::iterate_lanczos_steps);
   exec.fence();
   const double s = spectral::iterate_margin * std::sqrt(scale(0));
   scale(0) = 1 / s;
-  spectral::divide(exec, batch, unit, x, scale);
+  spectral::divide(exec, batch, numbers_unit, as_batch<Exec>(x), numbers_scale);
   exec.fence();
   Matrix stored(m.rows(), m.cols());
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < cols; ++j) {
-      stored(Eigen::Index(i), Eigen::Index(j)) = double(x(0, i, j)) * s * unit(0);
+      stored(Eigen::Index(i), Eigen::Index(j)) = double(x(i, j)) * s * unit(0);
     }
   }
   return stored;

@@ -35,7 +35,7 @@ KnownMatrix stored(const KnownMatrix& known) {
 /// iterate_power in precision Work on a matrix of scalar T.
 template <class T, class Work, class Backend, class Exec>
 Matrix applied(const Exec& exec, const IterateFit& fit, double power, const Matrix& m, IterateForm form,
-               Workspace<Kokkos::HostSpace>& workspace) {
+               Workspace<typename Exec::memory_space>& workspace) {
   const auto in = to_view<T>(m), out = output_view<T>(std::size_t(m.rows()), std::size_t(m.cols()));
   spectral::iterate_power<Work, Backend>(exec, fit, power, as_const(as_batch<Exec>(in)), as_batch<Exec>(out), workspace,
                                          form);
@@ -62,7 +62,7 @@ std::vector<Plan> plans(std::initializer_list<double> powers) {
 template <class T, class Work, class C>
 double worst_ratio(std::size_t rows, std::size_t cols, const std::vector<Plan>& plans, bool all_lowest) {
   const typename C::Exec exec;
-  Workspace<Kokkos::HostSpace> workspace;
+  Workspace<typename C::Exec::memory_space> workspace;
   const std::size_t n = std::min(rows, cols);
   double worst = 0;
   for (const Spectrum spectrum : all_spectra) {
@@ -128,7 +128,7 @@ TEST_CASE_TEMPLATE("a batch gives each matrix what it gets alone; NaN and zero s
   using Exec = typename C::Exec;
   using Backend = typename C::Backend;
   const Exec exec;
-  Workspace<Kokkos::HostSpace> workspace;
+  Workspace<typename Exec::memory_space> workspace;
   const auto fit = spectral::fit_iterates(spectral::iterate_schedules[2].steps, 0.125, 3e-3);
   for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{30, 17}, {17, 30}}) {
     for (const IterateForm form : forms) {

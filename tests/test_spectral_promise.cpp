@@ -85,7 +85,13 @@ void check(SpectralMethod method, std::size_t rows, std::size_t cols, const std:
   for (const double p : powers) {
     for (const auto& [resolution, tolerance] : goals) {
       auto power = plan<T, Exec, typename C::Backend>(
-          {.rows = rows, .cols = cols, .power = p, .resolution = resolution, .tolerance = tolerance, .method = method});
+          {.rows = rows,
+           .cols = cols,
+           .power = p,
+           .resolution = resolution,
+           .tolerance = tolerance,
+           .method = method,
+           .format = method == SpectralMethod::iterates ? whole_format<C> : Format::automatic});
       if (!power) continue;
       ++outcome.plans;
       outcome.in_double += power->format() == Format::float64 ? 1 : 0;
@@ -95,7 +101,8 @@ void check(SpectralMethod method, std::size_t rows, std::size_t cols, const std:
         CAPTURE(p);
         CAPTURE(resolution);
         CAPTURE(tolerance);
-        power->apply(exec, to_view<T>(matrices[k]), out);
+        const auto m = to_view<T>(matrices[k]);
+        power->apply(exec, m, out);
         exec.fence();
         check_directions(known[k], p, resolution, power->error_bound(), to_matrix(out), outcome);
       }
@@ -108,6 +115,7 @@ const std::vector<Spectrum> every(std::begin(all_spectra), std::end(all_spectra)
 }  // namespace
 
 TEST_CASE_TEMPLATE("the rational method keeps its promise", C, SCHATTEN_TEST_CASES) {
+  if (!has_rational<C>) return;
   const bool threaded = !std::is_same_v<typename C::Exec, SerialExec>;
   const bool portable = std::is_same_v<typename C::Backend, PortableBackend>;
   const std::vector<double> powers{-0.49, -0.25, 0, 0.125, 0.5, 0.9, 1};

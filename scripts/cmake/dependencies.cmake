@@ -46,6 +46,16 @@ macro(schatten_find_eigen)
   schatten_find(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 3.4)
 endmacro()
 
+# CUDA::cublas and CUDA::cusolver. Never downloaded.
+macro(schatten_find_cuda)
+  find_package(CUDAToolkit QUIET)
+  if(NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cusolver)
+    message(FATAL_ERROR "schatten: SCHATTEN_ENABLE_CUDA is ON, but the CUDA toolkit with cuBLAS and cuSOLVER is not "
+                        "found; set CUDAToolkit_ROOT to where it is installed, or SCHATTEN_ENABLE_CUDA=OFF for the "
+                        "portable kernels")
+  endif()
+endmacro()
+
 macro(schatten_find_doctest)
   schatten_find(doctest doctest::doctest https://github.com/doctest/doctest.git v2.4.11)
 endmacro()

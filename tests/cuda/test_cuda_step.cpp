@@ -2,7 +2,7 @@
 // What only a device can show of a step: it may be captured in a CUDA graph, and Optimizers on several streams do not
 // disturb each other.
 
-#include "../support/typed.hpp"
+#include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>
 
 #include <cuda_runtime_api.h>

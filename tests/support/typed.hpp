@@ -6,6 +6,7 @@
 #include "eigen_svd.hpp"
 #include "views.hpp"
 #include <schatten/linalg/backend.hpp>
+#include <schatten/spectral/method.hpp>
 
 #include <Kokkos_Core.hpp>
 #include <doctest/doctest.h>
@@ -54,6 +55,16 @@ using DeviceExec = SerialExec;  // over the stand-in for the vendor's libraries 
 template <class C>
 inline constexpr bool bits_repeat =
     std::is_same_v<typename C::Backend, EigenBackend> || std::is_same_v<typename C::Backend, PortableBackend>;
+
+/// Whether the rational method serves the case: on host execution spaces alone.
+template <class C>
+inline constexpr bool has_rational = is_host_execution_space<typename C::Exec>;
+
+/// The format of iterates and quintics in tests of digits: where the backend multiplies 16-bit numbers, `automatic` would
+/// take those, whose promise is of the matrix as stored.
+template <class C>
+inline constexpr Format whole_format =
+    linalg::multiplies_storage16<typename C::Backend> ? Format::scalar : Format::automatic;
 
 /// Every execution space × scalar × backend; a few of them where a lane repeats the tests for another reason.
 #if defined(SCHATTEN_ENABLE_CUDA)

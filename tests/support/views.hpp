@@ -19,6 +19,14 @@ namespace schatten::test {
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
+/// Where tests keep their Views: memory that the host and every execution space under test read. With a device, what
+/// the host reads is there once the execution space has been fenced.
+#if defined(KOKKOS_ENABLE_CUDA)
+using TestSpace = Kokkos::CudaHostPinnedSpace;
+#else
+using TestSpace = Kokkos::HostSpace;
+#endif
+
 /// The layouts that users pass.
 enum class Storage {
   right,     ///< LayoutRight
@@ -38,7 +46,7 @@ inline std::string to_string(Storage storage) {
 }
 
 template <class T>
-void fill(const Kokkos::View<T****, Kokkos::LayoutRight, Kokkos::HostSpace>& v, T value) {
+void fill(const Kokkos::View<T****, Kokkos::LayoutRight, TestSpace>& v, T value) {
   for (std::size_t k = 0; k < v.size(); ++k) v.data()[k] = value;
 }
 
@@ -48,13 +56,13 @@ inline constexpr double surrounding = -77.5;
 /// A rank-3 View (batch, rows, cols) of the type and strides that `storage` names, and the memory around it.
 template <class T, Storage storage>
 class Batch {
-  using Parent = Kokkos::View<T****, Kokkos::LayoutRight, Kokkos::HostSpace>;
+  using Parent = Kokkos::View<T****, Kokkos::LayoutRight, TestSpace>;
   static auto make(const Parent& parent, std::size_t batch, std::size_t rows, std::size_t cols) {
     using Range = std::pair<std::size_t, std::size_t>;
     if constexpr (storage == Storage::right) {
-      return Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>(label("right"), batch, rows, cols);
+      return Kokkos::View<T***, Kokkos::LayoutRight, TestSpace>(label("right"), batch, rows, cols);
     } else if constexpr (storage == Storage::left) {
-      return Kokkos::View<T***, Kokkos::LayoutLeft, Kokkos::HostSpace>(label("left"), batch, rows, cols);
+      return Kokkos::View<T***, Kokkos::LayoutLeft, TestSpace>(label("left"), batch, rows, cols);
     } else if constexpr (storage == Storage::window) {
       return Kokkos::subview(parent, Range(0, batch), Range(1, 1 + rows), Range(2, 2 + cols), 0);
     } else {
@@ -121,8 +129,8 @@ Matrix to_matrix(const V& view) {
 
 /// A matrix as a LayoutRight View.
 template <class T>
-Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> to_view(const Matrix& matrix) {
-  const Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> view(
+Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> to_view(const Matrix& matrix) {
+  const Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> view(
       Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::test::matrix"), std::size_t(matrix.rows()),
       std::size_t(matrix.cols()));
   assign(view, matrix);
@@ -131,7 +139,7 @@ Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> to_view(const Matrix& 
 
 /// An uninitialised-looking output: NaN throughout, so that what is not written shows.
 template <class T>
-Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> output_view(std::size_t rows, std::size_t cols) {
+Kokkos::View<T**, Kokkos::LayoutRight, TestSpace> output_view(std::size_t rows, std::size_t cols) {
   return to_view<T>(Matrix::Constant(Eigen::Index(rows), Eigen::Index(cols), std::numeric_limits<double>::quiet_NaN()));
 }
 
