@@ -82,13 +82,13 @@ double product_rate(const DefaultExec& exec, const Shape& shape, std::size_t bat
 }
 
 /// Whether the default backend multiplies numbers of 16 bits.
-inline constexpr bool has_storage16 =
-    schatten::linalg::multiplies_storage16<schatten::linalg::DefaultBackend<DefaultExec>>;
+inline constexpr bool has_reduced_floats =
+    schatten::linalg::multiplies_reduced_floats<schatten::linalg::DefaultBackend<DefaultExec>>;
 
 /// The same in a plan's format, for float matrices.
 inline double product_rate(const DefaultExec& exec, const Shape& shape, std::size_t batch, schatten::Format format) {
   if (format == schatten::Format::float64) return product_rate<double>(exec, shape, batch);
-  if constexpr (has_storage16) {
+  if constexpr (has_reduced_floats) {
     if (format == schatten::Format::float16) return product_rate<schatten::Half>(exec, shape, batch);
     if (format == schatten::Format::bfloat16) return product_rate<schatten::BFloat16>(exec, shape, batch);
   }

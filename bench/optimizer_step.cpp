@@ -128,7 +128,7 @@ void register_set(const HiddenSet& set) {
         ->Unit(benchmark::kMillisecond);
   };
   std::vector<Format> formats{Format::scalar};
-  if (bench::has_storage16) formats.insert(formats.end(), {Format::float16, Format::bfloat16});
+  if (bench::has_reduced_floats) formats.insert(formats.end(), {Format::float16, Format::bfloat16});
   add("htmuon", schatten::HTMuonOptions{});
   for (const Format format : formats) {
     add("htmuon_iterates/" + schatten::to_string(format),

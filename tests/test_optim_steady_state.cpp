@@ -60,7 +60,7 @@ class Everything {
   explicit Everything(const OptimizerOptions& options = {}) : optimizer(options) {
     for (const ScaleMode scale : {ScaleMode::original, ScaleMode::unit_rms, ScaleMode::dual_norm}) {
       matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale}));
-      if (linalg::multiplies_storage16<Backend>) continue;  // cuSOLVER's decompositions wait for their status
+      if (linalg::multiplies_reduced_floats<Backend>) continue;  // cuSOLVER's decompositions wait for their status
       matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale, .method = SpectralMethod::svd}));
     }
     quintics = optimizer.add_group(MuonOptions{});

@@ -101,7 +101,8 @@ double worst_ratio(std::size_t rows, std::size_t cols) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("iterates in 16 bits keep their promise for the matrix as stored", W, Half, BFloat16) {
+TEST_CASE_TEMPLATE("iterates in reduced formats keep their promise for the matrix as stored", W, Half, BFloat16,
+                   TensorFloat32) {
   MESSAGE("8x8: worst error over promise " << worst_ratio<W>(8, 8));
   MESSAGE("40x16: " << worst_ratio<W>(40, 16));
   MESSAGE("48x48: " << worst_ratio<W>(48, 48));
@@ -173,10 +174,11 @@ TEST_CASE("plans choose formats where the backend multiplies them, and say so wh
   CHECK(plan(Format::automatic, SpectralMethod::iterates, 0.125, 1e-2).steps() == 5);
   CHECK(plan(Format::float16, SpectralMethod::automatic, 0.125, 1e-2).method() == SpectralMethod::iterates);
   CHECK(plan(Format::bfloat16, SpectralMethod::quintic, 0.0, 2).format() == Format::bfloat16);
+  CHECK(plan(Format::tf32, SpectralMethod::iterates, 0.125, 3e-2).format() == Format::tf32);
   CHECK(plan(Format::automatic, SpectralMethod::iterates, 0.125, 1.9e-3).format() == Format::scalar);
   CHECK_THROWS_AS(plan(Format::bfloat16, SpectralMethod::iterates, 0.125, 1e-3), InvalidArgument);
 #else
   CHECK(contains(message_of<InvalidArgument>([&] { plan(Format::float16, SpectralMethod::iterates, 0.125, 1e-2); }),
-                 "needs float matrices and a backend that multiplies 16-bit numbers"));
+                 "needs float matrices and a backend that multiplies such numbers"));
 #endif
 }

@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("apply does not fence", C, SCHATTEN_TEST_CASES) {
   for (const SpectralPowerOptions& options : plans<C>(14, 11)) {
     // cuSOLVER's decompositions wait for their status.
     const bool decomposes = options.method == SpectralMethod::svd || options.method == SpectralMethod::eigh;
-    if (decomposes && linalg::multiplies_storage16<typename C::Backend>) continue;
+    if (decomposes && linalg::multiplies_reduced_floats<typename C::Backend>) continue;
     SpectralPower<T, typename C::Exec, typename C::Backend> power(options);
     power.apply(exec, m, out);
     const FenceEvents events;

@@ -64,7 +64,7 @@ inline constexpr bool has_rational = is_host_execution_space<typename C::Exec>;
 /// take those, whose promise is of the matrix as stored.
 template <class C>
 inline constexpr Format whole_format =
-    linalg::multiplies_storage16<typename C::Backend> ? Format::scalar : Format::automatic;
+    linalg::multiplies_reduced_floats<typename C::Backend> ? Format::scalar : Format::automatic;
 
 /// Every execution space × scalar × backend; a few of them where a lane repeats the tests for another reason.
 #if defined(SCHATTEN_ENABLE_CUDA)

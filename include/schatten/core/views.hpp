@@ -6,7 +6,7 @@
 
 #include <schatten/core/concepts.hpp>
 #include <schatten/core/error.hpp>
-#include <schatten/core/half.hpp>
+#include <schatten/core/reduced_float.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -33,10 +33,10 @@ using DeviceBackend = PortableBackend;
 template <ExecutionSpace Exec>
 using DefaultBackend = std::conditional_t<is_host_execution_space<Exec>, HostBackend, DeviceBackend>;
 
-/// Whether the backend has products of Half and BFloat16; for others linalg::gemm makes float copies.
+/// Whether the backend has products of the types in core/reduced_float.hpp; for others linalg::gemm makes float copies.
 template <class Backend>
-inline constexpr bool multiplies_storage16 = requires {
-  Backend::multiplies_storage16;
+inline constexpr bool multiplies_reduced_floats = requires {
+  Backend::multiplies_reduced_floats;
 };
 
 }  // namespace schatten::linalg

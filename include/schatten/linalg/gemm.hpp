@@ -2,8 +2,8 @@
 #pragma once
 
 #include <schatten/core/copy.hpp>
-#include <schatten/core/half.hpp>
 #include <schatten/core/parallel.hpp>
+#include <schatten/core/reduced_float.hpp>
 #include <schatten/linalg/backend.hpp>
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace schatten::linalg {
 
 /// What α and β are given in, and products of such elements summed in: the type itself, float for 16-bit elements.
 template <KokkosView V>
-using coefficient_of = std::conditional_t<Storage16<scalar_of<V>>, float, scalar_of<V>>;
+using coefficient_of = std::conditional_t<ReducedFloat<scalar_of<V>>, float, scalar_of<V>>;
 
 namespace detail {
 
@@ -23,7 +23,7 @@ constexpr void check_product_types() {
   using A = scalar_of<VA>;
   using C = scalar_of<VC>;
   static_assert(
-      std::is_same_v<scalar_of<VB>, A> && (std::is_same_v<C, A> || (Storage16<A> && std::is_same_v<C, float>)),
+      std::is_same_v<scalar_of<VB>, A> && (std::is_same_v<C, A> || (ReducedFloat<A> && std::is_same_v<C, float>)),
       "schatten: A, B and C must have the same scalar type");
   static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
 }
@@ -43,7 +43,7 @@ template <class Backend, class Exec, class Coefficient, class A, class C, class 
 void product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
              const BatchView<const A, Space>& b, Coefficient beta, const BatchView<C, Space>& c,
              Workspace<Space>& workspace) {
-  if constexpr (Scalar<A> || multiplies_storage16<Backend>) {
+  if constexpr (Scalar<A> || multiplies_reduced_floats<Backend>) {
     backend::gemm(Backend{}, exec, alpha, a, b, beta, c, workspace);
   } else {
     const typename Workspace<Space>::Frame frame(workspace);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <schatten/core/error.hpp>
-#include <schatten/core/half.hpp>
+#include <schatten/core/reduced_float.hpp>
 #include <schatten/spectral/error_model.hpp>
 #include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/method.hpp>
@@ -25,8 +25,8 @@ namespace schatten::spectral {
 
 /// What an execution space and its backend have to offer.
 struct Machine {
-  bool host = true;        ///< the rational method
-  bool storage16 = false;  ///< products of Half and BFloat16
+  bool host = true;             ///< the rational method
+  bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
 };
 
 /// A method, what it promises and what it costs.
@@ -47,7 +47,7 @@ struct Fits {
 
 /// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one, as
 /// measured on one core (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit
-/// products an eighth of float's, decompositions thirty times what they are on the host.
+/// products an eighth of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   double n, m;
   bool host = true;
@@ -64,14 +64,18 @@ struct CostModel {
 
 /// Cost of a product of Work over one of T.
 template <Scalar T, Element Work>
-inline constexpr double product_cost = Storage16<Work> ? 0.125 : (std::is_same_v<T, Work> ? 1.0 : 2.0);
+inline constexpr double product_cost = std::is_same_v<Work, TensorFloat32> ? 0.25
+                                       : ReducedFloat<Work>                ? 0.125
+                                       : std::is_same_v<T, Work>           ? 1.0
+                                                                           : 2.0;
 
 /// The name of Work where matrices are of T.
 template <Scalar T, Element Work>
-inline constexpr Format format_of = std::is_same_v<T, Work>      ? Format::scalar
-                                    : std::is_same_v<Work, Half> ? Format::float16
-                                    : Storage16<Work>            ? Format::bfloat16
-                                                                 : Format::float64;
+inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::scalar
+                                    : std::is_same_v<Work, Half>     ? Format::float16
+                                    : std::is_same_v<Work, BFloat16> ? Format::bfloat16
+                                    : ReducedFloat<Work>             ? Format::tf32
+                                                                     : Format::float64;
 
 /// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work.
 ///
@@ -127,11 +131,10 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
   require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::rank_power, "SpectralPower",
           "method", to_string(options.method),
           "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");
-  require(options.format >= Format::automatic && options.format <= Format::bfloat16, "SpectralPower", "format",
-          to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16");
-  require(machine.storage16 || (options.format != Format::float16 && options.format != Format::bfloat16),
-          "SpectralPower", "format", to_string(options.format),
-          "needs float matrices and a backend that multiplies 16-bit numbers (a device's)");
+  require(options.format >= Format::automatic && options.format <= Format::tf32, "SpectralPower", "format",
+          to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16, tf32");
+  require(machine.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
+          to_string(options.format), "needs float matrices and a backend that multiplies such numbers (a device's)");
   const bool products_alone = options.method == SpectralMethod::automatic ||
                               options.method == SpectralMethod::quintic || options.method == SpectralMethod::iterates;
   require(options.format == Format::automatic || products_alone, "SpectralPower", "format", to_string(options.format),
@@ -164,8 +167,9 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     if (in(Format::scalar) || (std::is_same_v<T, double> && in(Format::float64))) f.template operator()<T>();
     if constexpr (std::is_same_v<T, float>) {
       if (in(Format::float64)) f.template operator()<double>();
-      if (machine.storage16 && in(Format::float16)) f.template operator()<Half>();
-      if (machine.storage16 && in(Format::bfloat16)) f.template operator()<BFloat16>();
+      if (machine.reduced_floats && in(Format::float16)) f.template operator()<Half>();
+      if (machine.reduced_floats && in(Format::bfloat16)) f.template operator()<BFloat16>();
+      if (machine.reduced_floats && in(Format::tf32)) f.template operator()<TensorFloat32>();
     }
   };
   if (wanted(SpectralMethod::quintic) && p == 0.0) {

@@ -1,7 +1,7 @@
 // What each method promises: the relative error of σ^p in a singular direction with σ >= δσ_max, rounding included.
 #pragma once
 
-#include <schatten/core/half.hpp>
+#include <schatten/core/reduced_float.hpp>
 #include <schatten/spectral/exact.hpp>
 
 #include <cmath>
@@ -19,7 +19,7 @@ inline double gram_rounding(std::size_t n) { return 4 + double(n) / 10; }
 /// measured worst 24 ε, n = 4 to 128.
 template <Element Work>
 double quintic_rounding_error() {
-  return (Storage16<Work> ? 50 : 200) * double(std::numeric_limits<Work>::epsilon());
+  return (ReducedFloat<Work> ? 50 : 200) * double(std::numeric_limits<Work>::epsilon());
 }
 
 /// Promised relative error of σ^p at σ >= δσ_max by svd_power, n = min(rows, cols): a backward error e moves σ by e and

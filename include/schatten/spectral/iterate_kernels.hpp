@@ -1,7 +1,7 @@
 // Kernels of the iterate method. W is what matrices are stored as, Sum<W> what is computed in.
 #pragma once
 
-#include <schatten/core/half.hpp>
+#include <schatten/core/reduced_float.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/spectral/iterate_fit.hpp>
 

@@ -186,14 +186,16 @@ inline double iterate_segment_gain(std::span<const Quintic> steps) {
 /// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
 /// In 16 bits, direct form alone: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
 /// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
-/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
+/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32 like
+/// Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of K steps' three products.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
-  if constexpr (Storage16<Work>) {
+  if constexpr (ReducedFloat<Work>) {
     if (form != IterateForm::direct) return std::numeric_limits<double>::infinity();
     const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;
     const double moved = 1.5 * fit.cancellation + 0.16 * (std::abs(power) + 0.125) / resolution;
-    return unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed;
+    const double cut = std::is_same_v<Work, TensorFloat32> ? 0x1p-11 * 6 * double(fit.steps.size()) : 0.0;
+    return unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed + cut;
   }
   const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
   const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);

@@ -41,7 +41,8 @@ enum class Format {
   scalar,     ///< the matrix's own scalar type
   float64,    ///< double, also for float matrices
   float16,    ///< Half, scaled by an estimate of σ_max; on devices
-  bfloat16    ///< BFloat16; on devices
+  bfloat16,   ///< BFloat16; on devices
+  tf32        ///< TensorFloat32, which libraries may cut instead of round; on devices
 };
 
 /// "automatic", "scalar", ...
@@ -52,6 +53,7 @@ inline std::string to_string(Format format) {
     case Format::float64: return "float64";
     case Format::float16: return "float16";
     case Format::bfloat16: return "bfloat16";
+    case Format::tf32: return "tf32";
   }
   return "Format(" + std::to_string(static_cast<int>(format)) + ")";
 }

@@ -67,8 +67,9 @@ class SpectralPower {
         if constexpr (std::is_same_v<T, float>) {
           if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
         }
-        if constexpr (machine.storage16) {
+        if constexpr (machine.reduced_floats) {
           if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
+          if (choice_.format == Format::tf32) return apply_in<TensorFloat32>(exec, batch_m, batch_out, workspace);
           return apply_in<BFloat16>(exec, batch_m, batch_out, workspace);
         }
         break;
@@ -151,7 +152,7 @@ class SpectralPower {
   }
 
   static constexpr spectral::Machine machine{is_host_execution_space<Exec>,
-                                             std::is_same_v<T, float>&& linalg::multiplies_storage16<Backend>};
+                                             std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>};
   static constexpr std::array<spectral::Quintic, spectral::muon_steps> muon{
       spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic,
       spectral::muon_quintic};

@@ -20,7 +20,7 @@ namespace schatten::linalg {
 
 /// Dense linear algebra by cuBLAS and cuSOLVER.
 struct CudaBackend {
-  static constexpr bool multiplies_storage16 = true;
+  static constexpr bool multiplies_reduced_floats = true;
 };
 
 namespace backend {
@@ -72,8 +72,10 @@ const vendor::Handles& cuda_handles(const Exec& exec, Workspace<Space>& workspac
 
 /// The vendor's name of an element type.
 template <class T>
-using VendorElement = std::conditional_t<std::is_same_v<T, Half>, __half,
-                                         std::conditional_t<std::is_same_v<T, BFloat16>, __nv_bfloat16, T>>;
+using VendorElement =
+    std::conditional_t<std::is_same_v<T, Half>, __half,
+                       std::conditional_t<std::is_same_v<T, BFloat16>, __nv_bfloat16,
+                                          std::conditional_t<std::is_same_v<T, TensorFloat32>, float, T>>>;
 
 /// Columns are contiguous (or there is at most one row) and apart from each other.
 template <class T, class Space>
@@ -136,8 +138,10 @@ void gemm(CudaBackend tag, const Exec& exec, Sum<A> alpha, const BatchView<const
     return copy_elements(exec, "schatten::gemm/unpack", as_const(copy), c);
   }
   const auto stored_a = packed(exec, a, workspace), stored_b = packed(exec, b, workspace);
+  constexpr auto products =
+      std::is_same_v<A, TensorFloat32> ? vendor::FloatProducts::tf32 : vendor::FloatProducts::float32;
   vendor::gemm(cuda_handles(exec, workspace), alpha, vendor_matrices(stored_a), vendor_matrices(stored_b), beta,
-               vendor_matrices(c), std::int64_t(batch));
+               vendor_matrices(c), std::int64_t(batch), products);
 }
 
 }  // namespace backend

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The types of 16 bits: every pattern to float and double and back, rounding at every midpoint, NaN without a trap.
 
-#include <schatten/core/half.hpp>
+#include <schatten/core/reduced_float.hpp>
 
 #include <doctest/doctest.h>
 
@@ -20,32 +20,32 @@ using namespace schatten;
 constexpr int patterns = 1 << 16, sign = 1 << 15;
 
 /// Bits of the fraction.
-template <Storage16 T>
+template <ReducedFloat T>
 constexpr int fraction = std::numeric_limits<T>::digits - 1;
 
 /// The pattern of infinity; those of NaN follow.
-template <Storage16 T>
+template <ReducedFloat T>
 constexpr int infinite = (0x7fff >> fraction<T>) << fraction<T>;
 
-template <Storage16 T>
+template <ReducedFloat T>
 T from_bits(int bits) {
   return std::bit_cast<T>(static_cast<std::uint16_t>(bits));
 }
 
-template <Storage16 T>
+template <ReducedFloat T>
 bool is_nan(int bits) {
   return (bits & ~sign) > infinite<T>;
 }
 
 /// A NaN that does not signal, and has the sign asked for.
-template <Storage16 T>
+template <ReducedFloat T>
 bool is_quiet_nan(T x, bool negative) {
   const int quiet = std::numeric_limits<T>::quiet_NaN().bits;
   return (x.bits & quiet) == quiet && (x.bits & sign) == (negative ? sign : 0);
 }
 
 /// The number of a pattern by the definition of the format; that of infinity is the power of two it stands at.
-template <Storage16 T>
+template <ReducedFloat T>
 double number(int bits) {
   const int size = bits & ~sign, exponent = size >> fraction<T>, leading = 1 << fraction<T>;
   const int significand = (size & (leading - 1)) + (exponent == 0 ? 0 : leading);
@@ -63,7 +63,7 @@ int first_failure(int end, const Holds& holds) {
 }
 
 /// As first_failure, over the patterns below infinity. holds(pattern, neighbour, midpoint, outward), either sign.
-template <Storage16 T, class Holds>
+template <ReducedFloat T, class Holds>
 int first_failure_at_midpoints(const Holds& holds) {
   return first_failure(infinite<T>, [&](int bits) {
     const double midpoint = (number<T>(bits) + number<T>(bits + 1)) / 2;
@@ -115,7 +115,7 @@ static_assert(!std::is_convertible_v<float, Half> && !std::is_convertible_v<Half
 static_assert(!std::is_convertible_v<double, BFloat16> && !std::is_convertible_v<BFloat16, double>);
 static_assert(!std::is_constructible_v<Half, BFloat16> && !std::is_constructible_v<BFloat16, Half>);
 
-static_assert(Storage16<Half> && Storage16<BFloat16> && !Storage16<float> && !Storage16<std::uint16_t>);
+static_assert(ReducedFloat<Half> && ReducedFloat<BFloat16> && !ReducedFloat<float> && !ReducedFloat<std::uint16_t>);
 static_assert(Element<Half> && Element<BFloat16> && Element<float> && Element<double> && !Element<int>);
 static_assert(!Scalar<Half> && !Scalar<BFloat16>);
 static_assert(std::is_same_v<Sum<Half>, float> && std::is_same_v<Sum<BFloat16>, float>);
@@ -278,4 +278,21 @@ TEST_CASE("std::numeric_limits") {
 
   CHECK(std::isinf(float(H::infinity())));
   CHECK(std::isinf(float(B::infinity())));
+}
+
+TEST_CASE("TensorFloat32 rounds to eleven bits, ties to even, and keeps float's range") {
+  const auto rounded = [](float x) { return float(TensorFloat32(x)); };
+  static_assert(sizeof(TensorFloat32) == sizeof(float) && std::is_trivially_copyable_v<TensorFloat32>);
+  CHECK(rounded(1.0F) == 1.0F);
+  CHECK(rounded(1.0F + 0x1p-10F) == 1.0F + 0x1p-10F);
+  CHECK(rounded(1.0F + 0x1p-11F) == 1.0F);                                  // a tie, to even
+  CHECK(rounded(1.0F + 3 * 0x1p-11F) == 1.0F + 0x1p-9F);                    // a tie, to even
+  CHECK(rounded(1.0F + 0x1p-11F + 0x1p-23F) == 1.0F + 0x1p-10F);            // above it
+  CHECK(float(TensorFloat32(1.0 + 0x1p-11 + 0x1p-50)) == 1.0F + 0x1p-10F);  // which float alone would not see
+  CHECK(rounded(-0x1p-149F * 8192) == -0x1p-149F * 8192);
+  CHECK(std::isinf(rounded(std::numeric_limits<float>::max())));
+  CHECK(std::isinf(rounded(std::numeric_limits<float>::infinity())));
+  CHECK(std::isnan(rounded(std::numeric_limits<float>::quiet_NaN())));
+  CHECK(std::signbit(rounded(-0.0F)));
+  CHECK(double(std::numeric_limits<TensorFloat32>::epsilon()) == 0x1p-10);
 }

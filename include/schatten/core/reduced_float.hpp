@@ -1,4 +1,5 @@
-// Numbers of 16 bits, as storage: arithmetic is done in float (or double), so there are conversions and no operators.
+// Numbers of fewer bits than float, as storage: arithmetic is done in float (or double), so there are conversions and no
+// operators.
 //
 // Conversions to float and double are exact; those from them round once, to nearest, ties to even (the rounding
 // mode is taken to be that). Too large becomes infinite; a NaN becomes a quiet NaN of the same sign on the host, of
@@ -99,6 +100,13 @@ KOKKOS_FUNCTION constexpr std::uint16_t bfloat16_bits(float x) {
   return static_cast<std::uint16_t>((nan ? bits | float_quiet : bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
 }
 
+/// The bits of x rounded to 10 bits of fraction.
+KOKKOS_FUNCTION constexpr std::uint32_t tensor_float_bits(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const bool nan = (bits & ~float_sign) > float_infinity;
+  return (nan ? bits | float_quiet : bits + 0xfffU + ((bits >> 13) & 1U)) & ~0x1fffU;
+}
+
 }  // namespace detail
 
 /// IEEE binary16: 5 bits of exponent, 10 of fraction. A pointer to it may be reinterpreted as one to __half.
@@ -126,22 +134,36 @@ struct BFloat16 {
   }
 };
 
-/// The types of 16 bits.
+/// A float with 10 bits of fraction, in the memory of one: what tensor cores make of float. A pointer to it may be
+/// reinterpreted as one to float; what a library has left there may have more bits, which are kept.
+struct TensorFloat32 {
+  std::uint32_t bits;
+
+  TensorFloat32() = default;
+  KOKKOS_FUNCTION constexpr explicit TensorFloat32(float x) : bits(detail::tensor_float_bits(x)) {}
+  KOKKOS_FUNCTION constexpr explicit TensorFloat32(double x) : TensorFloat32(detail::rounded_to_odd(x)) {}
+  KOKKOS_FUNCTION constexpr explicit operator float() const { return std::bit_cast<float>(bits); }
+  KOKKOS_FUNCTION constexpr explicit operator double() const {
+    return double(std::bit_cast<float>(detail::quieted(bits)));
+  }
+};
+
+/// The types of this header.
 template <class T>
-concept Storage16 = std::same_as<T, Half> || std::same_as<T, BFloat16>;
+concept ReducedFloat = std::same_as<T, Half> || std::same_as<T, BFloat16> || std::same_as<T, TensorFloat32>;
 
 /// What matrices may be stored as.
 template <class T>
-concept Element = Scalar<T> || Storage16<T>;
+concept Element = Scalar<T> || ReducedFloat<T>;
 
 /// The type in which numbers stored as T are computed and summed.
 template <Element T>
-using Sum = std::conditional_t<Storage16<T>, float, T>;
+using Sum = std::conditional_t<ReducedFloat<T>, float, T>;
 
 namespace detail {
 
 /// std::numeric_limits of a type of 16 bits, `fraction` of them for the fraction. What is not named is as for float.
-template <Storage16 T, int fraction>
+template <ReducedFloat T, int fraction>
 struct Limits : std::numeric_limits<float> {
   static constexpr int digits = fraction + 1, digits10 = fraction * 301 / 1000, max_digits10 = 2 + digits * 301 / 1000;
   static constexpr int max_exponent = 1 << (14 - fraction), min_exponent = 3 - max_exponent;
@@ -175,4 +197,13 @@ struct std::numeric_limits<schatten::Half> : schatten::detail::Limits<schatten::
 template <>
 struct std::numeric_limits<schatten::BFloat16> : schatten::detail::Limits<schatten::BFloat16, 7> {
   static constexpr bool is_iec559 = false;
+};
+
+template <>
+struct std::numeric_limits<schatten::TensorFloat32> : std::numeric_limits<float> {
+  static constexpr bool is_iec559 = false;
+  static constexpr int digits = 11, digits10 = 3, max_digits10 = 5;
+  KOKKOS_FUNCTION static constexpr schatten::TensorFloat32 epsilon() noexcept {
+    return schatten::TensorFloat32(0x1p-10F);
+  }
 };
