@@ -5,6 +5,7 @@
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"
+#include <schatten/optim/optimizer.hpp>
 #include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 
@@ -154,6 +155,26 @@ TEST_CASE_TEMPLATE("zeros, non-finite and huge matrices in 16 bits", W, Half, BF
     CHECK(max_abs(scaled - plain) <= 1e-6 * max_abs(plain));
   }
 }
+
+#if defined(SCHATTEN_ENABLE_CUDA)
+TEST_CASE("a group in 16 bits needs no promise for matrices smaller than its own") {
+  Optimizer<float, Exec, C::Backend> optimizer;
+  const auto options = [](Format format, double tolerance) {
+    return HTMuonOptions{
+        .method = SpectralMethod::iterates, .resolution = 3e-3, .tolerance = tolerance, .format = format};
+  };
+  const GroupId group = optimizer.add_group(options(Format::float16, 1e-2));
+  CHECK_NOTHROW(optimizer.add_group(options(Format::bfloat16, 3e-2)));
+  CHECK_THROWS_AS(optimizer.add_group(options(Format::bfloat16, 1e-3)), InvalidArgument);
+  CHECK_NOTHROW(optimizer.set_power(group, 0.25));
+  const auto add = [&](std::size_t n) {
+    optimizer.add(group, std::to_string(n), Kokkos::View<float**, Space>("schatten::test::w", n, n),
+                  Kokkos::View<float**, Space>("schatten::test::g", n, n));
+  };
+  CHECK_NOTHROW(add(512));
+  CHECK(contains(message_of<InvalidArgument>([&] { add(2); }), "tolerance = 0.01"));
+}
+#endif
 
 TEST_CASE("plans choose formats where the backend multiplies them, and say so where it does not") {
   const auto plan = [](Format format, SpectralMethod method, double power, double tolerance) {

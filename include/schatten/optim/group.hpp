@@ -49,6 +49,13 @@ struct Group {
     return Plan(options, fits);
   }
 
+  /// Throws InvalidArgument if the rule's method can serve no shape at all. It promises most for 1×1, but in a reduced
+  /// format for large matrices: rounding averages over the columns.
+  static void require_some_shape(const UpdateRule& rule, const Fits& fits) {
+    const std::size_t n = rule.spectral.format >= Format::float16 ? std::size_t{1} << 16 : 1;
+    (void)plan(rule, n, n, fits);
+  }
+
   /// Spreads the matrices of the newest parameter over buckets, of at most batch_bytes where the map needs buffers.
   void put_in_buckets(std::size_t batch_bytes, const Fits& fits) {
     const bool spectral = rule.map == Map::spectral;

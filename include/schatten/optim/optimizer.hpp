@@ -41,7 +41,7 @@ class Optimizer {
   GroupId add_group(const Options& options) {
     const optim::UpdateRule rule = optim::rule_of(options);
     optim::check<T>(rule, "Optimizer::add_group");
-    if (rule.map == optim::Map::spectral) (void)Group::plan(rule, 1, 1, fits_);
+    if (rule.map == optim::Map::spectral) Group::require_some_shape(rule, fits_);
     groups_.push_back({rule, {}, {}, 0});
     return GroupId{groups_.size() - 1};
   }
@@ -295,7 +295,7 @@ class Optimizer {
     edit(rule);
     optim::check<T>(rule, function);
     if (rule.map == optim::Map::spectral && rule.spectral.power != group.rule.spectral.power) {
-      (void)Group::plan(rule, 1, 1, fits_);
+      Group::require_some_shape(rule, fits_);
       for (const Bucket& bucket : group.buckets) (void)Group::plan(rule, bucket.rows, bucket.cols, fits_);
       for (Bucket& bucket : group.buckets) bucket.plan->set_power(rule.spectral.power);
     }
