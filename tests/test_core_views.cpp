@@ -2,6 +2,7 @@
 // Views of every layout as strided batches, and what the checks on them say.
 
 #include "support/views.hpp"
+#include <schatten/core/copy.hpp>
 #include <schatten/core/views.hpp>
 
 #include <doctest/doctest.h>
@@ -205,4 +206,21 @@ TEST_CASE("overlap: the halves of an array and its rows and columns") {
   CHECK(!overlap(matrices(a, 0, 2), matrices(a, 2, 2)));
   CHECK(overlap(block(a, 0, 0, 4, 4), block(a, 3, 3, 3, 5)));
   CHECK(!overlap(matrices(a, 0, 0), a));
+}
+
+TEST_CASE("copies run along the contiguous index of what is written, and round") {
+  using Exec = Kokkos::DefaultHostExecutionSpace;
+  using Space = Exec::memory_space;
+  const Exec exec;
+  const Kokkos::View<double***, Kokkos::LayoutRight, Space> from("schatten::test::from", 2, 3, 4);
+  const Kokkos::View<schatten::Half***, Kokkos::LayoutRight, Space> to("schatten::test::to", 2, 4, 3);
+  for (std::size_t k = 0; k < from.size(); ++k) from.data()[k] = 1.0 + double(k) / 3;
+  const BatchView<const double, Space> source = as_batch<Exec>(from);
+  copy_elements(exec, "schatten::test::copy", source, transpose(as_batch<Exec>(to)));
+  exec.fence();
+  for (std::size_t b = 0; b < 2; ++b) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (std::size_t j = 0; j < 4; ++j) CHECK(float(to(b, j, i)) == float(schatten::Half(from(b, i, j))));
+    }
+  }
 }

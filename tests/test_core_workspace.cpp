@@ -145,3 +145,49 @@ TEST_CASE("a moved workspace keeps its memory") {
   second.vectors<double>(1, 100);
   CHECK(events.allocations().empty());
 }
+
+TEST_CASE("rows of an aligned batch begin at multiples of 16 bytes, whichever index is contiguous") {
+  using schatten::Half;
+  Workspace workspace;
+  const Workspace::Frame frame(workspace);
+  const auto rows = workspace.aligned_batch<Half>(2, 3, 5);
+  CHECK(rows.stride(2) == 1);
+  CHECK(rows.stride(1) == 8);
+  CHECK(rows.stride(0) == 24);
+  CHECK(reinterpret_cast<std::uintptr_t>(rows.data()) % 16 == 0);
+  const auto columns = schatten::batch_like<float>(transpose(rows), workspace);
+  CHECK(columns.extent(1) == 5);
+  CHECK(columns.extent(2) == 3);
+  CHECK(columns.stride(1) == 1);
+  CHECK(columns.stride(2) == 8);
+  CHECK(workspace.aligned_batch<double>(1, 2, 3).stride(1) == 4);
+}
+
+TEST_CASE("a workspace keeps one object of a type, and ends it") {
+  struct Counted {
+    explicit Counted(const Kokkos::DefaultHostExecutionSpace&) { ++alive(); }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { --alive(); }
+    static int& alive() {
+      static int count = 0;
+      return count;
+    }
+  };
+  struct Other {
+    explicit Other(const Kokkos::DefaultHostExecutionSpace&) {}
+    int number = 7;
+  };
+  const Kokkos::DefaultHostExecutionSpace exec;
+  {
+    Workspace first;
+    Counted& counted = first.resource<Counted>(exec);
+    CHECK(first.resource<Other>(exec).number == 7);
+    CHECK(&first.resource<Counted>(exec) == &counted);
+    CHECK(Counted::alive() == 1);
+    Workspace second(std::move(first));
+    CHECK(&second.resource<Counted>(exec) == &counted);
+    CHECK(Counted::alive() == 1);
+  }
+  CHECK(Counted::alive() == 0);
+}
