@@ -1,5 +1,6 @@
-# Prints each line of code that waits for the device without saying so: a fence, copy_to_host, or a deep_copy or a mirror
-# copy without an execution space. A line that must wait carries the comment `// fences: documented`.
+# Prints each line of code that waits for the device without saying so: a fence, copy_to_host, values_on_host, or a
+# deep_copy or a mirror copy without an execution space. A line that must wait carries the comment
+# `// fences: documented`.
 # Usage: awk -f hidden_fences.awk <header>...; exit status 1 if anything was printed.
 
 FNR == 1 { in_comment = 0; pending = "" }
@@ -10,7 +11,7 @@ FNR == 1 { in_comment = 0; pending = "" }
   if (pending != "") { code = pending code; pending = "" }
 }
 
-!documented && code ~ /(fence|copy_to_host)[ \t]*\(/ { report("a fence") }
+!documented && code ~ /(fence|copy_to_host|values_on_host)[ \t]*\(/ { report("a fence") }
 
 !documented && code ~ /create_mirror_view_and_copy/ && code !~ /view_alloc/ { report("a mirror copy") }
 

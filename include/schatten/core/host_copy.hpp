@@ -1,7 +1,10 @@
 // Views copied to where the host reads them.
 #pragma once
 
-#include <schatten/core/concepts.hpp>
+#include <schatten/core/views.hpp>
+
+#include <type_traits>
+#include <vector>
 
 namespace schatten {
 
@@ -18,6 +21,16 @@ auto copy_to_host(const Exec& exec, const V& view) {
   Kokkos::deep_copy(exec, host, view);
   exec.fence();
   return host;
+}
+
+/// The numbers of a batch on the host. Fences `exec`; allocates no Kokkos memory, unlike a mirror.
+template <ExecutionSpace Exec, class T, class Space>
+std::vector<std::remove_const_t<T>> values_on_host(const Exec& exec, const NumberBatchView<T, Space>& numbers) {
+  std::vector<std::remove_const_t<T>> values(numbers.extent(0));
+  Kokkos::deep_copy(exec, NumberBatchView<std::remove_const_t<T>, Kokkos::HostSpace>(values.data(), values.size()),
+                    numbers);
+  exec.fence();
+  return values;
 }
 
 }  // namespace schatten

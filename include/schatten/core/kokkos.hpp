@@ -9,6 +9,10 @@
 #if KOKKOS_VERSION < 30401
 #error "Schatten needs Kokkos 3.4.1 or newer"
 #endif
+// Without it nvcc only warns of std::bit_cast and std::numeric_limits in kernels, and compiles something else.
+#if defined(__NVCC__) && !defined(__CUDACC_RELAXED_CONSTEXPR__)
+#error "Schatten needs nvcc's option --expt-relaxed-constexpr"
+#endif
 
 namespace schatten {
 

@@ -58,8 +58,12 @@ struct ElementLoopByColumn {
 template <class Index, class Exec, class Body>
 void element_loop_by_column(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
                             std::size_t cols, const Body& body) {
-  Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec, 0, Index(batch * rows * cols)),
-                       ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
+  // Above 512 bytes (a sum of matrices) Kokkos passes a body in CUDA's constant memory, and waits on the host until the
+  // kernel before that used it has ended, unless the work is said to be light.
+  const auto policy = Kokkos::Experimental::require(
+      Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec, 0, Index(batch * rows * cols)),
+      Kokkos::Experimental::WorkItemProperty::HintLightWeight);
+  Kokkos::parallel_for(label, policy, ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
 }
 
 /// A row's loop where one thread does what a team shares elsewhere.
@@ -134,7 +138,7 @@ void for_each_element(const Exec& exec, const std::string& label, std::size_t ba
   if (elements == 0) return;
   if constexpr (!loops_as_on_device<Exec>) {
     for_each_row(exec, label, batch, rows, detail::ElementLoopByRow<Body>{body, cols});
-  } else if (elements <= std::numeric_limits<std::uint32_t>::max()) {
+  } else if (elements <= std::size_t(std::numeric_limits<std::int32_t>::max())) {  // Kokkos adds to the number
     detail::element_loop_by_column<std::uint32_t>(exec, label, batch, rows, cols, body);
   } else {
     detail::element_loop_by_column<std::uint64_t>(exec, label, batch, rows, cols, body);

@@ -80,7 +80,7 @@ struct ThreadTeam {
           part = value > part ? value : part;
         },
         Kokkos::Max<T>(largest));
-    return largest;
+    return largest > T(0) ? largest : T(0);  // of nothing, Kokkos' maximum is the lowest number
   }
   template <class T>
   KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {

@@ -33,9 +33,10 @@ SingularValues singular_values(const Exec& exec, const V& m) {
   const auto sigma = workspace.template vectors<T>(1, rank);
   normalize(exec, batch, normalized, scale, workspace);
   linalg::singular_values<Backend>(exec, normalized, sigma, workspace);
-  const auto host_sigma = copy_to_host(exec, sigma);  // fences: documented
-  const auto host_scale = copy_to_host(exec, scale);  // fences: documented
-  return {host_scale(0), std::vector<double>(host_sigma.data(), host_sigma.data() + rank)};
+  const NumberBatchView<T, Space> numbers(sigma.data(), rank);
+  const std::vector<T> values = values_on_host(exec, numbers);  // fences: documented
+  const double unit = values_on_host(exec, scale)[0];           // fences: documented
+  return SingularValues{unit, std::vector<double>(values.begin(), values.end())};
 }
 
 }  // namespace schatten::spectral

@@ -88,8 +88,9 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
                   spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
   for_each_element(exec, "schatten::steepest_descent/scale", 1, batch_out.extent(1), batch_out.extent(2),
                    spectral::Multiply<T, Space>{factor, batch_out});
-  const auto host = copy_to_host(exec, inner_product), host_scale = copy_to_host(exec, scale);  // fences: documented
-  return host(0) == 0.0 ? 0.0 : host_scale(0) * std::pow(host(0), 1.0 / (1.0 + p));
+  const double length = values_on_host(exec, inner_product)[0];  // fences: documented
+  const double unit = values_on_host(exec, scale)[0];            // fences: documented
+  return length == 0.0 ? 0.0 : unit * std::pow(length, 1.0 / (1.0 + p));
 }
 
 }  // namespace schatten

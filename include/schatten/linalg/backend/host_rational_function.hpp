@@ -76,7 +76,8 @@ void add_shifted_inverse_safely(const HostSymmetric<T>& s, double scale, double 
   }
 }
 
-/// W ← factor·Σ sums over one tile column, mirrored through a tile in cache; NaN where the scale is not finite.
+/// One task: W ← factor·Σ sums over a tile column of a matrix, mirrored through a tile in cache; NaN where the scale is
+/// not finite.
 template <class T, class Space>
 struct SumOfPoles {
   static constexpr std::ptrdiff_t tile = 32;
@@ -84,7 +85,9 @@ struct SumOfPoles {
   std::size_t parts, first_matrix;
   NumberBatchView<double, Space> scale, factor;
   BatchView<T, Space> w;
-  void operator()(std::size_t local_b, std::size_t tile_col) const {
+  static std::size_t tiles(std::size_t n) { return (n + std::size_t(tile) - 1) / std::size_t(tile); }
+  void operator()(std::size_t task) const {
+    const std::size_t local_b = task / tiles(w.extent(1)), tile_col = task % tiles(w.extent(1));
     const std::size_t b = first_matrix + local_b;
     const auto out = host_matrix(w, b);
     const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(tile_col) * tile, last = std::min(first + tile, n);
@@ -113,7 +116,7 @@ struct SumOfPoles {
 template <class Space>
 struct ScratchSlots {
   NumberBatchView<int, Space> taken;
-  void operator()(std::size_t, std::size_t slot) const { give_back(slot); }
+  void operator()(std::size_t slot) const { give_back(slot); }
   [[nodiscard]] std::size_t take() const {
     for (std::size_t slot = 0;; slot = (slot + 1) % taken.extent(0)) {
       int expected = 0;
@@ -182,14 +185,14 @@ void host_rational_function(const Exec& exec, const Rational& r, const BatchView
   const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
   const auto sums = workspace.template vectors<T>(together * parts, sum_size);
   const ScratchSlots<Space> taken{workspace.template numbers<int>(slots)};
-  for_each_row(exec, "schatten::rational_function/slots", 1, slots, taken);
+  for_each_matrix(exec, "schatten::rational_function/slots", slots, taken);
   using Sum = SumOfPoles<T, Space>;
   for (std::size_t first = 0; first < batch; first += together) {
     const std::size_t count = std::min(together, batch - first);
     for_each_matrix(exec, "schatten::rational_function/poles", count * parts,
                     PoleTask<T, Space>{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, taken, parts, first});
-    for_each_row(exec, "schatten::rational_function/sum", count, (n + Sum::tile - 1) / Sum::tile,
-                 Sum{sums, parts, first, scale, factor, w});
+    for_each_matrix(exec, "schatten::rational_function/sum", count * Sum::tiles(n),
+                    Sum{sums, parts, first, scale, factor, w});
   }
 }
 
