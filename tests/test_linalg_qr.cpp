@@ -88,12 +88,12 @@ TEST_CASE_TEMPLATE("columns of very different length, each to its own rounding",
 }
 
 TEST_CASE_TEMPLATE("a rank-deficient matrix has an orthonormal basis all the same", C, SCHATTEN_TEST_CASES) {
-  Matrix zero_column = gaussian(8, 5, 1), repeated = gaussian(8, 5, 2), half = gaussian(12, 4, 3);
+  Matrix zero_column = gaussian(8, 5, 1), repeated = gaussian(8, 5, 2), thin = gaussian(12, 4, 3);
   zero_column.col(2).setZero();
   repeated.col(3) = repeated.col(0);
-  half = (half * half.transpose()).leftCols(8).eval();
+  thin = (thin * thin.transpose()).leftCols(8).eval();
   const Matrix ones = Matrix::Ones(9, 6), triangular = -Matrix(Matrix::Identity(6, 6));
-  for (const Matrix& a : {zero_column, repeated, half, ones, triangular}) {
+  for (const Matrix& a : {zero_column, repeated, thin, ones, triangular}) {
     check_basis<C>(a, basis<C, Storage::left>(a));
   }
   const Matrix identity = Matrix::Identity(7, 4);
