@@ -46,8 +46,8 @@ class Optimizer {
     return GroupId{groups_.size() - 1};
   }
 
-  /// Registers a parameter W with its gradient G and allocates its state: zeros, streaming's V columns of I (one fence). @pre no
-  /// step of this Optimizer is under way on another execution-space instance.
+  /// Registers a parameter W with its gradient G and allocates its state: zeros, streaming's V columns of I (one fence).
+  /// @pre no step of this Optimizer is under way on another execution-space instance.
   ///
   /// W, G: float/double Views of equal extents, rank 1 to 4 (optim::parameter_batch says how they are read as
   /// matrices), any layout; the Views are kept, the memory stays the caller's. Rank 1 only where the algorithm is

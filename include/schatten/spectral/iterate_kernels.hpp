@@ -14,31 +14,22 @@ inline constexpr std::size_t most_iterates = 8;
 
 namespace detail {
 
-/// λ → scale = 1/s, s = margin·√λ, and factor = (s·unit)^p, which undoes both scalings of M.
+/// λ → scale = 1/s, s = margin·√λ, its square, and factor = (s·unit)^p, which undoes both scalings of M.
 template <class Space>
 struct IterateScale {
-  NumberBatchView<double, Space> unit, scale, factor;
+  NumberBatchView<double, Space> unit, scale, square, factor;
   double power;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
     if (scale(b) == 0.0) {
       scale(b) = 1;
+      square(b) = 1;
       factor(b) = 0;
       return;
     }
     const double s = iterate_margin * math::sqrt(scale(b));
     scale(b) = 1 / s;
+    square(b) = scale(b) * scale(b);
     factor(b) = math::pow(s, power) * math::pow(unit(b), power);
-  }
-};
-
-/// to ← from·scale². May work in place.
-template <class T, class W, class Space>
-struct IterateShrink {
-  NumberBatchView<double, Space> scale;
-  BatchView<const T, Space> from;
-  BatchView<W, Space> to;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    to(b, i, j) = W(double(from(b, i, j)) * (scale(b) * scale(b)));
   }
 };
 
@@ -96,9 +87,9 @@ struct AddIdentity {
   }
 };
 
-/// out ← factor·x.
+/// out ← factor·x. May work in place.
 template <class T, class U, class Space>
-struct IterateStore {
+struct ScaleMatrix {
   NumberBatchView<double, Space> factor;
   BatchView<const U, Space> x;
   BatchView<T, Space> out;

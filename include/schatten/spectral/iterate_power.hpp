@@ -206,7 +206,8 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
 }
 
 /// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
-/// rounding, in 16 bits for M as the format stores it. `automatic` covers both forms. Infinite where rounding alone exceeds a tenth, and where directions under the
+/// rounding, in 16 bits for M as the format stores it. `automatic` covers both forms. Infinite where rounding alone
+/// exceeds a tenth, and where directions under the
 /// resolution would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Element Work>
@@ -237,7 +238,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
-             factor = workspace.template numbers<double>(batch);
+             square = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
   detail::IterateState<Work, Space> state;
   state.x = batch_like<Work>(m, workspace);
   state.gram = workspace.template aligned_batch<Work>(batch, cols, cols);
@@ -254,10 +255,10 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   linalg::gram<Backend>(exec, state.x, gram, workspace);
   linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace, iterate_lanczos_steps);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
-                  detail::IterateScale<Space>{unit, scale, factor, power});
+                  detail::IterateScale<Space>{unit, scale, square, factor, power});
   divide(exec, m, unit, state.x, scale);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
-                   detail::IterateShrink<Sums, Work, Space>{scale, gram, state.gram});
+                   detail::ScaleMatrix<Work, Sums, Space>{square, gram, state.gram});
   const bool gram_form =
       form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(fit.steps.size(), rows, cols));
   if (gram_form) {
@@ -266,7 +267,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
     detail::iterate_directly<Backend>(exec, fit, state, workspace);
   }
   for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
-    return detail::IterateStore<T, Sums, Space>{factor, turn(state.sum), turn(out)};
+    return detail::ScaleMatrix<T, Sums, Space>{factor, turn(state.sum), turn(out)};
   });
 }
 
