@@ -28,7 +28,7 @@ inline schatten::spectral::IterateForm iterate_form(const DefaultPower& plan) {
 /// n <= m are the sides and s what a symmetric product n×k by k×n counts: s n²k, s = 2 on a device, which forms it whole,
 /// s = 1 on the host, which forms half. With K steps:
 ///   quintic           K (s n²m + s n³ + 2n²m)           Gram matrix, its square, X times the polynomial
-///   iterates, direct  K (s n²m + s n³ + 2n²m) + 2n²m    and X_K times the bracket
+///   iterates, direct  K (s n²m + s n³ + 2n²m) + s n³    and the last polynomial times the bracket
 ///   iterates, gram    S s n²m + (2S − 1) 2n²m + (4K − 3S + 1) s n³, S segments of at most three steps
 inline double product_flops(const DefaultPower& plan) {
   const Shape shape{plan.options().rows, plan.options().cols};
@@ -37,7 +37,7 @@ inline double product_flops(const DefaultPower& plan) {
   if (plan.method() == schatten::SpectralMethod::quintic) return schatten::spectral::muon_steps * step;
   if (plan.method() != schatten::SpectralMethod::iterates) return 0;
   const auto steps = double(plan.steps());
-  if (iterate_form(plan) == schatten::spectral::IterateForm::direct) return steps * step + 2 * nnm;
+  if (iterate_form(plan) == schatten::spectral::IterateForm::direct) return steps * step + s * nnn;
   const auto segments = double(schatten::spectral::iterate_segments(plan.steps()));
   return segments * s * nnm + (2 * segments - 1) * 2 * nnm + (4 * steps - 3 * segments + 1) * s * nnn;
 }

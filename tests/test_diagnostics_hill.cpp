@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hill's estimator against its definition on known spectra.
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
+#include "support/instantiations.hpp"
 #include "support/known_spectrum.hpp"
 #include "support/typed.hpp"
 #include <schatten/diagnostics/hill.hpp>

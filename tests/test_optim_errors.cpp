@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bad input: the message names the argument and its value, and nothing is modified. Floating-point traps stay on.
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Huge, tiny and rank-deficient gradients. Floating-point traps stay on.
 
-#include "support/eigen_svd.hpp"
+#include "support/instantiations.hpp"
 #include "support/known_spectrum.hpp"
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"

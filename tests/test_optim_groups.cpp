@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Groups with different algorithms in one Optimizer, and matrices of one shape in one spectral call.
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include "support/tool_events.hpp"
 #include "support/typed.hpp"

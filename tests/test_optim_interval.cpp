@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HTMuonOptions::interval: the power every k-th step, counted from 1, Muon's quintics between.
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
 #include "support/fence_events.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"
 #include "support/tool_events.hpp"

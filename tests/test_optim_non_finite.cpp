@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Gradients with a NaN or an infinity. Floating-point traps stay on: the step must not compute with such a number.
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
 

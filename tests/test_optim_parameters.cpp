@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Parameters of every rank and shape, and the state that an Optimizer keeps for them.
 
-#include "support/eigen_svd.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>

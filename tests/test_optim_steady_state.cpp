@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // From the second step on: no Kokkos allocation, no fence, and every label begins with "schatten::".
 
-#include "support/eigen_svd.hpp"
 #include "support/errors.hpp"
 #include "support/fence_events.hpp"
+#include "support/instantiations.hpp"
 #include "support/tool_events.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ten steps against the double-precision reference, for every option of every algorithm.
 
-#include "support/eigen_svd.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_cases.hpp"
 #include <schatten/optim/optimizer.hpp>
 

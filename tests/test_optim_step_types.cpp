@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ten steps against the double-precision reference, for every execution space, scalar, backend and layout.
 
-#include "support/eigen_svd.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_cases.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>

@@ -2,7 +2,7 @@
 // labels: threads
 // The same result on any number of threads, and Optimizers side by side.
 
-#include "support/eigen_svd.hpp"
+#include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>

@@ -36,12 +36,12 @@ Matrix stored_by_iterates(const Matrix& m, Workspace<Space>& workspace) {
   const Kokkos::View<double*, TestSpace> unit("schatten::test::unit", 1), scale("schatten::test::scale", 1);
   const NumberBatchView<double, Space> numbers_unit(unit.data(), 1), numbers_scale(scale.data(), 1);
   const Kokkos::View<W**, Kokkos::LayoutRight, TestSpace> x("schatten::test::x", rows, cols);
-  const Kokkos::View<float**, Kokkos::LayoutRight, TestSpace> gram("schatten::test::gram", cols, cols);
+  const Kokkos::View<W**, Kokkos::LayoutRight, TestSpace> gram("schatten::test::gram", cols, cols);
   const BatchView<const float, Space> batch = as_batch<Exec>(in);
   spectral::normalize(exec, batch, as_batch<Exec>(x), numbers_unit, workspace);
   linalg::gram<C::Backend>(exec, x, gram, workspace);
-  linalg::largest_eigenvalue(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace,
-                             spectral::iterate_lanczos_steps);
+  linalg::largest_eigenvalue<C::Backend>(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace,
+                                         spectral::iterate_lanczos);
   exec.fence();
   const double s = spectral::iterate_margin * std::sqrt(scale(0));
   scale(0) = 1 / s;

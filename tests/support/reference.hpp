@@ -3,7 +3,7 @@
 
 // Double-precision references, and the properties that decompositions must have.
 
-#include "eigen_svd.hpp"
+#include "instantiations.hpp"
 #include "views.hpp"
 
 #include <cmath>

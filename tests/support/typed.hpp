@@ -3,7 +3,7 @@
 
 // The combinations that typed tests run over: execution space × scalar × backend, and layouts in a loop.
 
-#include "eigen_svd.hpp"
+#include "instantiations.hpp"
 #include "views.hpp"
 #include <schatten/linalg/backend.hpp>
 #include <schatten/spectral/method.hpp>

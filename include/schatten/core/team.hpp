@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/core/kokkos.hpp>
+#include <schatten/core/reduced_float.hpp>
 
 #include <cstddef>
 
@@ -33,13 +34,14 @@ struct OneThread {
     return largest;
   }
   /// Σ_k a_k b_k in sixteen partial sums, so that the compiler may vectorise without reassociating.
-  template <class T>
-  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
+  template <Element T, Element U>
+  KOKKOS_FUNCTION double dot(const T* a, const U* b, std::size_t n) const {
+    using S = Sum<U>;
     constexpr std::size_t lanes = 16;
-    T partial[lanes] = {};
+    S partial[lanes] = {};
     std::size_t k = 0;
     for (; k + lanes <= n; k += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) partial[l] += a[k + l] * b[k + l];
+      for (std::size_t l = 0; l < lanes; ++l) partial[l] += S(a[k + l]) * S(b[k + l]);
     }
     double total = 0;
     for (; k < n; ++k) total += double(a[k]) * double(b[k]);
@@ -82,8 +84,8 @@ struct ThreadTeam {
         Kokkos::Max<T>(largest));
     return largest > T(0) ? largest : T(0);  // of nothing, Kokkos' maximum is the lowest number
   }
-  template <class T>
-  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
+  template <Element T, Element U>
+  KOKKOS_FUNCTION double dot(const T* a, const U* b, std::size_t n) const {
     return sum(n, [&](std::size_t k) { return double(a[k]) * double(b[k]); });
   }
   template <class F>

@@ -141,11 +141,11 @@ class Workspace {
   std::size_t depth_ = 0;    ///< open frames
 };
 
-/// An aligned batch of `a`'s extents, its rows or columns contiguous as a's are. @pre a Frame is open.
+/// An aligned batch of `count` batches of `a`'s extents, rows or columns contiguous as a's are. @pre a Frame is open.
 template <class T, class U, class Space>
-BatchView<T, Space> batch_like(const BatchView<U, Space>& a, Workspace<Space>& workspace) {
-  if (a.stride(1) < a.stride(2)) return transpose(batch_like<T>(transpose(a), workspace));
-  return workspace.template aligned_batch<T>(a.extent(0), a.extent(1), a.extent(2));
+BatchView<T, Space> batch_like(const BatchView<U, Space>& a, Workspace<Space>& workspace, std::size_t count = 1) {
+  if (a.stride(1) < a.stride(2)) return transpose(batch_like<T>(transpose(a), workspace, count));
+  return workspace.template aligned_batch<T>(count * a.extent(0), a.extent(1), a.extent(2));
 }
 
 }  // namespace schatten

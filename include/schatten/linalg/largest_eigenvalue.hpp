@@ -2,7 +2,9 @@
 #pragma once
 
 #include <schatten/core/parallel.hpp>
+#include <schatten/core/reduced_float.hpp>
 #include <schatten/core/workspace.hpp>
+#include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/norms.hpp>
 
 #include <cstddef>
@@ -10,50 +12,57 @@
 
 namespace schatten::linalg {
 
-inline constexpr std::size_t lanczos_steps = 8;
+/// How often Lanczos' recurrence multiplies S, and from how many vectors at once it starts: one reading of S serves all.
+struct LanczosSteps {
+  std::size_t steps = 8, starts = 1;
+};
 
 namespace detail {
 
-/// Lanczos vectors and coefficients of a batch: rows of `vectors` are the previous vector, this one, and S times it.
+/// Lanczos vectors and coefficients of a batch, a row for each start: the previous vector, this one and S times it.
 template <class T, class Space>
 struct Lanczos {
   BatchView<const T, Space> s;  ///< rows contiguous
-  BatchView<T, Space> vectors;  ///< (batch, 3, n)
-  VectorBatchView<double, Space> alpha, beta;
+  std::size_t starts;
+  BatchView<T, Space> before, now;       ///< (batch, starts, n)
+  BatchView<Sum<T>, Space> product;      ///< (batch, starts, n)
+  BatchView<double, Space> alpha, beta;  ///< (batch, starts, steps)
   std::size_t step;
 
-  /// Row i of S times the current vector.
+  /// Row i of S times the vectors.
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
-    const T product = T(team.dot(&s(b, i, 0), &vectors(b, 1, 0), s.extent(2)));
-    team.once([&] { vectors(b, 2, i) = product; });
+    for (std::size_t k = 0; k < starts; ++k) {
+      const auto entry = Sum<T>(team.dot(&s(b, i, 0), &now(b, k, 0), s.extent(2)));
+      team.once([&] { product(b, k, i) = entry; });
+    }
   }
 };
 
-/// The start: numbers in [−1, 1) by a hash of the index, so that no structured matrix is orthogonal to it.
+/// The starts: numbers in [−1, 1) by a hash of the index, so that no structured matrix is orthogonal to them.
 template <class T, class Space>
 struct LanczosStart {
   Lanczos<T, Space> l;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    std::uint32_t hash = std::uint32_t(i) * 0x9e3779b9U + 0x7f4a7c15U;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t k, std::size_t i) const {
+    std::uint32_t hash = std::uint32_t(i) * 0x9e3779b9U + 0x7f4a7c15U * std::uint32_t(k + 1);
     hash = (hash ^ (hash >> 16)) * 0x85ebca6bU;
     hash = (hash ^ (hash >> 13)) * 0xc2b2ae35U;
     hash ^= hash >> 16;
-    l.vectors(b, 0, i) = 0;
-    l.vectors(b, 1, i) = T(double(hash) / 2147483648.0 - 1);
+    l.before(b, k, i) = T(Sum<T>(0));
+    l.now(b, k, i) = T(Sum<T>(double(hash) / 2147483648.0 - 1));
   }
 };
 
-/// The start ← the start over its length.
+/// Each start ← the start over its length.
 template <class T, class Space>
 struct LanczosNormalize {
   Lanczos<T, Space> l;
   template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t k) const {
     const std::size_t n = l.s.extent(2);
-    T* const now = &l.vectors(b, 1, 0);
-    const T inverse = T(1 / math::sqrt(team.dot(now, now, n)));
-    team.for_each(n, [&](std::size_t i) { now[i] *= inverse; });
+    T* const now = &l.now(b, k, 0);
+    const auto inverse = Sum<T>(1 / math::sqrt(team.dot(now, now, n)));
+    team.for_each(n, [&](std::size_t i) { now[i] = T(inverse * Sum<T>(now[i])); });
   }
 };
 
@@ -62,54 +71,60 @@ template <class T, class Space>
 struct LanczosAdvance {
   Lanczos<T, Space> l;
   template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t k) const {
+    using U = Sum<T>;
     const std::size_t n = l.s.extent(2);
-    T* const before = &l.vectors(b, 0, 0);
-    T* const now = &l.vectors(b, 1, 0);
-    T* const next = &l.vectors(b, 2, 0);
-    const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, l.step - 1);
-    team.for_each(n, [&](std::size_t i) { next[i] -= T(a) * now[i] + T(last) * before[i]; });
+    T* const before = &l.before(b, k, 0);
+    T* const now = &l.now(b, k, 0);
+    U* const next = &l.product(b, k, 0);
+    const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, k, l.step - 1);
+    team.for_each(n, [&](std::size_t i) { next[i] -= U(a) * U(now[i]) + U(last) * U(before[i]); });
     const double length = math::sqrt(team.dot(next, next, n));
-    const T inverse = is_finite(length) && length > 0 ? T(1 / length) : T(0);  // comparing a NaN could trap
+    const U inverse = is_finite(length) && length > 0 ? U(1 / length) : U(0);  // comparing a NaN could trap
     team.for_each(n, [&](std::size_t i) {
       before[i] = now[i];
-      now[i] = inverse * next[i];
+      now[i] = T(inverse * next[i]);
     });
     team.once([&] {
-      l.alpha(b, l.step) = a;
-      l.beta(b, l.step) = length;
+      l.alpha(b, k, l.step) = a;
+      l.beta(b, k, l.step) = length;
     });
   }
 };
 
-/// Largest eigenvalue of the tridiagonal matrix, by bisection on Sturm's count.
+/// Largest eigenvalue of the tridiagonal matrices, by bisection on Sturm's count for all recurrences of a matrix.
 template <class Space>
 struct LargestRitzValue {
-  VectorBatchView<double, Space> alpha, beta;
+  BatchView<double, Space> alpha, beta;
   NumberBatchView<double, Space> result;
 
-  KOKKOS_FUNCTION bool all_below(std::size_t b, double x) const {
+  KOKKOS_FUNCTION bool all_below(std::size_t b, std::size_t k, double x) const {
     double pivot = 1;
-    for (std::size_t k = 0; k < alpha.extent(1); ++k) {
-      const double off = k == 0 ? 0.0 : beta(b, k - 1);
-      pivot = x - alpha(b, k) - off * off / pivot;
+    for (std::size_t j = 0; j < alpha.extent(2); ++j) {
+      const double off = j == 0 ? 0.0 : beta(b, k, j - 1);
+      pivot = x - alpha(b, k, j) - off * off / pivot;
       if (!(pivot > 0)) return false;
     }
     return true;
   }
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    const std::size_t starts = alpha.extent(1);
     double low = 0, high = 0;
-    for (std::size_t k = 0; k < alpha.extent(1); ++k) {
-      const double bound = alpha(b, k) + beta(b, k) + (k == 0 ? 0.0 : beta(b, k - 1));
-      if (bound != bound) {
-        result(b) = bound;
-        return;
+    for (std::size_t k = 0; k < starts; ++k) {
+      for (std::size_t j = 0; j < alpha.extent(2); ++j) {
+        const double bound = alpha(b, k, j) + beta(b, k, j) + (j == 0 ? 0.0 : beta(b, k, j - 1));
+        if (bound != bound) {
+          result(b) = bound;
+          return;
+        }
+        high = bound > high ? bound : high;
       }
-      high = bound > high ? bound : high;
     }
-    for (int halving = 0; halving < 30; ++halving) {
+    for (int halving = 0; halving < 20; ++halving) {
       const double middle = 0.5 * (low + high);
-      (all_below(b, middle) ? high : low) = middle;
+      bool below = true;
+      for (std::size_t k = 0; below && k < starts; ++k) below = all_below(b, k, middle);
+      (below ? high : low) = middle;
     }
     result(b) = high;
   }
@@ -117,29 +132,35 @@ struct LargestRitzValue {
 
 }  // namespace detail
 
-/// result(b) ← an estimate from below of S_b's largest eigenvalue, by Lanczos steps from a fixed vector.
+/// result(b) ← an estimate from below of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
-/// S (n×n), symmetric positive semidefinite, rows contiguous. Gaussian and heavy-tailed Gram matrices, eight steps:
-/// within 1–4 % (docs/mathematics.md). NaN for a matrix with a NaN. Deterministic on any number of threads.
-/// @pre max_steps >= 1. Cost: 2n² flops a step.
-template <ExecutionSpace Exec, class T, class Space>
+/// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. Gaussian and heavy-tailed Gram matrices,
+/// eight steps from one start: within 1–4 % (docs/mathematics.md). NaN for a matrix with a NaN. Deterministic on any
+/// number of threads as far as the backend's gemm is. @pre steps, starts >= 1. Cost: 2n² flops a step and start.
+template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                         const NumberBatchView<double, Space>& result, Workspace<Space>& workspace,
-                        std::size_t max_steps = lanczos_steps) {
-  const std::size_t batch = s.extent(0), n = s.extent(1);
-  const std::size_t steps = n < max_steps ? n : max_steps;
+                        const LanczosSteps& wanted = {}) {
+  using U = Sum<T>;
+  const std::size_t batch = s.extent(0), n = s.extent(1), starts = wanted.starts;
+  const std::size_t steps = n < wanted.steps ? n : wanted.steps;
   const typename Workspace<Space>::Frame frame(workspace);
-  detail::Lanczos<T, Space> lanczos{s, workspace.template batch<T>(batch, 3, n),
-                                    workspace.template vectors<double>(batch, steps),
-                                    workspace.template vectors<double>(batch, steps), 0};
-  for_each_row(exec, "schatten::largest_eigenvalue/start", batch, n, detail::LanczosStart<T, Space>{lanczos});
-  for_each_matrix_by_team(exec, "schatten::largest_eigenvalue/start", batch,
-                          detail::LanczosNormalize<T, Space>{lanczos});
+  const auto vectors = [&]<class V>(V) { return workspace.template aligned_batch<V>(batch, starts, n); };
+  const auto numbers = [&] { return workspace.template batch<double>(batch, starts, steps); };
+  detail::Lanczos<T, Space> lanczos{s, starts, vectors(T()), vectors(T()), vectors(U()), numbers(), numbers(), 0};
+  for_each_element(exec, "schatten::largest_eigenvalue/start", batch, starts, n,
+                   detail::LanczosStart<T, Space>{lanczos});
+  for_each_row_by_team(exec, "schatten::largest_eigenvalue/start", batch, starts,
+                       detail::LanczosNormalize<T, Space>{lanczos});
   for (std::size_t step = 0; step < steps; ++step) {
     lanczos.step = step;
-    for_each_row_by_team(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
-    for_each_matrix_by_team(exec, "schatten::largest_eigenvalue/advance", batch,
-                            detail::LanczosAdvance<T, Space>{lanczos});
+    if constexpr (loops_as_on_device<Exec>) {
+      gemm<Backend>(exec, U(1), s, transpose(lanczos.now), U(0), transpose(lanczos.product), workspace);
+    } else {  // a gemm would copy S to multiply so few vectors
+      for_each_row_by_team(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
+    }
+    for_each_row_by_team(exec, "schatten::largest_eigenvalue/advance", batch, starts,
+                         detail::LanczosAdvance<T, Space>{lanczos});
   }
   for_each_matrix(exec, "schatten::largest_eigenvalue", batch,
                   detail::LargestRitzValue<Space>{lanczos.alpha, lanczos.beta, result});

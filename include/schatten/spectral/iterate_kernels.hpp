@@ -33,57 +33,18 @@ struct IterateScale {
   }
 };
 
-/// polynomial: A² → aI + bA + cA²; bracket ← [bracket +] vA + uA².
-template <class W, class Space>
-struct IteratePolynomial {
-  Sum<W> a, b, c, v, u;
-  bool first;
-  BatchView<const W, Space> gram;
-  BatchView<W, Space> polynomial;
-  BatchView<Sum<W>, Space> bracket;
-  KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
-    const auto one = Sum<W>(gram(n, i, j)), two = Sum<W>(polynomial(n, i, j));
-    const Sum<W> before = first ? Sum<W>(0) : bracket(n, i, j);
-    bracket(n, i, j) = before + (v * one + u * two);
-    polynomial(n, i, j) = W((i == j ? a : Sum<W>(0)) + (b * one + c * two));
-  }
-};
-
-/// sum ← Σ_k w_k X_k, k < count.
-template <class W, class Space>
+/// sum ← diagonal·I + Σ_k w_k x_k, k < count; x_k are the batches that follow each other in x.
+template <class W, class U, class Space>
 struct WeightedSum {
-  Sum<W> w[most_iterates];
-  BatchView<const W, Space> x[most_iterates];
+  Sum<W> diagonal;
+  Sum<W> w[2 * most_iterates];
   std::size_t count;
-  BatchView<Sum<W>, Space> sum;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    Sum<W> total = w[0] * Sum<W>(x[0](b, i, j));
-    for (std::size_t k = 1; k < count; ++k) total += w[k] * Sum<W>(x[k](b, i, j));
-    sum(b, i, j) = total;
-  }
-};
-
-/// sum ← sum + w·x.
-template <class W, class Space>
-struct AddMultiple {
-  Sum<W> w;
   BatchView<const W, Space> x;
-  BatchView<Sum<W>, Space> sum;
+  BatchView<U, Space> sum;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    sum(b, i, j) += w * Sum<W>(x(b, i, j));
-  }
-};
-
-/// to ← [from +] w·I. May work in place.
-template <class T, class W, class Space>
-struct AddIdentity {
-  Sum<T> w;
-  bool first;
-  BatchView<const T, Space> from;
-  BatchView<W, Space> to;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    const Sum<T> before = first ? Sum<T>(0) : Sum<T>(from(b, i, j));
-    to(b, i, j) = W(i == j ? before + w : before);
+    Sum<W> total = i == j ? diagonal : Sum<W>(0);
+    for (std::size_t k = 0; k < count; ++k) total += w[k] * Sum<W>(x(k * sum.extent(0) + b, i, j));
+    sum(b, i, j) = U(total);
   }
 };
 

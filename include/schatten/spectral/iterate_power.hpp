@@ -2,30 +2,34 @@
 #pragma once
 
 #include <schatten/core/copy.hpp>
+#include <schatten/core/workspace.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/largest_eigenvalue.hpp>
 #include <schatten/spectral/iterate_fit.hpp>
 #include <schatten/spectral/iterate_kernels.hpp>
 #include <schatten/spectral/normalization.hpp>
+#include <schatten/spectral/quintic.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
 #include <type_traits>
-#include <utility>
+#include <vector>
 
 namespace schatten::spectral {
 
 /// Lanczos steps for σ₁. A start drawn from the sphere gives less than σ₁/iterate_margin for at most a fraction
-/// 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum: 5e-3 for k = 16, n = 1024; measured within 1 %.
+/// 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, k steps: four of them at once for at most its fourth
+/// power, 9e-5 for k = 11, n = 1024; measured within 1 %.
 /// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
-inline constexpr std::size_t iterate_lanczos_steps = 16;
+inline constexpr linalg::LanczosSteps iterate_lanczos{.steps = 11, .starts = 4};
 
 /// Flops of K steps on X (m×n), n <= m, symmetric halves used.
 inline double iterate_direct_flops(std::size_t steps, double m, double n) {
-  return double(steps) * (3 * n * n * m + n * n * n) + 2 * n * n * m;
+  return double(steps) * (3 * n * n * m + n * n * n) + n * n * n;
 }
 
 /// Stretches of at most three steps; between two of them the Gram form starts again from X.
@@ -51,115 +55,107 @@ enum class IterateForm {
 
 namespace detail {
 
-/// What both forms work on: X = M/s (m×n), its Gram matrix, the sum of the terms so far.
+/// What both forms work on. Of K matrices for each of the batch, number k of matrix b is k·batch + b.
 template <class W, class Space>
 struct IterateState {
-  BatchView<W, Space> x, gram, polynomial;
-  BatchView<Sum<W>, Space> bracket, sum;
+  std::size_t batch;
+  BatchView<W, Space> x;        ///< the X_k that are formed (m×n); the first is M/s
+  BatchView<W, Space> squares;  ///< A_0, A_0², A_1, A_1², ... (n×n)
+  BatchView<W, Space> polynomial, factor;
+  BatchView<Sum<W>, Space> sum;
+
+  [[nodiscard]] BatchView<W, Space> iterate(std::size_t k) const { return matrices(x, k * batch, batch); }
+  [[nodiscard]] BatchView<W, Space> gram(std::size_t k) const { return matrices(squares, 2 * k * batch, batch); }
+  [[nodiscard]] BatchView<W, Space> square(std::size_t k) const {
+    return matrices(squares, (2 * k + 1) * batch, batch);
+  }
 };
 
-/// A batch of sums as factors of the next product: the same memory where both are stored alike, `narrow` otherwise.
-template <class W, class Exec, class Space>
-BatchView<W, Space> as_factor(const Exec& exec, const BatchView<Sum<W>, Space>& sums,
-                              const BatchView<W, Space>& narrow) {
-  if constexpr (std::is_same_v<W, Sum<W>>) {
-    return sums;
-  } else {
-    copy_elements(exec, "schatten::iterate_power/narrow", as_const(sums), narrow);
-    return narrow;
-  }
+/// 2^h so that the Gram matrix of m rows of entries under 2/2^h has entries that Work holds.
+template <class Work>
+double room_for_gram(std::size_t m) {
+  double room = 1;
+  while (4 * double(m) / (room * room) > double(std::numeric_limits<Work>::max())) room *= 2;
+  return room;
 }
 
-/// polynomial ← aI + bA + cA² of step k, and its share of the bracket.
+/// sum ← diagonal·I + Σ_k w_k x_k, batches that follow each other in x.
+template <class W, class U, class Exec, class Space>
+void weighted_sum(const Exec& exec, const std::string& label, double diagonal, const std::vector<double>& w,
+                  const BatchView<const W, Space>& x, const BatchView<U, Space>& sum) {
+  WeightedSum<W, U, Space> body{Sum<W>(diagonal), {}, w.size(), {}, {}};
+  std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
+  for_each_element_along(exec, label, sum, [&](const auto& turn) {
+    body.x = turn(x);
+    body.sum = turn(sum);
+    return body;
+  });
+}
+
+/// to ← P_k = a_k I + b_k A_k + c_k A_k²; the last one times the bracket w_K I + Σ_k (v_k A_k + u_k A_k²), so that
+/// X_{K−1} times it is every term with X_K.
 template <class Backend, class Exec, class W, class Space>
 void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, const IterateState<W, Space>& s,
-                        Workspace<Space>& workspace) {
+                        const BatchView<W, Space>& to, Workspace<Space>& workspace) {
   using S = Sum<W>;
-  const std::size_t n = s.gram.extent(1);
-  const Quintic& q = fit.steps[k];
-  linalg::symmetric_product<Backend>(exec, S(1), s.gram, s.gram, s.polynomial, workspace);
-  for_each_element(exec, "schatten::iterate_power/polynomial", s.gram.extent(0), n, n,
-                   IteratePolynomial<W, Space>{S(q.a), S(q.b), S(q.c), S(fit.linear[k]), S(fit.square[k]), k == 0,
-                                               s.gram, s.polynomial, s.bracket});
-}
-
-/// bracket ← bracket + w_K I, as a factor; the polynomial's memory is free then.
-template <class Exec, class W, class Space>
-BatchView<W, Space> iterate_bracket(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s) {
-  const std::size_t batch = s.bracket.extent(0), n = s.bracket.extent(1);
-  BatchView<W, Space> factor = s.polynomial;
-  if constexpr (std::is_same_v<W, Sum<W>>) factor = s.bracket;
-  for_each_element(exec, "schatten::iterate_power/bracket", batch, n, n,
-                   AddIdentity<Sum<W>, W, Space>{Sum<W>(fit.outer.back()), false, s.bracket, factor});
-  return factor;
-}
-
-/// sum ← Σ_k w_k X_k + X_K(w_K I + bracket), each X_k formed and kept.
-template <class Backend, class Exec, class W, class Space>
-void iterate_directly(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s, Workspace<Space>& workspace) {
-  const std::size_t steps = fit.steps.size();
-  WeightedSum<W, Space> terms{{}, {}, steps, s.sum};
-  for (std::size_t k = 0; k < steps; ++k) {
-    if (k > 0) linalg::gram<Backend>(exec, s.x, s.gram, workspace);
-    iterate_polynomial<Backend>(exec, fit, k, s, workspace);
-    terms.w[k] = Sum<W>(fit.outer[k]);
-    terms.x[k] = s.x;
-    const auto next = batch_like<W>(s.x, workspace);
-    linalg::gemm<Backend>(exec, Sum<W>(1), s.x, s.polynomial, Sum<W>(0), next, workspace);
-    s.x = next;
+  const std::size_t n = to.extent(1);
+  const auto gram = s.gram(k), square = s.square(k);
+  const bool last = k + 1 == fit.steps.size();
+  linalg::symmetric_product<Backend>(exec, S(1), gram, gram, square, workspace);
+  if (last) {
+    std::vector<double> weights;
+    for (std::size_t l = 0; l <= k; ++l) weights.insert(weights.end(), {fit.linear[l], fit.square[l]});
+    weighted_sum(exec, "schatten::iterate_power/bracket", fit.outer.back(), weights, as_const(s.squares), s.polynomial);
   }
-  for_each_element_along(exec, "schatten::iterate_power/sum", s.sum, [&](const auto& turn) {
-    for (std::size_t k = 0; k < steps; ++k) terms.x[k] = turn(terms.x[k]);
-    terms.sum = turn(s.sum);
-    return terms;
-  });
-  linalg::gemm<Backend>(exec, Sum<W>(1), s.x, iterate_bracket(exec, fit, s), Sum<W>(1), s.sum, workspace);
+  const Quintic& q = fit.steps[k];
+  const BatchView<W, Space>& polynomial = last ? square : to;  // the bracket was the last to need A²
+  for_each_element(exec, "schatten::iterate_power/polynomial", s.batch, n, n,
+                   QuinticPolynomial<W, Space>{S(q.a), S(q.b), S(q.c), gram, square, polynomial});
+  if (last) linalg::symmetric_product<Backend>(exec, S(1), polynomial, s.polynomial, to, workspace);
+}
+
+/// sum ← Σ_{k<K} w_k X_k + X_{K−1} P_{K−1} bracket, each X_k formed and kept.
+template <class Backend, class Exec, class W, class Space>
+void iterate_directly(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s,
+                      Workspace<Space>& workspace) {
+  using S = Sum<W>;
+  const std::size_t steps = fit.steps.size();
+  for (std::size_t k = 0; k < steps; ++k) {
+    if (k > 0) linalg::gram<Backend>(exec, s.iterate(k), s.gram(k), workspace);
+    iterate_polynomial<Backend>(exec, fit, k, s, s.factor, workspace);
+    if (k + 1 < steps) linalg::gemm<Backend>(exec, S(1), s.iterate(k), s.factor, S(0), s.iterate(k + 1), workspace);
+  }
+  weighted_sum(exec, "schatten::iterate_power/sum", 0, {fit.outer.begin(), fit.outer.end() - 1}, as_const(s.x), s.sum);
+  linalg::gemm<Backend>(exec, S(1), s.iterate(steps - 1), s.factor, S(1), s.sum, workspace);
 }
 
 /// The same with X_k = X_r Q_k inside a segment that starts at step r: Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k² are
 /// products of commuting symmetric matrices.
 template <class Backend, class Exec, class W, class Space>
-void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, IterateState<W, Space> s,
+void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s,
                           Workspace<Space>& workspace) {
   using S = Sum<W>;
-  const std::size_t batch = s.x.extent(0), cols = s.x.extent(2);
-  auto next = batch_like<W>(s.x, workspace);
-  auto q = workspace.template aligned_batch<W>(batch, cols, cols),
-       product = workspace.template aligned_batch<W>(batch, cols, cols);
-  const auto terms = workspace.template batch<S>(batch, cols, cols);  // Σ w_k Q_k of the segment
-  const std::size_t steps = fit.steps.size(), segments = iterate_segments(steps);
+  const std::size_t n = s.factor.extent(1), steps = fit.steps.size(), segments = iterate_segments(steps);
+  const auto products = workspace.template aligned_batch<W>(3 * s.batch, n, n);
+  const auto q = [&](std::size_t k) { return matrices(products, (k - 1) * s.batch, s.batch); };  // Q_{r+k}, k >= 1
   for (std::size_t segment = 0; segment < segments; ++segment) {
     const std::size_t begin = segment * steps / segments, end = (segment + 1) * steps / segments;
     for (std::size_t k = begin; k < end; ++k) {
-      iterate_polynomial<Backend>(exec, fit, k, s, workspace);
-      if (k == begin) {
-        for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                         AddIdentity<S, S, Space>{S(fit.outer[k]), true, terms, terms});
-      } else {
-        for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                         AddMultiple<W, Space>{S(fit.outer[k]), q, terms});
-      }
+      const auto factor = k == begin ? q(1) : s.factor;
+      iterate_polynomial<Backend>(exec, fit, k, s, factor, workspace);
+      if (k > begin) linalg::symmetric_product<Backend>(exec, S(1), q(k - begin), factor, q(k - begin + 1), workspace);
       if (k + 1 < end) {  // A ← (AP)P
-        linalg::symmetric_product<Backend>(exec, S(1), s.gram, s.polynomial, product, workspace);
-        linalg::symmetric_product<Backend>(exec, S(1), product, s.polynomial, s.gram, workspace);
-      }
-      if (k == begin) {
-        std::swap(q, s.polynomial);
-      } else {
-        linalg::symmetric_product<Backend>(exec, S(1), q, s.polynomial, product, workspace);
-        std::swap(q, product);
+        linalg::symmetric_product<Backend>(exec, S(1), s.gram(k), factor, s.polynomial, workspace);
+        linalg::symmetric_product<Backend>(exec, S(1), s.polynomial, factor, s.gram(k + 1), workspace);
       }
     }
-    if (end == steps) {
-      linalg::symmetric_product<Backend>(exec, S(1), q, iterate_bracket(exec, fit, s), product, workspace);
-      for_each_element(exec, "schatten::iterate_power/terms", batch, cols, cols,
-                       AddMultiple<W, Space>{S(1), product, terms});
-    }
-    linalg::gemm<Backend>(exec, S(1), s.x, as_factor(exec, terms, product), S(segment == 0 ? 0 : 1), s.sum, workspace);
+    std::vector<double> weights(fit.outer.begin() + std::ptrdiff_t(begin + 1), fit.outer.begin() + std::ptrdiff_t(end));
+    if (end == steps) weights.push_back(1);  // the last Q holds the bracket
+    weighted_sum(exec, "schatten::iterate_power/terms", fit.outer[begin], weights, as_const(products), s.polynomial);
+    linalg::gemm<Backend>(exec, S(1), s.iterate(segment), s.polynomial, S(segment == 0 ? 0 : 1), s.sum, workspace);
     if (end == steps) break;
-    linalg::gemm<Backend>(exec, S(1), s.x, q, S(0), next, workspace);
-    std::swap(s.x, next);
-    linalg::gram<Backend>(exec, s.x, s.gram, workspace);
+    linalg::gemm<Backend>(exec, S(1), s.iterate(segment), q(end - begin), S(0), s.iterate(segment + 1), workspace);
+    linalg::gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
   }
 }
 
@@ -224,8 +220,8 @@ double iterate_error(const IterateFit& fit, double power, double resolution, std
 ///
 /// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
 /// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: K(3n²m + n³) + 2n²m flops, or 8n²m + (4K − 5)n³ in the Gram form
-/// (K = 4 to 6), and 2·iterate_lanczos_steps·n² for the scale.
+/// zero matrix zero. @pre fit has weights. Cost: K(3n²m + n³) + n³ flops, or 8n²m + (4K − 5)n³ in the Gram form
+/// (K = 4 to 6), and 88n² for the scale. Memory: K iterates (m×n) and 2K + 2 n×n matrices.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
                    const BatchView<T, Space>& out, Workspace<Space>& workspace,
@@ -233,34 +229,39 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   if (m.extent(1) < m.extent(2)) {
     return iterate_power<Work, Backend>(exec, fit, power, transpose(m), transpose(out), workspace, form);
   }
-  require(fit.steps.size() <= most_iterates, "spectral::iterate_power", "steps", fit.steps.size(), "must not exceed 8");
+  const std::size_t steps = fit.steps.size();
+  require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
   using Sums = Sum<Work>;
-  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
+  const std::size_t batch = m.extent(0), cols = m.extent(2);
+  const bool gram_form =
+      form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(steps, m.extent(1), cols));
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              square = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
-  detail::IterateState<Work, Space> state;
-  state.x = batch_like<Work>(m, workspace);
-  state.gram = workspace.template aligned_batch<Work>(batch, cols, cols);
-  state.polynomial = workspace.template aligned_batch<Work>(batch, cols, cols);
-  state.bracket = workspace.template aligned_batch<Sums>(batch, cols, cols);
+  const auto n_by_n = [&](std::size_t count) {
+    return workspace.template aligned_batch<Work>(count * batch, cols, cols);
+  };
+  detail::IterateState<Work, Space> state{batch,
+                                          batch_like<Work>(m, workspace, gram_form ? iterate_segments(steps) : steps),
+                                          n_by_n(2 * steps),
+                                          n_by_n(1),
+                                          n_by_n(1),
+                                          {}};
   if constexpr (std::is_same_v<Sums, T>) {
     state.sum = out;
   } else {
     state.sum = batch_like<Sums>(out, workspace);
   }
-  BatchView<Sums, Space> gram = state.bracket;  // of M/unit: its entries may exceed what Work holds
-  if constexpr (std::is_same_v<Sums, Work>) gram = state.gram;
-  normalize(exec, m, state.x, unit, workspace);
-  linalg::gram<Backend>(exec, state.x, gram, workspace);
-  linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace, iterate_lanczos_steps);
+  const BatchView<Work, Space> x = state.iterate(0), gram = state.gram(0);
+  power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(m.extent(1)));
+  divide(exec, m, unit, x);
+  linalg::gram<Backend>(exec, x, gram, workspace);
+  linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace, iterate_lanczos);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
-  divide(exec, m, unit, state.x, scale);
+  divide(exec, m, unit, x, scale);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
-                   detail::ScaleMatrix<Work, Sums, Space>{square, gram, state.gram});
-  const bool gram_form =
-      form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(fit.steps.size(), rows, cols));
+                   detail::ScaleMatrix<Work, Work, Space>{square, gram, gram});
   if (gram_form) {
     detail::iterate_in_gram_form<Backend>(exec, fit, state, workspace);
   } else {

@@ -9,12 +9,14 @@ namespace schatten::spectral {
 
 namespace detail {
 
-/// Largest power of two that does not exceed the largest entry; 0 for a zero matrix, NaN for a non-finite one.
+/// Largest power of two that does not exceed the largest entry, times another; 0 for a zero matrix, NaN for a
+/// non-finite one.
 template <class Space>
 struct PowerOfTwo {
   NumberBatchView<double, Space> scale;
+  double times;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    if (scale(b) != 0.0) scale(b) = linalg::power_of_two_below(scale(b));
+    if (scale(b) != 0.0) scale(b) = times * linalg::power_of_two_below(scale(b));
   }
 };
 
@@ -52,12 +54,12 @@ void divide(const Exec& exec, const BatchView<const T, Space>& m, const NumberBa
                    detail::Normalize<T, Work, Space, Factor>{m, scale, normalized, factor});
 }
 
-/// scale(b) ← s_b as in normalize.
+/// scale(b) ← s_b as in normalize, times `times`, a power of two.
 template <ExecutionSpace Exec, class T, class Space>
 void power_of_two_scale(const Exec& exec, const BatchView<const T, Space>& m,
-                        const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {
+                        const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace, double times = 1) {
   linalg::max_abs(exec, m.stride(1) < m.stride(2) ? transpose(m) : m, scale, workspace);
-  for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale});
+  for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale, times});
 }
 
 /// normalized_b ← M_b / s_b with s_b a power of two (so that no digit is lost) and 1 <= max |normalized| < 2.

@@ -40,14 +40,14 @@ struct InverseOfNorm {
   }
 };
 
-/// polynomial: A² → aI + bA + cA².
+/// polynomial ← aI + bA + cA². May work in place.
 template <class W, class Space>
 struct QuinticPolynomial {
   Sum<W> a, b, c;
-  BatchView<const W, Space> gram;
+  BatchView<const W, Space> gram, square;
   BatchView<W, Space> polynomial;
   KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
-    const Sum<W> rest = b * Sum<W>(gram(n, i, j)) + c * Sum<W>(polynomial(n, i, j));
+    const Sum<W> rest = b * Sum<W>(gram(n, i, j)) + c * Sum<W>(square(n, i, j));
     polynomial(n, i, j) = W(i == j ? a + rest : rest);
   }
 };
@@ -74,7 +74,7 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
     linalg::gram<Backend>(exec, x, gram, workspace);
     linalg::symmetric_product<Backend>(exec, S(1), gram, gram, polynomial, workspace);
     for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
-                     QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial});
+                     QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial, polynomial});
     linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
     std::swap(x, next);
   }

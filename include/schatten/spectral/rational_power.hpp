@@ -142,7 +142,7 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
-  linalg::largest_eigenvalue(exec, as_const(gram), scale, workspace);
+  linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
   for_each_matrix(exec, "schatten::rational_power/scale", batch,
                   detail::RationalScale<Space>{unit, scale, factor, power});
   linalg::rational_function<Backend>(exec, r, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
