@@ -77,7 +77,7 @@ void report_map(benchmark::State& state, const DefaultExec& exec, const HiddenSe
   for (const auto& [shape, matrices] : set.shapes()) {
     options.rows = shape.rows;
     options.cols = shape.cols;
-    flops += double(matrices) * bench::product_flops(bench::DefaultPower(options));
+    flops += double(matrices) * bench::DefaultPower(options).product_flops();
   }
   if (flops == 0) return;
   const auto [shape, matrices] = set.shapes().back();

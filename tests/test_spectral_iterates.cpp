@@ -7,6 +7,7 @@
 #include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/iterate_power.hpp>
 #include <schatten/spectral/schedules.hpp>
+#include <schatten/spectral/spectral_power.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -20,9 +21,11 @@ using namespace schatten::test;
 using spectral::IterateFit;
 using spectral::IterateForm;
 
-constexpr IterateForm forms[] = {IterateForm::direct, IterateForm::gram};
+constexpr IterateForm forms[] = {IterateForm::direct, IterateForm::tail, IterateForm::gram};
 
-std::string to_string(IterateForm form) { return form == IterateForm::gram ? "gram" : "direct"; }
+std::string to_string(IterateForm form) {
+  return form == IterateForm::direct ? "direct" : (form == IterateForm::tail ? "tail" : "gram");
+}
 
 /// The exact singular directions of the matrix that T stores.
 template <class T>
@@ -163,7 +166,7 @@ TEST_CASE_TEMPLATE("any scale is legal", T, float, double) {
         scaled.sigma *= scale;
         const Matrix out = applied<T, T, typename C::Backend>(exec, fit, p, scaled.matrix(), form, workspace);
         const auto errors = direction_errors(scaled, p, out);
-        const double promise = spectral::iterate_error<T, T>(fit, p, 1e-2, 16);
+        const double promise = spectral::iterate_error<T, T>(fit, p, 1e-2, 16, form);
         for (std::size_t k = 0; k < errors.size(); ++k) {
           // The rounding of the input matters too: the known directions are those of the unrounded matrix.
           const double relative = errors[k].worst() / std::pow(scaled.sigma(Eigen::Index(k)), p);
@@ -207,28 +210,53 @@ TEST_CASE("rank-deficient input: what is not there stays small") {
   }
 }
 
-TEST_CASE("the second call allocates nothing, and the form follows the flops") {
+TEST_CASE("the second call allocates nothing and gives the same bits") {
   const SerialExec exec;
-  Workspace<Kokkos::HostSpace> workspace;
   const auto fit = spectral::fit_iterates(spectral::iterate_schedules[2].steps, 0.125, 3e-3);
   const Matrix m = gaussian(90, 20, 3);
-  const Matrix first = applied<float, float, EigenBackend>(exec, fit, 0.125, m, IterateForm::automatic, workspace);
-  const std::size_t held = workspace.capacity();
-  const Matrix second = applied<float, float, EigenBackend>(exec, fit, 0.125, m, IterateForm::automatic, workspace);
-  CHECK(workspace.capacity() == held);
-  CHECK(max_abs(first - second) == 0);
-  CHECK(!spectral::iterate_in_gram(6, 100, 100));
-  CHECK(spectral::iterate_in_gram(6, 400, 100));
-  const Matrix gram = applied<float, float, EigenBackend>(exec, fit, 0.125, m, IterateForm::gram, workspace);
-  CHECK(max_abs(first - gram) == 0);
+  for (const IterateForm form : forms) {
+    Workspace<Kokkos::HostSpace> workspace;
+    const Matrix first = applied<float, float, EigenBackend>(exec, fit, 0.125, m, form, workspace);
+    const std::size_t held = workspace.capacity();
+    const Matrix second = applied<float, float, EigenBackend>(exec, fit, 0.125, m, form, workspace);
+    CHECK(workspace.capacity() == held);
+    CHECK(max_abs(first - second) == 0);
+  }
+}
+
+TEST_CASE("segments, their flops, and the form that takes least time") {
+  using Begins = std::vector<std::size_t>;
+  CHECK(spectral::iterate_segments(5, IterateForm::direct) == Begins{0, 1, 2, 3, 4, 5});
+  CHECK(spectral::iterate_segments(5, IterateForm::tail) == Begins{0, 1, 2, 3, 5});
+  CHECK(spectral::iterate_segments(5, IterateForm::gram) == Begins{0, 2, 5});
+  CHECK(spectral::iterate_segments(1, IterateForm::tail) == Begins{0, 1});
+  CHECK(spectral::iterate_segments(1, IterateForm::gram) == Begins{0, 1});
+  // Symmetric halves: K(3n²m + n³) + n³, and (5S − 2)n²m + (4K − 3S + 1)n³ in S segments of several steps.
+  CHECK(spectral::iterate_flops(6, IterateForm::direct, 4, 1) == 6 * 13 + 1);
+  CHECK(spectral::iterate_flops(6, IterateForm::gram, 4, 1) == 8 * 4 + 19);
+  CHECK(spectral::iterate_flops(5, IterateForm::tail, 4, 1) == 12 * 4 + 9);
+  // Whole products: K(4n²m + 2n³) + 2n³.
+  CHECK(spectral::iterate_flops(5, IterateForm::direct, 4, 1, 2) == 5 * 18 + 2);
+  const auto plan_flops = [](SpectralMethod method, double power) {
+    return SpectralPower<float, SerialExec, EigenBackend>(
+               {.rows = 64, .cols = 16, .power = power, .tolerance = 2, .method = method})
+        .product_flops();
+  };
+  CHECK(plan_flops(SpectralMethod::svd, 0) == 0);
+  CHECK(plan_flops(SpectralMethod::quintic, 0) ==
+        spectral::quintic_flops(5, 64, 16, loops_as_on_device<SerialExec> ? 2 : 1));
+  CHECK(plan_flops(SpectralMethod::iterates, 0.125) > 0);
+  CHECK(spectral::iterate_forms(6, 1, 1)[0] == IterateForm::direct);
+  CHECK(spectral::iterate_forms(6, 4, 1)[0] == IterateForm::gram);
+  CHECK(spectral::iterate_forms(5, 2.7, 1, 2)[0] == IterateForm::tail);
 }
 
 TEST_CASE("the promise is refused where rounding outweighs it") {
   const auto fit = spectral::fit_iterates(spectral::iterate_schedules[5].steps, 0.125, 1e-4);
-  CHECK(std::isfinite(spectral::iterate_error<float, float>(fit, 0.125, 1e-4, 64)));
-  CHECK(std::isinf(spectral::iterate_error<float, float>(fit, 0.125, 1e-7, 64)));
-  CHECK(std::isfinite(spectral::iterate_error<double, double>(fit, 0.125, 1e-7, 64)));
-  CHECK(std::isinf(spectral::iterate_error<float, float>(IterateFit{}, 0.125, 1e-2, 64)));
+  CHECK(std::isfinite(spectral::iterate_error<float, float>(fit, 0.125, 1e-4, 64, IterateForm::direct)));
+  CHECK(std::isinf(spectral::iterate_error<float, float>(fit, 0.125, 1e-7, 64, IterateForm::direct)));
+  CHECK(std::isfinite(spectral::iterate_error<double, double>(fit, 0.125, 1e-7, 64, IterateForm::direct)));
+  CHECK(std::isinf(spectral::iterate_error<float, float>(IterateFit{}, 0.125, 1e-2, 64, IterateForm::direct)));
 }
 
 TEST_CASE("a plan takes the fewest steps that promise the tolerance") {

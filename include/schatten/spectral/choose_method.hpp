@@ -27,6 +27,7 @@ namespace schatten::spectral {
 struct Machine {
   bool host = true;             ///< the rational method
   bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
+  double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 where it is formed whole
 };
 
 /// A method, what it promises and what it costs.
@@ -50,16 +51,14 @@ struct Fits {
 /// products an eighth of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   double n, m;
-  bool host = true;
-  [[nodiscard]] double quintic() const { return 5 * (3 * n * n * m + n * n * n); }
+  Machine machine{};
+  [[nodiscard]] double quintic() const { return quintic_flops(muon_steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
   [[nodiscard]] double iterates(const IteratePlan& plan) const {
-    const std::size_t steps = plan.fit.steps.size();
-    return 1.35 *
-           (plan.form == IterateForm::gram ? iterate_gram_flops(steps, m, n) : iterate_direct_flops(steps, m, n));
+    return 1.35 * iterate_flops(plan.fit.steps.size(), plan.form, m, n, machine.symmetric);
   }
-  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (host ? 1 : 30); }
-  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (host ? 1 : 30); }
+  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (machine.host ? 1 : 30); }
+  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (machine.host ? 1 : 30); }
 };
 
 /// Cost of a product of Work over one of T.
@@ -112,10 +111,12 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
 
 /// The schedule of fewest steps that meets the tolerance in precision Work.
 template <Scalar T, Element Work>
-MethodChoice choose_iterates(const SpectralPowerOptions& options, IterateFits& fits) {
+MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine& machine, IterateFits& fits) {
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
-  IteratePlan plan = plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits);
-  const double cost = product_cost<T, Work> * CostModel{double(n), double(m)}.iterates(plan), error = plan.error;
+  IteratePlan plan =
+      plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits, machine.symmetric);
+  const double cost = product_cost<T, Work> * CostModel{double(n), double(m), machine}.iterates(plan),
+               error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
@@ -153,7 +154,7 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
                                      const Machine& machine, Fits& fits) {
   const double p = options.power, resolution = options.resolution;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
-  const CostModel cost{double(n), double(m), machine.host};
+  const CostModel cost{double(n), double(m), machine};
   const bool any_format = options.format == Format::automatic;
   const auto wanted = [&](SpectralMethod method) {
     return options.method == method ||
@@ -188,7 +189,7 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     }
   }
   if (wanted(SpectralMethod::iterates) && !met) {
-    for_each_format([&]<class Work>() { all.push_back(choose_iterates<T, Work>(options, fits.iterates)); });
+    for_each_format([&]<class Work>() { all.push_back(choose_iterates<T, Work>(options, machine, fits.iterates)); });
   }
   if (wanted(SpectralMethod::eigh)) {
     all.push_back({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, n), cost.eigh()});

@@ -32,12 +32,12 @@ struct IteratePlan {
 };
 
 /// The shipped schedule of fewest steps that promises `tolerance` for matrices rows×cols, or else the one that promises
-/// most. For both forms where both would serve: the cheaper one, the direct one where only that keeps the promise.
+/// most, in the form of fewest flops that keeps the promise. `symmetric` as in iterate_flops.
 ///
 /// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
 template <Scalar T, Element Work>
 IteratePlan plan_iterates(double power, double resolution, double tolerance, std::size_t rows, std::size_t cols,
-                          IterateFits& fits) {
+                          IterateFits& fits, double symmetric = 1) {
   constexpr double reach = 3;  // a schedule's error at a third of its resolution is above a few percent
   const std::size_t n = std::min(rows, cols), m = std::max(rows, cols);
   IteratePlan best;
@@ -45,8 +45,7 @@ IteratePlan plan_iterates(double power, double resolution, double tolerance, std
     const bool last = schedule + 1 == iterate_schedules.size();
     if (!last && iterate_schedules[schedule].resolution > reach * resolution) continue;
     const IterateFit& fit = fits.get(schedule, power, resolution);
-    for (const IterateForm form : {IterateForm::gram, IterateForm::direct}) {
-      if (form == IterateForm::gram && !iterate_in_gram(fit.steps.size(), m, n)) continue;
+    for (const IterateForm form : iterate_forms(fit.steps.size(), double(m), double(n), symmetric)) {
       const double error = iterate_error<T, Work>(fit, power, resolution, n, form);
       if (error < best.error) best = {fit, form, error};
       if (error <= tolerance) return {fit, form, error};

@@ -11,6 +11,7 @@
 #include <schatten/spectral/quintic.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -27,35 +28,54 @@ namespace schatten::spectral {
 /// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
 inline constexpr linalg::LanczosSteps iterate_lanczos{.steps = 11, .starts = 4};
 
-/// Flops of K steps on X (m×n), n <= m, symmetric halves used.
-inline double iterate_direct_flops(std::size_t steps, double m, double n) {
-  return double(steps) * (3 * n * n * m + n * n * n) + n * n * n;
-}
-
-/// Stretches of at most three steps; between two of them the Gram form starts again from X.
-inline std::size_t iterate_segments(std::size_t steps) { return (steps + 2) / 3; }
-
-/// Flops of the Gram form, which iterates on n×n matrices alone within a segment.
-inline double iterate_gram_flops(std::size_t steps, double m, double n) {
-  const auto segments = double(iterate_segments(steps));
-  return (5 * segments - 2) * n * n * m + (4 * double(steps) - 3 * segments + 1) * n * n * n;
-}
-
-/// Whether iterate_power takes the Gram form for X (m×n), n <= m: it saves a seventh of the flops or more.
-inline bool iterate_in_gram(std::size_t steps, std::size_t m, std::size_t n) {
-  return iterate_gram_flops(steps, double(m), double(n)) < 0.85 * iterate_direct_flops(steps, double(m), double(n));
-}
-
-/// How iterate_power runs.
+/// How the steps are cut into segments. Within a segment n×n matrices alone are iterated on, and X is multiplied once.
 enum class IterateForm {
-  automatic,  ///< the cheaper one, by iterate_in_gram
-  direct,     ///< every iterate is formed
-  gram        ///< n×n matrices alone, with restarts
+  direct,  ///< one step each: every iterate is formed
+  tail,    ///< the last two steps together, the others alone
+  gram     ///< at most three steps
 };
+
+/// First steps of the segments, and K at the end.
+inline std::vector<std::size_t> iterate_segments(std::size_t steps, IterateForm form) {
+  std::vector<std::size_t> begins;
+  if (form == IterateForm::gram) {
+    const std::size_t segments = (steps + 2) / 3;
+    for (std::size_t segment = 0; segment < segments; ++segment) begins.push_back(segment * steps / segments);
+  } else {
+    const std::size_t together = form == IterateForm::tail && steps > 1 ? 2 : 1;
+    for (std::size_t step = 0; step + together <= steps; ++step) begins.push_back(step);
+  }
+  begins.push_back(steps);
+  return begins;
+}
+
+/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is formed.
+inline double iterate_flops(std::size_t steps, IterateForm form, double m, double n, double symmetric = 1) {
+  const auto begins = iterate_segments(steps, form);
+  double tall = 0, square = double(steps) + 1;  // products with X; every A², and the bracket
+  for (std::size_t segment = 0; segment + 1 < begins.size(); ++segment) {
+    const double length = double(begins[segment + 1] - begins[segment]);
+    const bool last = begins[segment + 1] == steps;
+    tall += symmetric + (last ? 0 : 2) + (last || length > 1 ? 2 : 0);
+    square += 3 * (length - 1);
+  }
+  return n * n * (tall * m + symmetric * square * n);
+}
+
+/// The forms from the fastest on: by flops, a fifth more for `gram` and a twentieth for `tail`, whose products are smaller.
+inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, double n, double symmetric = 1) {
+  std::array<IterateForm, 3> forms{IterateForm::direct, IterateForm::tail, IterateForm::gram};
+  const auto cost = [&](IterateForm form) {
+    const double slower = form == IterateForm::gram ? 1.18 : (form == IterateForm::tail ? 1.05 : 1.0);
+    return slower * iterate_flops(steps, form, m, n, symmetric);
+  };
+  std::stable_sort(forms.begin(), forms.end(), [&](IterateForm a, IterateForm b) { return cost(a) < cost(b); });
+  return forms;
+}
 
 namespace detail {
 
-/// What both forms work on. Of K matrices for each of the batch, number k of matrix b is k·batch + b.
+/// What the forms work on. Of K matrices for each of the batch, number k of matrix b is k·batch + b.
 template <class W, class Space>
 struct IterateState {
   std::size_t batch;
@@ -114,34 +134,30 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
   if (last) linalg::symmetric_product<Backend>(exec, S(1), polynomial, s.polynomial, to, workspace);
 }
 
-/// sum ← Σ_{k<K} w_k X_k + X_{K−1} P_{K−1} bracket, each X_k formed and kept.
+/// sum ← Σ_{k<K} w_k X_k + X_{K−1} P_{K−1} bracket.
+///
+/// In a segment that starts at step r, X_k = X_r Q_k, Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k²: products of commuting
+/// symmetric matrices. The segment adds X_r Σ_k w_k Q_k. Segments of one step, which come first, add w_r X_r together.
 template <class Backend, class Exec, class W, class Space>
-void iterate_directly(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s,
-                      Workspace<Space>& workspace) {
+void iterate_in_segments(const Exec& exec, const IterateFit& fit, const std::vector<std::size_t>& begins,
+                         const IterateState<W, Space>& s, Workspace<Space>& workspace) {
   using S = Sum<W>;
-  const std::size_t steps = fit.steps.size();
-  for (std::size_t k = 0; k < steps; ++k) {
-    if (k > 0) linalg::gram<Backend>(exec, s.iterate(k), s.gram(k), workspace);
-    iterate_polynomial<Backend>(exec, fit, k, s, s.factor, workspace);
-    if (k + 1 < steps) linalg::gemm<Backend>(exec, S(1), s.iterate(k), s.factor, S(0), s.iterate(k + 1), workspace);
-  }
-  weighted_sum(exec, "schatten::iterate_power/sum", 0, {fit.outer.begin(), fit.outer.end() - 1}, as_const(s.x), s.sum);
-  linalg::gemm<Backend>(exec, S(1), s.iterate(steps - 1), s.factor, S(1), s.sum, workspace);
-}
-
-/// The same with X_k = X_r Q_k inside a segment that starts at step r: Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k² are
-/// products of commuting symmetric matrices.
-template <class Backend, class Exec, class W, class Space>
-void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, const IterateState<W, Space>& s,
-                          Workspace<Space>& workspace) {
-  using S = Sum<W>;
-  const std::size_t n = s.factor.extent(1), steps = fit.steps.size(), segments = iterate_segments(steps);
-  const auto products = workspace.template aligned_batch<W>(3 * s.batch, n, n);
+  const std::size_t n = s.factor.extent(1), segments = begins.size() - 1;
+  const std::size_t longest = begins[segments] - begins[segments - 1];
+  const auto products = workspace.template aligned_batch<W>(longest > 1 ? longest * s.batch : 0, n, n);
   const auto q = [&](std::size_t k) { return matrices(products, (k - 1) * s.batch, s.batch); };  // Q_{r+k}, k >= 1
+  const auto weights = [&](std::size_t begin, std::size_t end) {
+    return std::vector<double>(fit.outer.begin() + std::ptrdiff_t(begin), fit.outer.begin() + std::ptrdiff_t(end));
+  };
+  std::size_t alone = 0;
+  while (alone < segments && begins[alone + 1] == alone + 1) ++alone;
+  bool begun = false;
   for (std::size_t segment = 0; segment < segments; ++segment) {
-    const std::size_t begin = segment * steps / segments, end = (segment + 1) * steps / segments;
+    const std::size_t begin = begins[segment], end = begins[segment + 1], length = end - begin;
+    const bool last = end == fit.steps.size();
+    const auto x = s.iterate(segment);
     for (std::size_t k = begin; k < end; ++k) {
-      const auto factor = k == begin ? q(1) : s.factor;
+      const auto factor = k == begin && length > 1 ? q(1) : s.factor;
       iterate_polynomial<Backend>(exec, fit, k, s, factor, workspace);
       if (k > begin) linalg::symmetric_product<Backend>(exec, S(1), q(k - begin), factor, q(k - begin + 1), workspace);
       if (k + 1 < end) {  // A ← (AP)P
@@ -149,27 +165,37 @@ void iterate_in_gram_form(const Exec& exec, const IterateFit& fit, const Iterate
         linalg::symmetric_product<Backend>(exec, S(1), s.polynomial, factor, s.gram(k + 1), workspace);
       }
     }
-    std::vector<double> weights(fit.outer.begin() + std::ptrdiff_t(begin + 1), fit.outer.begin() + std::ptrdiff_t(end));
-    if (end == steps) weights.push_back(1);  // the last Q holds the bracket
-    weighted_sum(exec, "schatten::iterate_power/terms", fit.outer[begin], weights, as_const(products), s.polynomial);
-    linalg::gemm<Backend>(exec, S(1), s.iterate(segment), s.polynomial, S(segment == 0 ? 0 : 1), s.sum, workspace);
-    if (end == steps) break;
-    linalg::gemm<Backend>(exec, S(1), s.iterate(segment), q(end - begin), S(0), s.iterate(segment + 1), workspace);
+    auto terms = s.factor;
+    if (length > 1) {
+      auto w = weights(begin + 1, end);
+      if (last) w.push_back(1);  // the last Q holds the bracket
+      terms = s.polynomial;
+      weighted_sum(exec, "schatten::iterate_power/terms", fit.outer[begin], w, as_const(products), terms);
+    }
+    if (last || length > 1) {
+      if (!begun && alone > 0) {
+        weighted_sum(exec, "schatten::iterate_power/sum", 0, weights(0, alone), as_const(s.x), s.sum);
+        begun = true;
+      }
+      linalg::gemm<Backend>(exec, S(1), x, terms, S(begun ? 1 : 0), s.sum, workspace);
+      begun = true;
+    }
+    if (last) break;
+    linalg::gemm<Backend>(exec, S(1), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1), workspace);
     linalg::gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
   }
 }
 
 }  // namespace detail
 
-/// Largest g = Π|a_k| over a segment of the Gram form: what a small singular value is multiplied by there.
-inline double iterate_segment_gain(std::span<const Quintic> steps) {
-  const std::size_t segments = iterate_segments(steps.size());
-  double gain = 0;
-  for (std::size_t segment = 0; segment < segments; ++segment) {
+/// Largest g = Π|a_k| over a segment of several steps: what a small singular value is multiplied by there. 1 without one.
+inline double iterate_segment_gain(std::span<const Quintic> steps, IterateForm form) {
+  const auto begins = iterate_segments(steps.size(), form);
+  double gain = 1;
+  for (std::size_t segment = 0; segment + 1 < begins.size(); ++segment) {
+    if (begins[segment + 1] - begins[segment] == 1) continue;
     double product = 1;
-    for (std::size_t k = segment * steps.size() / segments; k < (segment + 1) * steps.size() / segments; ++k) {
-      product *= std::abs(steps[k].a);
-    }
+    for (std::size_t k = begins[segment]; k < begins[segment + 1]; ++k) product *= std::abs(steps[k].a);
     gain = std::max(gain, product);
   }
   return gain;
@@ -178,37 +204,37 @@ inline double iterate_segment_gain(std::span<const Quintic> steps) {
 /// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
 /// schedules (docs/mathematics.md).
 ///
-/// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Gram form: an error ε of A becomes g²ε
-/// within a segment; it moves the result and mixes the other directions into the one at δ, where the result is δ^p.
-/// In 16 bits, direct form alone: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
-/// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
-/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32 like
-/// Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of K steps' three products.
+/// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Segments of several steps: an error ε of
+/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ, where the result is
+/// δ^p. In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and,
+/// as Half, by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the
+/// products add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
+/// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
   if constexpr (ReducedFloat<Work>) {
-    if (form != IterateForm::direct) return std::numeric_limits<double>::infinity();
+    if (form == IterateForm::gram) return std::numeric_limits<double>::infinity();
     const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;
     const double moved = 1.5 * fit.cancellation + 0.16 * (std::abs(power) + 0.125) / resolution;
-    const double cut = std::is_same_v<Work, TensorFloat32> ? 0x1p-11 * 6 * double(fit.steps.size()) : 0.0;
-    return unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed + cut;
+    const double cut = std::is_same_v<Work, TensorFloat32> ? 0x1p-11 * 6 * double(fit.steps.size() + 1) : 0.0;
+    const double direct = unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed + cut;
+    return form == IterateForm::tail ? 2.5 * direct : direct;
   }
   const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
   const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
   if (form == IterateForm::direct) return direct;
-  const double gain = iterate_segment_gain(fit.steps), error = epsilon * gain * gain * fit.cancellation;
+  const double gain = iterate_segment_gain(fit.steps, form), error = epsilon * gain * gain * fit.cancellation;
   const double turn = 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
 /// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
-/// rounding, in 16 bits for M as the format stores it. `automatic` covers both forms. Infinite where rounding alone
+/// rounding, in 16 bits for M as the format stores it. Infinite where rounding alone
 /// exceeds a tenth, and where directions under the
 /// resolution would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Element Work>
-double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n,
-                     IterateForm form = IterateForm::automatic) {
+double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
   const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
   const double allowed_under = power > 0 ? 1 + fit.error : 1.25;
   if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
@@ -220,12 +246,11 @@ double iterate_error(const IterateFit& fit, double power, double resolution, std
 ///
 /// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
 /// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: K(3n²m + n³) + n³ flops, or 8n²m + (4K − 5)n³ in the Gram form
-/// (K = 4 to 6), and 88n² for the scale. Memory: K iterates (m×n) and 2K + 2 n×n matrices.
+/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and 88n² for the scale. Memory: an iterate (m×n) for each
+/// segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
-                   const BatchView<T, Space>& out, Workspace<Space>& workspace,
-                   IterateForm form = IterateForm::automatic) {
+                   const BatchView<T, Space>& out, Workspace<Space>& workspace, IterateForm form) {
   if (m.extent(1) < m.extent(2)) {
     return iterate_power<Work, Backend>(exec, fit, power, transpose(m), transpose(out), workspace, form);
   }
@@ -233,20 +258,15 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
   using Sums = Sum<Work>;
   const std::size_t batch = m.extent(0), cols = m.extent(2);
-  const bool gram_form =
-      form == IterateForm::gram || (form == IterateForm::automatic && iterate_in_gram(steps, m.extent(1), cols));
+  const auto begins = iterate_segments(steps, form);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              square = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
   const auto n_by_n = [&](std::size_t count) {
     return workspace.template aligned_batch<Work>(count * batch, cols, cols);
   };
-  detail::IterateState<Work, Space> state{batch,
-                                          batch_like<Work>(m, workspace, gram_form ? iterate_segments(steps) : steps),
-                                          n_by_n(2 * steps),
-                                          n_by_n(1),
-                                          n_by_n(1),
-                                          {}};
+  detail::IterateState<Work, Space> state{
+      batch, batch_like<Work>(m, workspace, begins.size() - 1), n_by_n(2 * steps), n_by_n(1), n_by_n(1), {}};
   if constexpr (std::is_same_v<Sums, T>) {
     state.sum = out;
   } else {
@@ -262,11 +282,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   divide(exec, m, unit, x, scale);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
                    detail::ScaleMatrix<Work, Work, Space>{square, gram, gram});
-  if (gram_form) {
-    detail::iterate_in_gram_form<Backend>(exec, fit, state, workspace);
-  } else {
-    detail::iterate_directly<Backend>(exec, fit, state, workspace);
-  }
+  detail::iterate_in_segments<Backend>(exec, fit, begins, state, workspace);
   for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
     return detail::ScaleMatrix<T, Sums, Space>{factor, turn(state.sum), turn(out)};
   });

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <span>
 #include <utility>
 #include <vector>
@@ -27,6 +28,11 @@ struct Quintic {
 /// Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024).
 inline constexpr Quintic muon_quintic{3.4445, -4.7750, 2.0315};
 inline constexpr int muon_steps = 5;
+
+/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is formed.
+inline double quintic_flops(std::size_t steps, double m, double n, double symmetric = 1) {
+  return double(steps) * n * n * ((2 + symmetric) * m + symmetric * n);
+}
 
 namespace detail {
 

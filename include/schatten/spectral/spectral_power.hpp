@@ -5,6 +5,7 @@
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/streaming.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -119,6 +120,14 @@ class SpectralPower {
   [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
   /// Poles of `rational`; 0 for the others.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
+  /// this space forms them: half on the host, whole on a device. 0 for the other methods.
+  [[nodiscard]] double product_flops() const {
+    const auto n = double(std::min(options_.rows, options_.cols)), m = double(std::max(options_.rows, options_.cols));
+    if (method() == SpectralMethod::quintic) return spectral::quintic_flops(muon.size(), m, n, machine.symmetric);
+    if (method() != SpectralMethod::iterates) return 0;
+    return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, machine.symmetric);
+  }
   /// What the plan was made for.
   [[nodiscard]] const SpectralPowerOptions& options() const noexcept { return options_; }
 
@@ -152,7 +161,8 @@ class SpectralPower {
   }
 
   static constexpr spectral::Machine machine{is_host_execution_space<Exec>,
-                                             std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>};
+                                             std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>,
+                                             loops_as_on_device<Exec> ? 2.0 : 1.0};
   static constexpr std::array<spectral::Quintic, spectral::muon_steps> muon{
       spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic,
       spectral::muon_quintic};
