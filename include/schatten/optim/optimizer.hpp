@@ -73,8 +73,10 @@ class Optimizer {
     const SpectralMethod method = group.rule.spectral.method;
     // Two of the published methods do not commute with transposes.
     const bool turns = !spectral || (method != SpectralMethod::newton_schulz && method != SpectralMethod::streaming);
+    // A device gives a block of threads to a row: a vector is one row there.
+    const bool column = loops_as_on_device<Exec> && !spectral && parameter.weight.extent(2) == 1;
     parameter.transposed =
-        turns && parameter.weight.stride(1) < parameter.weight.stride(2) && parameter.weight.extent(1) > 1;
+        turns && parameter.weight.extent(1) > 1 && (column || parameter.weight.stride(1) < parameter.weight.stride(2));
     if (parameter.transposed) {
       parameter.weight = transpose(parameter.weight);
       parameter.gradient = transpose(parameter.gradient);

@@ -34,17 +34,17 @@ struct IterateScale {
 };
 
 /// sum ← diagonal·I + Σ_k w_k x_k, k < count; x_k are the batches that follow each other in x.
-template <class W, class U, class Space>
+template <class W, class Space>
 struct WeightedSum {
   Sum<W> diagonal;
   Sum<W> w[2 * most_iterates];
   std::size_t count;
   BatchView<const W, Space> x;
-  BatchView<U, Space> sum;
+  BatchView<W, Space> sum;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     Sum<W> total = i == j ? diagonal : Sum<W>(0);
     for (std::size_t k = 0; k < count; ++k) total += w[k] * Sum<W>(x(k * sum.extent(0) + b, i, j));
-    sum(b, i, j) = U(total);
+    sum(b, i, j) = W(total);
   }
 };
 

@@ -82,7 +82,7 @@ struct IterateState {
   BatchView<W, Space> x;        ///< the X_k that are formed (m×n); the first is M/s
   BatchView<W, Space> squares;  ///< A_0, A_0², A_1, A_1², ... (n×n)
   BatchView<W, Space> polynomial, factor;
-  BatchView<Sum<W>, Space> sum;
+  BatchView<W, Space> sum;
 
   [[nodiscard]] BatchView<W, Space> iterate(std::size_t k) const { return matrices(x, k * batch, batch); }
   [[nodiscard]] BatchView<W, Space> gram(std::size_t k) const { return matrices(squares, 2 * k * batch, batch); }
@@ -100,10 +100,10 @@ double room_for_gram(std::size_t m) {
 }
 
 /// sum ← diagonal·I + Σ_k w_k x_k, batches that follow each other in x.
-template <class W, class U, class Exec, class Space>
+template <class W, class Exec, class Space>
 void weighted_sum(const Exec& exec, const std::string& label, double diagonal, const std::vector<double>& w,
-                  const BatchView<const W, Space>& x, const BatchView<U, Space>& sum) {
-  WeightedSum<W, U, Space> body{Sum<W>(diagonal), {}, w.size(), {}, {}};
+                  const BatchView<const W, Space>& x, const BatchView<W, Space>& sum) {
+  WeightedSum<W, Space> body{Sum<W>(diagonal), {}, w.size(), {}, {}};
   std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
   for_each_element_along(exec, label, sum, [&](const auto& turn) {
     body.x = turn(x);
@@ -256,7 +256,6 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   }
   const std::size_t steps = fit.steps.size();
   require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
-  using Sums = Sum<Work>;
   const std::size_t batch = m.extent(0), cols = m.extent(2);
   const auto begins = iterate_segments(steps, form);
   const typename Workspace<Space>::Frame frame(workspace);
@@ -267,10 +266,10 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   };
   detail::IterateState<Work, Space> state{
       batch, batch_like<Work>(m, workspace, begins.size() - 1), n_by_n(2 * steps), n_by_n(1), n_by_n(1), {}};
-  if constexpr (std::is_same_v<Sums, T>) {
+  if constexpr (std::is_same_v<Work, T>) {
     state.sum = out;
   } else {
-    state.sum = batch_like<Sums>(out, workspace);
+    state.sum = batch_like<Work>(out, workspace);
   }
   const BatchView<Work, Space> x = state.iterate(0), gram = state.gram(0);
   power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(m.extent(1)));
@@ -284,7 +283,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
                    detail::ScaleMatrix<Work, Work, Space>{square, gram, gram});
   detail::iterate_in_segments<Backend>(exec, fit, begins, state, workspace);
   for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
-    return detail::ScaleMatrix<T, Sums, Space>{factor, turn(state.sum), turn(out)};
+    return detail::ScaleMatrix<T, Work, Space>{factor, turn(state.sum), turn(out)};
   });
 }
 
