@@ -2,7 +2,7 @@
 //
 //   derive_schedule --resolution 1e-3 --steps 6 [--seed 1] [--starts 150] [--hops 250] [--seconds N] [--refine 1]
 //
-// The schedule is tuned for [resolution/iterate_margin, 1]. Without --seconds the result depends on the seed alone.
+// The schedule is tuned for [resolution/scale_margin, 1]. Without --seconds the result depends on the seed alone.
 // With --refine the search starts from the shipped schedule of that number of steps instead of at random.
 
 #include "schedule_search.hpp"
@@ -34,7 +34,7 @@ struct Arguments {
         std::exit(2);
       }
     }
-    settings.lowest = resolution / schatten::spectral::iterate_margin;
+    settings.lowest = resolution / schatten::spectral::scale_margin;
     for (const auto& shipped : schatten::spectral::iterate_schedules) {
       if (refine && shipped.steps.size() == settings.steps) {
         settings.start.assign(shipped.steps.begin(), shipped.steps.end());

@@ -41,10 +41,9 @@ Matrix stored_by_iterates(const Matrix& m, Workspace<Space>& workspace) {
   const BatchView<const float, Space> batch = as_batch<Exec>(in);
   spectral::normalize(exec, batch, as_batch<Exec>(x), numbers_unit, workspace);
   linalg::gram<C::Backend>(exec, x, gram, workspace);
-  linalg::largest_eigenvalue<C::Backend>(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace,
-                                         spectral::iterate_lanczos);
+  linalg::largest_eigenvalue<C::Backend>(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace);
   exec.fence();
-  const double s = spectral::iterate_margin * std::sqrt(scale(0));
+  const double s = spectral::scale_margin * std::sqrt(scale(0));
   scale(0) = 1 / s;
   spectral::divide(exec, batch, numbers_unit, as_batch<Exec>(x), numbers_scale);
   exec.fence();

@@ -7,8 +7,11 @@
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
+#include <numbers>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -152,4 +155,35 @@ TEST_CASE_TEMPLATE("the iterate method keeps its promise", C, SCHATTEN_TEST_CASE
   CHECK(outcome.plans >= 8);
   MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans, " << outcome.in_double
                                       << " in double");
+}
+
+TEST_CASE("a singular value above a dense bulk: hard for the estimate of σ₁, which the promise rests on") {
+  const SerialExec exec;
+  constexpr std::size_t n = 96;
+  Outcome outcome;
+  const auto out = output_view<double>(n, n);
+  for (const auto& [method, tolerance] :
+       {std::pair{SpectralMethod::rational, 1e-8}, {SpectralMethod::iterates, 1e-2}}) {
+    auto power = plan<double, SerialExec, EigenBackend>(
+        {.rows = n, .cols = n, .power = 0.125, .resolution = 1e-3, .tolerance = tolerance, .method = method});
+    REQUIRE(power);
+    for (unsigned seed = 1; seed <= 40; ++seed) {
+      for (const double edge : {0.75, 0.8, 0.85, 0.9}) {
+        Vector sigma(static_cast<Eigen::Index>(n));
+        for (std::size_t k = 0; k < n; ++k) {
+          const double place = (double(k) + 0.5) / double(n), pi = std::numbers::pi;
+          const double bulk = seed % 2 == 0 ? 1 - place * place : 0.5 * (1 + std::cos(pi * place));
+          sigma(Eigen::Index(k)) = k == 0 ? 1 : std::sqrt(edge * std::max(bulk, 1e-3));
+        }
+        const KnownMatrix known = known_matrix(n, n, sigma, seed);
+        CAPTURE(seed);
+        CAPTURE(edge);
+        const auto m = to_view<double>(known.matrix());
+        power->apply(exec, m, out);
+        exec.fence();
+        check_directions(known, 0.125, 1e-3, power->error_bound(), to_matrix(out), outcome);
+      }
+    }
+  }
+  MESSAGE("worst error over promise " << outcome.worst);
 }

@@ -65,7 +65,7 @@ TEST_CASE("every schedule has the errors that its table states, and the fit's bo
     for (std::size_t k = 0; k < spectral::schedule_powers.size(); ++k) {
       const double power = spectral::schedule_powers[k];
       const auto fit = spectral::fit_iterates(schedule.steps, power, schedule.resolution);
-      const double error = largest_error(fit, power, schedule.resolution / spectral::iterate_margin);
+      const double error = largest_error(fit, power, schedule.resolution / spectral::scale_margin);
       CAPTURE(power);
       CHECK(error == doctest::Approx(schedule.errors[k]).epsilon(0.02));
       CHECK(fit.error >= error);
@@ -115,7 +115,7 @@ TEST_CASE("quintics that leave the unit interval have no fit") {
 TEST_CASE("the search finds a shipped schedule again") {
   const spectral::Schedule& shipped = spectral::iterate_schedules[0];
   schedule_search::Settings settings;
-  settings.lowest = shipped.resolution / spectral::iterate_margin;
+  settings.lowest = shipped.resolution / spectral::scale_margin;
   settings.steps = shipped.steps.size();
   settings.starts = 60;
   settings.hops = 60;

@@ -33,19 +33,21 @@ struct OneThread {
     }
     return largest;
   }
-  /// Σ_k a_k b_k in sixteen partial sums, so that the compiler may vectorise without reassociating.
+  /// Σ_k a_k b_k in partial sums, so that the compiler may vectorise without reassociating.
   template <Element T, Element U>
   KOKKOS_FUNCTION double dot(const T* a, const U* b, std::size_t n) const {
     using S = Sum<U>;
-    constexpr std::size_t lanes = 16;
+    constexpr std::size_t lanes = 32;
     S partial[lanes] = {};
     std::size_t k = 0;
     for (; k + lanes <= n; k += lanes) {
       for (std::size_t l = 0; l < lanes; ++l) partial[l] += S(a[k + l]) * S(b[k + l]);
     }
-    double total = 0;
+    for (std::size_t half = lanes / 2; half > 0; half /= 2) {
+      for (std::size_t l = 0; l < half; ++l) partial[l] += partial[l + half];
+    }
+    double total = double(partial[0]);
     for (; k < n; ++k) total += double(a[k]) * double(b[k]);
-    for (std::size_t l = 0; l < lanes; ++l) total += double(partial[l]);
     return total;
   }
   /// f() by one thread of the team.

@@ -1,4 +1,4 @@
-// Largest eigenvalue of symmetric positive semidefinite matrices, to about a percent.
+// Largest eigenvalue of symmetric positive semidefinite matrices, to a few percent.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -9,32 +9,53 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace schatten::linalg {
 
-/// How often Lanczos' recurrence multiplies S, and from how many vectors at once it starts: one reading of S serves all.
+/// How often Lanczos' recurrence multiplies S, and from how many vectors at once: reading S once serves all of them.
 struct LanczosSteps {
-  std::size_t steps = 8, starts = 1;
+  std::size_t steps, starts;
 };
+
+/// What gives less than λ₁/1.1 for few matrices: k steps from a start drawn from the sphere do for at most a fraction
+/// f = 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, from j starts for at most f^j. For n = 1024 4e-4 on
+/// the host, where products count, and 9e-5 on a device, where readings do. Measured: docs/mathematics.md.
+/// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
+template <ExecutionSpace Exec>
+inline constexpr LanczosSteps lanczos_steps = loops_as_on_device<Exec> ? LanczosSteps{11, 4} : LanczosSteps{20, 1};
 
 namespace detail {
 
-/// Lanczos vectors and coefficients of a batch, a row for each start: the previous vector, this one and S times it.
+/// What a Lanczos vector is multiplied as: itself, or where S has 16 bits its rounded value and the rest, rounded. The
+/// recurrence of rounded vectors would come out too large, by 8 % in bfloat16.
+template <class T>
+inline constexpr std::size_t lanczos_pieces = std::is_same_v<T, Sum<T>> ? 1 : 2;
+
+/// Lanczos vectors and coefficients of a batch, a row for each start: the previous vector, this one, its pieces (all first
+/// ones, then all second ones; this one itself where there is one piece) and S times those.
 template <class T, class Space>
 struct Lanczos {
   BatchView<const T, Space> s;  ///< rows contiguous
-  std::size_t starts;
-  BatchView<T, Space> before, now;       ///< (batch, starts, n)
-  BatchView<Sum<T>, Space> product;      ///< (batch, starts, n)
+  BatchView<Sum<T>, Space> before, now;
+  BatchView<T, Space> pieces;
+  BatchView<Sum<T>, Space> product;
   BatchView<double, Space> alpha, beta;  ///< (batch, starts, steps)
-  std::size_t step;
+  std::size_t step = 0;
 
   /// Row i of S times the vectors.
-  template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
-    for (std::size_t k = 0; k < starts; ++k) {
-      const auto entry = Sum<T>(team.dot(&s(b, i, 0), &now(b, k, 0), s.extent(2)));
-      team.once([&] { product(b, k, i) = entry; });
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    for (std::size_t k = 0; k < pieces.extent(1); ++k) {
+      product(b, k, i) = Sum<T>(OneThread().dot(&s(b, i, 0), &pieces(b, k, 0), s.extent(2)));
+    }
+  }
+  /// now_i ← x.
+  KOKKOS_FUNCTION void set(std::size_t b, std::size_t k, std::size_t i, Sum<T> x) const {
+    now(b, k, i) = x;
+    if constexpr (lanczos_pieces<T> == 2) {
+      const T first = T(x);
+      pieces(b, k, i) = first;
+      pieces(b, now.extent(1) + k, i) = T(x - Sum<T>(first));
     }
   }
 };
@@ -48,8 +69,8 @@ struct LanczosStart {
     hash = (hash ^ (hash >> 16)) * 0x85ebca6bU;
     hash = (hash ^ (hash >> 13)) * 0xc2b2ae35U;
     hash ^= hash >> 16;
-    l.before(b, k, i) = T(Sum<T>(0));
-    l.now(b, k, i) = T(Sum<T>(double(hash) / 2147483648.0 - 1));
+    l.before(b, k, i) = 0;
+    l.now(b, k, i) = Sum<T>(double(hash) / 2147483648.0 - 1);
   }
 };
 
@@ -60,9 +81,9 @@ struct LanczosNormalize {
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t k) const {
     const std::size_t n = l.s.extent(2);
-    T* const now = &l.now(b, k, 0);
+    Sum<T>* const now = &l.now(b, k, 0);
     const auto inverse = Sum<T>(1 / math::sqrt(team.dot(now, now, n)));
-    team.for_each(n, [&](std::size_t i) { now[i] = T(inverse * Sum<T>(now[i])); });
+    team.for_each(n, [&](std::size_t i) { l.set(b, k, i, inverse * now[i]); });
   }
 };
 
@@ -74,16 +95,16 @@ struct LanczosAdvance {
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t k) const {
     using U = Sum<T>;
     const std::size_t n = l.s.extent(2);
-    T* const before = &l.before(b, k, 0);
-    T* const now = &l.now(b, k, 0);
-    U* const next = &l.product(b, k, 0);
+    U *const before = &l.before(b, k, 0), *const now = &l.now(b, k, 0), *const next = &l.product(b, k, 0);
+    if constexpr (lanczos_pieces<T> == 2)
+      team.for_each(n, [&](std::size_t i) { next[i] += l.product(b, l.now.extent(1) + k, i); });
     const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, k, l.step - 1);
-    team.for_each(n, [&](std::size_t i) { next[i] -= U(a) * U(now[i]) + U(last) * U(before[i]); });
+    team.for_each(n, [&](std::size_t i) { next[i] -= U(a) * now[i] + U(last) * before[i]; });
     const double length = math::sqrt(team.dot(next, next, n));
     const U inverse = is_finite(length) && length > 0 ? U(1 / length) : U(0);  // comparing a NaN could trap
     team.for_each(n, [&](std::size_t i) {
       before[i] = now[i];
-      now[i] = T(inverse * next[i]);
+      l.set(b, k, i, inverse * next[i]);
     });
     team.once([&] {
       l.alpha(b, k, l.step) = a;
@@ -134,20 +155,25 @@ struct LargestRitzValue {
 
 /// result(b) ← an estimate from below of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
-/// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. Gaussian and heavy-tailed Gram matrices,
-/// eight steps from one start: within 1–4 % (docs/mathematics.md). NaN for a matrix with a NaN. Deterministic on any
-/// number of threads as far as the backend's gemm is. @pre steps, starts >= 1. Cost: 2n² flops a step and start.
+/// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. Deterministic
+/// on any number of threads as far as the backend's gemm is. Cost: 40n² flops, on a device 88n².
 template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
-                        const NumberBatchView<double, Space>& result, Workspace<Space>& workspace,
-                        const LanczosSteps& wanted = {}) {
+                        const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
   using U = Sum<T>;
-  const std::size_t batch = s.extent(0), n = s.extent(1), starts = wanted.starts;
-  const std::size_t steps = n < wanted.steps ? n : wanted.steps;
+  constexpr std::size_t starts = lanczos_steps<Exec>.starts, most = lanczos_steps<Exec>.steps;
+  const std::size_t batch = s.extent(0), n = s.extent(1), steps = n < most ? n : most;
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto vectors = [&]<class V>(V) { return workspace.template aligned_batch<V>(batch, starts, n); };
+  constexpr std::size_t pieces = detail::lanczos_pieces<T>;
+  const auto vectors = [&](std::size_t rows) { return workspace.template aligned_batch<U>(batch, rows, n); };
   const auto numbers = [&] { return workspace.template batch<double>(batch, starts, steps); };
-  detail::Lanczos<T, Space> lanczos{s, starts, vectors(T()), vectors(T()), vectors(U()), numbers(), numbers(), 0};
+  detail::Lanczos<T, Space> lanczos{s,         vectors(starts), vectors(starts), {}, vectors(pieces * starts),
+                                    numbers(), numbers()};
+  if constexpr (pieces == 1) {
+    lanczos.pieces = lanczos.now;
+  } else {
+    lanczos.pieces = workspace.template aligned_batch<T>(batch, pieces * starts, n);
+  }
   for_each_element(exec, "schatten::largest_eigenvalue/start", batch, starts, n,
                    detail::LanczosStart<T, Space>{lanczos});
   for_each_row_by_team(exec, "schatten::largest_eigenvalue/start", batch, starts,
@@ -155,9 +181,9 @@ void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
   for (std::size_t step = 0; step < steps; ++step) {
     lanczos.step = step;
     if constexpr (loops_as_on_device<Exec>) {
-      gemm<Backend>(exec, U(1), s, transpose(lanczos.now), U(0), transpose(lanczos.product), workspace);
+      gemm<Backend>(exec, U(1), s, transpose(lanczos.pieces), U(0), transpose(lanczos.product), workspace);
     } else {  // a gemm would copy S to multiply so few vectors
-      for_each_row_by_team(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
+      for_each_row(exec, "schatten::largest_eigenvalue/product", batch, n, lanczos);
     }
     for_each_row_by_team(exec, "schatten::largest_eigenvalue/advance", batch, starts,
                          detail::LanczosAdvance<T, Space>{lanczos});

@@ -14,18 +14,14 @@
 
 namespace schatten::spectral {
 
-/// The estimate of σ₁ is multiplied by this, and the fit reaches as much further down, so that [δσ₁, σ₁] lies in it
-/// although the estimate may be that much too small. Above 1 the iterates grow quickly.
-inline constexpr double iterate_margin = 1.05;
-
 /// σ^p ≈ Σ_k outer_k x_k + x_K Σ_k (linear_k x_k² + square_k x_k⁴) for the iterates x_{k+1} = q_k(x_k), x_0 = σ.
 struct IterateFit {
   std::vector<Quintic> steps;                              ///< q_0..q_{K−1}
   std::vector<double> outer;                               ///< K + 1 weights
   std::vector<double> linear, square;                      ///< K weights each
-  double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/iterate_margin, 1]
+  double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/scale_margin, 1]
   double cancellation = 0;  ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
-  double under = 0;  ///< below that interval: largest |result| over σ^p or (δ/iterate_margin)^p, the larger one
+  double under = 0;         ///< below that interval: largest |result| over σ^p or (δ/scale_margin)^p, the larger one
 
   /// Value and derivative by σ.
   struct Value {
@@ -195,7 +191,7 @@ inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vect
 
 }  // namespace detail
 
-/// Weights of the iterates of `steps` for σ^p on [resolution/iterate_margin, 1], and a bound of their error there.
+/// Weights of the iterates of `steps` for σ^p on [resolution/scale_margin, 1], and a bound of their error there.
 ///
 /// Lawson's iteration on about a thousand points, then rounds that add the maxima found on 10⁵ points; the best of the
 /// rounds is kept. The bound adds to the errors at the ends of each cell of that grid what the larger slope at its ends
@@ -204,7 +200,7 @@ inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vect
 inline IterateFit fit_iterates(std::span<const Quintic> steps, double power, double resolution) {
   constexpr double ridge = 1e-13;  // the basis may be dependent to rounding
   constexpr int first_iterations = 40, iterations = 15, rounds = 5;
-  const double delta = std::min(resolution / iterate_margin, 0.5);
+  const double delta = std::min(resolution / scale_margin, 0.5);
   if (!detail::iterates_bounded(steps, delta)) return {};
   const detail::IterateBasis basis{steps};
   const detail::IterateGrid grid(delta, power, 100000);

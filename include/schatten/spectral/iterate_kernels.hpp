@@ -26,7 +26,7 @@ struct IterateScale {
       factor(b) = 0;
       return;
     }
-    const double s = iterate_margin * math::sqrt(scale(b));
+    const double s = scale_margin * math::sqrt(scale(b));
     scale(b) = 1 / s;
     square(b) = scale(b) * scale(b);
     factor(b) = math::pow(s, power) * math::pow(unit(b), power);

@@ -22,12 +22,6 @@
 
 namespace schatten::spectral {
 
-/// Lanczos steps for σ₁. A start drawn from the sphere gives less than σ₁/iterate_margin for at most a fraction
-/// 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, k steps: four of them at once for at most its fourth
-/// power, 9e-5 for k = 11, n = 1024; measured within 1 %.
-/// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
-inline constexpr linalg::LanczosSteps iterate_lanczos{.steps = 11, .starts = 4};
-
 /// How the steps are cut into segments. Within a segment n×n matrices alone are iterated on, and X is multiplied once.
 enum class IterateForm {
   direct,  ///< one step each: every iterate is formed
@@ -246,7 +240,7 @@ double iterate_error(const IterateFit& fit, double power, double resolution, std
 ///
 /// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
 /// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and 88n² for the scale. Memory: an iterate (m×n) for each
+/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate (m×n) for each
 /// segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
@@ -275,7 +269,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(m.extent(1)));
   divide(exec, m, unit, x);
   linalg::gram<Backend>(exec, x, gram, workspace);
-  linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace, iterate_lanczos);
+  linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
   divide(exec, m, unit, x, scale);

@@ -22,10 +22,6 @@
 
 namespace schatten::spectral {
 
-/// The estimate of σ₁ is multiplied by this, and the fit reaches as much further down, so that [δσ₁, σ₁] lies in it
-/// although the estimate may be that much too small.
-inline constexpr double scale_margin = 1.05;
-
 /// r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: `poles` poles in closed form, weights by the fit.
 struct RationalFit {
   linalg::Rational function;

@@ -16,7 +16,7 @@ namespace schatten::spectral {
 inline constexpr std::array<double, 5> schedule_powers{-0.25, 0, 0.125, 0.25, 0.5};
 
 /// Quintics q_0..q_{K−1} whose iterates x_{k+1} = q_k(x_k), x_0 = σ, are a basis for σ^p on [resolution/1.05, 1]
-/// (iterate_margin), |x_k| <= 1 there and below 1.2 up to σ = 1.02.
+/// (scale_margin), |x_k| <= 1 there and below 1.2 up to σ = 1.02.
 struct Schedule {
   double resolution;  ///< what it is tuned for; coarser ones come out better
   std::span<const Quintic> steps;

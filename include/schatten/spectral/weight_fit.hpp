@@ -9,6 +9,10 @@
 
 namespace schatten::spectral {
 
+/// The estimate of σ₁ is multiplied by this, and fits reach as much further down, so that [δσ₁, σ₁] lies in them although
+/// the estimate may be that much too small. Above 1 iterates and rational functions grow quickly.
+inline constexpr double scale_margin = 1.05;
+
 /// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)) on [δ, 1].
 struct WeightFit {
   std::vector<double> weights;
