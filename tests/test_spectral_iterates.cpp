@@ -225,12 +225,18 @@ TEST_CASE("the second call allocates nothing and gives the same bits") {
 }
 
 TEST_CASE("segments, their flops, and the form that takes least time") {
+  const auto begins = [](std::size_t steps, IterateForm form) {
+    const spectral::IterateSegments segments(steps, form);
+    std::vector<std::size_t> all;
+    for (std::size_t k = 0; k <= segments.count(); ++k) all.push_back(segments.begin(k));
+    return all;
+  };
   using Begins = std::vector<std::size_t>;
-  CHECK(spectral::iterate_segments(5, IterateForm::direct) == Begins{0, 1, 2, 3, 4, 5});
-  CHECK(spectral::iterate_segments(5, IterateForm::tail) == Begins{0, 1, 2, 3, 5});
-  CHECK(spectral::iterate_segments(5, IterateForm::gram) == Begins{0, 2, 5});
-  CHECK(spectral::iterate_segments(1, IterateForm::tail) == Begins{0, 1});
-  CHECK(spectral::iterate_segments(1, IterateForm::gram) == Begins{0, 1});
+  CHECK(begins(5, IterateForm::direct) == Begins{0, 1, 2, 3, 4, 5});
+  CHECK(begins(5, IterateForm::tail) == Begins{0, 1, 2, 3, 5});
+  CHECK(begins(5, IterateForm::gram) == Begins{0, 2, 5});
+  CHECK(begins(1, IterateForm::tail) == Begins{0, 1});
+  CHECK(begins(1, IterateForm::gram) == Begins{0, 1});
   // Symmetric halves: K(3n²m + n³) + n³, and (5S − 2)n²m + (4K − 3S + 1)n³ in S segments of several steps.
   CHECK(spectral::iterate_flops(6, IterateForm::direct, 4, 1) == 6 * 13 + 1);
   CHECK(spectral::iterate_flops(6, IterateForm::gram, 4, 1) == 8 * 4 + 19);

@@ -3,14 +3,12 @@
 
 #include <schatten/core/reduced_float.hpp>
 #include <schatten/linalg/norms.hpp>
-#include <schatten/spectral/iterate_fit.hpp>
+#include <schatten/spectral/iterate_segments.hpp>
+#include <schatten/spectral/weight_fit.hpp>
 
 #include <cstddef>
 
 namespace schatten::spectral {
-
-/// Iterates whose weighted sum is formed at once: more steps than any shipped schedule has.
-inline constexpr std::size_t most_iterates = 8;
 
 namespace detail {
 

@@ -7,6 +7,7 @@
 #include <schatten/linalg/largest_eigenvalue.hpp>
 #include <schatten/spectral/iterate_fit.hpp>
 #include <schatten/spectral/iterate_kernels.hpp>
+#include <schatten/spectral/iterate_segments.hpp>
 #include <schatten/spectral/normalization.hpp>
 #include <schatten/spectral/quintic.hpp>
 
@@ -18,54 +19,8 @@
 #include <span>
 #include <string>
 #include <type_traits>
-#include <vector>
 
 namespace schatten::spectral {
-
-/// How the steps are cut into segments. Within a segment n×n matrices alone are iterated on, and X is multiplied once.
-enum class IterateForm {
-  direct,  ///< one step each: every iterate is formed
-  tail,    ///< the last two steps together, the others alone
-  gram     ///< at most three steps
-};
-
-/// First steps of the segments, and K at the end.
-inline std::vector<std::size_t> iterate_segments(std::size_t steps, IterateForm form) {
-  std::vector<std::size_t> begins;
-  if (form == IterateForm::gram) {
-    const std::size_t segments = (steps + 2) / 3;
-    for (std::size_t segment = 0; segment < segments; ++segment) begins.push_back(segment * steps / segments);
-  } else {
-    const std::size_t together = form == IterateForm::tail && steps > 1 ? 2 : 1;
-    for (std::size_t step = 0; step + together <= steps; ++step) begins.push_back(step);
-  }
-  begins.push_back(steps);
-  return begins;
-}
-
-/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is formed.
-inline double iterate_flops(std::size_t steps, IterateForm form, double m, double n, double symmetric = 1) {
-  const auto begins = iterate_segments(steps, form);
-  double tall = 0, square = double(steps) + 1;  // products with X; every A², and the bracket
-  for (std::size_t segment = 0; segment + 1 < begins.size(); ++segment) {
-    const double length = double(begins[segment + 1] - begins[segment]);
-    const bool last = begins[segment + 1] == steps;
-    tall += symmetric + (last ? 0 : 2) + (last || length > 1 ? 2 : 0);
-    square += 3 * (length - 1);
-  }
-  return n * n * (tall * m + symmetric * square * n);
-}
-
-/// The forms from the fastest on: by flops, a fifth more for `gram` and a twentieth for `tail`, whose products are smaller.
-inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, double n, double symmetric = 1) {
-  std::array<IterateForm, 3> forms{IterateForm::direct, IterateForm::tail, IterateForm::gram};
-  const auto cost = [&](IterateForm form) {
-    const double slower = form == IterateForm::gram ? 1.18 : (form == IterateForm::tail ? 1.05 : 1.0);
-    return slower * iterate_flops(steps, form, m, n, symmetric);
-  };
-  std::stable_sort(forms.begin(), forms.end(), [&](IterateForm a, IterateForm b) { return cost(a) < cost(b); });
-  return forms;
-}
 
 namespace detail {
 
@@ -95,7 +50,7 @@ double room_for_gram(std::size_t m) {
 
 /// sum ← diagonal·I + Σ_k w_k x_k, batches that follow each other in x.
 template <class W, class Exec, class Space>
-void weighted_sum(const Exec& exec, const std::string& label, double diagonal, const std::vector<double>& w,
+void weighted_sum(const Exec& exec, const std::string& label, double diagonal, std::span<const double> w,
                   const BatchView<const W, Space>& x, const BatchView<W, Space>& sum) {
   WeightedSum<W, Space> body{Sum<W>(diagonal), {}, w.size(), {}, {}};
   std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
@@ -117,9 +72,13 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
   const bool last = k + 1 == fit.steps.size();
   linalg::symmetric_product<Backend>(exec, S(1), gram, gram, square, workspace);
   if (last) {
-    std::vector<double> weights;
-    for (std::size_t l = 0; l <= k; ++l) weights.insert(weights.end(), {fit.linear[l], fit.square[l]});
-    weighted_sum(exec, "schatten::iterate_power/bracket", fit.outer.back(), weights, as_const(s.squares), s.polynomial);
+    std::array<double, 2 * most_iterates> weights{};
+    for (std::size_t l = 0; l <= k; ++l) {
+      weights[2 * l] = fit.linear[l];
+      weights[2 * l + 1] = fit.square[l];
+    }
+    weighted_sum(exec, "schatten::iterate_power/bracket", fit.outer.back(), std::span(weights).first(2 * (k + 1)),
+                 as_const(s.squares), s.polynomial);
   }
   const Quintic& q = fit.steps[k];
   const BatchView<W, Space>& polynomial = last ? square : to;  // the bracket was the last to need A²
@@ -133,21 +92,18 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
 /// In a segment that starts at step r, X_k = X_r Q_k, Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k²: products of commuting
 /// symmetric matrices. The segment adds X_r Σ_k w_k Q_k. Segments of one step, which come first, add w_r X_r together.
 template <class Backend, class Exec, class W, class Space>
-void iterate_in_segments(const Exec& exec, const IterateFit& fit, const std::vector<std::size_t>& begins,
+void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateSegments& segments,
                          const IterateState<W, Space>& s, Workspace<Space>& workspace) {
   using S = Sum<W>;
-  const std::size_t n = s.factor.extent(1), segments = begins.size() - 1;
-  const std::size_t longest = begins[segments] - begins[segments - 1];
+  const std::size_t n = s.factor.extent(1), count = segments.count(), longest = segments.length(count - 1);
   const auto products = workspace.template aligned_batch<W>(longest > 1 ? longest * s.batch : 0, n, n);
   const auto q = [&](std::size_t k) { return matrices(products, (k - 1) * s.batch, s.batch); };  // Q_{r+k}, k >= 1
-  const auto weights = [&](std::size_t begin, std::size_t end) {
-    return std::vector<double>(fit.outer.begin() + std::ptrdiff_t(begin), fit.outer.begin() + std::ptrdiff_t(end));
-  };
+  const std::span<const double> outer(fit.outer);
   std::size_t alone = 0;
-  while (alone < segments && begins[alone + 1] == alone + 1) ++alone;
+  while (alone < count && segments.length(alone) == 1) ++alone;
   bool begun = false;
-  for (std::size_t segment = 0; segment < segments; ++segment) {
-    const std::size_t begin = begins[segment], end = begins[segment + 1], length = end - begin;
+  for (std::size_t segment = 0; segment < count; ++segment) {
+    const std::size_t begin = segments.begin(segment), end = segments.end(segment), length = end - begin;
     const bool last = end == fit.steps.size();
     const auto x = s.iterate(segment);
     for (std::size_t k = begin; k < end; ++k) {
@@ -161,14 +117,15 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const std::vec
     }
     auto terms = s.factor;
     if (length > 1) {
-      auto w = weights(begin + 1, end);
-      if (last) w.push_back(1);  // the last Q holds the bracket
+      std::array<double, 3> weights{outer[begin + 1], length > 2 ? outer[begin + 2] : 0.0, 0.0};
+      weights[length - 1] = 1;  // the last Q holds the bracket
       terms = s.polynomial;
-      weighted_sum(exec, "schatten::iterate_power/terms", fit.outer[begin], w, as_const(products), terms);
+      weighted_sum(exec, "schatten::iterate_power/terms", outer[begin],
+                   std::span(weights).first(last ? length : length - 1), as_const(products), terms);
     }
     if (last || length > 1) {
       if (!begun && alone > 0) {
-        weighted_sum(exec, "schatten::iterate_power/sum", 0, weights(0, alone), as_const(s.x), s.sum);
+        weighted_sum(exec, "schatten::iterate_power/sum", 0, outer.first(alone), as_const(s.x), s.sum);
         begun = true;
       }
       linalg::gemm<Backend>(exec, S(1), x, terms, S(begun ? 1 : 0), s.sum, workspace);
@@ -181,19 +138,6 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const std::vec
 }
 
 }  // namespace detail
-
-/// Largest g = Π|a_k| over a segment of several steps: what a small singular value is multiplied by there. 1 without one.
-inline double iterate_segment_gain(std::span<const Quintic> steps, IterateForm form) {
-  const auto begins = iterate_segments(steps.size(), form);
-  double gain = 1;
-  for (std::size_t segment = 0; segment + 1 < begins.size(); ++segment) {
-    if (begins[segment + 1] - begins[segment] == 1) continue;
-    double product = 1;
-    for (std::size_t k = begins[segment]; k < begins[segment + 1]; ++k) product *= std::abs(steps[k].a);
-    gain = std::max(gain, product);
-  }
-  return gain;
-}
 
 /// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
 /// schedules (docs/mathematics.md).
@@ -251,7 +195,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   const std::size_t steps = fit.steps.size();
   require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
   const std::size_t batch = m.extent(0), cols = m.extent(2);
-  const auto begins = iterate_segments(steps, form);
+  const IterateSegments segments(steps, form);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              square = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
@@ -259,7 +203,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
     return workspace.template aligned_batch<Work>(count * batch, cols, cols);
   };
   detail::IterateState<Work, Space> state{
-      batch, batch_like<Work>(m, workspace, begins.size() - 1), n_by_n(2 * steps), n_by_n(1), n_by_n(1), {}};
+      batch, batch_like<Work>(m, workspace, segments.count()), n_by_n(2 * steps), n_by_n(1), n_by_n(1), {}};
   if constexpr (std::is_same_v<Work, T>) {
     state.sum = out;
   } else {
@@ -275,7 +219,7 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   divide(exec, m, unit, x, scale);
   for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
                    detail::ScaleMatrix<Work, Work, Space>{square, gram, gram});
-  detail::iterate_in_segments<Backend>(exec, fit, begins, state, workspace);
+  detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace);
   for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
     return detail::ScaleMatrix<T, Work, Space>{factor, turn(state.sum), turn(out)};
   });
