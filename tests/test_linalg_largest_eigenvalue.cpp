@@ -7,6 +7,7 @@
 #include <schatten/spectral/weight_fit.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -74,6 +75,31 @@ TEST_CASE_TEMPLATE("within the margin of the fits, never above", C, SCHATTEN_TES
     }
   }
   MESSAGE("least estimate of a singular value: " << least);
+}
+
+TEST_CASE("a leading vector that is all but orthogonal to one start") {
+  // Row 70 of Hadamard's matrix of order 256: its squared cosine with the first start is 3e-12.
+  using C = Case<double, SerialExec, EigenBackend>;
+  constexpr std::size_t n = 256;
+  const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> s("schatten::test::s", n, n);
+  const auto lambda = outlier(n, 1, 0.9, 1);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (std::size_t k = 0; k < n; ++k) {
+        const std::size_t row = k == 0 ? 70 : (k == 70 ? 0 : k);
+        const bool negative = std::popcount((row & i) ^ (row & j)) % 2 == 1;
+        sum += (negative ? -1.0 : 1.0) * lambda[k] / double(n);
+      }
+      s(i, j) = sum;
+    }
+  }
+  Workspace<Kokkos::HostSpace> workspace;
+  double estimate = 0;
+  linalg::largest_eigenvalue<C::Backend>(SerialExec(), as_const(as_batch<SerialExec>(s)),
+                                         NumberBatchView<double, Kokkos::HostSpace>(&estimate, 1), workspace);
+  CHECK(estimate >= 1 / (spectral::scale_margin * spectral::scale_margin));
+  CHECK(estimate <= 1.0001);
 }
 
 TEST_CASE_TEMPLATE("matrices of 16 bits: the vectors are not rounded to them", T, Half, BFloat16) {

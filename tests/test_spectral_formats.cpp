@@ -80,7 +80,7 @@ double worst_ratio(std::size_t rows, std::size_t cols, IterateForm form) {
       const ReferenceSvd known = reference_svd(stored_by_iterates<W>(m, workspace));
       for (const double power : {-0.25, 0.0, 0.125, 0.5}) {
         const auto fit = spectral::fit_iterates(spectral::iterate_schedules[schedule].steps, power, resolution);
-        const double promise = spectral::iterate_error<float, W>(fit, power, resolution, cols, form);
+        const double promise = spectral::iterate_error<float, W>(fit, power, resolution, {rows, cols}, form);
         if (!std::isfinite(promise)) continue;
         const Matrix out = iterated<W>(fit, power, m, workspace, form);
         const auto errors = direction_errors(KnownMatrix{known.u, known.sigma, known.v}, power, out);
@@ -116,7 +116,7 @@ TEST_CASE("the promise of 16 bits: direct form alone, and infinite where roundin
   const auto& schedule = spectral::iterate_schedules[2];
   const auto fit = spectral::fit_iterates(schedule.steps, 0.125, schedule.resolution);
   const auto promise = [&]<class W>(W, std::size_t n, IterateForm form) {
-    return spectral::iterate_error<float, W>(fit, 0.125, schedule.resolution, n, form);
+    return spectral::iterate_error<float, W>(fit, 0.125, schedule.resolution, {n, n}, form);
   };
   CHECK(std::isinf(promise(Half(), 1024, IterateForm::gram)));
   CHECK(promise(Half(), 1024, IterateForm::direct) < promise(BFloat16(), 1024, IterateForm::direct));

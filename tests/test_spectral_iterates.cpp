@@ -76,7 +76,8 @@ double worst_ratio(std::size_t rows, std::size_t cols, const std::vector<Plan>& 
       const Matrix m = made.matrix();
       for (const Plan& plan : plans) {
         for (const IterateForm form : forms) {
-          const double promise = spectral::iterate_error<T, Work>(plan.fit, plan.power, plan.resolution, n, form);
+          const double promise =
+              spectral::iterate_error<T, Work>(plan.fit, plan.power, plan.resolution, {std::max(rows, cols), n}, form);
           CAPTURE(to_string(spectrum));
           CAPTURE(lowest);
           CAPTURE(plan.power);
@@ -166,7 +167,7 @@ TEST_CASE_TEMPLATE("any scale is legal", T, float, double) {
         scaled.sigma *= scale;
         const Matrix out = applied<T, T, typename C::Backend>(exec, fit, p, scaled.matrix(), form, workspace);
         const auto errors = direction_errors(scaled, p, out);
-        const double promise = spectral::iterate_error<T, T>(fit, p, 1e-2, 16, form);
+        const double promise = spectral::iterate_error<T, T>(fit, p, 1e-2, {24, 16}, form);
         for (std::size_t k = 0; k < errors.size(); ++k) {
           // The rounding of the input matters too: the known directions are those of the unrounded matrix.
           const double relative = errors[k].worst() / std::pow(scaled.sigma(Eigen::Index(k)), p);
@@ -259,10 +260,10 @@ TEST_CASE("segments, their flops, and the form that takes least time") {
 
 TEST_CASE("the promise is refused where rounding outweighs it") {
   const auto fit = spectral::fit_iterates(spectral::iterate_schedules[5].steps, 0.125, 1e-4);
-  CHECK(std::isfinite(spectral::iterate_error<float, float>(fit, 0.125, 1e-4, 64, IterateForm::direct)));
-  CHECK(std::isinf(spectral::iterate_error<float, float>(fit, 0.125, 1e-7, 64, IterateForm::direct)));
-  CHECK(std::isfinite(spectral::iterate_error<double, double>(fit, 0.125, 1e-7, 64, IterateForm::direct)));
-  CHECK(std::isinf(spectral::iterate_error<float, float>(IterateFit{}, 0.125, 1e-2, 64, IterateForm::direct)));
+  CHECK(std::isfinite(spectral::iterate_error<float, float>(fit, 0.125, 1e-4, {64, 64}, IterateForm::direct)));
+  CHECK(std::isinf(spectral::iterate_error<float, float>(fit, 0.125, 1e-7, {64, 64}, IterateForm::direct)));
+  CHECK(std::isfinite(spectral::iterate_error<double, double>(fit, 0.125, 1e-7, {64, 64}, IterateForm::direct)));
+  CHECK(std::isinf(spectral::iterate_error<float, float>(IterateFit{}, 0.125, 1e-2, {64, 64}, IterateForm::direct)));
 }
 
 TEST_CASE("a plan takes the fewest steps that promise the tolerance") {

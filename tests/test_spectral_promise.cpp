@@ -187,3 +187,47 @@ TEST_CASE("a singular value above a dense bulk: hard for the estimate of σ₁, 
   }
   MESSAGE("worst error over promise " << outcome.worst);
 }
+
+TEST_CASE_TEMPLATE("long columns led by a constant: the roundings of their sums go to one side", T, float, double) {
+  const SerialExec exec;
+  Outcome outcome;
+  for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{2000, 2}, {5000, 2}, {20000, 2}, {8000, 8}}) {
+    const double ratio = 1.05e-2;
+    KnownMatrix made = known_matrix(rows, cols, Vector::Constant(Eigen::Index(cols), ratio), 5);
+    made.sigma(0) = 1;
+    made.u.col(0).setConstant(1 / std::sqrt(double(rows)));
+    for (Eigen::Index k = 1; k < made.u.cols(); ++k) {  // Gram and Schmidt, twice
+      for (int pass = 0; pass < 2; ++pass) {
+        for (Eigen::Index l = 0; l < k; ++l) made.u.col(k) -= made.u.col(l).dot(made.u.col(k)) * made.u.col(l);
+      }
+      made.u.col(k).normalize();
+    }
+    for (const double scale : {0.1, 0.3, 0.95}) {
+      KnownMatrix scaled = made;
+      scaled.sigma *= scale * std::sqrt(double(rows * cols));
+      const KnownMatrix known = stored<T>(scaled);
+      const auto m = to_view<T>(scaled.matrix()), out = output_view<T>(rows, cols);
+      for (const SpectralMethod method :
+           {SpectralMethod::rational, SpectralMethod::eigh, SpectralMethod::iterates, SpectralMethod::svd}) {
+        for (const double tolerance : {1e-1, 3e-3, std::is_same_v<T, float> ? 1e-3 : 1e-10}) {
+          auto power = plan<T, SerialExec, EigenBackend>({.rows = rows,
+                                                          .cols = cols,
+                                                          .power = 0.125,
+                                                          .resolution = 1e-2,
+                                                          .tolerance = tolerance,
+                                                          .method = method});
+          if (!power) continue;
+          CAPTURE(to_string(method));
+          CAPTURE(rows);
+          CAPTURE(tolerance);
+          power->apply(exec, m, out);
+          exec.fence();
+          check_directions(known, 0.125, 1e-2, power->error_bound(), to_matrix(out), outcome);
+          ++outcome.plans;
+        }
+      }
+    }
+  }
+  CHECK(outcome.plans >= 90);
+  MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans");
+}

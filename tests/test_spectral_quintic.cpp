@@ -7,6 +7,7 @@
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <array>
+#include <limits>
 #include <vector>
 
 namespace {
@@ -134,4 +135,13 @@ TEST_CASE("any sequence of odd quintics: X(15 − 10X² + 3X⁴)/8 converges to 
                                                     as_const(as_batch<SerialExec>(m)), as_batch<SerialExec>(out),
                                                     workspace);
   CHECK(max_abs(to_matrix(out) - known.power(0)) <= 1e-11);
+}
+
+TEST_CASE("the promise at the smallest resolution that there is: nothing of such a direction arrives") {
+  const std::vector<spectral::Quintic> muon(spectral::muon_steps, spectral::muon_quintic);
+  for (const std::size_t rank : {1U, 40U}) {
+    const double error = spectral::quintic_error(muon, std::numeric_limits<double>::denorm_min(), rank);
+    CHECK(error >= 0.99);
+    CHECK(error <= 1.01);
+  }
 }

@@ -86,7 +86,7 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   constexpr double largest_share = 0.9;
   const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
-  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, n);
+  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, {m, n});
   constexpr Format format = format_of<T, Work>;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
   const auto with_poles = [&](int poles) {
@@ -192,13 +192,14 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
     for_each_format([&]<class Work>() { all.push_back(choose_iterates<T, Work>(options, machine, fits.iterates)); });
   }
   if (wanted(SpectralMethod::eigh)) {
-    all.push_back({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, n), cost.eigh()});
+    all.push_back({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, {m, n}), cost.eigh()});
     if constexpr (std::is_same_v<T, float>) {
-      all.push_back({SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, n), 2 * cost.eigh()});
+      all.push_back(
+          {SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, {m, n}), 2 * cost.eigh()});
     }
   }
   if (wanted(SpectralMethod::svd)) {
-    all.push_back({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, n), cost.svd()});
+    all.push_back({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, {m, n}), cost.svd()});
   }
   return all;
 }

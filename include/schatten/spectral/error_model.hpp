@@ -2,19 +2,32 @@
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
+#include <schatten/linalg/backend/host_kernel.hpp>
 #include <schatten/spectral/exact.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 
 namespace schatten::spectral {
 
-/// Backward error of a decomposition of n columns, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024,
+/// Sides of the matrices that a promise is made for, n <= m.
+struct Sides {
+  std::size_t m, n;
+};
+
+/// Backward error of a decomposition, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024, m up to 5000,
 /// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
-inline double svd_rounding(std::size_t n) { return 7 * std::sqrt(double(n)); }
-/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖².
-inline double gram_rounding(std::size_t n) { return 4 + double(n) / 10; }
+inline double svd_rounding(const Sides& sides) {
+  return std::max(7 * std::sqrt(double(sides.n)), 3 * std::sqrt(double(sides.m)));
+}
+/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The roundings of a long sum of
+/// like terms go to one side; a library sums some hundred terms at a time, and small matrices average over few sums.
+inline double gram_rounding(const Sides& sides) {
+  const auto m = double(sides.m), n = double(sides.n);
+  return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
+}
 /// Rounding of five quintics on σ, absolute. In 16 bits: from M as the format stores it (iterate_rounding says more),
 /// measured worst 24 ε, n = 4 to 128.
 template <Element Work>
@@ -22,11 +35,11 @@ double quintic_rounding_error() {
   return (ReducedFloat<Work> ? 50 : 200) * double(std::numeric_limits<Work>::epsilon());
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power, n = min(rows, cols): a backward error e moves σ by e and
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and
 /// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
 template <Scalar T>
-double svd_error(double power, double resolution, std::size_t n) {
-  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(n) * epsilon;
+double svd_error(double power, double resolution, const Sides& sides) {
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(sides) * epsilon;
   const double turn = backward / resolution;
   const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
   return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
@@ -35,19 +48,29 @@ double svd_error(double power, double resolution, std::size_t n) {
 /// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the factors of the smallest eigenvalues, up to
 /// floor^{(p−1)/2}, round into every direction.
 template <Scalar T, Scalar Work>
-double eigh_error(double power, double resolution, std::size_t n) {
+double eigh_error(double power, double resolution, const Sides& sides) {
   if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
-  const double backward = gram_rounding(n) * double(std::numeric_limits<Work>::epsilon());
+  const double backward = gram_rounding(sides) * double(std::numeric_limits<Work>::epsilon());
   const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
-  const double storage = power < 0 ? std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
-  const double leak = 0.3 * std::sqrt(double(n)) * std::pow(gram_floor<Work>, (power - 1) / 2);
+  const double storage = power < 0 ? 1.5 * std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
+  const double leak = 0.45 * std::sqrt(double(sides.n)) * std::pow(gram_floor<Work>, (power - 1) / 2);
   return backward * moved + double(std::numeric_limits<Work>::epsilon()) * leak +
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
 /// Rounding of a Gram matrix in chunks and of its shifted Cholesky factorisations, in multiples of ε(Work)·‖M‖² along a
-/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings.
-inline double rational_rounding(std::size_t n) { return n < 250 ? 0.6 : 0.36; }
+/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings; sums of
+/// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
+template <Scalar Work>
+double rational_rounding(const Sides& sides) {
+  namespace kernel = linalg::backend::kernel;
+  constexpr auto chunk = double(kernel::chunk), depth = double(kernel::depth<Work>);
+  const auto m = double(sides.m), n = double(sides.n);
+  const double additions =
+      0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, depth) / chunk + m / depth) : 0.0);
+  const double measured = sides.n < 250 ? 0.44 : 0.28;
+  return std::max(1.3 * measured, measured + additions / n);
+}
 
 /// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
 struct RoundingError {
@@ -58,11 +81,11 @@ struct RoundingError {
 /// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix moves σ^p by
 /// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
 template <Scalar T, Scalar Work>
-RoundingError rational_rounding_error(double power, double resolution, std::size_t n) {
+RoundingError rational_rounding_error(double power, double resolution, const Sides& sides) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double moved = rational_rounding(n) * 0.5 * (1 - power) / resolution / resolution;
+  const double moved = rational_rounding<Work>(sides) * 0.5 * (1 - power) / resolution / resolution;
   return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
-                               double(std::numeric_limits<T>::epsilon()) * (8 + std::pow(resolution, -power))};
+                               double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
 }
 
 }  // namespace schatten::spectral

@@ -46,7 +46,7 @@ IteratePlan plan_iterates(double power, double resolution, double tolerance, std
     if (!last && iterate_schedules[schedule].resolution > reach * resolution) continue;
     const IterateFit& fit = fits.get(schedule, power, resolution);
     for (const IterateForm form : iterate_forms(fit.steps.size(), double(m), double(n), symmetric)) {
-      const double error = iterate_error<T, Work>(fit, power, resolution, n, form);
+      const double error = iterate_error<T, Work>(fit, power, resolution, {m, n}, form);
       if (error < best.error) best = {fit, form, error};
       if (error <= tolerance) return {fit, form, error};
     }

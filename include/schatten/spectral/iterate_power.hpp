@@ -5,6 +5,7 @@
 #include <schatten/core/workspace.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/largest_eigenvalue.hpp>
+#include <schatten/spectral/error_model.hpp>
 #include <schatten/spectral/iterate_fit.hpp>
 #include <schatten/spectral/iterate_kernels.hpp>
 #include <schatten/spectral/iterate_segments.hpp>
@@ -149,31 +150,32 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
 /// products add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
 /// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
-double iterate_rounding(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
+double iterate_rounding(const IterateFit& fit, double power, double resolution, const Sides& sides, IterateForm form) {
+  const auto m = double(std::max<std::size_t>(sides.m, 1)), n = double(std::max<std::size_t>(sides.n, 1));
   if constexpr (ReducedFloat<Work>) {
     if (form == IterateForm::gram) return std::numeric_limits<double>::infinity();
     const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;
     const double moved = 1.5 * fit.cancellation + 0.16 * (std::abs(power) + 0.125) / resolution;
     const double cut = std::is_same_v<Work, TensorFloat32> ? 0x1p-11 * 6 * double(fit.steps.size() + 1) : 0.0;
-    const double direct = unit * moved / std::sqrt(double(std::max<std::size_t>(n, 1))) + 0.0015 * mixed * mixed + cut;
+    const double direct = unit * moved / std::sqrt(n) + 0.0015 * mixed * mixed + cut;
     return form == IterateForm::tail ? 2.5 * direct : direct;
   }
-  const double epsilon = (1 + std::sqrt(double(n)) / 8) * double(std::numeric_limits<Work>::epsilon());
-  const double direct = epsilon * (2 * fit.cancellation + 0.3 / resolution);
+  const double epsilon = (1 + std::sqrt(n) / 8) * double(std::numeric_limits<Work>::epsilon());
+  const double direct = epsilon * (3 * fit.cancellation + (0.3 + 0.01 * m / n) / resolution);
   if (form == IterateForm::direct) return direct;
   const double gain = iterate_segment_gain(fit.steps, form), error = epsilon * gain * gain * fit.cancellation;
   const double turn = 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
-/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power, n = min(rows, cols): the fit's bound and
+/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and
 /// rounding, in 16 bits for M as the format stores it. Infinite where rounding alone
 /// exceeds a tenth, and where directions under the
 /// resolution would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Element Work>
-double iterate_error(const IterateFit& fit, double power, double resolution, std::size_t n, IterateForm form) {
-  const double rounding = iterate_rounding<Work>(fit, power, resolution, n, form);
+double iterate_error(const IterateFit& fit, double power, double resolution, const Sides& sides, IterateForm form) {
+  const double rounding = iterate_rounding<Work>(fit, power, resolution, sides, form);
   const double allowed_under = power > 0 ? 1 + fit.error : 1.25;
   if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));

@@ -103,7 +103,8 @@ void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const B
 /// An upper bound of |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in
 /// [1, √rank]: the largest value on a logarithmic grid, each plus what its slope allows up to the next point half way.
 inline double quintic_error(std::span<const Quintic> steps, double resolution, std::size_t rank) {
-  const double lowest = std::log(resolution / std::sqrt(double(std::max<std::size_t>(rank, 1))));
+  const double lowest =
+      std::max(std::log(resolution) - 0.5 * std::log(double(std::max<std::size_t>(rank, 1))), -700.0);  // e^lowest > 0
   constexpr int points = 4000;
   double worst = 0;
   for (int k = 0; k <= points; ++k) {

@@ -25,27 +25,39 @@ struct KernelGemm {
   }
 };
 
-/// squares_j ← Σ_i a_ij², in the order in which A lies in memory.
+/// Columns of a Gram matrix that are one task.
+inline constexpr std::ptrdiff_t gram_width = 128;
+
+/// squares_j ← Σ_i a_ij², j < gram_width, in the order in which A lies in memory, 64 rows at a
+/// time: in double too the roundings of a long sum of like terms go to one side.
 template <class T>
 void sum_squares(const HostMatrix<const T>& a, double* squares) {
-  constexpr std::ptrdiff_t lanes = 16;
+  constexpr std::ptrdiff_t block_rows = 64, lanes = 16;
+  std::fill(squares, squares + a.cols, 0.0);
   if (a.col_stride == 1) {
-    std::fill(squares, squares + a.cols, 0.0);
-    for (std::ptrdiff_t i = 0; i < a.rows; ++i) {
-      const T* const row = &a(i, 0);
-      for (std::ptrdiff_t j = 0; j < a.cols; ++j) squares[j] += double(row[j]) * double(row[j]);
+    double partial[gram_width];
+    for (std::ptrdiff_t first = 0; first < a.rows; first += block_rows) {
+      std::fill(partial, partial + a.cols, 0.0);
+      for (std::ptrdiff_t i = first; i < std::min(first + block_rows, a.rows); ++i) {
+        const T* const row = &a(i, 0);
+        for (std::ptrdiff_t j = 0; j < a.cols; ++j) partial[j] += double(row[j]) * double(row[j]);
+      }
+      for (std::ptrdiff_t j = 0; j < a.cols; ++j) squares[j] += partial[j];
     }
     return;
   }
   for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
-    double partial[lanes] = {}, sum = 0;
-    std::ptrdiff_t i = 0;
-    for (; i + lanes <= a.rows; i += lanes) {
-      for (std::ptrdiff_t l = 0; l < lanes; ++l) partial[l] += double(a(i + l, j)) * double(a(i + l, j));
+    for (std::ptrdiff_t first = 0; first < a.rows; first += block_rows * lanes) {
+      const std::ptrdiff_t end = std::min(first + block_rows * lanes, a.rows);
+      double partial[lanes] = {}, sum = 0;
+      std::ptrdiff_t i = first;
+      for (; i + lanes <= end; i += lanes) {
+        for (std::ptrdiff_t l = 0; l < lanes; ++l) partial[l] += double(a(i + l, j)) * double(a(i + l, j));
+      }
+      for (; i < end; ++i) sum += double(a(i, j)) * double(a(i, j));
+      for (const double part : partial) sum += part;
+      squares[j] += sum;
     }
-    for (; i < a.rows; ++i) sum += double(a(i, j)) * double(a(i, j));
-    for (const double part : partial) sum += part;
-    squares[j] = sum;
   }
 }
 
@@ -67,7 +79,7 @@ void mirror_columns(const HostMatrix<T>& c, std::ptrdiff_t first, std::ptrdiff_t
 /// One task: a block of columns of the lower triangle of S = XᵀX, their mirror image, and their part of the diagonal.
 template <class T, class Space>
 struct GramTask {
-  static constexpr std::ptrdiff_t width = 128;
+  static constexpr std::ptrdiff_t width = gram_width;
   BatchView<const T, Space> x;
   BatchView<T, Space> symmetric;
   VectorBatchView<double, Space> diagonal;
@@ -84,8 +96,8 @@ struct GramTask {
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
     fill(c.col_major() ? transpose(square) : square, T(0));
     fill(c.col_major() ? transpose(rest) : rest, T(0));
-    lower_product(T(1), transpose(columns), columns, square);
-    kernel_gemm(T(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
+    lower_product<true>(T(1), transpose(columns), columns, square);
+    kernel_gemm<true>(T(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
     mirror_columns(c, first, count);
     sum_squares(columns, &diagonal(b, std::size_t(first)));
   }

@@ -118,7 +118,8 @@ void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, st
 }
 
 /// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a time.
-template <class T>
+/// With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less.
+template <bool levels, class T>
 void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
            const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
@@ -135,14 +136,15 @@ void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, 
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
     const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
     const T* const columns = b.data + j / tile_cols * tile_stride;
-    if (c.rows == rows) {
+    if (!levels && c.rows == rows) {
       narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, c.data + j * c.col_stride,
                      c.col_stride);
     } else {
       T edge[rows * tile_cols] = {};
       narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, edge, rows);
       for (std::ptrdiff_t l = 0; l < width; ++l) {
-        for (std::ptrdiff_t i = 0; i < c.rows; ++i) c(i, j + l) += edge[l * rows + i];
+        T* const column = c.data + (j + l) * c.col_stride;
+        for (std::ptrdiff_t i = 0; i < c.rows; ++i) column[i] += edge[l * rows + i];
       }
     }
   }
@@ -172,7 +174,7 @@ void pack_tiles(const HostMatrix<const T>& b, T* packed) {
 
 /// C += alpha·A B for a block of B: the panels of A one after the other. Rows of B that are far apart are packed first:
 /// each would need a page of its own.
-template <class T>
+template <bool levels, class T>
 void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
   alignas(64) T packed[depth<T> * block_cols<T>];
@@ -182,22 +184,22 @@ void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
   const std::ptrdiff_t tile_stride = pack ? tile_cols * b.rows : tile_cols * b.col_stride;
   for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
     const std::ptrdiff_t m = std::min(rows, c.rows - i);
-    panel(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols));
+    panel<levels>(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols));
   }
 }
 
 }  // namespace kernel
 
-/// C += alpha·A B on one thread. @pre C's rows or columns are contiguous; A and B may have any strides.
-template <class T>
+/// C += alpha·A B on one thread, `levels` as above. @pre C's rows or columns are contiguous; A and B may have any strides.
+template <bool levels = false, class T>
 void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
-  if (!c.col_major()) return kernel_gemm(alpha, transpose(b), transpose(a), transpose(c));
+  if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
   constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
   for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
     const std::ptrdiff_t k = std::min(depth, a.cols - l);
     for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
       const std::ptrdiff_t n = std::min(width, c.cols - j);
-      kernel::panels(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n));
+      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n));
     }
   }
 }

@@ -27,14 +27,14 @@ HostMatrix<const T> read_only(const HostMatrix<T>& a) {
 }
 
 /// Lower triangle of C += alpha·A B, the product known to be symmetric. The leaves on the diagonal are done whole.
-template <class T>
+template <bool levels = false, class T>
 void lower_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
   const std::ptrdiff_t n = c.rows, k = a.cols;
-  if (n <= triangular::leaf) return kernel_gemm(alpha, a, b, c);
+  if (n <= triangular::leaf) return kernel_gemm<levels>(alpha, a, b, c);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
-  lower_product(alpha, block(a, 0, 0, h, k), block(b, 0, 0, k, h), block(c, 0, 0, h, h));
-  kernel_gemm(alpha, block(a, h, 0, n - h, k), block(b, 0, 0, k, h), block(c, h, 0, n - h, h));
-  lower_product(alpha, block(a, h, 0, n - h, k), block(b, 0, h, k, n - h), block(c, h, h, n - h, n - h));
+  lower_product<levels>(alpha, block(a, 0, 0, h, k), block(b, 0, 0, k, h), block(c, 0, 0, h, h));
+  kernel_gemm<levels>(alpha, block(a, h, 0, n - h, k), block(b, 0, 0, k, h), block(c, h, 0, n - h, h));
+  lower_product<levels>(alpha, block(a, h, 0, n - h, k), block(b, 0, h, k, n - h), block(c, h, h, n - h, n - h));
 }
 
 /// Y += alpha·L X, L lower triangular with explicit zeros above the diagonal in its leaves.
