@@ -12,6 +12,7 @@
 #include <limits>
 #include <numbers>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -77,29 +78,41 @@ TEST_CASE_TEMPLATE("within the margin of the fits, never above", C, SCHATTEN_TES
   MESSAGE("least estimate of a singular value: " << least);
 }
 
-TEST_CASE("a leading vector that is all but orthogonal to one start") {
-  // Row 70 of Hadamard's matrix of order 256: its squared cosine with the first start is 3e-12.
-  using C = Case<double, SerialExec, EigenBackend>;
+TEST_CASE("leading vectors that are all but orthogonal to starts") {
+  // Row 70 of Hadamard's matrix of order 256 (its squared cosine with the first start is 3e-12), and differences of two
+  // unit vectors.
   constexpr std::size_t n = 256;
-  const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> s("schatten::test::s", n, n);
+  const auto hadamard = [](std::size_t row, std::size_t i) { return std::popcount(row & i) % 2 == 1 ? -1.0 : 1.0; };
   const auto lambda = outlier(n, 1, 0.9, 1);
+  const auto check = [](const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>& s) {
+    Workspace<Kokkos::HostSpace> workspace;
+    double estimate = 0;
+    linalg::largest_eigenvalue<EigenBackend>(SerialExec(), as_const(as_batch<SerialExec>(s)),
+                                             NumberBatchView<double, Kokkos::HostSpace>(&estimate, 1), workspace);
+    CHECK(estimate >= 1 / (spectral::scale_margin * spectral::scale_margin));
+    CHECK(estimate <= 1.0001);
+  };
+  const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> s("schatten::test::s", n, n);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       double sum = 0;
       for (std::size_t k = 0; k < n; ++k) {
         const std::size_t row = k == 0 ? 70 : (k == 70 ? 0 : k);
-        const bool negative = std::popcount((row & i) ^ (row & j)) % 2 == 1;
-        sum += (negative ? -1.0 : 1.0) * lambda[k] / double(n);
+        sum += hadamard(row, i) * hadamard(row, j) * lambda[k] / double(n);
       }
       s(i, j) = sum;
     }
   }
-  Workspace<Kokkos::HostSpace> workspace;
-  double estimate = 0;
-  linalg::largest_eigenvalue<C::Backend>(SerialExec(), as_const(as_batch<SerialExec>(s)),
-                                         NumberBatchView<double, Kokkos::HostSpace>(&estimate, 1), workspace);
-  CHECK(estimate >= 1 / (spectral::scale_margin * spectral::scale_margin));
-  CHECK(estimate <= 1.0001);
+  check(s);
+  for (const auto& [a, b] : {std::pair<std::size_t, std::size_t>{28, 21}, {137, 96}, {0, 1}, {100, 200}}) {
+    Kokkos::deep_copy(s, 0.0);
+    for (std::size_t k = 0, place = 2; k < n; ++k) {
+      if (k != a && k != b) s(k, k) = lambda[place++];
+    }
+    s(a, a) = s(b, b) = 0.5 * (lambda[0] + lambda[1]);
+    s(a, b) = s(b, a) = 0.5 * (lambda[1] - lambda[0]);
+    check(s);
+  }
 }
 
 TEST_CASE_TEMPLATE("matrices of 16 bits: the vectors are not rounded to them", T, Half, BFloat16) {

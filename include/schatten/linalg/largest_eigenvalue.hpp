@@ -19,11 +19,11 @@ struct LanczosSteps {
 };
 
 /// What gives less than λ₁/1.1 for few matrices: k steps from a start drawn from the sphere do for at most a fraction
-/// f = 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, from j starts for at most f^j. For n = 1024 3e-4 on
-/// the host, where products count, and 9e-5 on a device, where readings do. Measured: docs/mathematics.md.
+/// f = 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, from j starts for at most f^j. For n = 1024 2e-7 on
+/// the host, where products count, and 7e-8 on a device, where readings do. Measured: docs/mathematics.md.
 /// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
 template <ExecutionSpace Exec>
-inline constexpr LanczosSteps lanczos_steps = loops_as_on_device<Exec> ? LanczosSteps{11, 4} : LanczosSteps{14, 2};
+inline constexpr LanczosSteps lanczos_steps = loops_as_on_device<Exec> ? LanczosSteps{14, 4} : LanczosSteps{20, 2};
 
 namespace detail {
 
@@ -156,7 +156,7 @@ struct LargestRitzValue {
 /// result(b) ← an estimate from below of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
 /// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. Deterministic
-/// on any number of threads as far as the backend's gemm is. Cost: 56n² flops, on a device 88n².
+/// on any number of threads as far as the backend's gemm is. Cost: 80n² flops, on a device 112n².
 template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                         const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
