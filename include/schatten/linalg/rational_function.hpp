@@ -7,7 +7,14 @@
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/rational.hpp>
 
+#include <cstddef>
+
 namespace schatten::linalg {
+
+/// Terms that gram_with_diagonal adds up at once, and those of a pass, whose chunks are added up before they join the total.
+inline constexpr std::ptrdiff_t gram_chunk = backend::kernel::chunk;
+template <class T>
+inline constexpr std::ptrdiff_t gram_pass = backend::kernel::depth<T>;
 
 /// S ← XᵀX, summed in chunks, and its diagonal in double: a rational function with poles near the rounding of S
 /// multiplies that rounding, and the diagonal has the largest share of it.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
-#include <schatten/linalg/backend/host_kernel.hpp>
+#include <schatten/linalg/rational_function.hpp>
 #include <schatten/spectral/exact.hpp>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ inline double svd_rounding(const Sides& sides) {
 /// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The roundings of a long sum of
 /// like terms go to one side; a library sums some hundred terms at a time, and small matrices average over few sums.
 inline double gram_rounding(const Sides& sides) {
-  const auto m = double(sides.m), n = double(sides.n);
+  const auto m = double(sides.m), n = std::max(double(sides.n), 1.0);
   return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
 }
 /// Rounding of five quintics on σ, absolute. In 16 bits: from M as the format stores it (iterate_rounding says more),
@@ -63,11 +63,9 @@ double eigh_error(double power, double resolution, const Sides& sides) {
 /// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
 template <Scalar Work>
 double rational_rounding(const Sides& sides) {
-  namespace kernel = linalg::backend::kernel;
-  constexpr auto chunk = double(kernel::chunk), depth = double(kernel::depth<Work>);
-  const auto m = double(sides.m), n = double(sides.n);
-  const double additions =
-      0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, depth) / chunk + m / depth) : 0.0);
+  constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
+  const auto m = double(sides.m), n = std::max(double(sides.n), 1.0);
+  const double additions = 0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, pass) / chunk + m / pass) : 0.0);
   const double measured = sides.n < 250 ? 0.44 : 0.28;
   return std::max(1.3 * measured, measured + additions / n);
 }
