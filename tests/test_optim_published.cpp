@@ -3,8 +3,8 @@
 
 #include "support/errors.hpp"
 #include "support/instantiations.hpp"
+#include "support/optimizer_reference.hpp"
 #include "support/optimizer_state.hpp"
-#include "support/reference.hpp"
 #include "support/tool_events.hpp"
 #include <schatten/optim/optimizer.hpp>
 
@@ -125,7 +125,7 @@ TEST_CASE("rank power replaces singular values by powers of their place") {
   optimizer.add(optimizer.add_group(bare(SpectralMethod::rank_power)), "w", w, g);
   optimizer.step(exec);
   exec.fence();
-  const ReferenceSvd svd = reference_svd(to_matrix(g));
+  const reference::Svd svd = reference::jacobi_svd(to_matrix(g));
   Vector powers(4);
   for (Eigen::Index k = 0; k < 4; ++k) powers(k) = std::pow(double(k + 1), -0.25);
   CHECK(max_abs(to_matrix(w) + svd.u * powers.asDiagonal() * svd.v.transpose()) <= 64 * epsilon<double>);

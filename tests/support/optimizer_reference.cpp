@@ -36,12 +36,16 @@ double scale_factor(Scale scale, double power, const Matrix& m, const Matrix& d,
 
 }  // namespace
 
-Direction spectral_power(const Matrix& m, double power, Scale scale) {
+Svd jacobi_svd(const Matrix& m) {
   const Eigen::JacobiSVD<Matrix> svd(m, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Vector& sigma = svd.singularValues();
-  const Vector image = sigma.array().pow(power);
-  const Matrix d = svd.matrixU() * image.asDiagonal() * svd.matrixV().transpose();
-  return {d, scale_factor(scale, power, m, d, sigma)};
+  return {svd.matrixU(), svd.singularValues(), svd.matrixV()};
+}
+
+Direction spectral_power(const Matrix& m, double power, Scale scale) {
+  const Svd svd = jacobi_svd(m);
+  const Vector image = svd.sigma.array().pow(power);
+  const Matrix d = svd.u * image.asDiagonal() * svd.v.transpose();
+  return {d, scale_factor(scale, power, m, d, svd.sigma)};
 }
 
 Direction quintic(const Matrix& m, Scale scale) {

@@ -33,7 +33,15 @@ struct Direction {
   double factor = 1;
 };
 
-/// U Σ^p Vᵀ by Jacobi's method, for a matrix of full rank.
+/// M = U Σ Vᵀ by Jacobi's method, which the library's backends over Eigen do not use.
+struct Svd {
+  Matrix u;
+  Vector sigma;
+  Matrix v;
+};
+Svd jacobi_svd(const Matrix& m);
+
+/// U Σ^p Vᵀ by jacobi_svd, for a matrix of full rank.
 Direction spectral_power(const Matrix& m, double power, Scale scale);
 
 /// Muon's five quintics as published, on the wide side of the matrix. Its norm counts as 1 in unit_norm; dual_norm is
