@@ -8,11 +8,11 @@
 // Counters: matrices, parameters, ms_per_matrix
 //           allocations, fences  of Kokkos in all timed steps together (fences from Kokkos 3.5 on)
 //           error                relative Frobenius error of the map on a Gaussian 256×256 matrix, against SVD in double
-//           products_per_second  flops of the map's matrix products (bench/map_products.hpp) over the time of the step
+//           products_per_second  SpectralPower::product_flops of all matrices over the time of the step
 //           gemm_rate, of_gemm   flop/s of the product (m×n)(n×n) of the set's largest shape in the same format, up to 16
 //                                matrices a call, in this run; the former over it
+#include "default_space.hpp"
 #include "kokkos_events.hpp"
-#include "map_products.hpp"
 
 #include <algorithm>
 #include <array>
@@ -27,6 +27,8 @@ using bench::Shape;
 using schatten::Format;
 
 namespace {
+
+using DefaultPower = schatten::SpectralPower<float, DefaultExec>;
 
 struct Matrices {
   Shape shape;
@@ -66,24 +68,40 @@ std::size_t add_set(const DefaultExec& exec, const HiddenSet& set, schatten::Gro
   return count;
 }
 
+/// Relative Frobenius error on one Gaussian 256×256 matrix against the SVD in double on the host. Throws InvalidArgument
+/// where the options do not serve this size.
+double error_at_256(const DefaultExec& exec, schatten::SpectralPowerOptions options) {
+  const Shape shape{256, 256};
+  options.rows = shape.rows;
+  options.cols = shape.cols;
+  const bench::Matrix<float> m = bench::gaussian<float>(shape);
+  const bench::DefaultMatrix<float> device_m("bench::m", shape.rows, shape.cols),
+      out("bench::out", shape.rows, shape.cols);
+  Kokkos::deep_copy(device_m, m);
+  DefaultPower plan(options);
+  plan.apply(exec, device_m, out);
+  return bench::relative_error<float>(schatten::copy_to_host(exec, out),
+                                      bench::reference(bench::Exec(), shape, options.power));
+}
+
 /// The counters of a spectral map whose steps took `seconds` each.
 void report_map(benchmark::State& state, const DefaultExec& exec, const HiddenSet& set,
                 schatten::SpectralPowerOptions options, double seconds) {
   try {
-    state.counters["error"] = bench::error_at_256(exec, options);
+    state.counters["error"] = error_at_256(exec, options);
   } catch (const schatten::InvalidArgument&) {  // a promise that larger matrices have, and 256×256 not
   }
   double flops = 0;
   for (const auto& [shape, matrices] : set.shapes()) {
     options.rows = shape.rows;
     options.cols = shape.cols;
-    flops += double(matrices) * bench::DefaultPower(options).product_flops();
+    flops += double(matrices) * DefaultPower(options).product_flops();
   }
   if (flops == 0) return;
   const auto [shape, matrices] = set.shapes().back();
   const std::size_t bucket = schatten::OptimizerOptions{}.batch_bytes / (shape.rows * shape.cols * sizeof(float));
   const std::size_t batch = std::clamp<std::size_t>(bucket, 1, std::min<std::size_t>(16, matrices));
-  const double rate = bench::product_rate(exec, shape, batch, bench::DefaultPower(options).format());
+  const double rate = bench::product_rate(exec, shape, batch, DefaultPower(options).format());
   state.counters["products_per_second"] = flops / seconds;
   state.counters["gemm_rate"] = rate;
   state.counters["of_gemm"] = flops / seconds / rate;

@@ -34,9 +34,9 @@ struct OneThread {
     return largest;
   }
   /// Σ_k a_k b_k in partial sums, so that the compiler may vectorise without reassociating.
-  template <Element T, Element U>
-  KOKKOS_FUNCTION double dot(const T* a, const U* b, std::size_t n) const {
-    using S = Sum<U>;
+  template <Element T>
+  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
+    using S = Sum<T>;
     constexpr std::size_t lanes = 32;
     S partial[lanes] = {};
     std::size_t k = 0;
@@ -86,8 +86,8 @@ struct ThreadTeam {
         Kokkos::Max<T>(largest));
     return largest > T(0) ? largest : T(0);  // of nothing, Kokkos' maximum is the lowest number
   }
-  template <Element T, Element U>
-  KOKKOS_FUNCTION double dot(const T* a, const U* b, std::size_t n) const {
+  template <Element T>
+  KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
     return sum(n, [&](std::size_t k) { return double(a[k]) * double(b[k]); });
   }
   template <class F>

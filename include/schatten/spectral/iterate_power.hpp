@@ -102,7 +102,8 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
   const std::span<const double> outer(fit.outer);
   std::size_t alone = 0;
   while (alone < count && segments.length(alone) == 1) ++alone;
-  bool begun = false;
+  const std::size_t first =
+      std::min(alone, count - 1);  // from here on segments have terms of their own; the last one has
   for (std::size_t segment = 0; segment < count; ++segment) {
     const std::size_t begin = segments.begin(segment), end = segments.end(segment), length = end - begin;
     const bool last = end == fit.steps.size();
@@ -124,13 +125,11 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
       weighted_sum(exec, "schatten::iterate_power/terms", outer[begin],
                    std::span(weights).first(last ? length : length - 1), as_const(products), terms);
     }
-    if (last || length > 1) {
-      if (!begun && alone > 0) {
-        weighted_sum(exec, "schatten::iterate_power/sum", 0, outer.first(alone), as_const(s.x), s.sum);
-        begun = true;
-      }
-      linalg::gemm<Backend>(exec, S(1), x, terms, S(begun ? 1 : 0), s.sum, workspace);
-      begun = true;
+    if (segment == first && alone > 0) {
+      weighted_sum(exec, "schatten::iterate_power/sum", 0, outer.first(alone), as_const(s.x), s.sum);
+    }
+    if (segment >= first) {
+      linalg::gemm<Backend>(exec, S(1), x, terms, S(segment > first || alone > 0 ? 1 : 0), s.sum, workspace);
     }
     if (last) break;
     linalg::gemm<Backend>(exec, S(1), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1), workspace);
@@ -168,10 +167,9 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
-/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and
-/// rounding, in 16 bits for M as the format stores it. Infinite where rounding alone
-/// exceeds a tenth, and where directions under the
-/// resolution would come out larger than the map allows.
+/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and rounding, in 16 bits for
+/// M as the format stores it. Infinite where rounding alone exceeds a tenth, and where directions under the resolution
+/// would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Element Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, const Sides& sides, IterateForm form) {
@@ -186,8 +184,8 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
 ///
 /// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
 /// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate (m×n) for each
-/// segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
+/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate (m×n)
+/// for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
                    const BatchView<T, Space>& out, Workspace<Space>& workspace, IterateForm form) {

@@ -28,8 +28,8 @@ struct KernelGemm {
 /// Columns of a Gram matrix that are one task.
 inline constexpr std::ptrdiff_t gram_width = 128;
 
-/// squares_j ← Σ_i a_ij², j < gram_width, in the order in which A lies in memory, 64 rows at a
-/// time: in double too the roundings of a long sum of like terms go to one side.
+/// squares_j ← Σ_i a_ij², j < gram_width, in the order in which A lies in memory, 64 rows at a time: in double too the
+/// roundings of a long sum of like terms go to one side.
 template <class T>
 void sum_squares(const HostMatrix<const T>& a, double* squares) {
   constexpr std::ptrdiff_t block_rows = 64, lanes = 16;
@@ -79,7 +79,6 @@ void mirror_columns(const HostMatrix<T>& c, std::ptrdiff_t first, std::ptrdiff_t
 /// One task: a block of columns of the lower triangle of S = XᵀX, their mirror image, and their part of the diagonal.
 template <class T, class Space>
 struct GramTask {
-  static constexpr std::ptrdiff_t width = gram_width;
   BatchView<const T, Space> x;
   BatchView<T, Space> symmetric;
   VectorBatchView<double, Space> diagonal;
@@ -90,8 +89,8 @@ struct GramTask {
     const std::size_t place = turn % 2 == 0 ? turn / 2 : blocks - 1 - turn / 2;
     const auto a = host_matrix(x, b);
     const auto c = host_matrix(symmetric, b);
-    const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(place) * width;
-    const std::ptrdiff_t count = std::min(width, n - first), below = n - first - count;
+    const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(place) * gram_width;
+    const std::ptrdiff_t count = std::min(gram_width, n - first), below = n - first - count;
     const auto columns = block(a, 0, first, m, count);
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
     fill(c.col_major() ? transpose(square) : square, T(0));
@@ -110,7 +109,7 @@ void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const Batch
   using Task = GramTask<T, Space>;
   // A product packs the operand that it reads across memory: let that be the narrow one.
   const BatchView<T, Space> symmetric = x.stride(1) < x.stride(2) ? s : transpose(s);
-  const std::size_t blocks = (s.extent(1) + std::size_t(Task::width) - 1) / std::size_t(Task::width);
+  const std::size_t blocks = (s.extent(1) + std::size_t(gram_width) - 1) / std::size_t(gram_width);
   for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, symmetric, diagonal, blocks});
 }
 
