@@ -12,7 +12,7 @@ using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
 enum class Algorithm { spectral_power, quintic, adamw, sgd };
-enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm };
+enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm, spectral_unclamped };
 
 struct Options {
   Algorithm algorithm = Algorithm::sgd;
