@@ -34,8 +34,8 @@ namespace detail {
 
 /// Whether E is binary16 here: Half, or Kokkos' type where that is one of its own and not another name of float.
 template <class E>
-inline constexpr bool is_float16 =
-    std::same_as<E, Half> || (std::same_as<E, Kokkos::Experimental::half_t> && sizeof(Kokkos::Experimental::half_t) == 2);
+inline constexpr bool is_float16 = std::same_as<E, Half> || (std::same_as<E, Kokkos::Experimental::half_t> &&
+                                                             sizeof(Kokkos::Experimental::half_t) == 2);
 
 #if defined(KOKKOS_BHALF_T_IS_FLOAT) || KOKKOS_VERSION >= 30700
 template <class E>
@@ -70,8 +70,8 @@ struct TypedMatrix {
 
 namespace detail {
 
-/// Elements of type E in memory. Those of 16 bits are read and written as such integers, as which all libraries' own
-/// types may be.
+/// Conversions of an E from memory and to it. One of 16 bits is read and written as such an integer, which all libraries'
+/// own types are made of.
 template <Element E>
 struct Stored {
   using Memory = E;
@@ -79,12 +79,8 @@ struct Stored {
   KOKKOS_FUNCTION static T load(Memory x) {
     return static_cast<T>(x);
   }
-  template <Scalar T>
-  KOKKOS_FUNCTION static Memory store(T x) {
-    return static_cast<Memory>(x);
-  }
-  template <Scalar T>
-  KOKKOS_FUNCTION static Memory store_stochastically(T x, std::uint32_t) {
+  template <Scalar T, class... Bits>
+  KOKKOS_FUNCTION static Memory store(T x, Bits...) {
     return static_cast<Memory>(x);
   }
 };
@@ -102,7 +98,7 @@ struct Stored<E> {
     return E(x).bits;
   }
   template <Scalar T>
-  KOKKOS_FUNCTION static Memory store_stochastically(T x, std::uint32_t bits16) {
+  KOKKOS_FUNCTION static Memory store(T x, std::uint32_t bits16) {
     if constexpr (std::same_as<E, Half>) {
       return stochastic_half(x, bits16).bits;
     } else {
@@ -111,83 +107,71 @@ struct Stored<E> {
   }
 };
 
-/// use(Stored<E>()) with the E that `type` names.
-template <class Use>
-KOKKOS_FUNCTION auto with_stored(ElementType type, const Use& use) {
-  switch (type) {
-    case ElementType::float64: return use(Stored<double>());
-    case ElementType::float16: return use(Stored<Half>());
-    case ElementType::bfloat16: return use(Stored<BFloat16>());
-    case ElementType::float32: break;
+/// Element number `at` from the data on ← x, rounded by `bits16` where given and where it has 16 bits.
+template <class T, class... Bits>
+KOKKOS_FUNCTION void store_at(const TypedMatrix& a, std::size_t at, T x, Bits... bits16) {
+  switch (a.type) {
+    case ElementType::float32: static_cast<float*>(a.data)[at] = Stored<float>::store(x, bits16...); break;
+    case ElementType::float64: static_cast<double*>(a.data)[at] = Stored<double>::store(x, bits16...); break;
+    case ElementType::float16: static_cast<std::uint16_t*>(a.data)[at] = Stored<Half>::store(x, bits16...); break;
+    case ElementType::bfloat16: static_cast<std::uint16_t*>(a.data)[at] = Stored<BFloat16>::store(x, bits16...); break;
   }
-  return use(Stored<float>());
 }
-
-template <class T>
-struct LoadElement {
-  const void* data;
-  std::size_t at;
-  template <class S>
-  KOKKOS_FUNCTION T operator()(S) const {
-    return S::template load<T>(static_cast<const typename S::Memory*>(data)[at]);
-  }
-};
-
-template <class T>
-struct StoreElement {
-  void* data;
-  std::size_t at;
-  T x;
-  template <class S>
-  KOKKOS_FUNCTION void operator()(S) const {
-    static_cast<typename S::Memory*>(data)[at] = S::store(x);
-  }
-};
-
-template <class T>
-struct StoreElementStochastically {
-  void* data;
-  std::size_t at;
-  T x;
-  std::uint32_t bits16;
-  template <class S>
-  KOKKOS_FUNCTION void operator()(S) const {
-    static_cast<typename S::Memory*>(data)[at] = S::store_stochastically(x, bits16);
-  }
-};
 
 }  // namespace detail
 
 /// Element (i, j), rounded to the nearest T.
 template <Scalar T>
 KOKKOS_FUNCTION T load_element(const TypedMatrix& a, std::size_t i, std::size_t j) {
-  return detail::with_stored(a.type, detail::LoadElement<T>{a.data, i * a.row_stride + j * a.col_stride});
+  const std::size_t at = i * a.row_stride + j * a.col_stride;
+  switch (a.type) {
+    case ElementType::float64: return static_cast<T>(static_cast<const double*>(a.data)[at]);
+    case ElementType::float16: return detail::Stored<Half>::load<T>(static_cast<const std::uint16_t*>(a.data)[at]);
+    case ElementType::bfloat16: return detail::Stored<BFloat16>::load<T>(static_cast<const std::uint16_t*>(a.data)[at]);
+    case ElementType::float32: break;
+  }
+  return static_cast<T>(static_cast<const float*>(a.data)[at]);
 }
 
 /// Element (i, j) ← x, rounded once to the nearest, ties to even.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::size_t j, T x) {
-  detail::with_stored(a.type, detail::StoreElement<T>{a.data, i * a.row_stride + j * a.col_stride, x});
+  detail::store_at(a, i * a.row_stride + j * a.col_stride, x);
 }
 
-/// Element (i, j) ← x, rounded stochastically by 16 random bits where it has 16 bits itself, else to the nearest.
+/// Element (i, j) ← x, rounded by 16 random bits where it has 16 bits itself (stochastic_bfloat16, stochastic_half), else
+/// to the nearest.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::size_t i, std::size_t j, T x,
                                                   std::uint32_t bits16) {
-  const std::size_t at = i * a.row_stride + j * a.col_stride;
-  detail::with_stored(a.type, detail::StoreElementStochastically<T>{a.data, at, x, bits16});
+  detail::store_at(a, i * a.row_stride + j * a.col_stride, x, bits16);
 }
 
 namespace detail {
 
-/// to[k·to_stride] ← convert(from[k·from_stride], more[k]...) for k < count. Where both strides are 1, in blocks of fixed
-/// length: g++ -O2 vectorises no other loops.
+/// use(Stored<E>()) with the E that `type` names.
+template <class Use>
+void with_stored(ElementType type, const Use& use) {
+  switch (type) {
+    case ElementType::float32: return use(Stored<float>());
+    case ElementType::float64: return use(Stored<double>());
+    case ElementType::float16: return use(Stored<Half>());
+    case ElementType::bfloat16: return use(Stored<BFloat16>());
+  }
+}
+
+/// to[k·to_stride] ← convert(from[k·from_stride], more[k]...) for k < count; between equal types a copy. Where both
+/// strides are 1, in blocks of fixed length: g++ -O2 vectorises no other loops.
 template <class Convert, class To, class From, class... More>
 void convert_elements(std::size_t count, const Convert& convert, To* KOKKOS_RESTRICT to, std::size_t to_stride,
                       const From* KOKKOS_RESTRICT from, std::size_t from_stride, const More* KOKKOS_RESTRICT... more) {
-  constexpr std::size_t block = 16;
+  constexpr std::size_t block = 32;
   std::size_t k = 0;
   if (to_stride == 1 && from_stride == 1) {
+    if constexpr (std::same_as<To, From>) {
+      std::memcpy(to, from, count * sizeof(To));
+      return;
+    }
     for (; k + block <= count; k += block) {
       for (std::size_t j = k; j < k + block; ++j) to[j] = convert(from[j], more[j]...);
     }
@@ -210,6 +194,19 @@ void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std
   }
 }
 
+/// store_elements, with each element's random bits where given.
+template <class T, class... Bits>
+void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const T* from,
+               const Bits*... bits) {
+  with_stored(a.type, [&]<class S>(S) {
+    using Memory = typename S::Memory;
+    const auto store = [](T x, Bits... bits16) { return S::store(x, bits16...); };
+    for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
+      convert_elements(length, store, static_cast<Memory*>(a.data) + at, stride, from + done, 1, (bits + done)...);
+    });
+  });
+}
+
 }  // namespace detail
 
 /// to[k] ← element first + k of `a`, counted along its rows of `cols` elements, for k < count; rounded to the nearest T.
@@ -218,14 +215,9 @@ template <Scalar T>
 void load_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, T* to) {
   detail::with_stored(a.type, [&]<class S>(S) {
     using Memory = typename S::Memory;
+    const auto load = [](Memory x) { return S::template load<T>(x); };
     detail::for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
-      const auto* from = static_cast<const Memory*>(a.data) + at;
-      if (std::same_as<T, Memory> && stride == 1) {
-        std::memcpy(to + done, from, length * sizeof(T));
-      } else {
-        const auto load = [](Memory x) { return S::template load<T>(x); };
-        detail::convert_elements(length, load, to + done, 1, from, stride);
-      }
+      detail::convert_elements(length, load, to + done, 1, static_cast<const Memory*>(a.data) + at, stride);
     });
   });
 }
@@ -233,33 +225,15 @@ void load_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, st
 /// Element first + k of `a` ← from[k] for k < count, rounded once to the nearest, ties to even. As load_elements.
 template <Scalar T>
 void store_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const T* from) {
-  detail::with_stored(a.type, [&]<class S>(S) {
-    using Memory = typename S::Memory;
-    detail::for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
-      auto* to = static_cast<Memory*>(a.data) + at;
-      if (std::same_as<T, Memory> && stride == 1) {
-        std::memcpy(to, from + done, length * sizeof(T));
-      } else {
-        const auto store = [](T x) { return S::store(x); };
-        detail::convert_elements(length, store, to, stride, from + done, 1);
-      }
-    });
-  });
+  detail::store_all(a, cols, first, count, from);
 }
 
-/// As store_elements, but elements of 16 bits are rounded stochastically, each by its bits[k]: see RandomBits::fill.
+/// As store_elements, but elements of 16 bits are rounded stochastically, that of from[k] by bits[k]: see
+/// RandomBits::fill.
 template <Scalar T>
 void store_elements_stochastically(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count,
                                    const T* from, const std::uint16_t* bits) {
-  if (size_of(a.type) != 2) return store_elements(a, cols, first, count, from);
-  detail::with_stored(a.type, [&]<class S>(S) {
-    using Memory = typename S::Memory;
-    detail::for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
-      auto* to = static_cast<Memory*>(a.data) + at;
-      const auto store = [](T x, std::uint32_t bits16) { return S::store_stochastically(x, bits16); };
-      detail::convert_elements(length, store, to, stride, from + done, 1, bits + done);
-    });
-  });
+  detail::store_all(a, cols, first, count, from, bits);
 }
 
 }  // namespace schatten

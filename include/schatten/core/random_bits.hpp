@@ -18,16 +18,29 @@ struct RandomBlock {
   std::uint32_t word[4];
 };
 
+namespace detail {
+
+/// One round of Philox4x32 on four words, with the round's key.
+KOKKOS_FUNCTION constexpr void philox_round(std::uint32_t& w0, std::uint32_t& w1, std::uint32_t& w2, std::uint32_t& w3,
+                                            std::uint32_t key_low, std::uint32_t key_high) {
+  const std::uint64_t first = 0xd2511f53ULL * w0, third = 0xcd9e8d57ULL * w2;
+  w0 = static_cast<std::uint32_t>(third >> 32) ^ w1 ^ key_low;
+  w1 = static_cast<std::uint32_t>(third);
+  w2 = static_cast<std::uint32_t>(first >> 32) ^ w3 ^ key_high;
+  w3 = static_cast<std::uint32_t>(first);
+}
+
+/// What the halves of the key grow by from round to round.
+inline constexpr std::uint32_t philox_low_step = 0x9e3779b9U, philox_high_step = 0xbb67ae85U;
+
+}  // namespace detail
+
 /// Philox4x32-10 of a counter under a key: ten rounds of two products of 32 bits each, a bijection of the counters.
 /// Cost: some 80 instructions. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 KOKKOS_FUNCTION constexpr RandomBlock philox(RandomBlock counter, std::uint64_t key) {
   auto low = static_cast<std::uint32_t>(key), high = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t first = 0xd2511f53ULL * counter.word[0], third = 0xcd9e8d57ULL * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(third >> 32) ^ counter.word[1] ^ low, static_cast<std::uint32_t>(third),
-                static_cast<std::uint32_t>(first >> 32) ^ counter.word[3] ^ high, static_cast<std::uint32_t>(first)}};
-    low += 0x9e3779b9U;
-    high += 0xbb67ae85U;
+  for (int round = 0; round < 10; ++round, low += detail::philox_low_step, high += detail::philox_high_step) {
+    detail::philox_round(counter.word[0], counter.word[1], counter.word[2], counter.word[3], low, high);
   }
   return counter;
 }
@@ -72,19 +85,47 @@ struct RandomBits {
     return part(block(element / 8), element % 8);
   }
 
-  /// to[k] ← sixteen(first + k) for k < count. Cost: one block for eight elements.
+  /// to[k] ← sixteen(first + k) for k < count. Cost: one block for eight elements, vectorised.
   void fill(std::uint64_t first, std::size_t count, std::uint16_t* to) const {
-    for (std::size_t done = 0; done < count;) {
-      const std::uint64_t element = first + done, begin = element % 8;
-      const std::size_t end = count - done < 8 - begin ? begin + (count - done) : 8;
-      const RandomBlock bits = block(element / 8);
-      for (std::size_t k = begin; k < end; ++k) to[done++] = static_cast<std::uint16_t>(part(bits, k));
+    constexpr std::size_t blocks = 16;
+    std::size_t done = 0;
+    while (done < count) {
+      const std::uint64_t element = first + done, number = element / 8;
+      if (element % 8 == 0 && count - done >= 8 * blocks) {
+        fill_blocks<blocks>(number, to + done);
+        done += 8 * blocks;
+        continue;
+      }
+      const RandomBlock bits = block(number);
+      for (std::uint64_t k = element % 8; k < 8 && done < count; ++k) {
+        to[done++] = static_cast<std::uint16_t>(part(bits, k));
+      }
     }
   }
 
  private:
   KOKKOS_FUNCTION static constexpr std::uint32_t part(const RandomBlock& bits, std::uint64_t k) {
     return (bits.word[k / 2] >> (k % 2 * 16)) & 0xffffU;
+  }
+
+  /// The bits of several blocks from one on, side by side through the rounds.
+  template <std::size_t blocks>
+  void fill_blocks(std::uint64_t number, std::uint16_t* to) const {
+    std::uint32_t w0[blocks], w1[blocks], w2[blocks], w3[blocks];
+    for (std::size_t b = 0; b < blocks; ++b) {
+      w0[b] = static_cast<std::uint32_t>(number + b);
+      w1[b] = static_cast<std::uint32_t>((number + b) >> 32);
+      w2[b] = static_cast<std::uint32_t>(step);
+      w3[b] = static_cast<std::uint32_t>(step >> 32);
+    }
+    auto low = static_cast<std::uint32_t>(key), high = static_cast<std::uint32_t>(key >> 32);
+    for (int round = 0; round < 10; ++round, low += detail::philox_low_step, high += detail::philox_high_step) {
+      for (std::size_t b = 0; b < blocks; ++b) detail::philox_round(w0[b], w1[b], w2[b], w3[b], low, high);
+    }
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const RandomBlock bits{{w0[b], w1[b], w2[b], w3[b]}};
+      for (std::size_t k = 0; k < 8; ++k) to[8 * b + k] = static_cast<std::uint16_t>(part(bits, k));
+    }
   }
 };
 
@@ -102,11 +143,11 @@ KOKKOS_FUNCTION inline float nearest_finite(double x) {
 /// NaN remain, a NaN quiet. `fraction` is the number of the format's bits for it.
 template <int fraction>
 KOKKOS_FUNCTION constexpr std::uint16_t stochastic_result(float x, std::int32_t rounded) {
-  constexpr std::int32_t infinite = (0x7fff >> fraction) << fraction;
+  constexpr std::int32_t infinite = (0x7fff >> fraction) << fraction, quiet = 1 << (fraction - 1);
   const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t size = bits & ~float_sign;
-  const std::int32_t beyond = size > float_infinity ? infinite | 1 << (fraction - 1) : infinite;
-  const std::int32_t number = size < float_infinity ? smaller(rounded, infinite - 1) : beyond;
+  const auto size = static_cast<std::int32_t>(bits & ~float_sign), infinity = static_cast<std::int32_t>(float_infinity);
+  const std::int32_t is_finite = (size - infinity) >> 31, is_nan = (infinity - size) >> 31;  // masks: vectorisable
+  const std::int32_t number = (smaller(rounded, infinite - 1) & is_finite) | (infinite & ~is_finite) | (quiet & is_nan);
   return static_cast<std::uint16_t>(static_cast<std::uint32_t>(number) | ((bits & float_sign) >> 16));
 }
 
@@ -130,7 +171,7 @@ KOKKOS_FUNCTION constexpr Half stochastic_half(float x, std::uint32_t bits16) {
   const float small = std::bit_cast<float>(detail::smaller(size, smallest_normal));
   const std::int32_t below = (static_cast<std::int32_t>(small * 0x1p40F) + random) >> 16;
   const std::int32_t normal = (size - smallest_normal + (random >> 3) + (1 << 23)) >> 13;
-  const std::int32_t is_below = (size - smallest_normal) >> 31;  // a mask: g++ does not vectorise a choice here
+  const std::int32_t is_below = (size - smallest_normal) >> 31;
   return std::bit_cast<Half>(detail::stochastic_result<10>(x, (below & is_below) | (normal & ~is_below)));
 }
 
