@@ -49,7 +49,7 @@ inline constexpr bool is_bfloat16 = std::same_as<E, BFloat16>;
 }  // namespace detail
 
 /// The types that a parameter's elements may have in C++, without const: float, double, Half, BFloat16, and
-/// Kokkos::Experimental's half_t and bhalf_t where they have 16 bits. Other types of 16 bits go by pointer and ElementType.
+/// Kokkos::Experimental's half_t and bhalf_t where they have 16 bits. Others of 16 bits go by pointer and ElementType.
 template <class E>
 concept ParameterElement = Scalar<E> || detail::is_float16<E> || detail::is_bfloat16<E>;
 
@@ -70,8 +70,8 @@ struct TypedMatrix {
 
 namespace detail {
 
-/// Conversions of an E from memory and to it. One of 16 bits is read and written as such an integer, which all libraries'
-/// own types are made of.
+/// Conversions of an E from memory and to it. One of 16 bits is read and written as such an integer: that is what all
+/// libraries' own types are made of.
 template <Element E>
 struct Stored {
   using Memory = E;
@@ -139,8 +139,8 @@ KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::siz
   detail::store_at(a, i * a.row_stride + j * a.col_stride, x);
 }
 
-/// Element (i, j) ← x, rounded by 16 random bits where it has 16 bits itself (stochastic_bfloat16, stochastic_half), else
-/// to the nearest.
+/// Element (i, j) ← x. One of 16 bits is rounded by 16 random bits (stochastic_bfloat16, stochastic_half), another to the
+/// nearest.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::size_t i, std::size_t j, T x,
                                                   std::uint32_t bits16) {
@@ -160,6 +160,19 @@ void with_stored(ElementType type, const Use& use) {
   }
 }
 
+template <class S, class T>
+struct Load {
+  T operator()(typename S::Memory x) const { return S::template load<T>(x); }
+};
+
+template <class S>
+struct Store {
+  template <class... Numbers>
+  typename S::Memory operator()(Numbers... x_and_bits) const {
+    return S::store(x_and_bits...);
+  }
+};
+
 /// to[k·to_stride] ← convert(from[k·from_stride], more[k]...) for k < count; between equal types a copy. Where both
 /// strides are 1, in blocks of fixed length: g++ -O2 vectorises no other loops.
 template <class Convert, class To, class From, class... More>
@@ -170,10 +183,11 @@ void convert_elements(std::size_t count, const Convert& convert, To* KOKKOS_REST
   if (to_stride == 1 && from_stride == 1) {
     if constexpr (std::same_as<To, From>) {
       std::memcpy(to, from, count * sizeof(To));
-      return;
-    }
-    for (; k + block <= count; k += block) {
-      for (std::size_t j = k; j < k + block; ++j) to[j] = convert(from[j], more[j]...);
+      k = count;
+    } else {
+      for (; k + block <= count; k += block) {
+        for (std::size_t j = k; j < k + block; ++j) to[j] = convert(from[j], more[j]...);
+      }
     }
   }
   for (; k < count; ++k) to[k * to_stride] = convert(from[k * from_stride], more[k]...);
@@ -200,24 +214,23 @@ void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::s
                const Bits*... bits) {
   with_stored(a.type, [&]<class S>(S) {
     using Memory = typename S::Memory;
-    const auto store = [](T x, Bits... bits16) { return S::store(x, bits16...); };
     for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
-      convert_elements(length, store, static_cast<Memory*>(a.data) + at, stride, from + done, 1, (bits + done)...);
+      convert_elements(length, Store<S>(), static_cast<Memory*>(a.data) + at, stride, from + done, 1, (bits + done)...);
     });
   });
 }
 
 }  // namespace detail
 
-/// to[k] ← element first + k of `a`, counted along its rows of `cols` elements, for k < count; rounded to the nearest T.
-/// On the host. Vectorised where the elements are neighbours in memory; one division a call.
+/// to[k] ← element first + k of `a` for k < count, rounded to the nearest T. Elements are counted along the rows, of
+/// `cols` each. @pre they exist. On the host. Vectorised where the elements are neighbours in memory; one division a call.
 template <Scalar T>
 void load_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, T* to) {
   detail::with_stored(a.type, [&]<class S>(S) {
     using Memory = typename S::Memory;
-    const auto load = [](Memory x) { return S::template load<T>(x); };
     detail::for_each_run(a, cols, first, count, [&](auto at, auto stride, auto done, auto length) {
-      detail::convert_elements(length, load, to + done, 1, static_cast<const Memory*>(a.data) + at, stride);
+      detail::convert_elements(length, detail::Load<S, T>(), to + done, 1, static_cast<const Memory*>(a.data) + at,
+                               stride);
     });
   });
 }

@@ -1,7 +1,7 @@
 // Random bits by counter, and rounding by them: what a weight of 16 bits needs to move by less than its spacing.
 //
-// The bits are a function of (seed, step, name, element) alone. Threads, devices, buckets and the order of calls have no
-// say, so a step gives the same bits everywhere, and nothing has to be stored between steps but the seed.
+// The bits are a function of (seed, step, name, element) alone. Threads, devices, buckets and the order of calls have
+// no say. So a step gives the same bits everywhere, and nothing has to be stored between steps but the seed.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -57,8 +57,8 @@ constexpr std::uint64_t mixed(std::uint64_t x) {
 
 }  // namespace detail
 
-/// A key for the parameter `name`: FNV-1a of its bytes from a start that `seed` gives, mixed once more. The same on every
-/// platform. Two of n names share a key with probability n²·2^-65.
+/// A key for the parameter `name`: FNV-1a of its bytes from a start that `seed` gives, mixed once more. The same on
+/// every platform. Two of n names share a key with probability n²·2^-65.
 constexpr std::uint64_t random_key(std::uint64_t seed, std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325ULL ^ detail::mixed(seed + 0x9e3779b97f4a7c15ULL);
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x00000100000001b3ULL;
@@ -139,8 +139,8 @@ KOKKOS_FUNCTION inline float nearest_finite(double x) {
   return std::bit_cast<float>(bits - (too_large ? 1U : 0U));
 }
 
-/// `rounded`, the bits of |x| rounded, with x's sign; at most those of the largest number where x is finite. Infinity and
-/// NaN remain, a NaN quiet. `fraction` is the number of the format's bits for it.
+/// `rounded`, the bits of |x| rounded, with x's sign; at most those of the largest number where x is finite. Infinity
+/// and NaN remain, a NaN quiet. `fraction` is the number of the format's bits for it.
 template <int fraction>
 KOKKOS_FUNCTION constexpr std::uint16_t stochastic_result(float x, std::int32_t rounded) {
   constexpr std::int32_t infinite = (0x7fff >> fraction) << fraction, quiet = 1 << (fraction - 1);
