@@ -139,8 +139,8 @@ KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::siz
   detail::store_at(a, i * a.row_stride + j * a.col_stride, x);
 }
 
-/// Element (i, j) ← x. One of 16 bits is rounded by 16 random bits (stochastic_bfloat16, stochastic_half), another to the
-/// nearest.
+/// Element (i, j) ← x. One of 16 bits is rounded by 16 random bits (stochastic_bfloat16, stochastic_half), another to
+/// the nearest.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::size_t i, std::size_t j, T x,
                                                   std::uint32_t bits16) {
@@ -223,7 +223,8 @@ void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::s
 }  // namespace detail
 
 /// to[k] ← element first + k of `a` for k < count, rounded to the nearest T. Elements are counted along the rows, of
-/// `cols` each. @pre they exist. On the host. Vectorised where the elements are neighbours in memory; one division a call.
+/// `cols` each. @pre they exist. On the host. Vectorised where the elements are neighbours in memory; one division a
+/// call.
 template <Scalar T>
 void load_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, T* to) {
   detail::with_stored(a.type, [&]<class S>(S) {
