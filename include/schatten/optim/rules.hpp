@@ -4,6 +4,7 @@
 
 #include <schatten/optim/rules/adamw.hpp>
 #include <schatten/optim/rules/htmuon.hpp>
+#include <schatten/optim/rules/lion.hpp>
 #include <schatten/optim/rules/muon.hpp>
 #include <schatten/optim/rules/sgd.hpp>
 
