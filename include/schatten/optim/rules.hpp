@@ -6,6 +6,7 @@
 #include <schatten/optim/rules/htmuon.hpp>
 #include <schatten/optim/rules/lion.hpp>
 #include <schatten/optim/rules/muon.hpp>
+#include <schatten/optim/rules/normuon.hpp>
 #include <schatten/optim/rules/sgd.hpp>
 
 namespace schatten {
