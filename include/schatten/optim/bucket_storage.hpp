@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace schatten::optim {
@@ -105,7 +106,7 @@ class BucketStorage {
   /// Memory for the directions of all matrices and their factors, for Optimizer::direction.
   void make_directions() {
     if (directions_.extent(0) == matrices_) return;
-    const auto without = [](const char* label) { return Kokkos::view_alloc(Kokkos::WithoutInitializing, label); };
+    const auto without = [](const std::string& label) { return Kokkos::view_alloc(Kokkos::WithoutInitializing, label); };
     directions_ = decltype(directions_)(without("schatten::directions"), matrices_, key_.rows, key_.cols);
     factors_ = decltype(factors_)(without("schatten::factors"), matrices_);
   }
