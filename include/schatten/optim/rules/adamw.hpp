@@ -12,10 +12,11 @@ namespace optim {
 /// (g, m, r) ↦ m̂/(√v̂ + ε) with r = √v.
 template <Scalar T>
 struct AdamElement {
-  T gain1, gain2, epsilon;                ///< gain: 1 − β, rounded once
+  Average<T> first;                       ///< by β₁
+  T gain2, epsilon;                       ///< gain2: 1 − β₂, rounded once
   T first_correction, second_correction;  ///< 1/(1 − β₁^t), 1/√(1 − β₂^t)
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m, T& r) const {
-    m = averaged(m, g, gain1, gain1);
+    m = first(m, g);
     r = second_moment_root(r, g, gain2);
     return m * first_correction / (r * second_correction + epsilon);
   }
@@ -46,7 +47,7 @@ struct AdamW {
 
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step) const {
-    return optim::AdamElement<T>{T(1 - beta1), T(1 - beta2), T(epsilon),
+    return optim::AdamElement<T>{optim::moving_average<T>(beta1), T(1 - beta2), T(epsilon),
                                  T(1 / optim::bias_correction(beta1, step)),
                                  T(1 / math::sqrt(optim::bias_correction(beta2, step)))};
   }
