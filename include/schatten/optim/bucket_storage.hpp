@@ -10,7 +10,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
+
+namespace schatten::spectral {
+
+struct Fits;
+
+}  // namespace schatten::spectral
 
 namespace schatten::optim {
 
@@ -105,7 +113,7 @@ class BucketStorage {
   /// Memory for the directions of all matrices and their factors, for Optimizer::direction.
   void make_directions() {
     if (directions_.extent(0) == matrices_) return;
-    const auto without = [](const char* label) { return Kokkos::view_alloc(Kokkos::WithoutInitializing, label); };
+    const auto without = [](const std::string& label) { return Kokkos::view_alloc(Kokkos::WithoutInitializing, label); };
     directions_ = decltype(directions_)(without("schatten::directions"), matrices_, key_.rows, key_.cols);
     factors_ = decltype(factors_)(without("schatten::factors"), matrices_);
   }
@@ -116,7 +124,8 @@ class BucketStorage {
     return NumberBatchView<SplitFactor, Space>(factors_.data() + first, count);
   }
 
-  std::shared_ptr<void> plans{};  ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<spectral::Fits> fits{};  ///< that the plans share
 
  private:
   static constexpr std::size_t none = std::size_t(-1);

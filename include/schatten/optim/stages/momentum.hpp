@@ -12,11 +12,10 @@
 
 namespace schatten::optim {
 
-/// x, or the largest finite number of its sign where it has overflowed: one huge gradient must not spoil the state for
-/// ever. @pre x is not NaN.
+/// x, or the largest number that the state holds, of its sign, where x is larger: one huge gradient must not spoil the
+/// state for ever. @pre x is not NaN.
 template <Scalar T>
-KOKKOS_FORCEINLINE_FUNCTION T saturated(T x) {
-  constexpr T largest = std::numeric_limits<T>::max();
+KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>::max()) {
   const T below = x > largest ? largest : x;
   return below < -largest ? -largest : below;
 }
@@ -32,8 +31,9 @@ template <Scalar T>
 struct MomentumElement {
   T one_minus_beta, gain;    ///< gain: 1 − β (ema) or 1 (heavy_ball)
   T look_ahead, look_gain;   ///< the same numbers with Nesterov, 0 without
+  T largest;                 ///< that the state holds
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
-    m = saturated(averaged(m, g, one_minus_beta, gain));
+    m = saturated(averaged(m, g, one_minus_beta, gain), largest);
     return saturated(averaged(m, g, look_ahead, look_gain));
   }
 };
@@ -41,7 +41,10 @@ struct MomentumElement {
 template <Scalar T>
 KOKKOS_FUNCTION MomentumElement<T> momentum_element(const Momentum& momentum) {
   const T rest = T(1 - momentum.beta), gain = momentum.kind == MomentumKind::ema ? rest : T(1);
-  return {rest, gain, momentum.nesterov ? rest : T(0), momentum.nesterov ? gain : T(0)};
+  T largest = std::numeric_limits<T>::max();
+  if (momentum.storage == StateStorage::float16) largest = T(65504);
+  if (momentum.storage == StateStorage::bfloat16) largest = T(0x1.fep127);
+  return {rest, gain, momentum.nesterov ? rest : T(0), momentum.nesterov ? gain : T(0), largest};
 }
 
 /// The slot of the average; none where β is 0.
