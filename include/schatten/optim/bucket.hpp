@@ -81,13 +81,17 @@ class Bucket {
 
   /// out ← f(g, s₁, s₂, …) for every element: g the gradient's, s_k references to those of the slots named in `slots`.
   /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how fast
-  /// the average forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
+  /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     over_gradients("schatten::step/momentum", OneFunctor<F>{f},
                    StoreSink<T, Space>{out, largest()}, slots);
     averaged_ = out;
     beta_ = beta;
+    if constexpr (n > 0) {
+      const SlotMemory memory = slot(slots[0]);
+      stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
+    }
   }
 
   /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
@@ -108,7 +112,7 @@ class Bucket {
   template <class F>
   void each_matrix(std::string_view label, const F& f) {
     check();
-    for_each_row_by_team(exec(), named(label), count_, 1, UnlessSkipped<detail::MatrixAsRow<F>, Space>{{f}, finite()});
+    for_each_row_by_team(exec(), named(label), count_, 1, UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
   }
   /// f(k, i, j) for every element of every matrix k that is not skipped.
   template <class F>
@@ -188,7 +192,7 @@ class Bucket {
     }
     const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
     for_each_matrix(exec(), "schatten::step/floor", count_,
-                    ApplyFloor<T, Space>{bits, size, slot(recent), floor_decay(beta_), finite(), factor_});
+                    ApplyFloor<T, Space>{bits, size, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
   }
 
   /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has noted.
@@ -219,7 +223,7 @@ class Bucket {
   std::size_t first_, count_, number_;
   bool checked_;
   Batch averaged_{};  ///< what `average` has made
-  double beta_ = 0;
+  double beta_ = 0, stuck_ = 0;
   NumberBatchView<SplitFactor, Space> factor_{};
 };
 

@@ -191,7 +191,8 @@ struct ElementLoop {
  private:
   template <std::size_t... s>
   void run_block(std::size_t k, std::size_t begin, std::size_t end, std::index_sequence<s...>) const {
-    T copy_in[chunk], out[chunk], copies[slots == 0 ? 1 : slots][chunk];
+    T copy_in[chunk], out[chunk];
+    [[maybe_unused]] T copies[slots == 0 ? 1 : slots][chunk];
     const auto functor = maker(k);
     auto block = sink.begin(k);
     MagnitudeBits<T> size = 0;

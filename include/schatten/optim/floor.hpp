@@ -6,15 +6,19 @@
 // whose gradients are that small as well. Here the floor is relative. With x_t the largest entry of the momentum's
 // direction in step t,
 //   r_t = max(x_t, ρ r_{t−1}),   ρ = 1 − (1 − β)/50,   factor_t = min(1, x_t/(1e-7 r_t)).
-// While the gradient lives the factor is exactly 1, at every scale. When it is zero from some step on, x_t = β^k x, and the
+// While the gradient lives the factor is exactly 1, at every scale; after a fall by more than 1e7 at once, again when r_t
+// has faded, ln(fall/1e7)·50/(1 − β) steps later. When it is zero from some step on, x_t = β^k x, and the
 // factors of all steps together are at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 steps for β = 0.95. For p < 0 each step is
 // longer than the one before by β^p, at most 1e7^{−p} in all.
+// In the end the momentum stays at a number so small that rounding keeps it from shrinking, while r_t fades on: up to half
+// the smallest number of its format over 1 − β, x_t counts as zero and the factor is 0.
 #pragma once
 
 #include <schatten/optim/apply.hpp>
 
 #include <bit>
 #include <cstddef>
+#include <limits>
 
 namespace schatten::optim {
 
@@ -24,8 +28,23 @@ inline constexpr double relative_floor = 1e-7;
 /// ρ for a momentum of β.
 inline double floor_decay(double beta) { return 1 - (1 - beta) / 50; }
 
-/// factor_t from x_t and r_t.
-KOKKOS_FUNCTION inline double floor_factor(double size, double recent) {
+/// Up to where rounding keeps a momentum of β from shrinking: smallest − (1 − β)·smallest is the smallest number again.
+inline double stuck_size(double beta, ElementType type) {
+  constexpr auto smallest = [](ElementType t) {
+    switch (t) {
+      case ElementType::float64: return std::numeric_limits<double>::denorm_min();
+      case ElementType::float16: return 0x1p-24;
+      case ElementType::bfloat16: return 0x1p-133;
+      case ElementType::float32: break;
+    }
+    return 0x1p-149;
+  };
+  return smallest(type) / (2 * (1 - beta));
+}
+
+/// factor_t from x_t and r_t. Without any r_t, before the first step, 1.
+KOKKOS_FUNCTION inline double floor_factor(double size, double recent, double stuck) {
+  if (size <= stuck && recent > 0) return 0;
   const double floor = relative_floor * recent;
   return size < floor ? size / floor : 1.0;
 }
@@ -51,14 +70,14 @@ struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
   NumberBatchView<const double, Space> size;
   SlotMemory recent;  ///< r, a number a matrix
-  double decay;
+  double decay, stuck;
   FiniteFlags<Space> finite;
   NumberBatchView<SplitFactor, Space> factor;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     const double x = bits.extent(0) > 0 ? double(std::bit_cast<T>(bits(k))) : size(k);
     if (bits.extent(0) > 0) bits(k) = 0;
     if (!finite(k)) return;
-    factor(k).first *= floor_factor(x, keep_recent<T>(recent, k, x, decay));
+    factor(k).first *= floor_factor(x, keep_recent<T>(recent, k, x, decay), stuck);
   }
 };
 
@@ -66,9 +85,10 @@ struct ApplyFloor {
 template <Scalar T, class Space>
 struct LastFloor {
   SlotMemory last, recent;
+  double stuck;
   NumberBatchView<SplitFactor, Space> factor;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    factor(k) = {floor_factor(double(slot_number<T>(last, k)), double(slot_number<T>(recent, k))), 1};
+    factor(k) = {floor_factor(double(slot_number<T>(last, k)), double(slot_number<T>(recent, k)), stuck), 1};
   }
 };
 

@@ -21,7 +21,7 @@ enum class MomentumKind {
 enum class StateStorage {
   scalar,    ///< the Optimizer's scalar
   bfloat16,  ///< BFloat16, rounded to nearest
-  float16    ///< Half, rounded to nearest; largest number 65504
+  float16    ///< Half, rounded to nearest; largest number 65504, momenta below 3e-8/(1 − β) count as zero
 };
 
 namespace optim {

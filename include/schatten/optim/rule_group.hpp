@@ -256,7 +256,8 @@ class RuleGroup final : public Group<T, Exec> {
   }
   void elements_factor(View& bucket, const Factors& factor) {
     for_each_matrix(bucket.exec(), "schatten::step/floor_factor", bucket.matrices(),
-                    LastFloor<T, Space>{bucket.slot(own_slots_ + 1), bucket.slot(own_slots_), factor});
+                    LastFloor<T, Space>{bucket.slot(own_slots_ + 1), bucket.slot(own_slots_),
+                                        stuck_size(rule_.floor_beta(), bucket.slot(0).type), factor});
   }
   void note_sizes(View& bucket) {
     if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(0, own_slots_, rule_.floor_beta());

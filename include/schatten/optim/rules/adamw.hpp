@@ -5,6 +5,8 @@
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/second_moment.hpp>
 
+#include <limits>
+
 namespace schatten {
 
 namespace optim {
@@ -13,10 +15,11 @@ namespace optim {
 /// gradients.
 template <Scalar T>
 struct AdamElement {
-  T gain1, gain2;           ///< 1 − β, rounded once
+  Average<T> first;       ///< by β₁
+  T gain2;                ///< 1 − β₂, rounded once
   T correction, epsilon;  ///< c₁/√c₂ and ε·c₁
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m, T& r) const {
-    m = averaged(m, g, gain1, gain1);
+    m = first(m, g);
     r = second_moment_root(r, g, gain2);
     return m / (r * correction + epsilon);
   }
@@ -28,7 +31,7 @@ struct AdamElement {
       const ScaledMoment<T> moment(r[k], g[k], gain2);
       unit[k] = moment.unit;
       root[k] = moment.square;
-      m[k] = averaged(m[k], g[k], gain1, gain1);
+      m[k] = first(m[k], g[k]);
     }
     math::roots(root, count);
     for (std::size_t k = 0; k < count; ++k) {
@@ -65,7 +68,7 @@ struct AdamW {
   KOKKOS_FUNCTION auto element(double step) const {
     const double first = optim::bias_correction(beta1, step), second = optim::bias_correction(beta2, step);
     const double least = double(std::numeric_limits<T>::denorm_min()), divisor = epsilon * first;
-    return optim::AdamElement<T>{T(1 - beta1), T(1 - beta2), T(first / math::sqrt(second)),
+    return optim::AdamElement<T>{optim::moving_average<T>(beta1), T(1 - beta2), T(first / math::sqrt(second)),
                                  T(divisor > least ? divisor : least)};
   }
 };

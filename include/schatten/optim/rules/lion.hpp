@@ -11,10 +11,10 @@ namespace optim {
 /// (g, m) ↦ sign(β₁m + (1−β₁)g), then m ← β₂m + (1−β₂)g. sign(0) = 0.
 template <Scalar T>
 struct LionElement {
-  T gain1, gain2;  ///< 1 − β₁, 1 − β₂
+  Average<T> sum, next;  ///< by β₁, by β₂
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
-    const T c = averaged(m, g, gain1, gain1);
-    m = averaged(m, g, gain2, gain2);
+    const T c = sum(m, g);
+    m = next(m, g);
     return T(c > T(0)) - T(c < T(0));
   }
 };
@@ -42,7 +42,7 @@ struct Lion {
 
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double) const {
-    return optim::LionElement<T>{T(1 - beta1), T(1 - beta2)};
+    return optim::LionElement<T>{optim::moving_average<T>(beta1), optim::moving_average<T>(beta2)};
   }
 };
 

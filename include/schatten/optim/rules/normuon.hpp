@@ -34,8 +34,9 @@ struct NorMuon {
     f("scale", &NorMuon::scale, optim::choice(7));
     f(&NorMuon::map);
   }
+  /// row_second_moment_root: √v, which has the range of O where v has not.
   [[nodiscard]] std::vector<StateSlot> state() const {
-    return {optim::momentum_slot(momentum), {"row_second_moment", Extent::column}};
+    return {optim::momentum_slot(momentum), {"row_second_moment_root", Extent::column}};
   }
   template <class F>
   void maps(const F& f) const {

@@ -20,31 +20,43 @@ KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>:
   return below < -largest ? -largest : below;
 }
 
-/// βm + gain·g with 1 − β in β's place: β near 1, rounded to T, would lose digits of 1 − β, and with them the average's size.
+/// (m, g) ↦ βm + gain·g. For β near 1 as m + (gain·g − (1 − β)m): β, rounded to T, would lose digits of 1 − β, and so would
+/// (1 − β)m, rounded to the spacing of m in the same direction step after step; with them the average its size. β below
+/// one half as it stands, so that little of a large m remains.
 template <Scalar T>
-KOKKOS_FORCEINLINE_FUNCTION T averaged(T m, T g, T one_minus_beta, T gain) {
-  return (m - one_minus_beta * m) + gain * g;
+struct Average {
+  T keep, loss, gain;
+  Average() = default;
+  KOKKOS_FUNCTION Average(double beta, T its_gain)
+      : keep(beta < 0.5 ? T(beta) : T(1)), loss(beta < 0.5 ? T(0) : T(1 - beta)), gain(its_gain) {}
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T m, T g) const { return keep * m + (gain * g - loss * m); }
+};
+
+/// The average whose weights sum to one: gain 1 − β.
+template <Scalar T>
+KOKKOS_FUNCTION Average<T> moving_average(double beta) {
+  return {beta, T(1 - beta)};
 }
 
 /// (g, m) ↦ u with m ← βm + gain·g, then u = m or, with Nesterov's look-ahead, βm + gain·g.
 template <Scalar T>
 struct MomentumElement {
-  T one_minus_beta, gain;    ///< gain: 1 − β (ema) or 1 (heavy_ball)
-  T look_ahead, look_gain;   ///< the same numbers with Nesterov, 0 without
-  T largest;                 ///< that the state holds
+  Average<T> average, look_ahead;  ///< look_ahead: (m, g) ↦ m without Nesterov
+  T largest;                       ///< that the state holds
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
-    m = saturated(averaged(m, g, one_minus_beta, gain), largest);
-    return saturated(averaged(m, g, look_ahead, look_gain));
+    m = saturated(average(m, g), largest);
+    return saturated(look_ahead(m, g));
   }
 };
 
 template <Scalar T>
 KOKKOS_FUNCTION MomentumElement<T> momentum_element(const Momentum& momentum) {
-  const T rest = T(1 - momentum.beta), gain = momentum.kind == MomentumKind::ema ? rest : T(1);
+  const T gain = momentum.kind == MomentumKind::ema ? T(1 - momentum.beta) : T(1);
+  const Average<T> average(momentum.beta, gain), itself(1.0, T(0));
   T largest = std::numeric_limits<T>::max();
   if (momentum.storage == StateStorage::float16) largest = T(65504);
   if (momentum.storage == StateStorage::bfloat16) largest = T(0x1.fep127);
-  return {rest, gain, momentum.nesterov ? rest : T(0), momentum.nesterov ? gain : T(0), largest};
+  return {average, momentum.nesterov ? average : itself, largest};
 }
 
 /// The slot of the average; none where β is 0.
