@@ -144,7 +144,7 @@ TEST_CASE("what the published methods cannot do is refused") {
   const Array w("w", 1, 6, 8), g("g", 1, 6, 8), v("v", 1, 8, 6), out("out", 1, 6, 8);
   const GroupId group = optimizer.add_group(bare(SpectralMethod::streaming, 7));
   CHECK(message_of([&] { optimizer.add(group, "w", w, g); }) ==
-        "schatten::Optimizer::add: rank of w = 7, but it must not exceed the rows or the columns of 6x8");
+        "schatten::Optimizer::add: rank of w = 7, but it must not exceed the rows or the columns of 1x6x8");
   const Exec exec;
   CHECK(state_of(exec, optimizer).empty());
 

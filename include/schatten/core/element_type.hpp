@@ -222,6 +222,18 @@ void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::s
 
 }  // namespace detail
 
+/// Where elements [first, first + count) of the matrix lie as T one after the other, in the order of load_elements; null if
+/// they are of another type or apart.
+template <Scalar T>
+T* contiguous_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count) {
+  if (a.type != element_type_of<T>) return nullptr;
+  if (a.col_stride == 1 && a.row_stride == cols) return static_cast<T*>(a.data) + first;
+  if (a.col_stride != 1 && cols != 1) return nullptr;
+  const std::size_t row = first / cols, col = first % cols;
+  if (col + count > cols) return nullptr;
+  return static_cast<T*>(a.data) + row * a.row_stride + col;
+}
+
 /// to[k] ← element first + k of `a` for k < count, rounded to the nearest T. Elements are counted along the rows, of
 /// `cols` each. @pre they exist. On the host. Vectorised where the elements are neighbours in memory; one division a
 /// call.

@@ -129,6 +129,14 @@ struct SharedIndex {
   std::ptrdiff_t stride, extent_a, extent_b;
 };
 
+/// Sorts a few indices. (g++ 12 warns of std::sort on arrays of this length.)
+template <class Less>
+void sort_indices(SharedIndex* indices, int count, const Less& less) {
+  for (int k = 1; k < count; ++k) {
+    for (int l = k; l > 0 && less(indices[l], indices[l - 1]); --l) std::swap(indices[l], indices[l - 1]);
+  }
+}
+
 /// Whether offset = Σ k_d·stride_d with −extent_b < k_d < extent_a: an element of b is one of a.
 /// @pre each stride exceeds what the indices after it span together.
 inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const SharedIndex* end) {
@@ -172,7 +180,7 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
     if (a.extent(d) > 1) index_of(a.stride(d)).extent_a += static_cast<std::ptrdiff_t>(a.extent(d)) - 1;
     if (b.extent(d) > 1) index_of(b.stride(d)).extent_b += static_cast<std::ptrdiff_t>(b.extent(d)) - 1;
   }
-  std::sort(indices, indices + count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
+  detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
   std::ptrdiff_t span = 0;
   for (int d = count - 1; d >= 0; --d) {
     if (indices[d].stride <= span) return true;  // strides that do not nest
@@ -193,7 +201,7 @@ bool overlaps_itself(const BatchView<T, Space>& a) {
     const auto extent = static_cast<std::ptrdiff_t>(a.extent(d));
     indices[count++] = {static_cast<std::ptrdiff_t>(a.stride(d)), extent, extent};
   }
-  std::sort(indices, indices + count, [](const auto& x, const auto& y) { return x.stride < y.stride; });
+  detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride < y.stride; });
   std::ptrdiff_t span = 0;
   bool nested = true;
   for (int d = 0; d < count; ++d) {
@@ -205,7 +213,7 @@ bool overlaps_itself(const BatchView<T, Space>& a) {
   // k₀s₀ + k₁s₁ + k₂s₂ = 0 with |k_d| < extent_d, not all zero: the last index follows from the others. Of a solution and
   // its negative one is enough.
   if (count == 2) indices[2] = {1, 1, 1};
-  std::sort(indices, indices + 3, [](const auto& x, const auto& y) { return x.extent_a < y.extent_a; });
+  detail::sort_indices(indices, 3, [](const auto& x, const auto& y) { return x.extent_a < y.extent_a; });
   for (std::ptrdiff_t i = 0; i < indices[0].extent_a; ++i) {
     for (std::ptrdiff_t j = i == 0 ? 0 : 1 - indices[1].extent_a; j < indices[1].extent_a; ++j) {
       const std::ptrdiff_t offset = i * indices[0].stride + j * indices[1].stride;

@@ -5,6 +5,7 @@
 #include <schatten/core/random_bits.hpp>
 #include <schatten/optim/elements.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -59,18 +60,16 @@ struct ApplySink {
              const T* direction) const {
     const MatrixRecord& record = update.records(k);
     const bool has_master = update.master.data != nullptr;
-    T weight[chunk] = {};
-    if (has_master) {
-      load_elements<T>(update.master.matrix(k), cols, first, count, weight);
-    } else {
-      load_elements<T>(record.weight, cols, first, count, weight);
+    const TypedMatrix numbers = has_master ? update.master.matrix(k) : record.weight;
+    if (count == chunk && !record.stochastic && !has_master) {
+      if (T* const in_place = contiguous_elements<T>(numbers, cols, first, chunk); in_place != nullptr) {
+        return change(block, count, direction, in_place, T(update.decay));
+      }
     }
-    const T decay = T(update.decay), rate = T(block.rate);
-    if (block.factor.is_one()) {
-      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay * weight[c] + rate * direction[c];
-    } else {
-      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay * weight[c] + scaled(block, direction[c]);
-    }
+    T weight[chunk];
+    load_elements<T>(numbers, cols, first, count, weight);
+    std::fill(weight + count, weight + chunk, T(0));
+    change(block, count, direction, weight, T(update.decay));
     if (has_master) store_elements<T>(update.master.matrix(k), cols, first, count, weight);
     if (!record.stochastic) return store_elements<T>(record.weight, cols, first, count, weight);
     store_at_random(k, cols, first, count, weight);
@@ -93,6 +92,15 @@ struct ApplySink {
   KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 
  private:
+  static void change(const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT weight,
+                     T decay) {
+    const T rate = T(block.rate);
+    if (block.factor.is_one()) {
+      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay * weight[c] + rate * direction[c];
+    } else {
+      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay * weight[c] + scaled(block, direction[c]);
+    }
+  }
   /// rate·factor·d, first the part that brings d nearer to the result.
   KOKKOS_FUNCTION static T scaled(const Block& block, T d) {
     return T(double(d) * block.factor.first * block.rate * block.factor.second);

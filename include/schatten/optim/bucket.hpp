@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -67,6 +68,9 @@ class Bucket {
   /// The group's number of this step, counted from 1.
   [[nodiscard]] std::size_t step() const { return number_; }
 
+  /// applied()(k), in kernels: how many steps matrix k has taken before this one, skipped ones left out.
+  [[nodiscard]] AppliedSteps<Space> applied() const { return {step_.counts, records()}; }
+
   /// The arrays of the rule's slot k as a batch. @pre the slot is kept and stored as the Optimizer's scalar.
   [[nodiscard]] Batch state(std::size_t k) const {
     const StateArray<Exec>& array = storage_.states()[k];
@@ -104,6 +108,12 @@ class Bucket {
     check();
     for_each_row_by_team(exec(), named(label), count_, rows(), UnlessSkipped<F, Space>{f, finite()});
   }
+  /// f(team, k) for every matrix k that is not skipped.
+  template <class F>
+  void each_matrix(std::string_view label, const F& f) {
+    check();
+    for_each_row_by_team(exec(), named(label), count_, 1, UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
+  }
   /// f(k, i, j) for every element of every matrix k that is not skipped.
   template <class F>
   void elements(std::string_view label, const F& f) {
@@ -139,7 +149,12 @@ class Bucket {
     using Source = GradientSource<T, Space>;
     ElementLoop<T, Space, Source, Maker, Sink, n> loop{Source{records()}, maker, sink, finite(), rows(), cols()};
     if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
-    for (std::size_t s = 0; s < n; ++s) loop.slot[s] = slot(slots[s]);
+    for (std::size_t s = 0; s < n; ++s) {
+      const Extent extent = storage_.states().at(slots[s]).slot.extent;
+      require(extent == Extent::matrix || extent == Extent::none, "Bucket::over_gradients", "slot", slots[s],
+              "must be of Extent::matrix to be read element by element");
+      loop.slot[s] = slot(slots[s]);
+    }
     if (checked_ || loops_as_on_device<Exec>) {
       check();
       return run_elements(exec(), label, loop, 0, count_);
@@ -198,6 +213,7 @@ class Bucket {
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
   template <class P>
   Plans<P>& plans() const {
+    if (storage_.plans == nullptr) storage_.plans = std::make_shared<Plans<P>>(storage_.fits);
     return *static_cast<Plans<P>*>(storage_.plans.get());
   }
   static std::string named(std::string_view label) { return "schatten::step/" + std::string(label); }

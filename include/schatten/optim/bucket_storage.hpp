@@ -11,7 +11,14 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+namespace schatten::spectral {
+
+struct Fits;
+
+}  // namespace schatten::spectral
 
 namespace schatten::optim {
 
@@ -117,7 +124,8 @@ class BucketStorage {
     return NumberBatchView<SplitFactor, Space>(factors_.data() + first, count);
   }
 
-  std::shared_ptr<void> plans{};  ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<spectral::Fits> fits{};  ///< that the plans share
 
  private:
   static constexpr std::size_t none = std::size_t(-1);

@@ -60,6 +60,10 @@ SlotMemory slot_memory(const StateArray<Exec>& array, std::size_t first) {
 template <Scalar T, class Space>
 struct GradientSource {
   Records<Space> records;
+  /// Where the elements lie, or null.
+  [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
+    return contiguous_elements<T>(records(k).gradient, cols, first, count);
+  }
   void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
     load_elements<T>(records(k).gradient, cols, first, count, to);
   }
@@ -72,9 +76,11 @@ struct GradientSource {
 template <Scalar T, class Space>
 struct BatchSource {
   BatchView<const T, Space> batch;
-  void load(std::size_t k, std::size_t, std::size_t first, std::size_t count, T* to) const {
-    const T* const from = batch.data() + k * batch.stride(0) + first;
-    for (std::size_t c = 0; c < count; ++c) to[c] = from[c];
+  [[nodiscard]] const T* pointer(std::size_t k, std::size_t, std::size_t first, std::size_t) const {
+    return batch.data() + k * batch.stride(0) + first;
+  }
+  void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
+    std::copy_n(pointer(k, cols, first, count), count, to);
   }
   KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const { return batch(k, i, j); }
 };
@@ -185,19 +191,24 @@ struct ElementLoop {
  private:
   template <std::size_t... s>
   void run_block(std::size_t k, std::size_t begin, std::size_t end, std::index_sequence<s...>) const {
-    T in[chunk], out[chunk], state[slots == 0 ? 1 : slots][chunk];
-    ((void)(slot[s].data == nullptr ? std::fill_n(state[s], chunk, T(0)) : state[s]), ...);
+    T copy_in[chunk], out[chunk];
+    [[maybe_unused]] T copies[slots == 0 ? 1 : slots][chunk];
     const auto functor = maker(k);
     auto block = sink.begin(k);
     MagnitudeBits<T> size = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
       const std::size_t count = std::min(chunk, end - at);
-      source.load(k, cols, at, count, in);
-      repeat_last(in, count);
-      (load_slot(slot[s], k, at, count, state[s]), ...);
-      for (std::size_t c = 0; c < chunk; ++c) out[c] = functor(in[c], state[s][c]...);
+      // In place wherever the numbers lie together and fill the chunk, else by way of copies.
+      const T* in = count == chunk ? source.pointer(k, cols, at, chunk) : nullptr;
+      if (in == nullptr) {
+        source.load(k, cols, at, count, copy_in);
+        repeat_last(copy_in, count);
+        in = copy_in;
+      }
+      T* const state[slots == 0 ? 1 : slots] = {load_slot(slot[s], k, at, count, copies[s])...};
+      run_chunk(functor, in, out, state[s]...);
       if (slots > 0 && largest.extent(0) > 0) size = largest_bits(state[0], size);
-      (store_slot(slot[s], k, at, count, state[s]), ...);
+      (store_slot(slot[s], k, at, count, copies[s], state[s]), ...);
       sink.store(block, k, cols, at, count, out);
     }
     sink.end(block, k);
@@ -208,14 +219,29 @@ struct ElementLoop {
   static void repeat_last(T* numbers, std::size_t count) {
     for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
   }
-  static void load_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, T* to) {
-    if (slot.data == nullptr) return;
-    load_elements<T>(slot.matrix(k), slot.cols, at, count, to);
-    repeat_last(to, count);
+  /// Where the slot's elements are to be read and written: in place, or in `copy`.
+  static T* load_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, T* copy) {
+    if (slot.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
+    const TypedMatrix matrix = slot.matrix(k);
+    T* const in_place = count == chunk ? contiguous_elements<T>(matrix, slot.cols, at, chunk) : nullptr;
+    if (in_place != nullptr) return in_place;
+    load_elements<T>(matrix, slot.cols, at, count, copy);
+    repeat_last(copy, count);
+    return copy;
   }
-  static void store_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, T* from) {
-    if (slot.data != nullptr) return store_elements<T>(slot.matrix(k), slot.cols, at, count, from);
-    std::fill_n(from, chunk, T(0));
+  static void store_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, const T* copy,
+                         const T* used) {
+    if (slot.data != nullptr && used == copy) store_elements<T>(slot.matrix(k), slot.cols, at, count, copy);
+  }
+  /// No two of the arrays overlap.
+  template <class F, class... States>
+  static void run_chunk(const F& functor, const T* KOKKOS_RESTRICT in, T* KOKKOS_RESTRICT out,
+                        States* KOKKOS_RESTRICT... state) {
+    if constexpr (requires { functor.template run<chunk>(in, out, state...); }) {
+      functor.template run<chunk>(in, out, state...);
+    } else {
+      for (std::size_t c = 0; c < chunk; ++c) out[c] = functor(in[c], state[c]...);
+    }
   }
 
   template <std::size_t... s>

@@ -45,7 +45,7 @@ struct Range {
     if (value < least || value > most) return false;
     if ((without_least && value == least) || (without_most && value == most)) return false;
     if (in_scalar && (value > largest || (without_least && value < smallest))) return false;
-    return !whole || (std::abs(value) < 0x1p53 && value == std::floor(value));
+    return !whole || value == std::floor(value);
   }
 };
 
@@ -155,12 +155,12 @@ void set_field(Rule& rule, std::string_view wanted, double value, std::string_vi
   bool found = false;
   for_each_field(rule, [&](std::string_view name, auto& member, const Range& range) {
     if (name != wanted) return;
-    using M = std::remove_reference_t<decltype(member)>;
+    using Member = std::remove_reference_t<decltype(member)>;
     require(!range.fixed, function, "name", name, "is fixed when the group is made");
-    if constexpr (!std::is_same_v<M, double>) {
-      require(range.contains(value, 0, infinity) && value >= 0 && value < 0x1p53, function, name, value, range.words);
+    if constexpr (!std::is_same_v<Member, double>) {
+      require(range.contains(value, 0, infinity) && value >= 0 && value < 0x1p64, function, name, value, range.words);
     }
-    member = static_cast<M>(static_cast<std::conditional_t<std::is_enum_v<M>, int, M>>(value));
+    member = static_cast<Member>(static_cast<std::conditional_t<std::is_enum_v<Member>, int, Member>>(value));
     found = true;
   });
   require(found, function, "name", wanted, "is no number of this group's rule");

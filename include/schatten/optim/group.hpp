@@ -49,7 +49,7 @@ class Group {
   /// Makes what a bucket keeps besides arrays, so that steps make nothing.
   virtual void prepare_plans(Storage& storage) = 0;
   /// Promised error of the spectral map on a bucket; 0 where the rule has none.
-  [[nodiscard]] virtual double map_error(const Storage& storage) const = 0;
+  [[nodiscard]] virtual double map_error(Storage& storage) = 0;
 
   // ---- a run of matrices --------------------------------------------------------------------------------------------
   /// direction and apply in as few passes as the rule allows.

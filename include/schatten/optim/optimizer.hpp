@@ -64,6 +64,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
             "must be finite and not negative");
     this->at(id, "Optimizer::set_lr_factor").lr_factor = factor;
   }
+  /// The factor of the group's lr.
+  [[nodiscard]] double lr_factor(GroupId id) const { return this->at(id, "Optimizer::lr_factor").lr_factor; }
   /// The value of a number by name. Throws InvalidArgument for an unknown name.
   [[nodiscard]] double get(GroupId id, std::string_view name) const {
     for (const FieldInfo& field : this->at(id, "Optimizer::get").fields()) {
@@ -132,9 +134,9 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
 
   /// Leaves a parameter out of the steps from now on: it does not move, decay or age. Throws InvalidArgument for an unknown
   /// name.
-  void pause(std::string_view name) { this->registry_->at(name, "Optimizer::pause").paused = true; }
+  using Core::pause;
   /// Takes it in again.
-  void resume(std::string_view name) { this->registry_->at(name, "Optimizer::resume").paused = false; }
+  using Core::resume;
   /// Forgets a parameter and its state.
   using Core::remove;
   /// Forgets all groups and parameters and frees all memory.
@@ -147,7 +149,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Reads the gradients, writes the parameters and the state; gradients are never modified. Matrices whose gradient
   /// holds a NaN or an infinity are skipped and counted. Throws NumericalError if a host library's decomposition does
   /// not converge; what was not stepped by then counts as skipped. See NonFinite. The first step after parameters were
-  /// added, removed or given other gradients allocates and fences. Cost: per matrix, three passes and its map.
+  /// added or removed allocates and fences. Cost: per matrix, three passes and its map.
   using Core::step;
   /// The directions of all parameters, computed and kept: the first half of a step. State advances, weights do not move.
   using Core::direction;

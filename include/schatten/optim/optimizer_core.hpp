@@ -54,10 +54,15 @@ class OptimizerCore {
     for_each_bucket([&](Group&, Storage& storage) { storage.make_directions(); });
     begin_step(exec);
     const Step step = context(exec);
+    try {
+      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
+      });
+    } catch (...) {  // no direction is kept: the step counts as skipped
+      count_runs(exec, 0);
+      throw;
+    }
     pending_ = true;
-    for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-      group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
-    });
   }
 
   void apply(const Exec& exec) {
@@ -82,6 +87,7 @@ class OptimizerCore {
     require_settled("Optimizer::remove");
     Parameter& p = registry_->at(name, "Optimizer::remove");
     groups_[p.group]->remove(p);
+    live_matrices_ -= p.matrices();
     registry_->remove(p);
     dirty_ = true;
   }
@@ -142,7 +148,15 @@ class OptimizerCore {
   void write_counts(const Exec& exec, const std::vector<ParameterCounts>& all) {
     constexpr std::string_view function = "Optimizer::write_counts";
     require_settled(function);
-    for (const ParameterCounts& counts : all) check_counts(counts, registry_->at(counts.name, function), function);
+    std::vector<long long> group_steps(groups_.size(), -1);
+    for (const ParameterCounts& counts : all) {
+      const Parameter& p = registry_->at(counts.name, function);
+      check_counts(counts, p, function);
+      long long& steps = group_steps[p.group];
+      require(steps < 0 || steps == counts.group_steps, function, argument_of("group_steps", p.name),
+              counts.group_steps, "must be that of the other parameters of its group, " + std::to_string(steps));
+      steps = counts.group_steps;
+    }
     prepare(exec);
     const auto host = copy_to_host(exec, counts_);  // fences: documented
     for (const ParameterCounts& counts : all) {
@@ -187,6 +201,15 @@ class OptimizerCore {
       }
     });
     return names;
+  }
+
+  void pause(std::string_view name) {
+    require_settled("Optimizer::pause");
+    registry_->at(name, "Optimizer::pause").paused = true;
+  }
+  void resume(std::string_view name) {
+    require_settled("Optimizer::resume");
+    registry_->at(name, "Optimizer::resume").paused = false;
   }
 
   void set_telemetry(bool on) {
@@ -248,6 +271,7 @@ class OptimizerCore {
     parameter.first_matrix = matrices_;
     parameter.key = random_key(options_.seed, parameter.name);
     matrices_ += parameter.matrices();
+    live_matrices_ += parameter.matrices();
     dirty_ = true;
     group.add(registry_->add(std::move(parameter)));
   }
@@ -365,7 +389,7 @@ class OptimizerCore {
       count_runs(exec, done);
       throw;
     }
-    if (moved < matrices_) return count_runs(exec, done);
+    if (moved < live_matrices_) return count_runs(exec, done);
     for_each_matrix(exec, "schatten::step/count", matrices_, CountStep<Space>{flags_, {}, counts_, true});
   }
 
@@ -390,7 +414,8 @@ class OptimizerCore {
 
   std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
   std::vector<std::unique_ptr<Group>> groups_;
-  std::size_t matrices_ = 0;  ///< of all parameters that there ever were
+  std::size_t matrices_ = 0;       ///< of all parameters that there ever were
+  std::size_t live_matrices_ = 0;  ///< of those that are there
   bool dirty_ = false, pending_ = false, measures_ = false;
   Flags flags_{};
   decltype(host_mirror(std::declval<Flags>())) host_flags_{};  ///< for NonFinite::raise alone

@@ -32,6 +32,9 @@ class RuleGroup final : public Group<T, Exec> {
   /// Throws InvalidArgument for numbers out of range and where the rule could serve no shape at all.
   RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::Fits> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
+    static_assert(by_element || requires(View& bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
+                  "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
+                  "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
     check(rule_, "Optimizer::add_group");
   }
 
@@ -51,7 +54,8 @@ class RuleGroup final : public Group<T, Exec> {
         check_map(power, map, storage->key().rows, storage->key().cols);
       });
     }
-    const bool other_scale = rule_scale(changed, 2, 1) != rule_scale(rule_, 2, 1);
+    const bool other_scale =
+        rule_scale(changed, 2, 1) != rule_scale(rule_, 2, 1) || rule_scale(changed, 1, 2) != rule_scale(rule_, 1, 2);
     rule_ = changed;
     for (const auto& storage : this->buckets_) {
       if (other_scale) storage->invalidate_records();
@@ -87,6 +91,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   void prepare_plans(Storage& storage) override {
+    storage.fits = fits_;
     for_each_map(rule_, [&](double power, const MapOptions& map) {
       using P = Plans<SpectralPower<T, Exec, Backend>>;
       if (storage.plans == nullptr) storage.plans = std::make_shared<P>(fits_);
@@ -94,9 +99,10 @@ class RuleGroup final : public Group<T, Exec> {
     });
   }
 
-  [[nodiscard]] double map_error(const Storage& storage) const override {
+  [[nodiscard]] double map_error(Storage& storage) override {
     if constexpr (requires(const R& rule) { rule.maps([](double, const MapOptions&) {}); }) {
       using P = Plans<SpectralPower<T, Exec, Backend>>;
+      if (storage.plans == nullptr) prepare_plans(storage);
       return storage.plans == nullptr ? 0 : static_cast<const P*>(storage.plans.get())->error_bound();
     }
     return 0;
@@ -162,10 +168,25 @@ class RuleGroup final : public Group<T, Exec> {
   void check(const R& rule, std::string_view function) const {
     check_fields<T>(rule, function);
     if constexpr (requires { rule.check(function); }) rule.check(function);
+    check_slots(rule, function);
     for_each_map(rule, [&](double power, const MapOptions& map) {
       const std::size_t n = map.format >= Format::float16 ? std::size_t{1} << 16 : 1;
       check_map(power, map, n, n);
     });
+  }
+
+  /// Throws InvalidArgument for state that the rule's functor or orientation does not go together with.
+  static void check_slots(const R& rule, std::string_view function) {
+    const std::vector<StateSlot> slots = rule.state();
+    if constexpr (by_element) {
+      require(element_slots<R, T>() <= slots.size(), function, "state", slots.size(),
+              "must have a slot for each reference that the functor of " + std::string(R::name) + " takes");
+    }
+    for (const StateSlot& slot : slots) {
+      const bool turns = slot.extent == Extent::none || slot.extent == Extent::number || slot.extent == Extent::matrix;
+      require(turns || !commutes_with_transposes(rule), function, "state", slot.name,
+              "must be of Extent::matrix, number or none in a rule that commutes with transposes");
+    }
   }
 
   [[nodiscard]] bool slots_changed(const Storage& storage) const {

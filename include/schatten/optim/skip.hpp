@@ -18,6 +18,14 @@ struct MatrixCounts {
   long long applied = 0;    ///< skipped steps left out: bias corrections go by these
 };
 
+/// (k) ↦ steps that matrix k of a window has taken.
+template <class Space>
+struct AppliedSteps {
+  NumberBatchView<MatrixCounts, Space> counts;
+  Records<Space> records;
+  KOKKOS_FUNCTION long long operator()(std::size_t k) const { return counts(records(k).number).applied; }
+};
+
 /// Which matrices of a window have finite gradients: the flag of a matrix is 1 or 0.
 template <class Space>
 struct FiniteFlags {
@@ -30,7 +38,7 @@ struct FiniteFlags {
 /// flag ← 0 for a matrix whose array, a member of its record, holds a NaN or an infinity, also as T.
 template <Scalar T, class Space, TypedMatrix MatrixRecord::*array>
 struct CheckFinite {
-  static constexpr std::size_t chunk = 128, block_elements = std::size_t{1} << 14;
+  static constexpr std::size_t chunk = 256, block_elements = std::size_t{1} << 14;
   FiniteFlags<Space> finite;
   std::size_t cols, size, blocks, first;  ///< of a matrix; the first matrix of the loop
 
@@ -39,10 +47,16 @@ struct CheckFinite {
     const std::size_t k = first + task / blocks, begin = (task % blocks) * block_elements;
     const std::size_t end = std::min(begin + block_elements, size);
     using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
-    T in[chunk] = {};
+    const TypedMatrix matrix = finite.records(k).*array;
+    T copy[chunk] = {};
     Bits largest = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
-      load_elements<T>(finite.records(k).*array, cols, at, std::min(chunk, end - at), in);
+      const std::size_t count = std::min(chunk, end - at);
+      const T* in = count == chunk ? contiguous_elements<T>(matrix, cols, at, chunk) : nullptr;
+      if (in == nullptr) {
+        load_elements<T>(matrix, cols, at, count, copy);
+        in = copy;
+      }
       for (std::size_t c = 0; c < chunk; ++c) {
         const Bits bits = linalg::detail::magnitude_bits(in[c]);
         largest = bits > largest ? bits : largest;

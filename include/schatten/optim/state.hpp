@@ -86,22 +86,19 @@ struct StateArray {
 
 namespace detail {
 
-template <class T>
+template <Scalar T>
 struct StoreIdentity {
-  T* data;
-  std::size_t cols;
+  TypedMatrix matrix;
   KOKKOS_FUNCTION void operator()(std::size_t, std::size_t i, std::size_t j) const {
-    data[i * cols + j] = T(i == j ? 1 : 0);
+    store_element<T>(matrix, i, j, T(i == j ? 1 : 0));
   }
 };
 
 template <Scalar T>
 struct StoreWeight {
-  TypedMatrix weight;
-  T* data;
-  std::size_t cols;
+  TypedMatrix weight, matrix;
   KOKKOS_FUNCTION void operator()(std::size_t, std::size_t i, std::size_t j) const {
-    data[i * cols + j] = load_element<T>(weight, i, j);
+    store_element<T>(matrix, i, j, load_element<T>(weight, i, j));
   }
 };
 
@@ -133,13 +130,13 @@ void copy_state(const Exec& exec, const StateArray<Exec>& from, std::size_t from
 /// What the slot's matrix k holds at the start, where that is not zero. `weight`: as the bucket has it.
 template <Scalar T, ExecutionSpace Exec>
 void start_state(const Exec& exec, const StateArray<Exec>& array, std::size_t k, const TypedMatrix& weight) {
-  auto* const data = reinterpret_cast<T*>(array.data(k));
+  const TypedMatrix matrix{array.data(k), array.cols, 1, array.type};
   if (array.slot.start == Start::identity) {
     for_each_element(exec, "schatten::state/identity", 1, array.rows, array.cols,
-                     detail::StoreIdentity<T>{data, array.cols});
+                     detail::StoreIdentity<T>{matrix});
   } else if (array.slot.start == Start::weight) {
     for_each_element(exec, "schatten::state/weight", 1, array.rows, array.cols,
-                     detail::StoreWeight<T>{weight, data, array.cols});
+                     detail::StoreWeight<T>{weight, matrix});
   }
 }
 

@@ -5,20 +5,39 @@
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/second_moment.hpp>
 
+#include <limits>
+
 namespace schatten {
 
 namespace optim {
 
-/// (g, m, r) ↦ m̂/(√v̂ + ε) with r = √v.
+/// (g, m, r) ↦ m̂/(√v̂ + ε) = m/(r·c₁/√c₂ + ε·c₁) with r = √v and the corrections c = 1 − β^t: so no part exceeds the
+/// gradients.
 template <Scalar T>
 struct AdamElement {
-  Average<T> first;                       ///< by β₁
-  T gain2, epsilon;                       ///< gain2: 1 − β₂, rounded once
-  T first_correction, second_correction;  ///< 1/(1 − β₁^t), 1/√(1 − β₂^t)
+  Average<T> first;       ///< by β₁
+  T gain2;                ///< 1 − β₂, rounded once
+  T correction, epsilon;  ///< c₁/√c₂ and ε·c₁
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m, T& r) const {
     m = first(m, g);
     r = second_moment_root(r, g, gain2);
-    return m * first_correction / (r * second_correction + epsilon);
+    return m / (r * correction + epsilon);
+  }
+  /// The same for the elements of a chunk, with the processor's square root. No two of the arrays overlap.
+  template <std::size_t count>
+  void run(const T* KOKKOS_RESTRICT g, T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT m, T* KOKKOS_RESTRICT r) const {
+    T unit[count], root[count];
+    for (std::size_t k = 0; k < count; ++k) {
+      const ScaledMoment<T> moment(r[k], g[k], gain2);
+      unit[k] = moment.unit;
+      root[k] = moment.square;
+      m[k] = first(m[k], g[k]);
+    }
+    math::roots(root, count);
+    for (std::size_t k = 0; k < count; ++k) {
+      r[k] = unit[k] * root[k];
+      direction[k] = m[k] / (r[k] * correction + epsilon);
+    }
   }
 };
 
@@ -47,9 +66,10 @@ struct AdamW {
 
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step) const {
-    return optim::AdamElement<T>{optim::moving_average<T>(beta1), T(1 - beta2), T(epsilon),
-                                 T(1 / optim::bias_correction(beta1, step)),
-                                 T(1 / math::sqrt(optim::bias_correction(beta2, step)))};
+    const double first = optim::bias_correction(beta1, step), second = optim::bias_correction(beta2, step);
+    const double least = double(std::numeric_limits<T>::denorm_min()), divisor = epsilon * first;
+    return optim::AdamElement<T>{optim::moving_average<T>(beta1), T(1 - beta2), T(first / math::sqrt(second)),
+                                 T(divisor > least ? divisor : least)};
   }
 };
 

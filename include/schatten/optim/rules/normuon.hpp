@@ -43,6 +43,8 @@ struct NorMuon {
     f(power, map);
   }
   void check(std::string_view function) const {
+    require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
+            "must not be streaming: HTMuon has it");
     require(!optim::needs_factor(scale), function, "scale", int(scale),
             "must be one that the shape alone decides: the norm of UΣ^pVᵀ is kept already");
   }

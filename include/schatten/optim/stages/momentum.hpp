@@ -12,11 +12,10 @@
 
 namespace schatten::optim {
 
-/// x, or the largest finite number of its sign where it has overflowed: one huge gradient must not spoil the state for
-/// ever. @pre x is not NaN.
+/// x, or the largest number that the state holds, of its sign, where x is larger: one huge gradient must not spoil the
+/// state for ever. @pre x is not NaN.
 template <Scalar T>
-KOKKOS_FORCEINLINE_FUNCTION T saturated(T x) {
-  constexpr T largest = std::numeric_limits<T>::max();
+KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>::max()) {
   const T below = x > largest ? largest : x;
   return below < -largest ? -largest : below;
 }
@@ -43,8 +42,9 @@ KOKKOS_FUNCTION Average<T> moving_average(double beta) {
 template <Scalar T>
 struct MomentumElement {
   Average<T> average, look_ahead;  ///< look_ahead: (m, g) ↦ m without Nesterov
+  T largest;                       ///< that the state holds
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
-    m = saturated(average(m, g));
+    m = saturated(average(m, g), largest);
     return saturated(look_ahead(m, g));
   }
 };
@@ -53,7 +53,10 @@ template <Scalar T>
 KOKKOS_FUNCTION MomentumElement<T> momentum_element(const Momentum& momentum) {
   const T gain = momentum.kind == MomentumKind::ema ? T(1 - momentum.beta) : T(1);
   const Average<T> average(momentum.beta, gain), itself(1.0, T(0));
-  return {average, momentum.nesterov ? average : itself};
+  T largest = std::numeric_limits<T>::max();
+  if (momentum.storage == StateStorage::float16) largest = T(65504);
+  if (momentum.storage == StateStorage::bfloat16) largest = T(0x1.fep127);
+  return {average, momentum.nesterov ? average : itself, largest};
 }
 
 /// The slot of the average; none where β is 0.
