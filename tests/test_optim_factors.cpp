@@ -30,8 +30,9 @@ struct Scaled {
 
 std::vector<Scaled> scaled_rules(double smallest) {
   std::vector<Scaled> all;
-  constexpr ScaleMode modes[] = {ScaleMode::none,      ScaleMode::original,  ScaleMode::match_rms_adamw,   ScaleMode::unit_rms,
-                                 ScaleMode::unit_norm, ScaleMode::dual_norm, ScaleMode::spectral_unclamped};
+  constexpr ScaleMode modes[] = {
+      ScaleMode::none,      ScaleMode::original,  ScaleMode::match_rms_adamw,   ScaleMode::unit_rms,
+      ScaleMode::unit_norm, ScaleMode::dual_norm, ScaleMode::spectral_unclamped};
   for (const ScaleMode mode : modes) {
     const bool unit = mode == ScaleMode::unit_rms || mode == ScaleMode::unit_norm, dual = mode == ScaleMode::dual_norm;
     const std::string name = " with scale " + std::to_string(int(mode));
@@ -39,14 +40,15 @@ std::vector<Scaled> scaled_rules(double smallest) {
       if (power < 0 && optim::needs_norm(mode)) continue;
       all.push_back({{"HTMuon " + std::to_string(power) + name,
                       HTMuon{.power = power, .weight_decay = 0, .scale = mode, .map = svd}},
-                     unit ? 0 : dual ? 1 : power});
+                     unit   ? 0
+                     : dual ? 1
+                            : power});
     }
     all.push_back({{"Muon" + name, Muon{.scale = mode}}, dual ? 1.0 : 0.0});
   }
   all.push_back({{"streaming", HTMuon{.weight_decay = 0, .map = {.method = SpectralMethod::streaming}}}, 0.125});
   all.push_back({{"rank power", HTMuon{.weight_decay = 0, .map = {.method = SpectralMethod::rank_power}}}, 0});
-  all.push_back({{"interval",
-                  HTMuon{.interval = 2, .weight_decay = 0, .scale = ScaleMode::dual_norm, .map = svd}}, 1});
+  all.push_back({{"interval", HTMuon{.interval = 2, .weight_decay = 0, .scale = ScaleMode::dual_norm, .map = svd}}, 1});
   all.push_back({{"NorMuon", NorMuon{}}, 0});
   all.push_back({{"Lion", Lion{}}, 0});
   all.push_back({{"AdamW", AdamW{.epsilon = smallest, .weight_decay = 0}}, 0});
@@ -95,7 +97,8 @@ void check_sizes(const std::vector<int>& binary_exponents) {
       // float. Subnormal numbers have fewer digits, in momenta as everywhere.
       const double subnormal = double(Limits::denorm_min()) / size;
       const double bound = (sizeof(T) == 8 ? 1000 : 64) * epsilon<T> + 1024 * subnormal;
-      const double error = max_abs(std::exp2(-step / 2) * (std::exp2(-step / 2) * w) - expected.w()) / expected.travel();
+      const double error =
+          max_abs(std::exp2(-step / 2) * (std::exp2(-step / 2) * w) - expected.w()) / expected.travel();
       CHECK(error <= bound);
       worst = std::max(worst, error / bound);
     }
@@ -168,6 +171,27 @@ TEST_CASE_TEMPLATE("a learning rate of zero moves nothing at any size", T, float
   }
 }
 
+TEST_CASE_TEMPLATE("AdamW and Lion take full steps for the largest number there is, whatever its sign", T, float,
+                   double) {
+  const double largest = double(std::numeric_limits<T>::max());
+  for (const RuleLine& line :
+       {RuleLine{"AdamW", AdamW{.lr = 0.25, .weight_decay = 0}}, RuleLine{"Lion", Lion{.lr = 0.25}}}) {
+    CAPTURE(line.name);
+    Training<T> training(line);
+    const auto& p = training.add("w", {1, rows, cols}, Storage::right, 1);
+    const Matrix signs = gaussian(rows, cols, 2).unaryExpr([](double x) { return x < 0 ? -1.0 : 1.0; });
+    p.w.assign(0, Matrix::Zero(rows, cols));
+    p.g.assign(0, largest * signs);
+    for (int step = 0; step < 20; ++step) training.step();
+    CHECK(max_abs(p.w.matrix(0) + 5 * signs) <= 5 * 20 * epsilon<T>);
+    for (int step = 0; step < 20; ++step) {
+      p.g.assign(0, (step % 2 == 0 ? -largest : largest) * signs);
+      training.step();
+    }
+    for (const StateArray& array : training.state("w")) CHECK(std::isfinite(max_abs(array.matrices[0])));
+  }
+}
+
 TEST_CASE("decay keeps its digits however small lr·weight_decay is") {
   constexpr unsigned steps = 20;
   const Shape shape{1, 16, 256};
@@ -183,7 +207,8 @@ TEST_CASE("decay keeps its digits however small lr·weight_decay is") {
       CAPTURE(line.name);
       Training<float> training(line);
       const auto& p = training.add("w", shape, Storage::right, 1);
-      const Matrix start = rounded<float>(p.start(0).unaryExpr([](double x) { return 1.25 + 0.5 * std::abs(std::sin(x)); }));
+      const Matrix start =
+          rounded<float>(p.start(0).unaryExpr([](double x) { return 1.25 + 0.5 * std::abs(std::sin(x)); }));
       p.w.assign(0, start);
       reference::Parameter expected(start);
       for (unsigned number = 1; number <= steps; ++number) {
@@ -239,7 +264,8 @@ TEST_CASE("averages of a beta near 1 keep their size") {
     double momentum = 0, root = 0;
     for (std::size_t k = 0; k < n; ++k) {
       for (const char* const name : {"adamw", "sgd", "lion"}) {
-        momentum = std::max(momentum, std::abs(double(optimizer.read_state(exec, name, "momentum")(0, 0, k)) / m[k] - 1));
+        momentum =
+            std::max(momentum, std::abs(double(optimizer.read_state(exec, name, "momentum")(0, 0, k)) / m[k] - 1));
       }
       const double r = double(optimizer.read_state(exec, "adamw", "second_moment_root")(0, 0, k));
       root = std::max(root, std::abs(r / std::sqrt(v[k]) - 1));
@@ -247,7 +273,8 @@ TEST_CASE("averages of a beta near 1 keep their size") {
     // A walk of `steps` roundings of at most half a unit each, four standard deviations. beta itself, rounded to float,
     // would make the momentum too small by 1.6e-4·(1 − 1/e), and by 1.3e-2·(1 − e^-0.05).
     const double bound = 4 * epsilon<float> * std::sqrt(double(steps) / 12);
-    MESSAGE(beta << ": momentum off by " << momentum << ", root of the second moment by " << root << ", bound " << bound);
+    MESSAGE(beta << ": momentum off by " << momentum << ", root of the second moment by " << root << ", bound "
+                 << bound);
     CHECK(momentum <= bound);
     // The root has no such form: one unit in each step at worst.
     CHECK(root <= epsilon<float> * std::min(double(steps), 1 / (1 - beta)));

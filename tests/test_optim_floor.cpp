@@ -22,7 +22,8 @@ constexpr MapOptions svd{.method = SpectralMethod::svd};
 /// Rules without weight decay, whose momentum forgets at `beta`.
 std::vector<RuleLine> lines(double beta) {
   const Momentum m{.beta = beta}, plain{.beta = beta, .nesterov = false, .kind = MomentumKind::heavy_ball};
-  const Momentum half{.beta = beta, .storage = StateStorage::float16}, brain{.beta = beta, .storage = StateStorage::bfloat16};
+  const Momentum half{.beta = beta, .storage = StateStorage::float16},
+      brain{.beta = beta, .storage = StateStorage::bfloat16};
   const auto htmuon = [&](double power, ScaleMode scale, const Momentum& momentum, const MapOptions& map = svd) {
     return HTMuon{.power = power, .momentum = momentum, .weight_decay = 0, .scale = scale, .map = map};
   };
@@ -102,7 +103,8 @@ TEST_CASE("a weight whose gradient has died comes to rest for good, after no mor
         CHECK(last > 0);
         p.g.assign(0, Matrix::Zero(shape.rows, shape.cols));
         const double moved = movement(training, 2000);
-        CHECK(moved <= 1.001 * last * most_full_steps(beta, power_of(line), half || brain ? 0x1p-8 : 0));  // 1.001: rounding of the weights
+        // 1.001: rounding of the weights.
+        CHECK(moved <= 1.001 * last * most_full_steps(beta, power_of(line), half || brain ? 0x1p-8 : 0));
         // The average has stopped at a number that rounding keeps from becoming zero, r fades on: until it is as small.
         CHECK(movement(training, beta == 0.5 && size < 1 ? 4000 : 500) == 0);
         CHECK(std::isfinite(max_abs(p.w.matrix(0))));
@@ -117,8 +119,9 @@ namespace {
 std::vector<RuleLine> scale_free_lines(double beta) {
   std::vector<RuleLine> all = lines(beta);
   std::erase_if(all, [](const RuleLine& line) {
-    for (const char* const name : {"power 1/8", "power 1/8, dual_norm", "power -1/4", "power -1/4, heavy ball",
-                                   "Newton-Schulz", "NorMuon, power 1/8", "AdamW", "SGD", "Muon, momentum in float16"}) {
+    for (const char* const name :
+         {"power 1/8", "power 1/8, dual_norm", "power -1/4", "power -1/4, heavy ball", "Newton-Schulz",
+          "NorMuon, power 1/8", "AdamW", "SGD", "Muon, momentum in float16"}) {
       if (line.name == name) return true;
     }
     return false;

@@ -285,24 +285,56 @@ TEST_CASE("batches, buckets, their largest size and the order of add change no b
   });
 }
 
-TEST_CASE("direction and apply are the two halves of a step") {
+TEST_CASE("direction and apply are the two halves of a step, with telemetry or without") {
   for_each_rule([&](const RuleLine& line) {
-    Training<double> whole(line), halves(line);
-    for (Training<double>* const training : {&whole, &halves}) {
+    Training<double> whole(line), halves(line), measured(line);
+    measured.optimizer.set_telemetry(true);
+    for (Training<double>* const training : {&whole, &halves, &measured}) {
       training->add("a", {2, 7, 4}, Storage::right, 1);
       training->add("b", {1, 4, 7}, Storage::left, 10);
     }
     for (unsigned number = 1; number <= 5; ++number) {
-      whole.step(number);
-      halves.set_gradients(number);
+      for (Training<double>* const training : {&whole, &halves, &measured}) {
+        training->set_gradients(number);
+        if (number == 3) training->at("a").g.at(1, 2, 2) = std::numeric_limits<double>::quiet_NaN();
+      }
+      whole.step();
+      measured.step();
       halves.optimizer.direction(halves.exec);
       halves.optimizer.apply(halves.exec);
       halves.exec.fence();
     }
+    CHECK(whole.counts("a").applied == std::vector<long long>{5, 4});
     for (const std::string name : {"a", "b"}) {
-      CHECK(same_bits(halves.weights(name), whole.weights(name)));
-      CHECK(same_bits(halves.state(name), whole.state(name)));
-      CHECK(same_counts(halves.counts(name), whole.counts(name)));
+      for (Training<double>* const training : {&halves, &measured}) {
+        CHECK(same_bits(training->weights(name), whole.weights(name)));
+        CHECK(same_bits(training->state(name), whole.state(name)));
+        CHECK(same_counts(training->counts(name), whole.counts(name)));
+      }
     }
+  });
+}
+
+TEST_CASE("parameters that come and go leave the others alone, and begin like any") {
+  for_each_rule([&](const RuleLine& line) {
+    const unsigned before = 2 * period_of(line);  // so that the newcomer's first step is the first of an interval
+    Training<double> busy(line), quiet(line), fresh(line);
+    busy.add("gone", {2, 7, 4}, Storage::right, 50);
+    busy.add("w", {1, 7, 4}, Storage::right, 1);
+    quiet.add("w", {1, 7, 4}, Storage::right, 1);
+    fresh.add("late", {1, 7, 4}, Storage::window, 30);
+    busy.steps(1, before);
+    quiet.steps(1, before);
+    busy.optimizer.remove("gone");
+    busy.add("late", {1, 7, 4}, Storage::window, 30);
+    busy.steps(7, 10);
+    quiet.steps(7, 10);
+    fresh.steps(7, 10);
+    CHECK(same_bits(busy.weights("w"), quiet.weights("w")));
+    CHECK(same_bits(busy.state("w"), quiet.state("w")));
+    CHECK(same_counts(busy.counts("w"), quiet.counts("w")));
+    CHECK(same_bits(busy.weights("late"), fresh.weights("late")));
+    CHECK(same_bits(busy.state("late"), fresh.state("late")));
+    CHECK(same_counts(busy.counts("late"), fresh.counts("late")));
   });
 }

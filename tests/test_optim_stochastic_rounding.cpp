@@ -54,7 +54,8 @@ void check_definition(const Shape& shape, Storage storage, const ParameterOption
   const std::uint64_t key = random_key(seed, "layers.1.w");
   std::size_t wrong = 0;
   for (unsigned step = 0; step < 3; ++step) {
-    for (std::size_t b = 0; b < shape.batch; ++b) g.assign(b, rounded<float>(gaussian(rows, cols, 70 + step + unsigned(b))));
+    for (std::size_t b = 0; b < shape.batch; ++b)
+      g.assign(b, rounded<float>(gaussian(rows, cols, 70 + step + unsigned(b))));
     optimizer.step(exec);
     exec.fence();
     for (std::size_t e = 0; e < size; ++e) {
@@ -135,7 +136,8 @@ TEST_CASE("a run in 16 bits with stochastic rounding, resumed with its counts, c
   CHECK(same_bits(resumed.weights("w"), whole.weights("w")));
 }
 
-TEST_CASE_TEMPLATE("stochastic rounding moves the mean of weights as it should where nearest moves none", E, BFloat16, Half) {
+TEST_CASE_TEMPLATE("stochastic rounding moves the mean of weights as it should where nearest moves none", E, BFloat16,
+                   Half) {
   constexpr std::size_t n = 4096;
   constexpr unsigned steps = 200;
   const double lr = spacing<E> / 64;  // of gradients 1: a thirty-second of the spacing below 1.25

@@ -17,7 +17,7 @@ namespace schatten::optim {
 template <Scalar T, class Space>
 struct NormalizeRow {
   BatchView<T, Space> o;
-  BatchView<T, Space> root;  ///< √v, rows×1
+  BatchView<T, Space> root;    ///< √v, rows×1
   double gain2, root_epsilon;  ///< 1 − β₂, √ε
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
@@ -33,7 +33,8 @@ struct NormalizeRow {
     const math::Unit<double> size(r > root_epsilon ? r : root_epsilon);
     const double x = r * size.inverse, y = root_epsilon * size.inverse;
     const double inverse = 1 / math::sqrt(x * x + y * y);
-    team.for_each(cols, [&](std::size_t j) { row[j] = T(double(row[j]) * double(unit.unit) * size.inverse * inverse); });
+    team.for_each(cols,
+                  [&](std::size_t j) { row[j] = T(double(row[j]) * double(unit.unit) * size.inverse * inverse); });
     team.once([&] { root(k, i, 0) = T(r); });
   }
 };
