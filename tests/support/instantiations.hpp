@@ -45,11 +45,11 @@
 #define SCHATTEN_TEST_MAPS(EXTERN, Exec, T, Backend)                                                                  \
   EXTERN template void linalg::backend::gemm(linalg::Backend, const Exec&, T, SCHATTEN_TEST_IN(Exec, T),              \
                                              SCHATTEN_TEST_IN(Exec, T), T, SCHATTEN_TEST_OUT(Exec, T));               \
-  EXTERN template void spectral::svd_power<linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,           \
+  EXTERN template void spectral::svd_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),           \
                                                             SCHATTEN_TEST_OUT(Exec, T));                              \
-  EXTERN template void spectral::eigh_power<double, linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,  \
+  EXTERN template void spectral::eigh_power<double, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),  \
                                                                      SCHATTEN_TEST_OUT(Exec, T));                     \
-  EXTERN template void spectral::rank_power<linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,          \
+  EXTERN template void spectral::rank_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),          \
                                                              SCHATTEN_TEST_OUT(Exec, T));                             \
   EXTERN template void spectral::newton_schulz_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
                                                                       SCHATTEN_TEST_OUT(Exec, T));                    \
@@ -63,14 +63,14 @@
   EXTERN template void spectral::quintic_iteration<Work, linalg::Backend>(                                     \
       const Exec&, std::span<const spectral::Quintic>, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T)); \
   EXTERN template void spectral::iterate_power<Work, linalg::Backend>(                                         \
-      const Exec&, const spectral::IterateFit&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T), \
-      spectral::IterateForm);                                                                                  \
+      const Exec&, const spectral::IterateFit&, spectral::IterateForm, double, SCHATTEN_TEST_IN(Exec, T),      \
+      SCHATTEN_TEST_OUT(Exec, T));                                                                             \
   EXTERN template void spectral::rational_power<Work, linalg::Backend>(                                        \
       const Exec&, const linalg::Rational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));
 
 /// What float matrices have besides: the Gram matrix's eigenvalues in float, and precision double.
 #define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                      \
-  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double, \
+  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
                                                                 SCHATTEN_TEST_OUT(Exec, T));                    \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 

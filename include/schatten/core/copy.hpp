@@ -17,6 +17,17 @@ struct CopyElement {
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const { to(b, i, j) = U(from(b, i, j)); }
 };
 
+/// to ← factor_b·from. May work in place.
+template <class T, class U, class Space>
+struct ScaleElement {
+  NumberBatchView<double, Space> factor;
+  BatchView<const T, Space> from;
+  BatchView<U, Space> to;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    to(b, i, j) = U(factor(b) * double(from(b, i, j)));
+  }
+};
+
 }  // namespace detail
 
 /// for_each_element along the contiguous index of `leader`: body = make(turn), with turn(view) its transpose where the
@@ -37,6 +48,16 @@ void copy_elements(const Exec& exec, const std::string& label, const BatchView<c
                    const BatchView<U, Space>& to) {
   for_each_element_along(exec, label, to, [&](const auto& turn) {
     return detail::CopyElement<T, U, Space>{turn(from), turn(to)};
+  });
+}
+
+/// to_b ← factor(b)·from_b, computed in double and rounded once to U. `from` and `to` may be the same matrices.
+/// @pre equal extents; one factor a matrix. Asynchronous on `exec`. One pass, along the contiguous index of `to`.
+template <ExecutionSpace Exec, class T, class U, class Space>
+void scale_elements(const Exec& exec, const std::string& label, const NumberBatchView<double, Space>& factor,
+                    const BatchView<const T, Space>& from, const BatchView<U, Space>& to) {
+  for_each_element_along(exec, label, to, [&](const auto& turn) {
+    return detail::ScaleElement<T, U, Space>{factor, turn(from), turn(to)};
   });
 }
 

@@ -49,12 +49,14 @@ struct Fits {
   [[nodiscard]] std::size_t made() const { return rational.made() + iterates.made(); }
 };
 
-/// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one, as
+/// Time of each method in flops of matrix products of the same scalar type, as
 /// measured on one core (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit
 /// products an eighth of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
-  double n, m;
-  Machine machine{};
+  explicit CostModel(const Shape& shape, const Machine& on = {})
+      : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
+  double m, n;
+  Machine machine;
   [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
   [[nodiscard]] double iterates(const IteratePlan& plan) const {
@@ -99,15 +101,15 @@ template <Scalar T, Scalar Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr int most_poles = 32;
   constexpr double largest_share = 0.9;
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const Shape shape = Shape::of(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
-  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, {m, n});
+  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, shape);
   constexpr Format format = format_of<T, Work>;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
   const auto with_poles = [&](int poles) {
     const RationalFit& fit =
         fits.get(std::size_t(poles), p, options.resolution, tolerance - rounding.rest, rounding.falling);
-    const double cost = product_cost<T, Work> * CostModel{double(n), double(m)}.rational(std::size_t(poles));
+    const double cost = product_cost<T, Work> * CostModel(shape).rational(std::size_t(poles));
     return MethodChoice{SpectralMethod::rational, format, fit.bound + rounding.rest, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
@@ -127,10 +129,10 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
 /// The schedule of fewest steps that meets the tolerance in precision Work.
 template <Scalar T, Element Work>
 MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine& machine, IterateFits& fits) {
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const Shape shape = Shape::of(options.rows, options.cols);
   IteratePlan plan =
-      plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits, machine.symmetric);
-  const double cost = product_cost<T, Work> * CostModel{double(n), double(m), machine}.iterates(plan),
+      plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, machine.symmetric);
+  const double cost = product_cost<T, Work> * CostModel(shape, machine).iterates(plan),
                error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
@@ -166,12 +168,12 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
 }
 
 /// The ways of computing what the options ask for that could be the fastest. One that costs more than another that meets the
-/// tolerance is left out where its fit or its bound would take time.
+/// tolerance is left out where its fit would take time.
 template <Scalar T>
 std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const Machine& machine, Fits& fits) {
   const double p = options.power, resolution = options.resolution;
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
-  const CostModel cost{double(n), double(m), machine};
+  const Shape shape = Shape::of(options.rows, options.cols);
+  const CostModel cost(shape, machine);
   const bool any_format = options.format == Format::automatic;
   const auto wanted = [&](SpectralMethod method) {
     return options.method == method ||
@@ -205,12 +207,10 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
   }
   if (wanted(SpectralMethod::quintic) && p == 0.0) {
     const std::span<const Quintic> quintics = quintics_of(options.schedule);
-    double error = -1;  // not known yet
+    const double error = quintic_error(quintics, resolution, shape.short_side);
     for_each_format([&]<class Work>() {
-      const double flops = product_cost<T, Work> * cost.quintic(quintics.size());
-      if (flops >= least) return;
-      if (error < 0) error = quintic_error(quintics, resolution, n);
-      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(quintics), flops});
+      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(quintics),
+           product_cost<T, Work> * cost.quintic(quintics.size())});
     });
   }
   if (wanted(SpectralMethod::iterates) && !met) {
@@ -220,13 +220,13 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     });
   }
   if (wanted(SpectralMethod::eigh)) {
-    add({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, {m, n}), cost.eigh()});
+    add({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, shape), cost.eigh()});
     if constexpr (std::is_same_v<T, float>) {
-      add({SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, {m, n}), 2 * cost.eigh()});
+      add({SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, shape), 2 * cost.eigh()});
     }
   }
   if (wanted(SpectralMethod::svd)) {
-    add({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, {m, n}), cost.svd()});
+    add({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, shape), cost.svd()});
   }
   return all;
 }

@@ -53,19 +53,19 @@ struct IteratePlan {
   double error = std::numeric_limits<double>::infinity();
 };
 
-/// The shipped schedule of fewest steps that promises `tolerance` for matrices rows×cols, or else the one that promises
+/// The shipped schedule of fewest steps that promises `tolerance` for matrices of a shape, or else the one that promises
 /// most, in the form of fewest flops that keeps the promise. `symmetric` as in iterate_flops.
 ///
 /// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
 template <Scalar T, Element Work>
-IteratePlan plan_iterates(double power, double resolution, double tolerance, std::size_t rows, std::size_t cols,
-                          IterateFits& fits, double symmetric = 1) {
-  const std::size_t n = std::min(rows, cols), m = std::max(rows, cols);
+IteratePlan plan_iterates(const Shape& shape, double power, double resolution, double tolerance, IterateFits& fits,
+                          double symmetric = 1) {
+  const auto m = double(shape.long_side), n = double(shape.short_side);
   IteratePlan best;
   for (std::size_t schedule = coarsest_schedule(resolution); schedule < iterate_schedules.size(); ++schedule) {
     const IterateFit& fit = fits.get(schedule, power, resolution);
-    for (const IterateForm form : iterate_forms(fit.steps.size(), double(m), double(n), symmetric)) {
-      const double error = iterate_error<T, Work>(fit, power, resolution, {m, n}, form);
+    for (const IterateForm form : iterate_forms(fit.steps.size(), m, n, symmetric)) {
+      const double error = iterate_error<T, Work>(fit, power, resolution, shape, form);
       if (error < best.error) best = {fit, form, error};
       if (error <= tolerance) return {fit, form, error};
     }

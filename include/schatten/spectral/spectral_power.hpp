@@ -57,7 +57,7 @@ class SpectralPower {
     const ProfilingRegion region("schatten::SpectralPower::apply");
     switch (choice_.method) {
       case SpectralMethod::svd:
-        return spectral::svd_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
+        return spectral::svd_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::eigh:
       case SpectralMethod::quintic:
       case SpectralMethod::rational:
@@ -75,7 +75,7 @@ class SpectralPower {
       case SpectralMethod::newton_schulz:
         return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::rank_power:
-        return spectral::rank_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
+        return spectral::rank_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::streaming:
       case SpectralMethod::automatic: break;  // refused above; resolved at construction
     }
@@ -121,7 +121,8 @@ class SpectralPower {
   /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
   /// this space forms them: half on the host, whole on a device. 0 for the other methods.
   [[nodiscard]] double product_flops() const {
-    const auto n = double(std::min(options_.rows, options_.cols)), m = double(std::max(options_.rows, options_.cols));
+    const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
+    const auto m = double(shape.long_side), n = double(shape.short_side);
     if (method() == SpectralMethod::quintic) {
       return spectral::quintic_flops(spectral::quintics_of(options_.schedule).size(), m, n, machine.symmetric);
     }
@@ -147,12 +148,12 @@ class SpectralPower {
                                                         workspace);
     }
     if (choice_.method == SpectralMethod::iterates) {
-      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, options_.power, m, out, workspace,
-                                                    choice_.iterates.form);
+      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, choice_.iterates.form, options_.power,
+                                                    m, out, workspace);
     }
     if constexpr (Scalar<Work>) {
       if (choice_.method == SpectralMethod::eigh) {
-        return spectral::eigh_power<Work, Backend>(exec, m, options_.power, out, workspace);
+        return spectral::eigh_power<Work, Backend>(exec, options_.power, m, out, workspace);
       }
       if constexpr (machine.host) {
         return spectral::rational_power<Work, Backend>(exec, choice_.function, options_.power, m, out, workspace);
