@@ -18,9 +18,9 @@ using Shapes = std::vector<std::pair<std::size_t, std::size_t>>;
 using Plan = SpectralPower<float, SerialExec>;
 
 /// The matrices of ResNet-50, convolutions as (outputs, inputs × window).
-const Shapes resnet_50{{64, 147},   {64, 64},    {64, 576},    {256, 64},   {64, 256},   {128, 256},   {128, 1152},
-                       {512, 128},  {128, 512},  {512, 256},   {256, 512},  {256, 2304}, {1024, 256},  {256, 1024},
-                       {1024, 512}, {512, 1024}, {512, 4608},  {2048, 512}, {512, 2048}, {2048, 1024}, {1000, 2048}};
+const Shapes resnet_50{{64, 147},   {64, 64},    {64, 576},   {256, 64},   {64, 256},   {128, 256},   {128, 1152},
+                       {512, 128},  {128, 512},  {512, 256},  {256, 512},  {256, 2304}, {1024, 256},  {256, 1024},
+                       {1024, 512}, {512, 1024}, {512, 4608}, {2048, 512}, {512, 2048}, {2048, 1024}, {1000, 2048}};
 /// Those of a LLaMA with a billion parameters.
 const Shapes llama_1b{{2048, 2048}, {512, 2048}, {5632, 2048}, {2048, 5632}};
 
@@ -28,8 +28,7 @@ std::vector<std::unique_ptr<Plan>> plans_of(const Shapes& shapes, const std::sha
                                             SpectralMethod method = SpectralMethod::automatic) {
   std::vector<std::unique_ptr<Plan>> plans;
   for (const auto& [rows, cols] : shapes) {
-    plans.push_back(
-        std::make_unique<Plan>(SpectralPowerOptions{.rows = rows, .cols = cols, .method = method}, fits));
+    plans.push_back(std::make_unique<Plan>(SpectralPowerOptions{.rows = rows, .cols = cols, .method = method}, fits));
   }
   return plans;
 }

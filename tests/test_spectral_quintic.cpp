@@ -199,8 +199,8 @@ TEST_CASE_TEMPLATE("every schedule is the published iteration", C, SCHATTEN_TEST
         }
       }
     }
-    MESSAGE(to_string(reference.schedule) << ": worst rounding " << worst / epsilon<T> << " ε, promised "
-                                          << rounding / epsilon<T> << " ε");
+    MESSAGE(to_string(reference.schedule)
+            << ": worst rounding " << worst / epsilon<T> << " ε, promised " << rounding / epsilon<T> << " ε");
   }
 }
 

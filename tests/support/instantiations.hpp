@@ -34,7 +34,7 @@
 #define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T) SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, Kokkos::Serial, T)
 #endif
 
-#define SCHATTEN_TEST_DECOMPOSITIONS(EXTERN, T)                                                                 \
+#define SCHATTEN_TEST_DECOMPOSITIONS(EXTERN, T)                                                                \
   EXTERN template bool linalg::backend::host_svd<T>(std::ptrdiff_t, std::ptrdiff_t, T*, T*, T*, T*, bool, T*); \
   EXTERN template bool linalg::backend::host_eigh<T>(std::ptrdiff_t, T*, T*, T*);                              \
   EXTERN template void linalg::backend::host_orthonormal_basis<T>(std::ptrdiff_t, std::ptrdiff_t, T*, T*);

@@ -49,9 +49,9 @@ struct Fits {
   [[nodiscard]] std::size_t made() const { return rational.made() + iterates.made(); }
 };
 
-/// Time of each method in flops of matrix products of the same scalar type, as
-/// measured on one core (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit
-/// products an eighth of float's, tf32's a quarter, decompositions thirty times what they are on the host.
+/// Time of each method in flops of matrix products of the same scalar type, as measured on one core
+/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth of
+/// float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   explicit CostModel(const Shape& shape, const Machine& on = {})
       : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
@@ -59,9 +59,7 @@ struct CostModel {
   Machine machine;
   [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
-  [[nodiscard]] double iterates(const IteratePlan& plan) const {
-    return iterates(plan.fit.steps.size(), plan.form);
-  }
+  [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
     return 1.35 * iterate_flops(steps, form, m, n, machine.symmetric);
   }
@@ -132,8 +130,7 @@ MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine&
   const Shape shape = Shape::of(options.rows, options.cols);
   IteratePlan plan =
       plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, machine.symmetric);
-  const double cost = product_cost<T, Work> * CostModel(shape, machine).iterates(plan),
-               error = plan.error;
+  const double cost = product_cost<T, Work> * CostModel(shape, machine).iterates(plan), error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
@@ -167,8 +164,8 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
           "must be 1, 1/2, 1/4 or another power of one half for the method newton_schulz");
 }
 
-/// The ways of computing what the options ask for that could be the fastest. One that costs more than another that meets the
-/// tolerance is left out where its fit would take time.
+/// The ways of computing what the options ask for that could be the fastest. One that costs more than another that
+/// meets the tolerance is left out where its fit would take time.
 template <Scalar T>
 std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const Machine& machine, Fits& fits) {
   const double p = options.power, resolution = options.resolution;

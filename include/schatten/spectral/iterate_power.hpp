@@ -150,7 +150,8 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
 /// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
-  const auto m = double(std::max<std::size_t>(shape.long_side, 1)), n = double(std::max<std::size_t>(shape.short_side, 1));
+  const auto m = double(std::max<std::size_t>(shape.long_side, 1)),
+             n = double(std::max<std::size_t>(shape.short_side, 1));
   if constexpr (ReducedFloat<Work>) {
     if (form == IterateForm::gram) return std::numeric_limits<double>::infinity();
     const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;

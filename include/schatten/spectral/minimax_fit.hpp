@@ -26,7 +26,11 @@ class MinimaxFit {
  public:
   /// `basis(sigma, row)` writes the `terms` functions at sigma. @pre terms >= 1, 0 < delta < 1
   MinimaxFit(const Basis& basis, std::size_t terms, double power, double delta)
-      : basis_(basis), terms_(terms), count_(std::max(fewest_points, points_each * (terms + 1))), power_(power), lowest_(std::log(delta)) {
+      : basis_(basis),
+        terms_(terms),
+        count_(std::max(fewest_points, points_each * (terms + 1))),
+        power_(power),
+        lowest_(std::log(delta)) {
     relative_.resize(count_ * terms);
     sigma_.resize(count_);
     scale_.assign(terms, 0.0);
@@ -44,8 +48,8 @@ class MinimaxFit {
 
   /// The weights of least error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)), room in (0, 1], and that error, at its largest over
   /// the points, points between them around each extremum, and those in `kinks`, where room is not smooth. The exchange
-  /// begins where that of the call before ended. Where it does not converge (for twenty poles and more it may not), Lawson's
-  /// iteration takes its place, at a hundred times the cost. No weights where that fails too.
+  /// begins where that of the call before ended. Where it does not converge (for twenty poles and more it may not),
+  /// Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails too.
   template <class Room>
   WeightFit operator()(const Room& room, std::initializer_list<double> kinks = {}) {
     room_.resize(count_);
@@ -89,9 +93,9 @@ class MinimaxFit {
  private:
   static constexpr std::size_t points_each = 48;  ///< points for each extremum
   static constexpr std::size_t fewest_points = 288;
-  static constexpr int parts = 4;                 ///< of a cell beside an extremum that the final check looks at
+  static constexpr int parts = 4;  ///< of a cell beside an extremum that the final check looks at
   static constexpr int most_exchanges = 30, lawson_iterations = 60;
-  static constexpr double settled = 1.0005;   ///< largest error over the least possible one at which an exchange ends
+  static constexpr double settled = 1.0005;    ///< largest error over the least possible one at which an exchange ends
   static constexpr double negligible = 4e-15;  ///< rounding
   static constexpr double crowding = 0.9;      ///< points towards the ends, where extrema lie closer: 0 evenly, below 1
 

@@ -121,10 +121,12 @@ inline constexpr std::size_t polar_express_steps = 5;
 namespace detail {
 
 inline constexpr std::array<Quintic, std::size_t(muon_steps)> muon_quintics{muon_quintic, muon_quintic, muon_quintic,
-                                                                           muon_quintic, muon_quintic};
+                                                                            muon_quintic, muon_quintic};
 
 /// q(x/s).
-constexpr Quintic divided(const Quintic& q, double s) { return {q.a / s, q.b / (s * s * s), q.c / (s * s * s * s * s)}; }
+constexpr Quintic divided(const Quintic& q, double s) {
+  return {q.a / s, q.b / (s * s * s), q.c / (s * s * s * s * s)};
+}
 
 /// Polar Express from M/‖M‖_F on: every one of these steps has its safety, and the first divides by 1.01 once more, as the
 /// published normalisation M/(1.01‖M‖_F) does.

@@ -29,9 +29,7 @@ class SpectralPower {
   /// millisecond with the rational method and tens of milliseconds with iterates.
   explicit SpectralPower(const SpectralPowerOptions& options,
                          std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
-      : options_(options),
-        fits_(std::move(fits)),
-        choice_(spectral::choose_method<T>(options, machine, *fits_)) {}
+      : options_(options), fits_(std::move(fits)), choice_(spectral::choose_method<T>(options, machine, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
   /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).

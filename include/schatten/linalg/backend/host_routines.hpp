@@ -36,23 +36,17 @@ void host_orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* work) {
 
 /// The routines in the shape that host_decomposition.hpp asks for.
 struct HostRoutines {
-  static std::size_t svd_work(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
-    return host_svd_work(m, n, vectors);
-  }
+  static std::size_t svd_work(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) { return host_svd_work(m, n, vectors); }
   template <class T>
   static bool svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, bool vectors, T* work, std::size_t) {
     return host_svd(m, n, a, u, sigma, vt, vectors, work);
   }
-  static std::size_t eigh_work(std::ptrdiff_t n) {
-    return host_eigh_work(n);
-  }
+  static std::size_t eigh_work(std::ptrdiff_t n) { return host_eigh_work(n); }
   template <class T>
   static bool eigh(std::ptrdiff_t n, T* a, T* lambda, T* work, std::size_t) {
     return host_eigh(n, a, lambda, work);
   }
-  static std::size_t qr_work(std::ptrdiff_t m, std::ptrdiff_t n) {
-    return host_orthonormal_basis_work(m, n);
-  }
+  static std::size_t qr_work(std::ptrdiff_t m, std::ptrdiff_t n) { return host_orthonormal_basis_work(m, n); }
   template <class T>
   static bool orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* work, std::size_t) {
     host_orthonormal_basis(m, n, a, work);
