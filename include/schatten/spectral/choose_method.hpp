@@ -206,7 +206,7 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     const std::span<const Quintic> quintics = quintics_of(options.schedule);
     const double error = quintic_error(quintics, resolution, shape.short_side);
     for_each_format([&]<class Work>() {
-      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(quintics),
+      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(options.schedule),
            product_cost<T, Work> * cost.quintic(quintics.size())});
     });
   }

@@ -131,20 +131,4 @@ inline double quintic_error(std::span<const Quintic> steps, double resolution, s
   return (1 + rounding) * std::max(std::abs(x.low - 1), std::abs(x.high - 1));
 }
 
-/// A bound of what the steps multiply a change of σ/s in [0, 1] by: the product of their steepest slopes, each over the
-/// values that the steps before it give.
-inline double quintic_gain(std::span<const Quintic> steps) {
-  Interval x{0, 1};
-  double gain = 1;
-  for (const Quintic& step : steps) {
-    const auto slope = [&](double square) { return std::abs(step.a + square * (3 * step.b + 5 * step.c * square)); };
-    const double end = std::max(x.low * x.low, x.high * x.high), vertex = step.c == 0 ? 0 : -0.3 * step.b / step.c;
-    double steepest = std::max(slope(x.low > 0 ? x.low * x.low : 0), slope(end));
-    if (vertex > 0 && vertex < end) steepest = std::max(steepest, slope(vertex));
-    gain *= steepest;
-    x = image_of(step, x);
-  }
-  return gain;
-}
-
 }  // namespace schatten::spectral

@@ -105,7 +105,7 @@ class RationalFits {
     const RationalFit& plain =
         plain_.get({poles, power, resolution}, [&] { return fit_rational(poles, power, resolution); });
     const double larger = rounded_up(rounding);
-    if (plain.error + rounding > tolerance && larger < tolerance) {
+    if (plain.error < tolerance && plain.error + rounding > tolerance && larger < tolerance) {
       return shaped_.get({poles, power, resolution, tolerance, larger},
                          [&] { return fit_rational(poles, power, resolution, tolerance, larger); });
     }
