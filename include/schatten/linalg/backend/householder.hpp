@@ -33,7 +33,7 @@ inline std::ptrdiff_t leading(std::ptrdiff_t n) {
 
 /// Σ_i a_i b_i over n contiguous elements, in vectors.
 template <class T>
-T dot(std::ptrdiff_t n, const T* a, const T* b) {
+[[gnu::noinline]] T dot(std::ptrdiff_t n, const T* a, const T* b) {
   using kernel::load;
   constexpr std::ptrdiff_t lanes = kernel::lanes<T>;
   kernel::Vector<T> even{}, odd{};
@@ -51,7 +51,7 @@ T dot(std::ptrdiff_t n, const T* a, const T* b) {
 
 /// a ← a − αx − βy, then returns Σ_i a_i z_i: n contiguous elements each.
 template <class T>
-T subtract_and_dot(std::ptrdiff_t n, T* a, T alpha, const T* x, T beta, const T* y, const T* z) {
+[[gnu::noinline]] T subtract_and_dot(std::ptrdiff_t n, T* a, T alpha, const T* x, T beta, const T* y, const T* z) {
   using kernel::load;
   constexpr std::ptrdiff_t lanes = kernel::lanes<T>;
   kernel::Vector<T> even{}, odd{};
@@ -76,7 +76,7 @@ T subtract_and_dot(std::ptrdiff_t n, T* a, T alpha, const T* x, T beta, const T*
 
 /// y ← y + Ax, the columns of A contiguous.
 template <class T>
-void add_columns(const HostMatrix<const T>& a, const T* x, T* y) {
+[[gnu::noinline]] void add_columns(const HostMatrix<const T>& a, const T* x, T* y) {
   using kernel::load;
   constexpr std::ptrdiff_t lanes = kernel::lanes<T>;
   std::ptrdiff_t j = 0;
@@ -97,7 +97,7 @@ void add_columns(const HostMatrix<const T>& a, const T* x, T* y) {
 
 /// a ← a/s with s = max |a| over the rows×cols matrix, so that no square of it overflows. Returns s; 1 where all is zero.
 template <class T>
-double divide_by_largest(const HostMatrix<T>& a) {
+[[gnu::noinline]] double divide_by_largest(const HostMatrix<T>& a) {
   T largest = 0;
   for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
     for (std::ptrdiff_t i = 0; i < a.rows; ++i) largest = std::max(largest, std::abs(a(i, j)));
@@ -112,7 +112,7 @@ double divide_by_largest(const HostMatrix<T>& a) {
 /// (first; tail) ← (β; v) with H(first; tail) = (β; 0). Returns τ. A tail under 1e-146 counts as zero: H = I, v = 0, τ = 0.
 /// Lengths are summed in double, so that H is orthogonal to the rounding of τ and v. @pre no square of them overflows.
 template <class T>
-T make_reflection(T& first, T* tail, std::ptrdiff_t n) {
+[[gnu::noinline]] T make_reflection(T& first, T* tail, std::ptrdiff_t n) {
   constexpr std::ptrdiff_t lanes = 8;
   constexpr double smallest = std::numeric_limits<double>::min() / std::numeric_limits<double>::epsilon();
   double partial[lanes] = {}, square = 0;
@@ -138,8 +138,8 @@ T make_reflection(T& first, T* tail, std::ptrdiff_t n) {
 /// A (r×k), C (r×n). The product is I − VTVᵀ, T upper triangular: T_jj = τ_j, T_{<j,j} = −τ_j T_{<j,<j} Vᵀv_j.
 /// `scratch` as householder::scratch tells. Cost: 4rnk flops. Source: Schreiber and Van Loan (1989).
 template <class T>
-void apply_reflection_block(const HostMatrix<const T>& a, const T* tau, bool transposed, const HostMatrix<T>& c,
-                            T* scratch) {
+[[gnu::noinline]] void apply_reflection_block(const HostMatrix<const T>& a, const T* tau, bool transposed,
+                                              const HostMatrix<T>& c, T* scratch) {
   constexpr std::ptrdiff_t width = householder::block;
   const std::ptrdiff_t rows = a.rows, count = a.cols;
   const HostMatrix<T> v{scratch, rows, count, 1, rows + 16}, gram{v.data + width * (rows + 16), count, count, 1, width};
@@ -186,7 +186,7 @@ void apply_reflections(const HostMatrix<const T>& a, const T* tau, bool from_ide
 /// A (m×n, m >= n) ← its reflections and, on and above the diagonal, R with A = H₀⋯H_{n−1}R. tau (n). Cost: 2n²(m − n/3)
 /// flops.
 template <class T>
-void householder_qr(const HostMatrix<T>& a, T* tau, T* scratch) {
+[[gnu::noinline]] void householder_qr(const HostMatrix<T>& a, T* tau, T* scratch) {
   for (std::ptrdiff_t first = 0; first < a.cols; first += householder::block) {
     const std::ptrdiff_t count = std::min(householder::block, a.cols - first), last = first + count;
     for (std::ptrdiff_t k = first; k < last; ++k) {
