@@ -62,8 +62,8 @@ Matrix iterated(const spectral::IterateFit& fit, double power, const Matrix& m, 
                 IterateForm form = IterateForm::direct) {
   const Exec exec;
   const auto in = to_view<float>(m), out = output_view<float>(std::size_t(m.rows()), std::size_t(m.cols()));
-  spectral::iterate_power<W, C::Backend>(exec, fit, power, as_const(as_batch<Exec>(in)), as_batch<Exec>(out), workspace,
-                                         form);
+  spectral::iterate_power<W, C::Backend>(exec, fit, form, power, as_const(as_batch<Exec>(in)), as_batch<Exec>(out),
+                                         workspace);
   exec.fence();
   return to_matrix(out);
 }

@@ -40,8 +40,8 @@ template <class T, class Work, class Backend, class Exec>
 Matrix applied(const Exec& exec, const IterateFit& fit, double power, const Matrix& m, IterateForm form,
                Workspace<typename Exec::memory_space>& workspace) {
   const auto in = to_view<T>(m), out = output_view<T>(std::size_t(m.rows()), std::size_t(m.cols()));
-  spectral::iterate_power<Work, Backend>(exec, fit, power, as_const(as_batch<Exec>(in)), as_batch<Exec>(out), workspace,
-                                         form);
+  spectral::iterate_power<Work, Backend>(exec, fit, form, power, as_const(as_batch<Exec>(in)), as_batch<Exec>(out),
+                                         workspace);
   exec.fence();
   return to_matrix(out);
 }
@@ -140,8 +140,8 @@ TEST_CASE_TEMPLATE("a batch gives each matrix what it gets alone; NaN and zero s
       for (std::size_t b = 0; b < 5; ++b) assign(m.matrix(b), std::pow(10.0, double(b)) * gaussian(rows, cols, 7));
       assign(m.matrix(1), Matrix::Zero(Eigen::Index(rows), Eigen::Index(cols)));
       m.view()(3, 2, 4) = std::numeric_limits<T>::quiet_NaN();
-      spectral::iterate_power<T, Backend>(exec, fit, 0.125, as_const(as_batch<Exec>(m.view())),
-                                          as_batch<Exec>(out.view()), workspace, form);
+      spectral::iterate_power<T, Backend>(exec, fit, form, 0.125, as_const(as_batch<Exec>(m.view())),
+                                          as_batch<Exec>(out.view()), workspace);
       exec.fence();
       CHECK(max_abs(to_matrix(out.matrix(1))) == 0);
       CHECK(all_nan(to_matrix(out.matrix(3))));
@@ -270,7 +270,7 @@ TEST_CASE("a plan takes the fewest steps that promise the tolerance") {
   spectral::IterateFits fits;
   std::size_t before = 0;
   for (const spectral::Schedule& schedule : spectral::iterate_schedules) {
-    const auto plan = spectral::plan_iterates<float, float>(0.125, schedule.resolution, 2e-2, 64, 64, fits);
+    const auto plan = spectral::plan_iterates<float, float>({64, 64}, 0.125, schedule.resolution, 2e-2, fits);
     CAPTURE(schedule.resolution);
     CHECK(plan.error <= 2e-2);
     CHECK(plan.fit.steps.size() <= schedule.steps.size());
@@ -278,10 +278,10 @@ TEST_CASE("a plan takes the fewest steps that promise the tolerance") {
     CHECK(plan.form == IterateForm::direct);
     before = plan.fit.steps.size();
   }
-  CHECK(spectral::plan_iterates<float, float>(0.125, 1e-3, 2e-2, 64, 640, fits).form == IterateForm::gram);
+  CHECK(spectral::plan_iterates<float, float>({640, 64}, 0.125, 1e-3, 2e-2, fits).form == IterateForm::gram);
   // Out of reach: the most that there is, or nothing at all.
-  const auto best = spectral::plan_iterates<float, float>(0.125, 1e-3, 1e-9, 64, 64, fits);
+  const auto best = spectral::plan_iterates<float, float>({64, 64}, 0.125, 1e-3, 1e-9, fits);
   CHECK(best.error > 1e-9);
   CHECK(best.error < 4e-3);
-  CHECK(spectral::plan_iterates<float, float>(0.125, 1e-7, 2e-2, 64, 64, fits).error > 0.1);
+  CHECK(spectral::plan_iterates<float, float>({64, 64}, 0.125, 1e-7, 2e-2, fits).error > 0.1);
 }

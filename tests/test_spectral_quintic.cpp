@@ -125,6 +125,130 @@ TEST_CASE("quintic_error holds for the matrices that a plan is applied to") {
   }
 }
 
+namespace {
+
+/// The published iterations on a matrix in double, M/(factor‖M‖_F) at first; the papers' numbers, typed once more.
+struct Published {
+  QuinticSchedule schedule;
+  double factor;
+  std::vector<std::array<double, 3>> steps;
+  [[nodiscard]] Matrix operator()(const Matrix& m) const {
+    if (m.rows() < m.cols()) return (*this)(m.transpose()).transpose();
+    Matrix x = m / (factor * m.norm());
+    for (const auto& [a, b, c] : steps) {
+      const Matrix gram = x.transpose() * x;
+      x = (a * x + x * (b * gram + c * gram * gram)).eval();
+    }
+    return x;
+  }
+  [[nodiscard]] double operator()(double x) const {
+    x /= factor;
+    for (const auto& [a, b, c] : steps) x = a * x + b * std::pow(x, 3) + c * std::pow(x, 5);
+    return x;
+  }
+};
+
+std::vector<Published> published() {
+  // Polar Express, five steps: "a / 1.01, b / 1.01**3, c / 1.01**5" for all but the eighth.
+  std::vector<std::array<double, 3>> polar{{8.28721201814563, -23.595886519098837, 17.300387312530933},
+                                           {4.107059111542203, -2.9478499167379106, 0.5448431082926601},
+                                           {3.9486908534822946, -2.908902115962949, 0.5518191394370137},
+                                           {3.3184196573706015, -2.488488024314874, 0.51004894012372},
+                                           {2.300652019954817, -1.6689039845747493, 0.4188073119525673}};
+  for (auto& [a, b, c] : polar) {
+    a /= 1.01;
+    b /= std::pow(1.01, 3);
+    c /= std::pow(1.01, 5);
+  }
+  return {{QuinticSchedule::muon, 1, {5, {3.4445, -4.7750, 2.0315}}},
+          {QuinticSchedule::polar_express, 1.01, polar},
+          {QuinticSchedule::cans,
+           1,
+           {{8.4209013712, -24.9128909888, 18.4740032140},
+            {4.1022015550, -3.0525350045, 0.5742015780},
+            {3.6840917498, -2.7562047324, 0.5404450724},
+            {2.7329545725, -2.0354830712, 0.4591024438}}}};
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("every schedule is the published iteration", C, SCHATTEN_TEST_CASES) {
+  using T = typename C::Scalar;
+  for (const Published& reference : published()) {
+    const double rounding = spectral::quintic_rounding_error<T>(reference.schedule);
+    double worst = 0;
+    for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{20, 20}, {50, 33}, {33, 50}, {9, 2}}) {
+      const std::size_t n = std::min(rows, cols);
+      for (const Spectrum spectrum : all_spectra) {
+        for (const double scale : {1.0, 1e-20}) {
+          const KnownMatrix known = known_matrix(rows, cols, scale * singular_values_of(spectrum, n, 1e-3), 8);
+          const Matrix out = applied<C>(known, {.rows = rows,
+                                                .cols = cols,
+                                                .power = 0,
+                                                .tolerance = 2,
+                                                .method = SpectralMethod::quintic,
+                                                .format = Format::scalar,
+                                                .schedule = reference.schedule});
+          CAPTURE(to_string(reference.schedule));
+          CAPTURE(to_string(spectrum));
+          const Matrix image = (out - reference(known.matrix())) * known.v;
+          for (Eigen::Index k = 0; k < known.sigma.size(); ++k) {
+            worst = std::max(worst, image.col(k).norm());
+            CHECK(image.col(k).norm() <= rounding);
+          }
+        }
+      }
+    }
+    MESSAGE(to_string(reference.schedule)
+            << ": worst rounding " << worst / epsilon<T> << " ε, promised " << rounding / epsilon<T> << " ε");
+  }
+}
+
+TEST_CASE("the bound of every schedule is its model's largest error, closely") {
+  for (const Published& reference : published()) {
+    for (const double resolution : {1.0, 1e-1, 1e-2, 1e-3}) {
+      for (const std::size_t n : {1U, 32U, 512U}) {
+        const SpectralPower<double, SerialExec> plan({.rows = 2 * n,
+                                                      .cols = n,
+                                                      .power = 0,
+                                                      .resolution = resolution,
+                                                      .tolerance = 2,
+                                                      .method = SpectralMethod::quintic,
+                                                      .schedule = reference.schedule});
+        const double lowest = std::log(resolution / std::sqrt(double(n)));
+        double measured = 0;
+        for (int k = 0; k <= 300007; ++k) {
+          measured = std::max(measured, std::abs(reference(std::exp(lowest * k / 300007.0)) - 1));
+        }
+        CAPTURE(to_string(reference.schedule));
+        CAPTURE(resolution);
+        CAPTURE(n);
+        CHECK(plan.error_bound() >= measured);
+        CHECK(plan.error_bound() <= 1.01 * measured + 1e-3);
+        CHECK(plan.options().schedule == reference.schedule);
+      }
+    }
+  }
+}
+
+TEST_CASE("a schedule's products are counted, and one that does not exist is refused") {
+  const auto flops = [](QuinticSchedule schedule) {
+    return SpectralPower<float, SerialExec>({.rows = 64,
+                                             .cols = 32,
+                                             .power = 0,
+                                             .tolerance = 2,
+                                             .method = SpectralMethod::quintic,
+                                             .schedule = schedule})
+        .product_flops();
+  };
+  CHECK(flops(QuinticSchedule::polar_express) == flops(QuinticSchedule::muon));
+  CHECK(flops(QuinticSchedule::cans) == 0.8 * flops(QuinticSchedule::muon));
+  CHECK_THROWS_WITH_AS(flops(QuinticSchedule(7)),
+                       "schatten::SpectralPower: schedule = QuinticSchedule(7), but it must be one of muon, "
+                       "polar_express, cans",
+                       InvalidArgument);
+}
+
 TEST_CASE("any sequence of odd quintics: X(15 − 10X² + 3X⁴)/8 converges to the polar factor") {
   const SerialExec exec;
   const std::vector<spectral::Quintic> newton(40, spectral::Quintic{15.0 / 8, -10.0 / 8, 3.0 / 8});

@@ -25,7 +25,7 @@ Matrix applied(const Matrix& m, double exponent) {
   const Batch<T, storage> in(3, rows, cols), out(3, rows, cols);
   for (std::size_t b = 0; b < 3; ++b) assign(in.matrix(b), b == 1 ? m : gaussian(rows, cols, unsigned(b)));
   Workspace<typename Exec::memory_space> workspace;
-  spectral::rank_power<typename C::Backend>(exec, as_const(as_batch<Exec>(in.view())), exponent,
+  spectral::rank_power<typename C::Backend>(exec, exponent, as_const(as_batch<Exec>(in.view())),
                                             as_batch<Exec>(out.view()), workspace);
   exec.fence();
   const Matrix result = to_matrix(out.matrix(1));
@@ -116,7 +116,7 @@ TEST_CASE_TEMPLATE("a matrix that is not finite is NaN throughout; a second call
   Workspace<typename Exec::memory_space> workspace;
   const auto m = to_view<T>(gaussian(9, 7, 1)), out = output_view<T>(9, 7);
   const auto apply = [&](double exponent) {
-    spectral::rank_power<typename C::Backend>(exec, as_const(as_batch<Exec>(m)), exponent, as_batch<Exec>(out),
+    spectral::rank_power<typename C::Backend>(exec, exponent, as_const(as_batch<Exec>(m)), as_batch<Exec>(out),
                                               workspace);
     exec.fence();
   };

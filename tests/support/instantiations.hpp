@@ -4,7 +4,7 @@
 // What takes long to compile and many tests use: instantiations_float.cpp and instantiations_double.cpp hold it once.
 
 #include <schatten/linalg/backend.hpp>
-#include <schatten/linalg/backend/eigen_decomposition.hpp>
+#include <schatten/linalg/backend/host_routines.hpp>
 #include <schatten/spectral/exact.hpp>
 #include <schatten/spectral/iterate_power.hpp>
 #include <schatten/spectral/newton_schulz.hpp>
@@ -34,10 +34,10 @@
 #define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T) SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, Kokkos::Serial, T)
 #endif
 
-#define SCHATTEN_TEST_DECOMPOSITIONS(EXTERN, T)                                                             \
-  EXTERN template bool linalg::backend::eigen_svd<T>(std::ptrdiff_t, std::ptrdiff_t, T*, T*, T*, T*, bool); \
-  EXTERN template bool linalg::backend::eigen_eigh<T>(std::ptrdiff_t, T*, T*);                              \
-  EXTERN template void linalg::backend::eigen_orthonormal_basis<T>(std::ptrdiff_t, std::ptrdiff_t, T*);
+#define SCHATTEN_TEST_DECOMPOSITIONS(EXTERN, T)                                                                \
+  EXTERN template bool linalg::backend::host_svd<T>(std::ptrdiff_t, std::ptrdiff_t, T*, T*, T*, T*, bool, T*); \
+  EXTERN template bool linalg::backend::host_eigh<T>(std::ptrdiff_t, T*, T*, T*);                              \
+  EXTERN template void linalg::backend::host_orthonormal_basis<T>(std::ptrdiff_t, std::ptrdiff_t, T*, T*);
 
 #define SCHATTEN_TEST_IN(Exec, T) const BatchView<const T, Exec::memory_space>&
 #define SCHATTEN_TEST_OUT(Exec, T) const BatchView<T, Exec::memory_space>&, Workspace<Exec::memory_space>&
@@ -45,11 +45,11 @@
 #define SCHATTEN_TEST_MAPS(EXTERN, Exec, T, Backend)                                                                  \
   EXTERN template void linalg::backend::gemm(linalg::Backend, const Exec&, T, SCHATTEN_TEST_IN(Exec, T),              \
                                              SCHATTEN_TEST_IN(Exec, T), T, SCHATTEN_TEST_OUT(Exec, T));               \
-  EXTERN template void spectral::svd_power<linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,           \
+  EXTERN template void spectral::svd_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),           \
                                                             SCHATTEN_TEST_OUT(Exec, T));                              \
-  EXTERN template void spectral::eigh_power<double, linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,  \
+  EXTERN template void spectral::eigh_power<double, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),  \
                                                                      SCHATTEN_TEST_OUT(Exec, T));                     \
-  EXTERN template void spectral::rank_power<linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double,          \
+  EXTERN template void spectral::rank_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),          \
                                                              SCHATTEN_TEST_OUT(Exec, T));                             \
   EXTERN template void spectral::newton_schulz_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
                                                                       SCHATTEN_TEST_OUT(Exec, T));                    \
@@ -63,14 +63,14 @@
   EXTERN template void spectral::quintic_iteration<Work, linalg::Backend>(                                     \
       const Exec&, std::span<const spectral::Quintic>, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T)); \
   EXTERN template void spectral::iterate_power<Work, linalg::Backend>(                                         \
-      const Exec&, const spectral::IterateFit&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T), \
-      spectral::IterateForm);                                                                                  \
+      const Exec&, const spectral::IterateFit&, spectral::IterateForm, double, SCHATTEN_TEST_IN(Exec, T),      \
+      SCHATTEN_TEST_OUT(Exec, T));                                                                             \
   EXTERN template void spectral::rational_power<Work, linalg::Backend>(                                        \
       const Exec&, const linalg::Rational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));
 
 /// What float matrices have besides: the Gram matrix's eigenvalues in float, and precision double.
 #define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                      \
-  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, SCHATTEN_TEST_IN(Exec, T), double, \
+  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
                                                                 SCHATTEN_TEST_OUT(Exec, T));                    \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 

@@ -4,34 +4,12 @@
 // Double-precision references, and the properties that decompositions must have.
 
 #include "instantiations.hpp"
+#include "reference_svd.hpp"
 #include "views.hpp"
 
 #include <cmath>
 
 namespace schatten::test {
-
-struct ReferenceSvd {
-  Matrix u;
-  Vector sigma;
-  Matrix v;
-};
-
-/// Thin singular value decomposition in double, straight from Eigen.
-inline ReferenceSvd reference_svd(const Matrix& a) {
-  if (a.rows() < a.cols()) {
-    ReferenceSvd swapped = reference_svd(a.transpose());
-    std::swap(swapped.u, swapped.v);
-    return swapped;
-  }
-  Matrix copy = a, vt(a.cols(), a.cols());
-  ReferenceSvd svd{Matrix(a.rows(), a.cols()), Vector(a.cols()), {}};
-  if (a.size() > 0) {
-    linalg::backend::eigen_svd<double>(a.rows(), a.cols(), copy.data(), svd.u.data(), svd.sigma.data(), vt.data(),
-                                       true);
-  }
-  svd.v = vt.transpose();
-  return svd;
-}
 
 /// ‖A‖_{S_q} in double; no care for extreme scales.
 inline double reference_schatten_norm(const Matrix& a, double q) {

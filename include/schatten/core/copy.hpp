@@ -4,7 +4,7 @@
 #include <schatten/core/parallel.hpp>
 #include <schatten/core/views.hpp>
 
-#include <string>
+#include <string_view>
 
 namespace schatten {
 
@@ -17,12 +17,23 @@ struct CopyElement {
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const { to(b, i, j) = U(from(b, i, j)); }
 };
 
+/// to ← factor_b·from. May work in place.
+template <class T, class U, class Space>
+struct ScaleElement {
+  NumberBatchView<double, Space> factor;
+  BatchView<const T, Space> from;
+  BatchView<U, Space> to;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    to(b, i, j) = U(factor(b) * double(from(b, i, j)));
+  }
+};
+
 }  // namespace detail
 
 /// for_each_element along the contiguous index of `leader`: body = make(turn), with turn(view) its transpose where the
 /// leader's columns are contiguous, else the view itself.
 template <ExecutionSpace Exec, class T, class Space, class Make>
-void for_each_element_along(const Exec& exec, const std::string& label, const BatchView<T, Space>& leader,
+void for_each_element_along(const Exec& exec, std::string_view label, const BatchView<T, Space>& leader,
                             const Make& make) {
   const bool turned = leader.stride(1) < leader.stride(2);
   const auto turn = [turned](const auto& view) { return turned ? transpose(view) : view; };
@@ -33,10 +44,20 @@ void for_each_element_along(const Exec& exec, const std::string& label, const Ba
 /// to ← from, rounded to the nearest U. @pre equal extents; no element is shared. Asynchronous on `exec`. One pass, along
 /// the contiguous index of `to`.
 template <ExecutionSpace Exec, class T, class U, class Space>
-void copy_elements(const Exec& exec, const std::string& label, const BatchView<const T, Space>& from,
+void copy_elements(const Exec& exec, std::string_view label, const BatchView<const T, Space>& from,
                    const BatchView<U, Space>& to) {
   for_each_element_along(exec, label, to, [&](const auto& turn) {
     return detail::CopyElement<T, U, Space>{turn(from), turn(to)};
+  });
+}
+
+/// to_b ← factor(b)·from_b, computed in double and rounded once to U. `from` and `to` may be the same matrices.
+/// @pre equal extents; one factor a matrix. Asynchronous on `exec`. One pass, along the contiguous index of `to`.
+template <ExecutionSpace Exec, class T, class U, class Space>
+void scale_elements(const Exec& exec, std::string_view label, const NumberBatchView<double, Space>& factor,
+                    const BatchView<const T, Space>& from, const BatchView<U, Space>& to) {
+  for_each_element_along(exec, label, to, [&](const auto& turn) {
+    return detail::ScaleElement<T, U, Space>{factor, turn(from), turn(to)};
   });
 }
 

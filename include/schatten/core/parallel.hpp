@@ -1,7 +1,8 @@
 // Loops over the matrices, rows and elements of a batch: the only kernels' shapes that the library uses.
 //
 // Bodies are named functors (a lambda may not stand in every place that CUDA compiles) with a KOKKOS_FUNCTION
-// call operator. All loops are asynchronous on `exec`; nothing fences.
+// call operator. All loops are asynchronous on `exec`; nothing fences. Launches are not inlined: what Kokkos does for one
+// is a page of code, and many in one function compile slowly.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 namespace schatten {
 
@@ -56,14 +58,14 @@ struct ElementLoopByColumn {
 };
 
 template <class Index, class Exec, class Body>
-void element_loop_by_column(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
+void element_loop_by_column(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                             std::size_t cols, const Body& body) {
   // Above 512 bytes (a sum of matrices) Kokkos passes a body in CUDA's constant memory, and waits on the host until the
   // kernel before that used it has ended, unless the work is said to be light.
   const auto policy = Kokkos::Experimental::require(
       Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec, 0, Index(batch * rows * cols)),
       Kokkos::Experimental::WorkItemProperty::HintLightWeight);
-  Kokkos::parallel_for(label, policy, ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
+  Kokkos::parallel_for(std::string(label), policy, ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
 }
 
 /// A row's loop where one thread does what a team shares elsewhere.
@@ -98,26 +100,29 @@ struct MatrixAsRow {
 
 /// body(b) for every matrix b of a batch.
 template <ExecutionSpace Exec, class Body>
-void for_each_matrix(const Exec& exec, const std::string& label, std::size_t batch, const Body& body) {
+[[gnu::noinline]] void for_each_matrix(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   if (batch == 0) return;
-  Kokkos::parallel_for(
-      label, Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1), body);
+  Kokkos::parallel_for(std::string(label),
+                       Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1),
+                       body);
 }
 
 /// body(b, i) for every row i of every matrix b.
 template <ExecutionSpace Exec, class Body>
-void for_each_row(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows, const Body& body) {
+[[gnu::noinline]] void for_each_row(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
+                                    const Body& body) {
   if (batch * rows == 0) return;
-  Kokkos::parallel_for(label, Kokkos::RangePolicy<Exec>(exec, 0, batch * rows), detail::RowLoop<Body>{body, rows});
+  Kokkos::parallel_for(std::string(label), Kokkos::RangePolicy<Exec>(exec, 0, batch * rows),
+                       detail::RowLoop<Body>{body, rows});
 }
 
 /// body(team, b, i) for every row i of every matrix b: `team` (core/team.hpp) shares what is long among its threads.
 template <ExecutionSpace Exec, class Body>
-void for_each_row_by_team(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows,
+void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                           const Body& body) {
   if (batch * rows == 0) return;
   if constexpr (loops_as_on_device<Exec>) {
-    Kokkos::parallel_for(label, Kokkos::TeamPolicy<Exec>(exec, int(batch * rows), Kokkos::AUTO),
+    Kokkos::parallel_for(std::string(label), Kokkos::TeamPolicy<Exec>(exec, int(batch * rows), Kokkos::AUTO),
                          detail::TeamRow<Exec, Body>{body, rows});
   } else {
     for_each_row(exec, label, batch, rows, detail::OneThreadRow<Body>{body});
@@ -126,13 +131,13 @@ void for_each_row_by_team(const Exec& exec, const std::string& label, std::size_
 
 /// body(team, b) for every matrix b.
 template <ExecutionSpace Exec, class Body>
-void for_each_matrix_by_team(const Exec& exec, const std::string& label, std::size_t batch, const Body& body) {
+void for_each_matrix_by_team(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   for_each_row_by_team(exec, label, batch, 1, detail::MatrixAsRow<Body>{body});
 }
 
 /// body(b, i, j) for every element. The last index should be the one that is contiguous in memory.
 template <ExecutionSpace Exec, class Body>
-void for_each_element(const Exec& exec, const std::string& label, std::size_t batch, std::size_t rows, std::size_t cols,
+void for_each_element(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows, std::size_t cols,
                       const Body& body) {
   const std::size_t elements = batch * rows * cols;
   if (elements == 0) return;

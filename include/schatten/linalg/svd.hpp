@@ -7,7 +7,7 @@
 #if defined(SCHATTEN_ENABLE_BLAS)
 #include <schatten/linalg/backend/blas.hpp>
 #else
-#include <schatten/linalg/backend/eigen_decomposition.hpp>
+#include <schatten/linalg/backend/host_routines.hpp>
 #endif
 #if defined(SCHATTEN_ENABLE_CUDA)
 #include <schatten/linalg/backend/cuda_decomposition.hpp>

@@ -9,6 +9,7 @@
 #include <schatten/spectral/newton_schulz.hpp>
 #include <schatten/spectral/quintic.hpp>
 #include <schatten/spectral/rational_power.hpp>
+#include <schatten/spectral/schedules.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -44,18 +45,32 @@ struct MethodChoice {
 struct Fits {
   RationalFits rational;
   IterateFits iterates;
+  /// Fits made so far: what a change of power costs.
+  [[nodiscard]] std::size_t made() const { return rational.made() + iterates.made(); }
 };
 
-/// Time of each method in flops of matrix products of the same scalar type, n the short side and m the long one, as
-/// measured on one core (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit
-/// products an eighth of float's, tf32's a quarter, decompositions thirty times what they are on the host.
+/// Time of each method in flops of matrix products of the same scalar type, as measured on one core
+/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth of
+/// float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
-  double n, m;
-  Machine machine{};
-  [[nodiscard]] double quintic() const { return quintic_flops(muon_steps, m, n, machine.symmetric); }
+  explicit CostModel(const Shape& shape, const Machine& on = {})
+      : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
+  double m, n;
+  Machine machine;
+  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
-  [[nodiscard]] double iterates(const IteratePlan& plan) const {
-    return 1.35 * iterate_flops(plan.fit.steps.size(), plan.form, m, n, machine.symmetric);
+  [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
+  [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
+    return 1.35 * iterate_flops(steps, form, m, n, machine.symmetric);
+  }
+  /// The least that iterates may cost at a resolution.
+  [[nodiscard]] double least_iterates(double resolution) const {
+    const std::size_t steps = iterate_schedules[coarsest_schedule(resolution)].steps.size();
+    double least = std::numeric_limits<double>::infinity();
+    for (const IterateForm form : {IterateForm::direct, IterateForm::tail, IterateForm::gram}) {
+      least = std::min(least, iterates(steps, form));
+    }
+    return least;
   }
   [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (machine.host ? 1 : 30); }
   [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (machine.host ? 1 : 30); }
@@ -84,15 +99,15 @@ template <Scalar T, Scalar Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr int most_poles = 32;
   constexpr double largest_share = 0.9;
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const Shape shape = Shape::of(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
-  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, {m, n});
+  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, shape);
   constexpr Format format = format_of<T, Work>;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
   const auto with_poles = [&](int poles) {
     const RationalFit& fit =
         fits.get(std::size_t(poles), p, options.resolution, tolerance - rounding.rest, rounding.falling);
-    const double cost = product_cost<T, Work> * CostModel{double(n), double(m)}.rational(std::size_t(poles));
+    const double cost = product_cost<T, Work> * CostModel(shape).rational(std::size_t(poles));
     return MethodChoice{SpectralMethod::rational, format, fit.bound + rounding.rest, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
@@ -112,11 +127,10 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
 /// The schedule of fewest steps that meets the tolerance in precision Work.
 template <Scalar T, Element Work>
 MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine& machine, IterateFits& fits) {
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
+  const Shape shape = Shape::of(options.rows, options.cols);
   IteratePlan plan =
-      plan_iterates<T, Work>(options.power, options.resolution, options.tolerance, m, n, fits, machine.symmetric);
-  const double cost = product_cost<T, Work> * CostModel{double(n), double(m), machine}.iterates(plan),
-               error = plan.error;
+      plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, machine.symmetric);
+  const double cost = product_cost<T, Work> * CostModel(shape, machine).iterates(plan), error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
@@ -134,6 +148,8 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
           "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");
   require(options.format >= Format::automatic && options.format <= Format::tf32, "SpectralPower", "format",
           to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16, tf32");
+  require(options.schedule >= QuinticSchedule::muon && options.schedule <= QuinticSchedule::cans, "SpectralPower",
+          "schedule", to_string(options.schedule), "must be one of muon, polar_express, cans");
   require(machine.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
           to_string(options.format), "needs float matrices and a backend that multiplies such numbers (a device's)");
   const bool products_alone = options.method == SpectralMethod::automatic ||
@@ -148,13 +164,13 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
           "must be 1, 1/2, 1/4 or another power of one half for the method newton_schulz");
 }
 
-/// Every way of computing what the options ask for that could be the fastest, whether it meets the tolerance or not.
+/// The ways of computing what the options ask for that could be the fastest. One that costs more than another that
+/// meets the tolerance is left out where its fit would take time.
 template <Scalar T>
-std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
-                                     const Machine& machine, Fits& fits) {
+std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const Machine& machine, Fits& fits) {
   const double p = options.power, resolution = options.resolution;
-  const std::size_t n = std::min(options.rows, options.cols), m = std::max(options.rows, options.cols);
-  const CostModel cost{double(n), double(m), machine};
+  const Shape shape = Shape::of(options.rows, options.cols);
+  const CostModel cost(shape, machine);
   const bool any_format = options.format == Format::automatic;
   const auto wanted = [&](SpectralMethod method) {
     return options.method == method ||
@@ -162,6 +178,11 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
             (any_format || method == SpectralMethod::quintic || method == SpectralMethod::iterates));
   };
   std::vector<MethodChoice> all;
+  double least = std::numeric_limits<double>::infinity();  // cost of those that meet the tolerance
+  const auto add = [&](MethodChoice&& choice) {
+    if (choice.error_bound <= options.tolerance) least = std::min(least, choice.cost);
+    all.push_back(std::move(choice));
+  };
   // f.operator()<Work>() for the formats that quintic and iterates may take.
   const auto for_each_format = [&](const auto& f) {
     const auto in = [&](Format format) { return any_format || options.format == format; };
@@ -173,33 +194,36 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
       if (machine.reduced_floats && in(Format::tf32)) f.template operator()<TensorFloat32>();
     }
   };
-  if (wanted(SpectralMethod::quintic) && p == 0.0) {
-    const double error = quintic_error(quintics, resolution, n);
-    for_each_format([&]<class Work>() {
-      all.push_back({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(),
-                     product_cost<T, Work> * cost.quintic()});
-    });
-  }
   bool met = false;  // by a rational function in T: double, and the iterates, are never faster
   if (wanted(SpectralMethod::rational) && machine.host) {
-    all.push_back(choose_rational<T, T>(options, fits.rational));
+    add(choose_rational<T, T>(options, fits.rational));
     met = all.back().error_bound <= options.tolerance;
     if constexpr (std::is_same_v<T, float>) {
-      if (!met) all.push_back(choose_rational<T, double>(options, fits.rational));
+      if (!met) add(choose_rational<T, double>(options, fits.rational));
     }
   }
+  if (wanted(SpectralMethod::quintic) && p == 0.0) {
+    const std::span<const Quintic> quintics = quintics_of(options.schedule);
+    const double error = quintic_error(quintics, resolution, shape.short_side);
+    for_each_format([&]<class Work>() {
+      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(options.schedule),
+           product_cost<T, Work> * cost.quintic(quintics.size())});
+    });
+  }
   if (wanted(SpectralMethod::iterates) && !met) {
-    for_each_format([&]<class Work>() { all.push_back(choose_iterates<T, Work>(options, machine, fits.iterates)); });
+    const double flops = cost.least_iterates(resolution);
+    for_each_format([&]<class Work>() {
+      if (product_cost<T, Work> * flops < least) add(choose_iterates<T, Work>(options, machine, fits.iterates));
+    });
   }
   if (wanted(SpectralMethod::eigh)) {
-    all.push_back({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, {m, n}), cost.eigh()});
+    add({SpectralMethod::eigh, Format::scalar, eigh_error<T, T>(p, resolution, shape), cost.eigh()});
     if constexpr (std::is_same_v<T, float>) {
-      all.push_back(
-          {SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, {m, n}), 2 * cost.eigh()});
+      add({SpectralMethod::eigh, Format::float64, eigh_error<T, double>(p, resolution, shape), 2 * cost.eigh()});
     }
   }
   if (wanted(SpectralMethod::svd)) {
-    all.push_back({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, {m, n}), cost.svd()});
+    add({SpectralMethod::svd, Format::scalar, svd_error<T>(p, resolution, shape), cost.svd()});
   }
   return all;
 }
@@ -207,13 +231,12 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, std::s
 /// The fastest of the methods that meets the tolerance. Throws InvalidArgument if none does.
 /// Fits come from `fits`.
 template <Scalar T>
-MethodChoice choose_method(const SpectralPowerOptions& options, std::span<const Quintic> quintics,
-                           const Machine& machine, Fits& fits) {
+MethodChoice choose_method(const SpectralPowerOptions& options, const Machine& machine, Fits& fits) {
   require_valid(options, machine);
   if (!has_promise(options.method)) return {options.method};
   double best = std::numeric_limits<double>::infinity(), least = best;
   MethodChoice chosen;
-  for (MethodChoice& candidate : candidates<T>(options, quintics, machine, fits)) {
+  for (MethodChoice& candidate : candidates<T>(options, machine, fits)) {
     best = std::min(best, candidate.error_bound);
     if (candidate.error_bound > options.tolerance || candidate.cost >= least) continue;
     least = candidate.cost;

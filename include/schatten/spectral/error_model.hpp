@@ -4,6 +4,7 @@
 #include <schatten/core/reduced_float.hpp>
 #include <schatten/linalg/rational_function.hpp>
 #include <schatten/spectral/exact.hpp>
+#include <schatten/spectral/method.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -12,34 +13,46 @@
 
 namespace schatten::spectral {
 
-/// Sides of the matrices that a promise is made for, n <= m.
-struct Sides {
-  std::size_t m, n;
+/// Sides of a matrix, or of its transpose: short_side <= long_side.
+struct Shape {
+  std::size_t long_side, short_side;
+  /// The shape of matrices rows×cols.
+  static constexpr Shape of(std::size_t rows, std::size_t cols) { return {std::max(rows, cols), std::min(rows, cols)}; }
 };
 
 /// Backward error of a decomposition, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024, m up to 5000,
 /// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
-inline double svd_rounding(const Sides& sides) {
-  return std::max(7 * std::sqrt(double(sides.n)), 3 * std::sqrt(double(sides.m)));
+inline double svd_rounding(const Shape& shape) {
+  return std::max(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
 }
 /// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The roundings of a long sum of
 /// like terms go to one side; a library sums some hundred terms at a time, and small matrices average over few sums.
-inline double gram_rounding(const Sides& sides) {
-  const auto m = double(sides.m), n = std::max(double(sides.n), 1.0);
+inline double gram_rounding(const Shape& shape) {
+  const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
   return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
 }
-/// Rounding of five quintics on σ, absolute. In 16 bits: from M as the format stores it (iterate_rounding says more),
+/// Rounding of a schedule of quintics on σ, absolute, in multiples of ε: measured worst × 2 or more, n = 2 to 50
+/// (tests/test_spectral_quintic.cpp). CANS is steep where a singular value is nearly ‖M‖_F: its slope is 2·10⁴ there.
+constexpr double quintic_rounding(QuinticSchedule schedule) {
+  switch (schedule) {
+    case QuinticSchedule::polar_express: return 700;
+    case QuinticSchedule::cans: return 6e4;
+    case QuinticSchedule::muon: break;
+  }
+  return 200;
+}
+/// The same times ε(Work). In 16 bits a quarter: from M as the format stores it (iterate_rounding says more), Muon's
 /// measured worst 24 ε, n = 4 to 128.
 template <Element Work>
-double quintic_rounding_error() {
-  return (ReducedFloat<Work> ? 50 : 200) * double(std::numeric_limits<Work>::epsilon());
+double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon) {
+  return (ReducedFloat<Work> ? 0.25 : 1) * quintic_rounding(schedule) * double(std::numeric_limits<Work>::epsilon());
 }
 
 /// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and
 /// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
 template <Scalar T>
-double svd_error(double power, double resolution, const Sides& sides) {
-  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(sides) * epsilon;
+double svd_error(double power, double resolution, const Shape& shape) {
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
   const double turn = backward / resolution;
   const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
   return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
@@ -48,12 +61,12 @@ double svd_error(double power, double resolution, const Sides& sides) {
 /// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the factors of the smallest eigenvalues, up to
 /// floor^{(p−1)/2}, round into every direction.
 template <Scalar T, Scalar Work>
-double eigh_error(double power, double resolution, const Sides& sides) {
+double eigh_error(double power, double resolution, const Shape& shape) {
   if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
-  const double backward = gram_rounding(sides) * double(std::numeric_limits<Work>::epsilon());
+  const double backward = gram_rounding(shape) * double(std::numeric_limits<Work>::epsilon());
   const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
   const double storage = power < 0 ? 1.5 * std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
-  const double leak = 0.45 * std::sqrt(double(sides.n)) * std::pow(gram_floor<Work>, (power - 1) / 2);
+  const double leak = 0.45 * std::sqrt(double(shape.short_side)) * std::pow(gram_floor<Work>, (power - 1) / 2);
   return backward * moved + double(std::numeric_limits<Work>::epsilon()) * leak +
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
@@ -62,11 +75,11 @@ double eigh_error(double power, double resolution, const Sides& sides) {
 /// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings; sums of
 /// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
 template <Scalar Work>
-double rational_rounding(const Sides& sides) {
+double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
-  const auto m = double(sides.m), n = std::max(double(sides.n), 1.0);
+  const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
   const double additions = 0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, pass) / chunk + m / pass) : 0.0);
-  const double measured = sides.n < 250 ? 0.44 : 0.28;
+  const double measured = shape.short_side < 250 ? 0.44 : 0.28;
   return std::max(1.3 * measured, measured + additions / n);
 }
 
@@ -79,9 +92,9 @@ struct RoundingError {
 /// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix moves σ^p by
 /// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
 template <Scalar T, Scalar Work>
-RoundingError rational_rounding_error(double power, double resolution, const Sides& sides) {
+RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double moved = rational_rounding<Work>(sides) * 0.5 * (1 - power) / resolution / resolution;
+  const double moved = rational_rounding<Work>(shape) * 0.5 * (1 - power) / resolution / resolution;
   return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
 }

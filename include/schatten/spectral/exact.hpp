@@ -71,7 +71,7 @@ struct ScaleEigenvectors {
 
 /// out ← U diag(f(σ_k, σ_0, s, k)) Vᵀ by the singular value decomposition of M/s; `map` is f, a functor for kernels.
 template <class Backend, ExecutionSpace Exec, class Map, class T, class Space>
-void svd_map(const Exec& exec, const std::string& label, const BatchView<const T, Space>& m, const Map& map,
+void svd_map(const Exec& exec, const std::string& label, const Map& map, const BatchView<const T, Space>& m,
              const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), k = std::min(rows, cols);
   const typename Workspace<Space>::Frame frame(workspace);
@@ -93,9 +93,9 @@ void svd_map(const Exec& exec, const std::string& label, const BatchView<const T
 /// M, out (m×n). Works on M / 2^k, so that any scale is legal. Relative error of σ^p: a small multiple of ε(1 + |p|/σ),
 /// σ relative to the largest (docs/mathematics.md states the measured multiple). Cost: svd + 2mn·min(m, n) flops.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
-void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double power, const BatchView<T, Space>& out,
+void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
                Workspace<Space>& workspace) {
-  detail::svd_map<Backend>(exec, "schatten::svd_power/scale", m, detail::PowerOfSigma<T>{power}, out, workspace);
+  detail::svd_map<Backend>(exec, "schatten::svd_power/scale", detail::PowerOfSigma<T>{power}, m, out, workspace);
 }
 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
@@ -104,9 +104,9 @@ void svd_power(const Exec& exec, const BatchView<const T, Space>& m, double powe
 /// largest; singular values under √gram_floor come out damped. Work = double serves float matrices down to their own
 /// rounding level. Cost, n the short side: n²m + eigh(n) + n³ + 2n²m flops.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
-void eigh_power(const Exec& exec, const BatchView<const T, Space>& m, double power, const BatchView<T, Space>& out,
+void eigh_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
                 Workspace<Space>& workspace) {
-  if (m.extent(1) < m.extent(2)) return eigh_power<Work, Backend>(exec, transpose(m), power, transpose(out), workspace);
+  if (m.extent(1) < m.extent(2)) return eigh_power<Work, Backend>(exec, power, transpose(m), transpose(out), workspace);
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch);

@@ -46,16 +46,5 @@ struct WeightedSum {
   }
 };
 
-/// out ← factor·x. May work in place.
-template <class T, class U, class Space>
-struct ScaleMatrix {
-  NumberBatchView<double, Space> factor;
-  BatchView<const U, Space> x;
-  BatchView<T, Space> out;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    out(b, i, j) = T(factor(b) * double(x(b, i, j)));
-  }
-};
-
 }  // namespace detail
 }  // namespace schatten::spectral

@@ -149,8 +149,9 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
 /// products add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
 /// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
-double iterate_rounding(const IterateFit& fit, double power, double resolution, const Sides& sides, IterateForm form) {
-  const auto m = double(std::max<std::size_t>(sides.m, 1)), n = double(std::max<std::size_t>(sides.n, 1));
+double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
+  const auto m = double(std::max<std::size_t>(shape.long_side, 1)),
+             n = double(std::max<std::size_t>(shape.short_side, 1));
   if constexpr (ReducedFloat<Work>) {
     if (form == IterateForm::gram) return std::numeric_limits<double>::infinity();
     const double unit = double(std::numeric_limits<Work>::epsilon()), mixed = unit / resolution;
@@ -172,8 +173,8 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
 /// would come out larger than the map allows.
 /// @pre fit was made for this power and a resolution not above this one.
 template <Scalar T, Element Work>
-double iterate_error(const IterateFit& fit, double power, double resolution, const Sides& sides, IterateForm form) {
-  const double rounding = iterate_rounding<Work>(fit, power, resolution, sides, form);
+double iterate_error(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
+  const double rounding = iterate_rounding<Work>(fit, power, resolution, shape, form);
   const double allowed_under = power > 0 ? 1 + fit.error : 1.25;
   if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
@@ -187,10 +188,10 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
 /// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate (m×n)
 /// for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
-void iterate_power(const Exec& exec, const IterateFit& fit, double power, const BatchView<const T, Space>& m,
-                   const BatchView<T, Space>& out, Workspace<Space>& workspace, IterateForm form) {
+void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
+                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   if (m.extent(1) < m.extent(2)) {
-    return iterate_power<Work, Backend>(exec, fit, power, transpose(m), transpose(out), workspace, form);
+    return iterate_power<Work, Backend>(exec, fit, form, power, transpose(m), transpose(out), workspace);
   }
   const std::size_t steps = fit.steps.size();
   require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
@@ -217,12 +218,9 @@ void iterate_power(const Exec& exec, const IterateFit& fit, double power, const 
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
   divide(exec, m, unit, x, scale);
-  for_each_element(exec, "schatten::iterate_power/scale", batch, cols, cols,
-                   detail::ScaleMatrix<Work, Work, Space>{square, gram, gram});
+  scale_elements(exec, "schatten::iterate_power/scale", square, as_const(gram), gram);
   detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace);
-  for_each_element_along(exec, "schatten::iterate_power/store", out, [&](const auto& turn) {
-    return detail::ScaleMatrix<T, Work, Space>{factor, turn(state.sum), turn(out)};
-  });
+  scale_elements(exec, "schatten::iterate_power/store", factor, as_const(state.sum), out);
 }
 
 }  // namespace schatten::spectral

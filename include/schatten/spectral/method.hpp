@@ -11,7 +11,7 @@ enum class SpectralMethod {
   automatic,      ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
   svd,            ///< singular value decomposition, in the matrix's own precision
   eigh,           ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
-  quintic,        ///< Muon's five quintics; p = 0 alone
+  quintic,        ///< a published schedule of quintics, Muon's five for one; only p = 0
   rational,       ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
   iterates,       ///< a linear combination of the iterates of odd quintics: matrix products alone
   newton_schulz,  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
@@ -33,6 +33,23 @@ inline std::string to_string(SpectralMethod method) {
     case SpectralMethod::rank_power: return "rank_power";
   }
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
+}
+
+/// The quintics of the method `quintic`, each schedule with the steps that its authors train with (spectral/schedules.hpp).
+enum class QuinticSchedule {
+  muon,           ///< five equal ones: singular values end in about [0.68, 1.13] (Jordan et al., 2024)
+  polar_express,  ///< the first five of Polar Express, after M/(1.01‖M‖_F) (Amsel et al., arXiv 2505.16932)
+  cans            ///< four that end in [0.7, 1.3] (Grishina et al., arXiv 2506.10935)
+};
+
+/// "muon", "polar_express", "cans".
+inline std::string to_string(QuinticSchedule schedule) {
+  switch (schedule) {
+    case QuinticSchedule::muon: return "muon";
+    case QuinticSchedule::polar_express: return "polar_express";
+    case QuinticSchedule::cans: return "cans";
+  }
+  return "QuinticSchedule(" + std::to_string(static_cast<int>(schedule)) + ")";
 }
 
 /// What `quintic` and `iterates` store their matrices as. Products are summed in float, in double for float64.
@@ -73,6 +90,7 @@ struct SpectralPowerOptions {
   double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
   Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose scalar or float64
+  QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
 };
 
 }  // namespace schatten

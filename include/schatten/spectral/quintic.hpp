@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace schatten::spectral {
 
@@ -100,22 +99,36 @@ void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const B
   detail::quintic_steps<W, Backend>(exec, steps, 0.0, m, out, workspace);
 }
 
-/// An upper bound of |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in
-/// [1, √rank]: the largest value on a logarithmic grid, each plus what its slope allows up to the next point half way.
-inline double quintic_error(std::span<const Quintic> steps, double resolution, std::size_t rank) {
-  const double lowest =
-      std::max(std::log(resolution) - 0.5 * std::log(double(std::max<std::size_t>(rank, 1))), -700.0);  // e^lowest > 0
-  constexpr int points = 4000;
-  double worst = 0;
-  for (int k = 0; k <= points; ++k) {
-    double x = std::exp(lowest * k / points), slope = x;  // slope: dx/d(ln σ)
-    for (const Quintic& step : steps) {
-      slope *= step.a + x * x * (3 * step.b + x * x * 5 * step.c);
-      x = step(x);
+/// Values from low to high.
+struct Interval {
+  double low, high;
+};
+
+/// The values of a step over an interval: those at its ends and at the zeros of a + 3bx² + 5cx⁴ inside.
+inline Interval image_of(const Quintic& step, const Interval& x) {
+  Interval image{std::min(step(x.low), step(x.high)), std::max(step(x.low), step(x.high))};
+  const double root = 9 * step.b * step.b - 20 * step.a * step.c;
+  if (root < 0 || step.c == 0) return image;
+  for (const double sign : {-1.0, 1.0}) {
+    const double square = (sign * std::sqrt(root) - 3 * step.b) / (10 * step.c);
+    if (square < 0) continue;
+    for (const double extremum : {-std::sqrt(square), std::sqrt(square)}) {
+      if (extremum <= x.low || extremum >= x.high) continue;
+      image.low = std::min(image.low, step(extremum));
+      image.high = std::max(image.high, step(extremum));
     }
-    worst = std::max(worst, std::abs(x - 1) - 0.5 * lowest / points * std::abs(slope));
   }
-  return worst;
+  return image;
+}
+
+/// The largest |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in [1, √rank].
+/// Exact up to rounding, for which it is taken 1e-10 larger: the image of an interval under a continuous function is an
+/// interval, so the images of the steps, one after the other, have no slack.
+inline double quintic_error(std::span<const Quintic> steps, double resolution, std::size_t rank) {
+  constexpr double rounding = 1e-10;
+  Interval x{resolution / std::sqrt(double(std::max<std::size_t>(rank, 1))), 1};
+  for (const Quintic& step : steps) x = image_of(step, x);
+  return (1 + rounding) * std::max(std::abs(x.low - 1), std::abs(x.high - 1));
 }
 
 }  // namespace schatten::spectral

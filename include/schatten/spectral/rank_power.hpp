@@ -28,10 +28,10 @@ struct PowerOfRank {
 /// choice, and the output, unlike UΣ^pVᵀ, depends on it. Independent of the scale of M; commutes with transposes.
 /// Throws InvalidArgument for an exponent that is not finite. Cost: svd + 2mn·min(m, n) flops.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
-void rank_power(const Exec& exec, const BatchView<const T, Space>& m, double exponent, const BatchView<T, Space>& out,
+void rank_power(const Exec& exec, double exponent, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
                 Workspace<Space>& workspace) {
   require(std::isfinite(exponent), "spectral::rank_power", "exponent", exponent, "must be finite");
-  detail::svd_map<Backend>(exec, "schatten::rank_power/scale", m, detail::PowerOfRank<T>{exponent}, out, workspace);
+  detail::svd_map<Backend>(exec, "schatten::rank_power/scale", detail::PowerOfRank<T>{exponent}, m, out, workspace);
 }
 
 }  // namespace schatten::spectral

@@ -1,13 +1,13 @@
 // Schedules of quintics as data: bases for σ^p at six resolutions, and published ones for p = 0.
 #pragma once
 
+#include <schatten/spectral/method.hpp>
 #include <schatten/spectral/quintic.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <string_view>
 #include <vector>
 
 namespace schatten::spectral {
@@ -113,6 +113,41 @@ inline std::vector<Quintic> with_safety(const PolarSchedule& schedule) {
     steps[k] = {steps[k].a / s, steps[k].b / std::pow(s, 3), steps[k].c / std::pow(s, 5)};
   }
   return steps;
+}
+
+/// Steps of Polar Express in its authors' training runs.
+inline constexpr std::size_t polar_express_steps = 5;
+
+namespace detail {
+
+inline constexpr std::array<Quintic, std::size_t(muon_steps)> muon_quintics{muon_quintic, muon_quintic, muon_quintic,
+                                                                            muon_quintic, muon_quintic};
+
+/// q(x/s).
+constexpr Quintic divided(const Quintic& q, double s) {
+  return {q.a / s, q.b / (s * s * s), q.c / (s * s * s * s * s)};
+}
+
+/// Polar Express from M/‖M‖_F on: every one of these steps has its safety, and the first divides by 1.01 once more, as the
+/// published normalisation M/(1.01‖M‖_F) does.
+inline constexpr std::array<Quintic, polar_express_steps> polar_express_from_norm = [] {
+  std::array<Quintic, polar_express_steps> steps{};
+  for (std::size_t k = 0; k < steps.size(); ++k) steps[k] = divided(polar_express_quintics[k], polar_express.safety);
+  steps[0] = divided(steps[0], polar_express.safety);
+  return steps;
+}();
+
+}  // namespace detail
+
+/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included. What the
+/// published ones add to the norm (1e-7) is left out: any scale is legal here. @pre schedule is one of the enumerators.
+constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule) {
+  switch (schedule) {
+    case QuinticSchedule::polar_express: return detail::polar_express_from_norm;
+    case QuinticSchedule::cans: return detail::cans_quintics;
+    case QuinticSchedule::muon: break;
+  }
+  return detail::muon_quintics;
 }
 
 }  // namespace schatten::spectral

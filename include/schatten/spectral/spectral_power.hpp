@@ -6,10 +6,8 @@
 #include <schatten/spectral/streaming.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <memory>
-#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -27,13 +25,11 @@ class SpectralPower {
 
   /// Checks the options and chooses the method. Throws InvalidArgument for a power outside (-0.5, 1], a resolution
   /// outside (0, 1], a tolerance that is not positive, and where no method (or not the one asked for) meets the
-  /// tolerance. Cost: microseconds; a tenth of a millisecond for p = 0; for the rational method a
-  /// few milliseconds a fit that `fits`, which plans may share, does not hold yet.
+  /// tolerance. Cost: microseconds; for fits that `fits`, which plans may share, does not hold yet, some tenths of a
+  /// millisecond with the rational method and tens of milliseconds with iterates.
   explicit SpectralPower(const SpectralPowerOptions& options,
                          std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
-      : options_(options),
-        fits_(std::move(fits)),
-        choice_(spectral::choose_method<T>(options, muon, machine, *fits_)) {}
+      : options_(options), fits_(std::move(fits)), choice_(spectral::choose_method<T>(options, machine, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
   /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
@@ -59,7 +55,7 @@ class SpectralPower {
     const ProfilingRegion region("schatten::SpectralPower::apply");
     switch (choice_.method) {
       case SpectralMethod::svd:
-        return spectral::svd_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
+        return spectral::svd_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::eigh:
       case SpectralMethod::quintic:
       case SpectralMethod::rational:
@@ -77,7 +73,7 @@ class SpectralPower {
       case SpectralMethod::newton_schulz:
         return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::rank_power:
-        return spectral::rank_power<Backend>(exec, batch_m, options_.power, batch_out, workspace);
+        return spectral::rank_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
       case SpectralMethod::streaming:
       case SpectralMethod::automatic: break;  // refused above; resolved at construction
     }
@@ -105,7 +101,7 @@ class SpectralPower {
   void set_power(double power) {
     SpectralPowerOptions options = options_;
     options.power = power;
-    choice_ = spectral::choose_method<T>(options, muon, machine, *fits_);
+    choice_ = spectral::choose_method<T>(options, machine, *fits_);
     options_ = options;
   }
 
@@ -123,8 +119,11 @@ class SpectralPower {
   /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
   /// this space forms them: half on the host, whole on a device. 0 for the other methods.
   [[nodiscard]] double product_flops() const {
-    const auto n = double(std::min(options_.rows, options_.cols)), m = double(std::max(options_.rows, options_.cols));
-    if (method() == SpectralMethod::quintic) return spectral::quintic_flops(muon.size(), m, n, machine.symmetric);
+    const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
+    const auto m = double(shape.long_side), n = double(shape.short_side);
+    if (method() == SpectralMethod::quintic) {
+      return spectral::quintic_flops(spectral::quintics_of(options_.schedule).size(), m, n, machine.symmetric);
+    }
     if (method() != SpectralMethod::iterates) return 0;
     return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, machine.symmetric);
   }
@@ -143,16 +142,16 @@ class SpectralPower {
   void apply_in(const Exec& exec, const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out,
                 Workspace<memory_space>& workspace) const {
     if (choice_.method == SpectralMethod::quintic) {
-      return spectral::quintic_iteration<Work, Backend>(exec, std::span<const spectral::Quintic>(muon), m, out,
+      return spectral::quintic_iteration<Work, Backend>(exec, spectral::quintics_of(options_.schedule), m, out,
                                                         workspace);
     }
     if (choice_.method == SpectralMethod::iterates) {
-      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, options_.power, m, out, workspace,
-                                                    choice_.iterates.form);
+      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, choice_.iterates.form, options_.power,
+                                                    m, out, workspace);
     }
     if constexpr (Scalar<Work>) {
       if (choice_.method == SpectralMethod::eigh) {
-        return spectral::eigh_power<Work, Backend>(exec, m, options_.power, out, workspace);
+        return spectral::eigh_power<Work, Backend>(exec, options_.power, m, out, workspace);
       }
       if constexpr (machine.host) {
         return spectral::rational_power<Work, Backend>(exec, choice_.function, options_.power, m, out, workspace);
@@ -163,9 +162,6 @@ class SpectralPower {
   static constexpr spectral::Machine machine{is_host_execution_space<Exec>,
                                              std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>,
                                              loops_as_on_device<Exec> ? 2.0 : 1.0};
-  static constexpr std::array<spectral::Quintic, spectral::muon_steps> muon{
-      spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic, spectral::muon_quintic,
-      spectral::muon_quintic};
 
   SpectralPowerOptions options_;
   std::shared_ptr<spectral::Fits> fits_;

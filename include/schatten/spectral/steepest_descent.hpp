@@ -25,16 +25,6 @@ struct PowerOfInnerProduct {
   }
 };
 
-/// a ← factor_b · a.
-template <class T, class Space>
-struct Multiply {
-  NumberBatchView<double, Space> factor;
-  BatchView<T, Space> a;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
-    a(b, i, j) = T(factor(b) * double(a(b, i, j)));
-  }
-};
-
 /// factor_b ← ⟨M_b, D_b⟩^exponent for M and D = UΣ^pVᵀ: every norm of the pair is such a power, no SVD needed.
 template <ExecutionSpace Exec, class T, class Space>
 void inner_product_power(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<const T, Space>& d,
@@ -86,8 +76,7 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   linalg::inner_product(exec, normalized, batch_out, inner_product, workspace);
   for_each_matrix(exec, "schatten::steepest_descent/length", 1,
                   spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
-  for_each_element(exec, "schatten::steepest_descent/scale", 1, batch_out.extent(1), batch_out.extent(2),
-                   spectral::Multiply<T, Space>{factor, batch_out});
+  scale_elements(exec, "schatten::steepest_descent/scale", factor, as_const(batch_out), batch_out);
   const double length = values_on_host(exec, inner_product)[0];  // fences: documented
   const double unit = values_on_host(exec, scale)[0];            // fences: documented
   return length == 0.0 ? 0.0 : unit * std::pow(length, 1.0 / (1.0 + p));

@@ -1,4 +1,4 @@
-// The one fit of weights: a fixed basis of functions of σ, combined linearly to σ^p with least relative error.
+// Fits of weights: a fixed basis of functions of σ, combined linearly to σ^p with least relative error.
 #pragma once
 
 #include <algorithm>
@@ -171,31 +171,5 @@ class LawsonFit {
   std::vector<double> matrix_, rhs_;  ///< of one least-squares problem
   WeightFit best_;
 };
-
-/// Relative minimax fit of σ^p on [delta, 1] by Lawson's iteration on a logarithmic grid. Deterministic.
-///
-/// `basis` and `room` as for LawsonFit. The error reported is the maximum over `check_points` points, more than were
-/// fitted. Cost: iterations · 2·points·terms² flops, a few milliseconds.
-/// Source: numerics in docs/mathematics.md.
-template <class Basis, class Room = EqualRoom>
-WeightFit fit_weights(const Basis& basis, std::size_t terms, double power, double delta, const Room& room = {},
-                      std::size_t points = 600, int iterations = 60, std::size_t check_points = 6000) {
-  LawsonFit<Basis, Room> lawson(basis, terms, power, log_grid(delta, points), 0, room);
-  lawson.iterate(iterations);
-  WeightFit best = lawson.best();
-  if (best.weights.empty()) return best;
-
-  std::vector<double> row(terms);
-  best.error = 0;
-  for (const double sigma : log_grid(delta, check_points)) {
-    basis(sigma, row.data());
-    double value = 0;
-    for (std::size_t k = 0; k < terms; ++k) value += best.weights[k] * row[k];
-    const double error = std::abs(value / std::pow(sigma, power) - 1) / room(sigma);
-    if (!std::isfinite(error)) return {};
-    best.error = std::max(best.error, error);
-  }
-  return best;
-}
 
 }  // namespace schatten::spectral

@@ -15,10 +15,6 @@ void sgemm_(const char*, const char*, const int*, const int*, const int*, const 
             const float*, const int*, const float*, float*, const int*);
 void dgemm_(const char*, const char*, const int*, const int*, const int*, const double*, const double*, const int*,
             const double*, const int*, const double*, double*, const int*);
-void ssyrk_(const char*, const char*, const int*, const int*, const float*, const float*, const int*, const float*,
-            float*, const int*);
-void dsyrk_(const char*, const char*, const int*, const int*, const double*, const double*, const int*, const double*,
-            double*, const int*);
 void sgesdd_(const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*, const int*,
              float*, const int*, int*, int*);
 void dgesdd_(const char*, const int*, const int*, double*, const int*, double*, double*, const int*, double*,
@@ -46,7 +42,6 @@ struct Fortran;
 template <>
 struct Fortran<float> {
   static constexpr auto gemm = sgemm_;
-  static constexpr auto syrk = ssyrk_;
   static constexpr auto gesdd = sgesdd_;
   static constexpr auto syevd = ssyevd_;
   static constexpr auto geqrf = sgeqrf_;
@@ -55,7 +50,6 @@ struct Fortran<float> {
 template <>
 struct Fortran<double> {
   static constexpr auto gemm = dgemm_;
-  static constexpr auto syrk = dsyrk_;
   static constexpr auto gesdd = dgesdd_;
   static constexpr auto syevd = dsyevd_;
   static constexpr auto geqrf = dgeqrf_;
@@ -90,26 +84,6 @@ void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space
   for (std::size_t k = 0; k < c.extent(0); ++k) {
     blas_gemm(alpha, host_matrix(a, k), host_matrix(b, k), beta, host_matrix(c, k));
   }
-}
-
-/// The lower triangle of C ← AAᵀ by syrk, where the strides let it; false if they do not.
-template <ExecutionSpace Exec, class T, class Space>
-bool syrk(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& c) {
-  const auto first = host_matrix(a, 0);
-  const auto first_c = host_matrix(c, 0);
-  if (!(first.col_major() || first.row_major()) || !(first_c.col_major() || first_c.row_major())) return false;
-  const HostThreads threads(exec);
-  const T one = 1, zero = 0;
-  const int n = int(first.rows), k = int(first.cols);
-  const char op = first.col_major() ? 'N' : 'T';
-  const int lda = first.col_major() ? leading_dimension(first.col_stride, first.rows)
-                                    : leading_dimension(first.row_stride, first.cols);
-  const char lower = first_c.col_major() ? 'L' : 'U';  // a row-major C is the column-major Cᵀ
-  const int ldc = leading_dimension(first_c.col_major() ? first_c.col_stride : first_c.row_stride, first_c.rows);
-  for (std::size_t b = 0; b < c.extent(0); ++b) {
-    Fortran<T>::syrk(&lower, &op, &n, &k, &one, host_matrix(a, b).data, &lda, &zero, host_matrix(c, b).data, &ldc);
-  }
-  return true;
 }
 
 /// LAPACK's routines in the shape that host_decomposition.hpp asks for; integer work memory comes from the heap.

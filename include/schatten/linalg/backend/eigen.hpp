@@ -1,10 +1,13 @@
-// Host backend over Eigen: gemm.  The decompositions are in eigen_decomposition.hpp, which compiles far longer.
+// Host backend over Eigen: gemm. The decompositions are in host_routines.hpp.
 #pragma once
 
 #include <schatten/core/workspace.hpp>
 #include <schatten/linalg/backend/host_gemm.hpp>
 
 #include <Eigen/Core>
+
+#include <cstddef>
+#include <vector>
 
 namespace schatten::linalg {
 
@@ -13,45 +16,55 @@ struct EigenBackend {};
 
 namespace backend {
 
-template <class T>
-using EigenRowMajor = Eigen::Map<Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
-                                 Eigen::Unaligned, Eigen::OuterStride<>>;
-template <class T>
-using EigenColMajor = Eigen::Map<Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic>,
-                                 Eigen::Unaligned, Eigen::OuterStride<>>;
-
-/// f(Eigen expression of `a`): a Map where rows or columns are contiguous, else a copy.
-template <class T, class F>
-void with_eigen(const HostMatrix<const T>& a, const F& f) {
-  T* const data = const_cast<T*>(a.data);  // Maps of const and non-const would double the instantiations; never written
-  if (a.col_major()) return f(EigenColMajor<T>(data, a.rows, a.cols, Eigen::OuterStride<>(a.col_stride)));
-  if (a.row_major()) return f(EigenRowMajor<T>(data, a.rows, a.cols, Eigen::OuterStride<>(a.row_stride)));
-  Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> packed(a.rows, a.cols);
-  copy(a, col_major_matrix(packed.data(), a.rows, a.cols));
-  f(EigenColMajor<T>(packed.data(), a.rows, a.cols, Eigen::OuterStride<>(a.rows)));
+/// C += αAB by Eigen's blocked product, on one thread. A's order and B's: where they are contiguous. @pre C's columns are.
+///
+/// The product itself: `noalias() += alpha * A * B` on Maps also compiles Eigen's products for vectors and for small
+/// matrices, for each pair of orders, in six times as long.
+template <int order_a, int order_b, class T>
+void eigen_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+  using namespace Eigen::internal;
+  using Product = general_matrix_matrix_product<Eigen::Index, T, order_a, false, T, order_b, false, Eigen::ColMajor, 1>;
+  gemm_blocking_space<Eigen::ColMajor, T, T, Eigen::Dynamic, Eigen::Dynamic, Eigen::Dynamic> blocking(c.rows, c.cols,
+                                                                                                      a.cols, 1, true);
+  Product::run(c.rows, c.cols, a.cols, a.data, order_a == Eigen::ColMajor ? a.col_stride : a.row_stride, b.data,
+               order_b == Eigen::ColMajor ? b.col_stride : b.row_stride, c.data, 1, c.col_stride, alpha, blocking,
+               nullptr);
 }
 
-/// C ← αAB + βC for one matrix.
+/// C ← αAB + βC for one matrix, on one thread; matrices without a unit stride are copied.
 template <class T>
 void eigen_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, T beta, const HostMatrix<T>& c) {
   if (!c.col_major() && c.row_major()) return eigen_gemm(alpha, transpose(b), transpose(a), beta, transpose(c));
+  const auto packed = [](const HostMatrix<const T>& x, std::vector<T>& memory) {
+    if (x.col_major() || x.row_major()) return x;
+    memory.resize(std::size_t(x.rows * x.cols));
+    copy(x, col_major_matrix(memory.data(), x.rows, x.cols));
+    return HostMatrix<const T>{memory.data(), x.rows, x.cols, 1, x.rows};
+  };
+  std::vector<T> memory_a, memory_b, memory_c;
   if (!c.col_major()) {
-    Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> packed(c.rows, c.cols);
-    const auto packed_c = col_major_matrix(packed.data(), c.rows, c.cols);
+    memory_c.resize(std::size_t(c.rows * c.cols));
+    const auto packed_c = col_major_matrix(memory_c.data(), c.rows, c.cols);
     copy(c, packed_c);
     eigen_gemm(alpha, a, b, beta, packed_c);
     return copy(packed_c, c);
   }
-  EigenColMajor<T> map_c(c.data, c.rows, c.cols, Eigen::OuterStride<>(c.col_stride));
   if (beta == T(0)) {
-    map_c.setZero();
+    fill(transpose(c), T(0));
   } else if (beta != T(1)) {
-    map_c *= beta;
+    for (std::ptrdiff_t j = 0; j < c.cols; ++j) {
+      for (std::ptrdiff_t i = 0; i < c.rows; ++i) c(i, j) *= beta;
+    }
   }
-  if (a.cols == 0) return;
-  with_eigen(a, [&](const auto& map_a) {
-    with_eigen(b, [&](const auto& map_b) { map_c.noalias() += alpha * map_a * map_b; });
-  });
+  if (a.cols == 0 || c.rows * c.cols == 0) return;
+  const HostMatrix<const T> left = packed(a, memory_a), right = packed(b, memory_b);
+  constexpr int by_cols = Eigen::ColMajor, by_rows = Eigen::RowMajor;
+  if (left.col_major()) {
+    if (right.col_major()) return eigen_product<by_cols, by_cols>(alpha, left, right, c);
+    return eigen_product<by_cols, by_rows>(alpha, left, right, c);
+  }
+  if (right.col_major()) return eigen_product<by_rows, by_cols>(alpha, left, right, c);
+  eigen_product<by_rows, by_rows>(alpha, left, right, c);
 }
 
 /// eigen_gemm in the shape that host_gemm.hpp asks for.

@@ -192,7 +192,8 @@ void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
 
 /// C += alpha·A B on one thread, `levels` as above. @pre C's rows or columns are contiguous; A and B may have any strides.
 template <bool levels = false, class T>
-void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+[[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
+                                   const HostMatrix<T>& c) {
   if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
   constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
   for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {

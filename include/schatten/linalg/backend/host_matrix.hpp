@@ -46,7 +46,7 @@ HostMatrix<T> col_major_matrix(T* data, std::ptrdiff_t rows, std::ptrdiff_t cols
 
 /// to ← from, element by element, along the columns of `to`'s storage.
 template <class T, class U>
-void copy(const HostMatrix<T>& from, const HostMatrix<U>& to) {
+[[gnu::noinline]] void copy(const HostMatrix<T>& from, const HostMatrix<U>& to) {
   if (to.row_major() && !to.col_major()) return copy(transpose(from), transpose(to));
   for (std::ptrdiff_t j = 0; j < to.cols; ++j) {
     for (std::ptrdiff_t i = 0; i < to.rows; ++i) to(i, j) = static_cast<U>(from(i, j));
@@ -55,7 +55,7 @@ void copy(const HostMatrix<T>& from, const HostMatrix<U>& to) {
 
 /// Every element ← value.
 template <class T>
-void fill(const HostMatrix<T>& a, T value) {
+[[gnu::noinline]] void fill(const HostMatrix<T>& a, T value) {
   for (std::ptrdiff_t i = 0; i < a.rows; ++i) {
     for (std::ptrdiff_t j = 0; j < a.cols; ++j) a(i, j) = value;
   }

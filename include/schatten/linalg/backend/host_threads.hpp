@@ -9,9 +9,8 @@
 
 namespace schatten::linalg::backend {
 
-/// Lends the threads of `exec` to OpenMP-based host libraries (Eigen, OpenBLAS) called on this host thread, until the
-/// scope ends. OpenMP's own per-thread setting is used: no global state, no race between host threads. A count that the
-/// user gave such a library by its own means (Eigen::setNbThreads) prevails.
+/// Lends the threads of `exec` to OpenMP-based host libraries (OpenBLAS) called on this host thread, until the scope ends.
+/// OpenMP's own per-thread setting is used: no global state, no race between host threads.
 class HostThreads {
  public:
   template <ExecutionSpace Exec>

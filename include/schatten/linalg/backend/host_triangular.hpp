@@ -1,5 +1,6 @@
 // Products with triangular and symmetric matrices, and the inverse of a shifted symmetric positive definite matrix, all
-// by recursion on halves down to the register-tiled kernel. One thread; matrices column-major.
+// by recursion on halves down to the register-tiled kernel. One thread; matrices column-major. Nothing recursive is
+// inlined: at -O3 a compiler would put several levels into one function.
 #pragma once
 
 #include <schatten/linalg/backend/host_kernel.hpp>
@@ -28,7 +29,8 @@ HostMatrix<const T> read_only(const HostMatrix<T>& a) {
 
 /// Lower triangle of C += alpha·A B, the product known to be symmetric. The leaves on the diagonal are done whole.
 template <bool levels = false, class T>
-void lower_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+[[gnu::noinline]] void lower_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
+                                     const HostMatrix<T>& c) {
   const std::ptrdiff_t n = c.rows, k = a.cols;
   if (n <= triangular::leaf) return kernel_gemm<levels>(alpha, a, b, c);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
@@ -39,7 +41,8 @@ void lower_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const
 
 /// Y += alpha·L X, L lower triangular with explicit zeros above the diagonal in its leaves.
 template <class T>
-void lower_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T>& x, const HostMatrix<T>& y) {
+[[gnu::noinline]] void lower_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T>& x,
+                                   const HostMatrix<T>& y) {
   const std::ptrdiff_t n = l.rows, k = x.cols;
   if (n <= triangular::leaf) return kernel_gemm(alpha, l, x, y);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
@@ -50,8 +53,8 @@ void lower_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T
 
 /// Y += alpha·Lᵀ X.
 template <class T>
-void lower_transposed_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T>& x,
-                            const HostMatrix<T>& y) {
+[[gnu::noinline]] void lower_transposed_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T>& x,
+                                              const HostMatrix<T>& y) {
   const std::ptrdiff_t n = l.rows, k = x.cols;
   if (n <= triangular::leaf) return kernel_gemm(alpha, transpose(l), x, y);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
@@ -104,8 +107,8 @@ bool cholesky_leaf(const HostMatrix<T>& a, const double* diagonal, double floor,
 /// columns of B. Only leaves are inverted: through an inverse of all of L the residual B − XLᵀ would grow with κ(L).
 /// `refine`: one step of refinement takes away what an ill-conditioned leaf leaves.
 template <class T>
-void solve_transposed(const HostMatrix<const T>& l, const HostMatrix<const T>& inverses, bool refine,
-                      const HostMatrix<T>& b, T* scratch) {
+[[gnu::noinline]] void solve_transposed(const HostMatrix<const T>& l, const HostMatrix<const T>& inverses, bool refine,
+                                        const HostMatrix<T>& b, T* scratch) {
   const std::ptrdiff_t n = l.rows, r = b.rows;
   if (n <= triangular::factor_leaf) {
     const HostMatrix<T> residual{scratch, r, n, 1, r + 16};
@@ -146,8 +149,8 @@ struct CholeskyOptions {
 ///
 /// The diagonal holds the largest entries of what is left of A, whose rounding would count most: it stays in double.
 template <class T>
-bool cholesky(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options, const HostMatrix<T>& inverses,
-              T* scratch) {
+[[gnu::noinline]] bool cholesky(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options,
+                                const HostMatrix<T>& inverses, T* scratch) {
   const std::ptrdiff_t n = a.rows;
   if (n <= triangular::factor_leaf) return cholesky_leaf(a, diagonal, options.floor, block(inverses, 0, 0, n, n));
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
@@ -162,7 +165,7 @@ bool cholesky(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& o
 
 /// Lower triangle of L ← L⁻¹, with zeros above in the leaves that products take whole: (L⁻¹)₂₁ = −L₂₂⁻¹ (L₂₁ L₁₁⁻¹).
 template <class T>
-void invert_lower(const HostMatrix<T>& l, const HostMatrix<const T>& inverses, T* scratch) {
+[[gnu::noinline]] void invert_lower(const HostMatrix<T>& l, const HostMatrix<const T>& inverses, T* scratch) {
   const std::ptrdiff_t n = l.rows;
   if (n <= triangular::factor_leaf) {
     for (std::ptrdiff_t j = 0; j < n; ++j) {
@@ -198,7 +201,8 @@ bool factor_and_invert(const HostMatrix<T>& a, double* diagonal, const CholeskyO
 
 /// Y += alpha·U X, U upper triangular with explicit zeros below the diagonal in its leaves.
 template <class T>
-void upper_times(T alpha, const HostMatrix<const T>& u, const HostMatrix<const T>& x, const HostMatrix<T>& y) {
+[[gnu::noinline]] void upper_times(T alpha, const HostMatrix<const T>& u, const HostMatrix<const T>& x,
+                                   const HostMatrix<T>& y) {
   const std::ptrdiff_t n = u.rows, k = x.cols;
   if (n <= triangular::leaf) return kernel_gemm(alpha, u, x, y);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
@@ -224,7 +228,8 @@ void transpose_lower(const HostMatrix<const T>& t, const HostMatrix<T>& u) {
 
 /// Lower triangle of W += weight·U T, T lower triangular and U = Tᵀ.
 template <class T>
-void accumulate_product(T weight, const HostMatrix<const T>& u, const HostMatrix<const T>& t, const HostMatrix<T>& w) {
+[[gnu::noinline]] void accumulate_product(T weight, const HostMatrix<const T>& u, const HostMatrix<const T>& t,
+                                          const HostMatrix<T>& w) {
   const std::ptrdiff_t n = t.rows;
   if (n <= triangular::leaf) return kernel_gemm(weight, u, t, w);
   const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
@@ -238,7 +243,7 @@ void accumulate_product(T weight, const HostMatrix<const T>& u, const HostMatrix
 /// Lower triangle of W += weight·TᵀT, T = L⁻¹ lower triangular: the inverse of A = LLᵀ. Small blocks are transposed into
 /// `scratch` first: reading them across memory costs more there. Cost: n³/3 flops.
 template <class T>
-void accumulate_inverse(T weight, const HostMatrix<const T>& t, const HostMatrix<T>& w, T* scratch) {
+[[gnu::noinline]] void accumulate_inverse(T weight, const HostMatrix<const T>& t, const HostMatrix<T>& w, T* scratch) {
   const std::ptrdiff_t n = t.rows;
   if (n <= triangular::transposed) {
     const HostMatrix<T> u{scratch, n, n, 1, n + 16};

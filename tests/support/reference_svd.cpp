@@ -1,18 +1,24 @@
-// Singular value decomposition of an upper bidiagonal matrix by implicitly shifted QR.
-//
-// Stands in for Eigen::BDCSVD, whose deflation (3.4.0) gives wrong vectors or reads out of bounds where singular values
-// repeat: half of them 1, half 1e-4, residual 0.9.
-#pragma once
+// SPDX-License-Identifier: BSD-3-Clause
+// The reference of singular value decompositions: bidiagonalisation by Eigen, then QR on the bidiagonal matrix. It shares
+// no code with the library. Eigen::BDCSVD does not serve: where singular values repeat, 3.4.0 deflates wrongly.
 
-#include <Eigen/Core>
+#include "reference_svd.hpp"
+
 #include <Eigen/Jacobi>
+#include <Eigen/SVD>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+#include <vector>
 
-namespace schatten::linalg::backend {
+namespace schatten::test {
+
+namespace {
 
 /// B ← diag(σ), P ← P·Q₁, Q ← Q·Q₂ with B = Q₁ diag(σ) Q₂ᵀ; σ of any sign and order, in `diagonal`.
 ///
@@ -125,4 +131,46 @@ class BidiagonalQr {
   double norm_;
 };
 
-}  // namespace schatten::linalg::backend
+/// Columns back to length one, from which the rounding of many plane rotations makes them drift.
+template <class Matrix>
+void normalize_columns(Matrix& q) {
+  using T = typename Matrix::Scalar;
+  for (Eigen::Index k = 0; k < q.cols(); ++k) q.col(k) /= T(q.col(k).template cast<double>().norm());
+}
+
+}  // namespace
+
+ReferenceSvd reference_svd(const Matrix& a) {
+  if (a.rows() < a.cols()) {
+    ReferenceSvd swapped = reference_svd(a.transpose());
+    std::swap(swapped.u, swapped.v);
+    return swapped;
+  }
+  const Eigen::Index m = a.rows(), n = a.cols();
+  ReferenceSvd svd{Matrix::Zero(m, n), Vector(n), Matrix(n, n)};
+  if (a.size() == 0) return svd;
+  const double largest = a.cwiseAbs().maxCoeff(), scale = largest == 0 ? 1 : largest;
+  Eigen::internal::UpperBidiagonalization<Matrix> reflections(Matrix(a / scale));
+  const Matrix bidiagonal = reflections.bidiagonal().toDenseMatrix();
+  Vector diagonal = bidiagonal.diagonal(), above = Vector::Zero(n);
+  above.head(n - 1) = bidiagonal.diagonal<1>();
+  Matrix p = Matrix::Identity(n, n), q = p;
+  if (!BidiagonalQr<double>(diagonal, above, p, q).run()) throw std::runtime_error("reference_svd: no convergence");
+  std::vector<Eigen::Index> place(static_cast<std::size_t>(n));
+  std::iota(place.begin(), place.end(), Eigen::Index{0});
+  std::stable_sort(place.begin(), place.end(),
+                   [&](Eigen::Index i, Eigen::Index j) { return std::abs(diagonal(i)) > std::abs(diagonal(j)); });
+  normalize_columns(p);
+  normalize_columns(q);
+  for (Eigen::Index k = 0; k < n; ++k) {
+    const Eigen::Index from = place[std::size_t(k)];
+    svd.sigma(k) = std::abs(diagonal(from)) * scale;
+    svd.u.col(k).head(n) = diagonal(from) < 0 ? Vector(-p.col(from)) : Vector(p.col(from));
+    svd.v.col(k) = q.col(from);
+  }
+  svd.u.applyOnTheLeft(reflections.householderU());
+  svd.v.applyOnTheLeft(reflections.householderV());
+  return svd;
+}
+
+}  // namespace schatten::test
