@@ -225,4 +225,10 @@ bool overlaps_itself(const BatchView<T, Space>& a) {
   return false;
 }
 
+/// Throws InvalidArgument if the array, which a function writes, overlaps itself.
+template <class T, class Space>
+void require_own_elements(const BatchView<T, Space>& a, std::string_view function, std::string_view argument) {
+  require(!overlaps_itself(a), function, argument, shape_of(a), "is written and must not overlap itself");
+}
+
 }  // namespace schatten

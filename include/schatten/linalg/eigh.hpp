@@ -27,6 +27,7 @@ void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
   require_shape(batch_v, batch, n, n, "linalg::eigh", "v");
   const VectorBatchView<T, Space> vectors = as_vectors<Exec>(lambda, "linalg::eigh", "lambda");
   detail::require_vectors(vectors, batch, n, "linalg::eigh", "lambda");
+  require_own_elements(batch_v, "linalg::eigh", "v");
   require(!overlap(batch_a, batch_v), "linalg::eigh", "v", shape_of(batch_v), "must not overlap a");
   backend::eigh(Chosen{}, exec, batch_a, vectors, batch_v, workspace);
 }

@@ -76,6 +76,7 @@ void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, 
   const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
   require_shape(batch_b, batch_a.extent(0), batch_a.extent(2), batch_b.extent(2), "linalg::gemm", "b");
   require_shape(batch_c, batch_a.extent(0), batch_a.extent(1), batch_b.extent(2), "linalg::gemm", "c");
+  require_own_elements(batch_c, "linalg::gemm", "c");
   require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::gemm", "c", shape_of(batch_c),
           "must not overlap a or b");
   detail::product<Chosen>(exec, alpha, batch_a, batch_b, beta, batch_c, workspace);
@@ -140,6 +141,7 @@ void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, 
   const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);
   require_shape(batch_b, batch, k, n, "linalg::symmetric_product", "b");
   require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
+  require_own_elements(batch_c, "linalg::symmetric_product", "c");
   require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c", shape_of(batch_c),
           "must not overlap a or b");
   if constexpr (loops_as_on_device<Exec>) {

@@ -25,6 +25,7 @@ void orthonormal_basis(const Exec& exec, const VA& a, const VQ& q, Workspace<typ
   require(batch_a.extent(1) >= batch_a.extent(2), "linalg::orthonormal_basis", "a", shape_of(batch_a),
           "must not have more columns than rows (batch x rows x cols)");
   require_shape(batch_q, batch_a.extent(0), batch_a.extent(1), batch_a.extent(2), "linalg::orthonormal_basis", "q");
+  require_own_elements(batch_q, "linalg::orthonormal_basis", "q");
   require(!overlap(batch_a, batch_q), "linalg::orthonormal_basis", "q", shape_of(batch_q), "must not overlap a");
   backend::orthonormal_basis(Chosen{}, exec, batch_a, batch_q, workspace);
 }

@@ -55,6 +55,8 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   require_shape(batch_vt, batch, k, n, "linalg::svd", "vt");
   const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::svd", "sigma");
   detail::require_vectors(vectors, batch, k, "linalg::svd", "sigma");
+  require_own_elements(batch_u, "linalg::svd", "u");
+  require_own_elements(batch_vt, "linalg::svd", "vt");
   require(!overlap(batch_a, batch_u) && !overlap(batch_a, batch_vt) && !overlap(batch_u, batch_vt), "linalg::svd", "u",
           shape_of(batch_u), "must not overlap a or vt");
   backend::svd(Chosen{}, exec, batch_a, batch_u, vectors, batch_vt, true, workspace);

@@ -82,7 +82,8 @@ struct MapOptions {
   double resolution = 1e-3;           ///< smallest σ/σ_max that must come out within the tolerance
   double tolerance = 3e-2;            ///< relative error of σ^p
   Format format = Format::automatic;  ///< what quintic and iterates store their matrices as
-  std::size_t rank = 0;               ///< streaming only: number of directions tracked, the others give 0; 0: all
+  QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
+  std::size_t rank = 0;  ///< streaming only: number of directions tracked, the others give 0; 0: all
 
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
 
@@ -92,6 +93,7 @@ struct MapOptions {
     f("resolution", &MapOptions::resolution, optim::fixed_number);
     f("tolerance", &MapOptions::tolerance, optim::fixed_number);
     f("format", &MapOptions::format, optim::fixed_choice(6));
+    f("schedule", &MapOptions::schedule, optim::fixed_choice(3));
     f("rank", &MapOptions::rank, optim::fixed_number);
   }
 };

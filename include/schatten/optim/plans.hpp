@@ -20,7 +20,8 @@ inline SpectralPowerOptions plan_options(double power, const MapOptions& map, st
           .resolution = map.resolution,
           .tolerance = map.tolerance,
           .method = map.method,
-          .format = map.format};
+          .format = map.format,
+          .schedule = map.schedule};
 }
 
 /// One plan for each MapOptions in use; a new power goes into the plan that is there.

@@ -89,6 +89,7 @@ class SpectralPower {
     const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
     const BatchView<T, memory_space> batch_v = as_batch<Exec>(v), batch_out = as_batch<Exec>(out);
     require_shapes(batch_m, batch_out);
+    require_own_elements(batch_v, "SpectralPower::apply", "v");
     require(!overlap(batch_m, batch_v) && !overlap(batch_v, batch_out), "SpectralPower::apply", "v", shape_of(batch_v),
             "must not overlap m or out");
     require(choice_.method == SpectralMethod::streaming, "SpectralPower::apply", "method", to_string(choice_.method),
@@ -134,6 +135,7 @@ class SpectralPower {
   void require_shapes(const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out) const {
     require_shape(m, m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "m");
     require_shape(out, m.extent(0), options_.rows, options_.cols, "SpectralPower::apply", "out");
+    require_own_elements(out, "SpectralPower::apply", "out");
     require(!overlap(m, out), "SpectralPower::apply", "out", shape_of(out), "must not overlap m");
   }
 

@@ -68,6 +68,7 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   const auto factor = workspace.template numbers<double>(1);
   const auto normalized = workspace.template batch<T>(1, g.extent(0), g.extent(1));
   require_shape(batch_out, 1, g.extent(0), g.extent(1), "steepest_descent", "out");
+  require_own_elements(batch_out, "steepest_descent", "out");
   require(!overlap(batch_g, batch_out), "steepest_descent", "out", shape_of(batch_out), "must not overlap g");
   if (g.size() == 0) return 0.0;
   // The direction does not depend on G's scale, and without it ⟨G, D⟩ can neither over- nor underflow.
