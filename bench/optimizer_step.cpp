@@ -25,6 +25,7 @@
 using bench::DefaultExec;
 using bench::Shape;
 using schatten::Format;
+using schatten::SpectralMethod;
 
 namespace {
 
@@ -134,8 +135,11 @@ void step_case(benchmark::State& state, const HiddenSet& set, const Options& opt
   state.counters["ms_per_matrix"] = 1e3 * seconds / double(count);
   state.counters["allocations"] = double(events.allocations());
   if (bench::fences_are_reported) state.counters["fences"] = double(events.fences());
-  const schatten::optim::UpdateRule& rule = optimizer.rule(group);
-  if (rule.map == schatten::optim::Map::spectral) report_map(state, exec, set, rule.spectral, seconds);
+  if constexpr (requires { options.map; }) {
+    double power = 0;
+    if constexpr (requires { options.power; }) power = options.power;
+    report_map(state, exec, set, schatten::optim::plan_options(power, options.map, 0, 0), seconds);
+  }
 }
 
 void register_set(const HiddenSet& set) {
@@ -151,13 +155,13 @@ void register_set(const HiddenSet& set) {
   for (const Format format : formats) {
     const bool coarse = format == Format::bfloat16;  // promises about 2e-2 at this resolution
     add((coarse ? "htmuon_iterates_3e-2/" : "htmuon_iterates_1e-2/") + schatten::to_string(format),
-        schatten::HTMuonOptions{.method = schatten::SpectralMethod::iterates,
-                                .resolution = 3e-3,
-                                .tolerance = coarse ? 3e-2 : 1e-2,
-                                .format = format});
+        schatten::HTMuonOptions{.map = {.method = SpectralMethod::iterates,
+                                        .resolution = 3e-3,
+                                        .tolerance = coarse ? 3e-2 : 1e-2,
+                                        .format = format}});
   }
   for (const Format format : formats) {
-    add("muon/" + schatten::to_string(format), schatten::MuonOptions{.format = format});
+    add("muon/" + schatten::to_string(format), schatten::MuonOptions{.map = {.method = SpectralMethod::quintic, .tolerance = 2, .format = format}});
   }
   add("adamw", schatten::AdamWOptions{});
   add("sgd", schatten::SGDOptions{});

@@ -5,6 +5,7 @@
 #include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -51,14 +52,14 @@ struct Fixture {
   /// add(...) throws that message, leaves the Optimizer as it was and the name free.
   template <class W, class G>
   void check_add(GroupId group, const std::string& name, const W& new_w, const G& new_g, const std::string& argument,
-                 const std::string& value) {
-    const auto before = state_of(optimizer);
-    check_message(message_of([&] { optimizer.add(group, name, new_w, new_g); }), argument, value);
-    CHECK(same_bits(state_of(optimizer), before));
+                 const std::string& value, const ParameterOptions& options = {}) {
+    const auto before = state_of(Exec{}, optimizer);
+    check_message(message_of([&] { optimizer.add(group, name, new_w, new_g, options); }), argument, value);
+    CHECK(same_bits(state_of(Exec{}, optimizer), before));
     if (name.empty() || name == "known") return;
     const HostView<double**> right("right", 2, 2), right_g("right_g", 2, 2);
     optimizer.add(spectral, name, right, right_g);
-    CHECK(state_of(optimizer).size() == before.size() + 1);
+    CHECK(state_of(Exec{}, optimizer).size() == before.size() + 2);  // momentum and recent_size
   }
 };
 
@@ -70,9 +71,15 @@ TEST_CASE("add refuses a name that is empty or known, and an unknown group") {
   f.check_add(f.spectral, "", v, h, "name", "");
   f.check_add(f.spectral, "known", v, h, "name", "known");
   f.check_add(f.adamw, "known", v, h, "name", "known");
-  f.check_add(GroupId{2}, "new", v, h, "group", "2");
-  CHECK(contains(message_of([&] { (void)f.optimizer.rule(GroupId{7}); }), "group = 7"));
-  CHECK(contains(message_of([&] { f.optimizer.set_lr(GroupId{7}, 1); }), "group = 7"));
+  GroupId beyond = f.adamw;
+  beyond.index = 7;
+  f.check_add(beyond, "new", v, h, "group", "7");
+  CHECK(contains(message_of([&] { (void)f.optimizer.fields(beyond); }), "group = 7"));
+  CHECK(contains(message_of([&] { f.optimizer.set_lr(beyond, 1); }), "group = 7"));
+  Fixture other;
+  f.check_add(other.spectral, "new too", v, h, "group", "0");
+  CHECK(contains(message_of([&] { f.optimizer.set_lr(other.spectral, 1); }), "is a group of another Optimizer"));
+  CHECK(contains(message_of([&] { f.optimizer.set_lr(GroupId{}, 1); }), "is a group of another Optimizer"));
   CHECK(contains(message_of([&] { (void)f.optimizer.skipped_steps(Exec{}, "missing"); }), "name = missing"));
   CHECK(contains(message_of([&] { f.optimizer.set_gradient("missing", h); }), "name = missing"));
 }
@@ -80,11 +87,11 @@ TEST_CASE("add refuses a name that is empty or known, and an unknown group") {
 TEST_CASE("add and set_gradient refuse a gradient of other extents") {
   Fixture f;
   const HostView<double**> v("v", 4, 3);
-  f.check_add(f.spectral, "a", v, HostView<double**>("h", 4, 2), "g", "1x4x2");
-  f.check_add(f.adamw, "b", v, HostView<double**>("h", 3, 4), "g", "1x3x4");
-  f.check_add(f.adamw, "c", HostView<double***>("v", 2, 4, 3), HostView<double***>("h", 3, 4, 3), "g", "3x4x3");
+  f.check_add(f.spectral, "a", v, HostView<double**>("h", 4, 2), "g of a", "4x2");
+  f.check_add(f.adamw, "b", v, HostView<double**>("h", 3, 4), "g of b", "3x4");
+  f.check_add(f.adamw, "c", HostView<double***>("v", 2, 4, 3), HostView<double***>("h", 3, 4, 3), "g of c", "3x4x3");
   const std::string message = message_of([&] { f.optimizer.set_gradient("known", HostView<double**>("h", 3, 4)); });
-  check_message(message, "g", "1x3x4");
+  check_message(message, "g of known", "3x4");
   CHECK(contains(message, "set_gradient"));
   CHECK(contains(message, "4x3"));
 }
@@ -118,8 +125,8 @@ TEST_CASE("parts of one array are legal in every layout, orientation and cut") {
   f.optimizer.add(f.spectral, "rows 0-3", rows_of(left, 0, 4), rows_of(left_g, 0, 4));
   f.optimizer.add(f.spectral, "rows 4-6", rows_of(left, 4, 7), rows_of(left_g, 4, 7));
   f.optimizer.add(f.spectral, "row 7", rows_of(left, 7, 8), rows_of(left_g, 7, 8));
-  const GroupId fused = f.optimizer.add_group(MuonOptions{.row_blocks = 2});
-  f.optimizer.add(fused, "rows 8-11", rows_of(left, 8, 12), rows_of(left_g, 8, 12));
+  const GroupId fused = f.optimizer.add_group(MuonOptions{});
+  f.optimizer.add(fused, "rows 8-11", rows_of(left, 8, 12), rows_of(left_g, 8, 12), {.row_blocks = 2});
   check_message(message_of([&] { f.optimizer.add(f.spectral, "x", rows_of(left, 6, 9), rows_of(left_g, 6, 9)); }), "w",
                 "x");
   const HostView<double**> right("right", 6, 8), right_g("right_g", 6, 8);
@@ -127,7 +134,7 @@ TEST_CASE("parts of one array are legal in every layout, orientation and cut") {
     return Kokkos::subview(v, Kokkos::ALL, Range(first, last));
   };
   f.optimizer.add(f.spectral, "cols 0-2", cols_of(right, 0, 3), cols_of(right_g, 0, 3));
-  f.optimizer.add(fused, "cols 3-4", cols_of(right, 3, 5), cols_of(right_g, 3, 5));
+  f.optimizer.add(fused, "cols 3-4", cols_of(right, 3, 5), cols_of(right_g, 3, 5), {.row_blocks = 2});
   f.optimizer.add(f.adamw, "cols 5-6", cols_of(right, 5, 7), cols_of(right_g, 5, 7));
   f.optimizer.add(f.adamw, "col 7", Kokkos::subview(right, Kokkos::ALL, 7), Kokkos::subview(right_g, Kokkos::ALL, 7));
   check_message(message_of([&] { f.optimizer.add(fused, "y", cols_of(right, 4, 6), cols_of(right_g, 4, 6)); }), "w",
@@ -137,18 +144,22 @@ TEST_CASE("parts of one array are legal in every layout, orientation and cut") {
 TEST_CASE("add refuses shapes that the group cannot serve") {
   Fixture f;
   const HostView<double*> v("v", 6), h("h", 6);
-  f.check_add(f.spectral, "vector", v, h, "rank of w", "1");
-  const GroupId fused = f.optimizer.add_group(HTMuonOptions{.row_blocks = 3});
-  f.check_add(fused, "uneven", HostView<double**>("v", 7, 4), HostView<double**>("h", 7, 4), "w", "1x7x4");
-  f.check_add(fused, "batch", HostView<double***>("v", 2, 6, 4), HostView<double***>("h", 2, 6, 4), "w", "2x6x4");
+  f.check_add(f.spectral, "vector", v, h, "rank of vector", "1");
+  const ParameterOptions thirds{.row_blocks = 3};
+  f.check_add(f.spectral, "uneven", HostView<double**>("v", 7, 4), HostView<double**>("h", 7, 4), "w of uneven", "7x4",
+              thirds);
+  f.check_add(f.spectral, "none", HostView<double**>("v", 6, 4), HostView<double**>("h", 6, 4), "row_blocks of none",
+              "0", {.row_blocks = 0});
+  f.check_add(f.adamw, "cut vector", v, h, "w of cut vector", "6", thirds);
   const HostView<double****> c("c", 5, 4, 3, 3), d("d", 5, 4, 3, 2);
   const auto gap = Kokkos::subview(c, Kokkos::ALL, Kokkos::ALL, Kokkos::ALL, Range(0, 2));
-  f.check_add(f.spectral, "convolution", gap, d, "w", "9");
+  f.check_add(f.spectral, "convolution", gap, d, "w of convolution", "5x4x3x2");
   const HostView<double****> e("e", 5, 4, 3, 2);
-  f.check_add(f.spectral, "its gradient", e, gap, "g", "9");
-  f.check_add(f.spectral, "left convolution", HostView<double****, Kokkos::LayoutLeft>("l", 5, 4, 3, 2), d, "w", "5");
+  f.check_add(f.spectral, "its gradient", e, gap, "g of its gradient", "5x4x3x2");
+  f.check_add(f.spectral, "left convolution", HostView<double****, Kokkos::LayoutLeft>("l", 5, 4, 3, 2), d,
+              "w of left convolution", "5x4x3x2");
   // A tolerance that the quintics meet for small matrices but not for this one.
-  const GroupId tight = f.optimizer.add_group(MuonOptions{.resolution = 0.02, .tolerance = 0.5});
+  const GroupId tight = f.optimizer.add_group(MuonOptions{.map = {.method = SpectralMethod::quintic, .resolution = 0.02, .tolerance = 0.5}});
   const std::string message = message_of(
       [&] { f.optimizer.add(tight, "large", HostView<double**>("v", 400, 400), HostView<double**>("h", 400, 400)); });
   CHECK(contains(message, "tolerance = 0.5, but it is out of reach"));
@@ -170,9 +181,9 @@ TEST_CASE("add_group refuses numbers out of range") {
     check(AdamWOptions{.weight_decay = bad.value}, "weight_decay", bad.printed);
   }
   for (const Bad& bad : {Bad{quiet_nan, "nan"}, Bad{1.0, "1"}, Bad{-0.1, "-0.1"}, Bad{infinity, "inf"}}) {
-    check(HTMuonOptions{.momentum = bad.value}, "momentum", bad.printed);
-    check(MuonOptions{.momentum = bad.value}, "momentum", bad.printed);
-    check(SGDOptions{.momentum = bad.value}, "momentum", bad.printed);
+    check(HTMuonOptions{.momentum = {.beta = bad.value}}, "momentum", bad.printed);
+    check(MuonOptions{.momentum = {.beta = bad.value}}, "momentum", bad.printed);
+    check(SGDOptions{.momentum = {.beta = bad.value}}, "momentum", bad.printed);
     check(AdamWOptions{.beta1 = bad.value}, "beta1", bad.printed);
     check(AdamWOptions{.beta2 = bad.value}, "beta2", bad.printed);
   }
@@ -183,15 +194,14 @@ TEST_CASE("add_group refuses numbers out of range") {
     check(HTMuonOptions{.power = bad.value}, "power", bad.printed);
   }
   for (const Bad& bad : {Bad{quiet_nan, "nan"}, Bad{0.0, "0"}, Bad{2.0, "2"}}) {
-    check(HTMuonOptions{.resolution = bad.value}, "resolution", bad.printed);
+    check(HTMuonOptions{.map = {.resolution = bad.value}}, "resolution", bad.printed);
   }
   for (const Bad& bad : {Bad{quiet_nan, "nan"}, Bad{0.0, "0"}, Bad{infinity, "inf"}}) {
-    check(HTMuonOptions{.tolerance = bad.value}, "tolerance", bad.printed);
+    check(HTMuonOptions{.map = {.tolerance = bad.value}}, "tolerance", bad.printed);
   }
   check(HTMuonOptions{.power = -0.1, .scale = ScaleMode::unit_norm}, "power", "-0.1");
   check(HTMuonOptions{.power = -0.1, .scale = ScaleMode::dual_norm}, "power", "-0.1");
-  check(HTMuonOptions{.method = SpectralMethod::quintic}, "power", "0.125");
-  check(HTMuonOptions{.row_blocks = 0}, "row_blocks", "0");
+  check(HTMuonOptions{.map = {.method = SpectralMethod::quintic}}, "power", "0.125");
   CHECK(optimizer.add_group(HTMuonOptions{.power = 1.0}).index == 0);  // none of the above left a group
 }
 
@@ -207,12 +217,13 @@ TEST_CASE("numbers that the Optimizer's scalar cannot hold are refused") {
 
 TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
   Fixture f;
-  const optim::UpdateRule before = f.optimizer.rule(f.spectral);
-  const auto unchanged = [&] {
-    const optim::UpdateRule& now = f.optimizer.rule(f.spectral);
-    return now.lr == before.lr && now.weight_decay == before.weight_decay &&
-           now.spectral.power == before.spectral.power;
+  const auto values = [&] {
+    std::vector<double> all;
+    for (const FieldInfo& field : f.optimizer.fields(f.spectral)) all.push_back(field.value);
+    return all;
   };
+  const std::vector<double> before = values();
+  const auto unchanged = [&] { return values() == before; };
   for (const Bad& bad : {Bad{quiet_nan, "nan"}, Bad{infinity, "inf"}, Bad{-1.0, "-1"}}) {
     check_message(message_of([&] { f.optimizer.set_lr(f.spectral, bad.value); }), "lr", bad.printed);
     check_message(message_of([&] { f.optimizer.set_weight_decay(f.spectral, bad.value); }), "weight_decay",
@@ -222,13 +233,13 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
     CHECK(unchanged());
   }
   CHECK(contains(message_of([&] { f.optimizer.set_power(f.spectral, 1.5); }), "power = 1.5"));
-  check_message(message_of([&] { f.optimizer.set_power(f.adamw, 0.5); }), "group", "1");
+  check_message(message_of([&] { f.optimizer.set_power(f.adamw, 0.5); }), "name", "power");
   CHECK(unchanged());
   const GroupId norm = f.optimizer.add_group(HTMuonOptions{.scale = ScaleMode::unit_norm});
   check_message(message_of([&] { f.optimizer.set_power(norm, -0.1); }), "power", "-0.1");
-  CHECK(f.optimizer.rule(norm).spectral.power == 0.125);
+  CHECK(f.optimizer.get(norm, "power") == 0.125);
   const GroupId quintic = f.optimizer.add_group(MuonOptions{});
-  CHECK(contains(message_of([&] { f.optimizer.set_power(quintic, 0.1); }), "power = 0.1"));
+  CHECK(contains(message_of([&] { f.optimizer.set_power(quintic, 0.1); }), "name = power"));
   // What the svd method promises at p = 1 misses a tolerance that it meets at p = 0.1.
   const auto promised = [](double power) {
     return SpectralPower<double, Exec>(
@@ -237,10 +248,10 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
   };
   REQUIRE(promised(0.1) < 0.9 * promised(1.0));
   const GroupId tight = f.optimizer.add_group(
-      HTMuonOptions{.power = 0.1, .method = SpectralMethod::svd, .tolerance = 0.5 * (promised(0.1) + promised(1.0))});
+      HTMuonOptions{.power = 0.1, .map = {.method = SpectralMethod::svd, .tolerance = 0.5 * (promised(0.1) + promised(1.0))}});
   CHECK_NOTHROW(f.optimizer.set_power(tight, 0.09));
   CHECK(contains(message_of([&] { f.optimizer.set_power(tight, 1.0); }), "tolerance = "));
-  CHECK(f.optimizer.rule(tight).spectral.power == 0.09);
+  CHECK(f.optimizer.get(tight, "power") == 0.09);
 
   Fixture twin;
   f.optimizer.step(Exec{});

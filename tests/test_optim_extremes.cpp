@@ -6,6 +6,7 @@
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -63,11 +64,11 @@ void check_all(const std::string& what, const std::function<double(unsigned)>& s
     CAPTURE(int(mode));
     for (const double power : {0.0, 0.125, 1.0}) {
       CAPTURE(power);
-      check(HTMuonOptions{.power = power, .scale = mode, .method = SpectralMethod::svd});
+      check(HTMuonOptions{.power = power, .scale = mode, .map = {.method = SpectralMethod::svd}});
     }
     check(MuonOptions{.scale = mode});
   }
-  check(HTMuonOptions{.power = -0.25, .method = SpectralMethod::svd});
+  check(HTMuonOptions{.power = -0.25, .map = {.method = SpectralMethod::svd}});
   check(AdamWOptions{});
   check(AdamWOptions{.epsilon = 1e-37});  // smaller than the gradients
   check(SGDOptions{});
@@ -86,8 +87,8 @@ TEST_CASE_TEMPLATE("one huge or tiny gradient among ordinary ones agrees with th
   CHECK(distance_at<T>(AdamWOptions{}, among(1e30)) < bound);
   CHECK(distance_at<T>(AdamWOptions{}, among(1e-30)) < bound);
   CHECK(distance_at<T>(AdamWOptions{.beta2 = 0.5, .epsilon = 1e-37}, among(1e-30)) < bound);
-  CHECK(distance_at<T>(HTMuonOptions{.method = SpectralMethod::svd}, among(1e30)) < bound);
-  CHECK(distance_at<T>(HTMuonOptions{.method = SpectralMethod::svd}, among(1e-30)) < bound);
+  CHECK(distance_at<T>(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, among(1e30)) < bound);
+  CHECK(distance_at<T>(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, among(1e-30)) < bound);
   CHECK(distance_at<T>(MuonOptions{}, among(1e30)) < bound);
   CHECK(distance_at<T>(SGDOptions{}, among(1e30)) < bound);
 }
@@ -99,8 +100,7 @@ TEST_CASE("a scale factor outside the range of float is applied within it") {
       const Views<float> w("w", rows, cols), g("g", rows, cols);
       assign(g, size * gaussian(rows, cols, 1));
       Optimizer<float, Exec> optimizer;
-      optimizer.add(optimizer.add_group(HTMuonOptions{
-                        .lr = 0.5, .power = power, .scale = ScaleMode::unit_rms, .method = SpectralMethod::svd}),
+      optimizer.add(optimizer.add_group(HTMuonOptions{.lr = 0.5, .power = power, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}}),
                     "w", w, g);
       optimizer.step(exec);
       exec.fence();
@@ -125,14 +125,14 @@ TEST_CASE("gradients near the largest float leave parameter and state finite") {
     optimizer.step(exec);
     exec.fence();
     CHECK(std::isfinite(max_abs(to_matrix(w))));
-    for (const StateArray& array : state_of(optimizer)) CHECK(std::isfinite(max_abs(array.matrices[0])));
+    for (const StateArray& array : state_of(exec, optimizer)) CHECK(std::isfinite(max_abs(array.matrices[0])));
   };
   for (const bool nesterov : {false, true}) {
     for (const MomentumKind kind : {MomentumKind::ema, MomentumKind::heavy_ball}) {
-      check(HTMuonOptions{.nesterov = nesterov, .momentum_kind = kind});
-      check(HTMuonOptions{.nesterov = nesterov, .momentum_kind = kind, .scale = ScaleMode::unit_rms});
-      check(MuonOptions{.nesterov = nesterov, .momentum_kind = kind});
-      check(SGDOptions{.lr = 1e-3, .nesterov = nesterov, .momentum_kind = kind});
+      check(HTMuonOptions{.momentum = {.nesterov = nesterov, .kind = kind}});
+      check(HTMuonOptions{.momentum = {.nesterov = nesterov, .kind = kind}, .scale = ScaleMode::unit_rms});
+      check(MuonOptions{.momentum = {.nesterov = nesterov, .kind = kind}});
+      check(SGDOptions{.lr = 1e-3, .momentum = {.nesterov = nesterov, .kind = kind}});
     }
   }
   check(AdamWOptions{});
@@ -144,8 +144,7 @@ TEST_CASE_TEMPLATE("a rank-deficient gradient moves its singular directions as t
     const KnownMatrix known = known_matrix(12, 8, Vector{{2.0, 1.0, 0.25}}, 3);
     const Views<T> w("w", 12, 8), g("g", 12, 8);
     assign(g, known.matrix());
-    const HTMuonOptions options{
-        .lr = 0.5, .power = power, .momentum = 0, .nesterov = false, .scale = ScaleMode::none, .method = method};
+    const HTMuonOptions options{.lr = 0.5, .power = power, .momentum = {.beta = 0, .nesterov = false}, .scale = ScaleMode::none, .map = {.method = method}};
     Optimizer<T, Exec> optimizer;
     const GroupId group = optimizer.add_group(options);
     optimizer.add(group, "w", w, g);
@@ -154,12 +153,8 @@ TEST_CASE_TEMPLATE("a rank-deficient gradient moves its singular directions as t
     const Matrix inside = known.u.transpose() * to_matrix(w) * known.v;
     Matrix wanted = Matrix::Zero(3, 3);
     for (Eigen::Index k = 0; k < 3; ++k) wanted(k, k) = -0.5 * std::pow(known.sigma(k), power);
-    SpectralPowerOptions map = optimizer.rule(group).spectral;
-    map.rows = 12;
-    map.cols = 8;
-    const SpectralPower<T, Exec> plan(map);
     CAPTURE(power);
-    CHECK(max_abs(inside - wanted) < 64 * epsilon<T> + plan.error_bound());
+    CHECK(max_abs(inside - wanted) < 64 * epsilon<T> + optimizer.map_error_bound("w"));
   };
   for (const SpectralMethod method : {SpectralMethod::svd, SpectralMethod::automatic}) {
     for (const double power : {-0.25, 0.0, 0.125, 1.0}) check(method, power);

@@ -7,6 +7,7 @@
 #include "support/tool_events.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -52,7 +53,7 @@ void with_options(std::size_t k, const F& f) {
     case 0: return f(HTMuonOptions{.scale = ScaleMode::dual_norm});
     case 1: return f(MuonOptions{.weight_decay = 0.1, .scale = ScaleMode::unit_rms});
     case 2: return f(AdamWOptions{});
-    case 3: return f(SGDOptions{.nesterov = true});
+    case 3: return f(SGDOptions{.momentum = {.nesterov = true}});
     default: return f(HTMuonOptions{.power = 0.5});
   }
 }
@@ -180,7 +181,7 @@ TEST_CASE("a parameter may be added between steps, and gradients may move") {
       CHECK(same_bits(matrices_of(first.w), matrices_of(first_twin.w)));
       CHECK(same_bits(matrices_of(second.w), matrices_of(second_twin.w)));
     }
-    CHECK(same_bits(state_of(optimizer, "second/momentum"), state_of(second_alone, "second/momentum")));
+    CHECK(same_bits(state_of(exec, optimizer, "second/momentum"), state_of(exec, second_alone, "second/momentum")));
   }
 }
 
@@ -226,11 +227,16 @@ TEST_CASE("state arrays and step counts, written back, continue to the last bit"
   exec.fence();
   Kokkos::deep_copy(a_twin.w, a.w);
   Kokkos::deep_copy(b_twin.w, b.w);
-  write_state(resumed, state_of(whole));
-  const StepCounts counts = whole.step_counts(exec);
-  CHECK(counts.groups == std::vector<long long>{5, 5});
-  CHECK(counts.matrices == std::vector<long long>{5, 4, 5});
-  resumed.set_step_counts(exec, counts);
+  write_state<double>(exec, resumed, state_of(exec, whole));
+  std::vector<ParameterCounts> counts = whole.read_counts(exec);
+  REQUIRE(counts.size() == 2);
+  CHECK(counts[0].name == "adam");
+  CHECK(counts[0].group_steps == 5);
+  CHECK(counts[0].attempted == 5);
+  CHECK(counts[0].applied == std::vector<long long>{5, 4});
+  CHECK(counts[1].applied == std::vector<long long>{5});
+  std::swap(counts[0], counts[1]);  // names count, not places
+  resumed.write_counts(exec, counts);
   CHECK(resumed.skipped_steps(exec, "adam") == 1);
   for (unsigned step = 5; step < 9; ++step) {
     a.new_gradients(step);
@@ -243,14 +249,17 @@ TEST_CASE("state arrays and step counts, written back, continue to the last bit"
   exec.fence();
   CHECK(same_bits(matrices_of(a.w), matrices_of(a_twin.w)));
   CHECK(same_bits(matrices_of(b.w), matrices_of(b_twin.w)));
-  StepCounts wrong = counts;
-  wrong.matrices[2] = -1;
-  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
-        "schatten::Optimizer::set_step_counts: matrices = -1, but it is no count");
-  wrong.matrices[2] = 6;
-  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
-        "schatten::Optimizer::set_step_counts: matrices = 6, but it must not exceed the steps of interval");
-  wrong.parameters.pop_back();
-  CHECK(message_of([&] { resumed.set_step_counts(exec, wrong); }) ==
-        "schatten::Optimizer::set_step_counts: number of parameters = 1, but it must be that of the Optimizer, 2");
+  const auto refused = [&](const auto& change) {
+    std::vector<ParameterCounts> wrong = counts;
+    change(wrong[0]);
+    return message_of([&] { resumed.write_counts(exec, wrong); });
+  };
+  const std::string function = "schatten::Optimizer::write_counts: ";
+  CHECK(refused([](ParameterCounts& c) { c.applied[0] = -1; }) ==
+        function + "applied of interval = -1, but it is no count");
+  CHECK(refused([](ParameterCounts& c) { c.applied[0] = 6; }) ==
+        function + "applied of interval = 6, but it must not exceed attempted = 5");
+  CHECK(refused([](ParameterCounts& c) { c.applied.pop_back(); }) ==
+        function + "number of applied of interval = 0, but it must be that of the parameter's matrices, 1");
+  CHECK(refused([](ParameterCounts& c) { c.name = "other"; }) == function + "name = other, but it is not registered");
 }

@@ -8,6 +8,7 @@
 #include "support/optimizer_state.hpp"
 #include "support/tool_events.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -29,12 +30,7 @@ constexpr Shape shapes[] = {{12, 7}, {7, 12}, {8, 8}};
 /// The reference's options for step `step`, counted from 0.
 reference::Options reference_of_step(const HTMuonOptions& o, unsigned step) {
   if ((step + 1) % o.interval == 0) return reference_of(o);
-  return reference_of(MuonOptions{.lr = o.lr,
-                                  .momentum = o.momentum,
-                                  .nesterov = o.nesterov,
-                                  .momentum_kind = o.momentum_kind,
-                                  .weight_decay = o.weight_decay,
-                                  .scale = o.scale});
+  return reference_of(MuonOptions{.lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay, .scale = o.scale});
 }
 
 /// One 9×6 parameter after `count` steps with fixed gradients.
@@ -61,7 +57,7 @@ TEST_CASE("ten steps agree with the reference for every interval, scale and shap
     for (const ScaleMode scale : {ScaleMode::none, ScaleMode::original, ScaleMode::match_rms_adamw, ScaleMode::unit_rms,
                                   ScaleMode::unit_norm, ScaleMode::dual_norm}) {
       for (const Shape shape : shapes) {
-        const HTMuonOptions options{.power = 0.25, .interval = interval, .scale = scale, .method = SpectralMethod::svd};
+        const HTMuonOptions options{.power = 0.25, .interval = interval, .scale = scale, .map = {.method = SpectralMethod::svd}};
         const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(
             Exec{}, options, shape.rows, shape.cols, 11,
             [&](auto&, GroupId, unsigned step) { return reference_of_step(options, step); });
@@ -77,7 +73,7 @@ TEST_CASE("ten steps agree with the reference for every interval, scale and shap
 }
 
 TEST_CASE("the power may change between, and be negative") {
-  HTMuonOptions options{.interval = 2, .scale = ScaleMode::unit_rms, .method = SpectralMethod::svd};
+  HTMuonOptions options{.interval = 2, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}};
   const double distance = distance_after_steps<DoubleOptimizer, Storage::left, double>(
       Exec{}, options, 12, 7, 12, [&](auto& optimizer, GroupId group, unsigned step) {
         options.power = 0.5 - 0.08 * step;
@@ -88,10 +84,10 @@ TEST_CASE("the power may change between, and be negative") {
 }
 
 TEST_CASE("an interval of one is HTMuon, one that is never reached is Muon, to the last bit") {
-  const HTMuonOptions always{.lr = 0.02, .method = SpectralMethod::svd};
+  const HTMuonOptions always{.lr = 0.02, .map = {.method = SpectralMethod::svd}};
   HTMuonOptions never = always;
   never.interval = 100;
-  CHECK(same_bits(weight_after(HTMuonOptions{.lr = 0.02, .interval = 1, .method = SpectralMethod::svd}, 6),
+  CHECK(same_bits(weight_after(HTMuonOptions{.lr = 0.02, .interval = 1, .map = {.method = SpectralMethod::svd}}, 6),
                   weight_after(always, 6)));
   CHECK(same_bits(weight_after(never, 6), weight_after(MuonOptions{.lr = 0.02, .weight_decay = 0.1}, 6)));
   never.interval = std::numeric_limits<std::size_t>::max();
@@ -105,7 +101,7 @@ TEST_CASE("an interval of one is HTMuon, one that is never reached is Muon, to t
 TEST_CASE("groups count their own steps, skipped matrices included") {
   const Exec exec;
   DoubleOptimizer optimizer;
-  const HTMuonOptions options{.interval = 3, .method = SpectralMethod::svd};
+  const HTMuonOptions options{.interval = 3, .map = {.method = SpectralMethod::svd}};
   const GroupId early = optimizer.add_group(options);
   const auto w = to_view<double>(gaussian(9, 6, 1)), g = to_view<double>(gaussian(9, 6, 2)),
              other = to_view<double>(gaussian(9, 6, 1));
@@ -127,7 +123,7 @@ TEST_CASE("groups count their own steps, skipped matrices included") {
 TEST_CASE("no fence at any step, no allocation after the first one with the power") {
   const Exec exec;
   DoubleOptimizer optimizer;
-  const GroupId group = optimizer.add_group(HTMuonOptions{.interval = 3, .method = SpectralMethod::svd});
+  const GroupId group = optimizer.add_group(HTMuonOptions{.interval = 3, .map = {.method = SpectralMethod::svd}});
   const auto w = to_view<double>(gaussian(20, 14, 1)), g = to_view<double>(gaussian(20, 14, 2));
   optimizer.add(group, "w", w, g);
   for (int step = 0; step < 3; ++step) optimizer.step(exec);
@@ -144,6 +140,6 @@ TEST_CASE("no fence at any step, no allocation after the first one with the powe
 
 TEST_CASE("an interval of zero is refused") {
   DoubleOptimizer optimizer;
-  CHECK(message_of([&] { (void)optimizer.add_group(HTMuonOptions{.interval = 0, .method = SpectralMethod::svd}); }) ==
+  CHECK(message_of([&] { (void)optimizer.add_group(HTMuonOptions{.interval = 0, .map = {.method = SpectralMethod::svd}}); }) ==
         "schatten::Optimizer::add_group: interval = 0, but it must be at least 1");
 }

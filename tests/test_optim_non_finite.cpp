@@ -5,6 +5,7 @@
 #include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -85,7 +86,7 @@ void check_skips(const O& options, const std::vector<Event>& events) {
       CAPTURE(step);
       CAPTURE(b);
       CHECK(same_bits(to_matrix(matrix(w, b)), to_matrix(matrix(twin_w[b], 0))));
-      const auto state = state_of(optimizer), twin_state = state_of(twins[b]);
+      const auto state = state_of(exec, optimizer), twin_state = state_of(exec, twins[b]);
       REQUIRE(state.size() == twin_state.size());
       for (std::size_t k = 0; k < state.size(); ++k) {
         CHECK(same_bits(state[k].matrices[b], twin_state[k].matrices[0]));
@@ -132,8 +133,8 @@ TEST_CASE("a gradient that is NaN throughout, from the first step on, never move
   exec.fence();
   CHECK(same_bits(to_matrix(matrix(w, 0)), gaussian(rows, cols, 1)));
   CHECK(max_abs(to_matrix(matrix(v, 0))) > 0);
-  CHECK(max_abs(state_of(optimizer, "w/momentum")[0]) == 0);
-  CHECK(max_abs(state_of(optimizer, "bias/second_moment_root")[0]) == 0);
+  CHECK(max_abs(state_of(exec, optimizer, "w/momentum")[0]) == 0);
+  CHECK(max_abs(state_of(exec, optimizer, "bias/second_moment_root")[0]) == 0);
   CHECK(bias(0) == 0);
   CHECK(optimizer.skipped_steps(exec, "w") == 3);
   CHECK(optimizer.skipped_steps(exec, "v") == 0);
@@ -147,7 +148,7 @@ TEST_CASE("only the blocks of a fused parameter that are not finite are skipped"
   fill_gaussian(g, 2);
   g(0, rows, 1) = std::numeric_limits<double>::quiet_NaN();
   Tested<double> optimizer;
-  optimizer.add(optimizer.add_group(MuonOptions{.row_blocks = 3}), "qkv", w, g);
+  optimizer.add(optimizer.add_group(MuonOptions{}), "qkv", w, g, {.row_blocks = 3});
   optimizer.step(exec);
   exec.fence();
   const Matrix after = to_matrix(matrix(w, 0));
@@ -189,13 +190,13 @@ TEST_CASE("NonFinite::raise names the parameter, modifies nothing, and the next 
     fill_gaussian(g, 10 * (step + 1));
     fill_gaussian(h, 10 * (step + 1) + 5);
     if (step % 2 == 1) {
-      const auto before = state_of(optimizer);
+      const auto before = state_of(exec, optimizer);
       const std::vector<Matrix> w_before = matrices_of(w), v_before = matrices_of(v);
       h(1, 0, 2) = std::numeric_limits<float>::infinity();
       const std::string message = message_of<NumericalError>([&] { optimizer.step(exec); });
       CHECK(contains(message, "layers.1"));
       CHECK(!contains(message, "layers.0"));
-      CHECK(same_bits(state_of(optimizer), before));
+      CHECK(same_bits(state_of(exec, optimizer), before));
       CHECK(same_bits(matrices_of(w), w_before));
       CHECK(same_bits(matrices_of(v), v_before));
       fill_gaussian(h, 10 * (step + 1) + 5);
@@ -206,6 +207,6 @@ TEST_CASE("NonFinite::raise names the parameter, modifies nothing, and the next 
     CHECK(same_bits(matrices_of(w), matrices_of(twin_w)));
     CHECK(same_bits(matrices_of(v), matrices_of(twin_v)));
   }
-  CHECK(same_bits(state_of(optimizer), state_of(twin)));
+  CHECK(same_bits(state_of(exec, optimizer), state_of(exec, twin)));
   CHECK(optimizer.skipped_steps(exec) == 0);
 }

@@ -5,6 +5,7 @@
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -84,7 +85,7 @@ double distance_of(const O& options, const W& w, const G& g, std::size_t row_blo
   const Exec exec;
   Tested optimizer;
   write(w, row_blocks, 1);
-  optimizer.add(optimizer.add_group(options), "w", w, g);
+  optimizer.add(optimizer.add_group(options), "w", w, g, {.row_blocks = row_blocks});
   std::vector<reference::Parameter> expected;
   for (const Matrix& start : read(w, row_blocks)) expected.emplace_back(start);
   double worst = 0;
@@ -106,8 +107,8 @@ double distance_of(const O& options, const W& w, const G& g, std::size_t row_blo
 /// The same for HTMuon, Muon, AdamW and SGD.
 template <class V>
 void check_all_algorithms(const V& w, const V& g) {
-  CHECK(distance_of(HTMuonOptions{.method = SpectralMethod::svd}, w, g) < bound);
-  CHECK(distance_of(HTMuonOptions{.scale = ScaleMode::unit_norm, .method = SpectralMethod::svd}, w, g) < bound);
+  CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, w, g) < bound);
+  CHECK(distance_of(HTMuonOptions{.scale = ScaleMode::unit_norm, .map = {.method = SpectralMethod::svd}}, w, g) < bound);
   CHECK(distance_of(MuonOptions{.scale = ScaleMode::match_rms_adamw}, w, g) < bound);
   CHECK(distance_of(AdamWOptions{}, w, g) < bound);
   CHECK(distance_of(SGDOptions{}, w, g) < bound);
@@ -157,11 +158,11 @@ TEST_CASE("rank 4: a convolution is one matrix (out, rest)") {
 
 TEST_CASE("row_blocks: stacked matrices are mapped and scaled by themselves") {
   const auto check = [](const auto& w, const auto& g) {
-    HTMuonOptions options{.scale = ScaleMode::original, .method = SpectralMethod::svd, .row_blocks = 3};
+    HTMuonOptions options{.scale = ScaleMode::original, .map = {.method = SpectralMethod::svd}};
     CHECK(distance_of(options, w.matrix(), g.matrix(), 3) < bound);
     options.scale = ScaleMode::unit_rms;
     CHECK(distance_of(options, w.matrix(), g.matrix(), 3) < bound);
-    CHECK(distance_of(MuonOptions{.row_blocks = 3}, w.matrix(), g.matrix(), 3) < bound);
+    CHECK(distance_of(MuonOptions{}, w.matrix(), g.matrix(), 3) < bound);
   };
   check(Batch<double, Storage::right>(1, 21, 5), Batch<double, Storage::right>(1, 21, 5));
   check(Batch<double, Storage::left>(1, 21, 5), Batch<double, Storage::left>(1, 21, 5));
@@ -186,7 +187,7 @@ TEST_CASE("empty parameters take part in steps") {
   const Exec exec;
   for (const ScaleMode scale : {ScaleMode::original, ScaleMode::unit_rms, ScaleMode::dual_norm}) {
     Tested optimizer;
-    const GroupId matrices = optimizer.add_group(HTMuonOptions{.scale = scale, .method = SpectralMethod::svd});
+    const GroupId matrices = optimizer.add_group(HTMuonOptions{.scale = scale, .map = {.method = SpectralMethod::svd}});
     const GroupId quintic = optimizer.add_group(MuonOptions{.scale = scale});
     const GroupId elements = optimizer.add_group(AdamWOptions{});
     int number = 0;
@@ -222,12 +223,12 @@ TEST_CASE("a zero gradient moves nothing: the parameter only decays") {
   for (const ScaleMode scale : {ScaleMode::none, ScaleMode::original, ScaleMode::match_rms_adamw, ScaleMode::unit_rms,
                                 ScaleMode::unit_norm, ScaleMode::dual_norm}) {
     for (const SpectralMethod method : {SpectralMethod::svd, SpectralMethod::eigh}) {
-      check(HTMuonOptions{.lr = 0.5, .weight_decay = 0.5, .scale = scale, .method = method}, 0.75);
-      check(HTMuonOptions{.lr = 0.5, .power = 0, .weight_decay = 0.5, .scale = scale, .method = method}, 0.75);
+      check(HTMuonOptions{.lr = 0.5, .weight_decay = 0.5, .scale = scale, .map = {.method = method}}, 0.75);
+      check(HTMuonOptions{.lr = 0.5, .power = 0, .weight_decay = 0.5, .scale = scale, .map = {.method = method}}, 0.75);
     }
     check(MuonOptions{.lr = 0.5, .weight_decay = 0.5, .scale = scale}, 0.75);
   }
-  check(HTMuonOptions{.lr = 0.5, .power = -0.25, .weight_decay = 0.5, .method = SpectralMethod::svd}, 0.75);
+  check(HTMuonOptions{.lr = 0.5, .power = -0.25, .weight_decay = 0.5, .map = {.method = SpectralMethod::svd}}, 0.75);
   check(AdamWOptions{.lr = 0.5, .weight_decay = 0.5}, 0.75);
   check(SGDOptions{.lr = 0.5, .weight_decay = 0.5}, 0.75);
   check(SGDOptions{.lr = 0.5}, 1.0);
@@ -244,7 +245,7 @@ TEST_CASE(
   assign(rows_gradient, gradient);
   assign(cols_gradient, gradient);
   Tested optimizer;
-  const GroupId group = optimizer.add_group(HTMuonOptions{.lr = 0.5, .method = SpectralMethod::newton_schulz});
+  const GroupId group = optimizer.add_group(HTMuonOptions{.lr = 0.5, .map = {.method = SpectralMethod::newton_schulz}});
   optimizer.add(group, "rows", by_rows, rows_gradient);
   optimizer.add(group, "cols", by_cols, cols_gradient);
   optimizer.step(exec);
@@ -256,13 +257,13 @@ TEST_CASE(
 TEST_CASE("the state is named, zero after add, and shaped as the user's rows and cols") {
   const Exec exec;
   Tested optimizer;
-  const GroupId spectral = optimizer.add_group(HTMuonOptions{.method = SpectralMethod::svd, .row_blocks = 2});
+  const GroupId spectral = optimizer.add_group(HTMuonOptions{.map = {.method = SpectralMethod::svd}});
   const GroupId adamw = optimizer.add_group(AdamWOptions{});
   const GroupId sgd = optimizer.add_group(SGDOptions{});
   const Batch<double, Storage::left> w(1, 6, 5), g(1, 6, 5), v(2, 3, 4), h(2, 3, 4);
   const HostView<double*, Kokkos::LayoutRight> bias("b", 7), bias_g("db", 7);
   optimizer.add(adamw, "layers.0", v.view(), h.view());
-  optimizer.add(spectral, "layers.1", w.matrix(), g.matrix());
+  optimizer.add(spectral, "layers.1", w.matrix(), g.matrix(), {.row_blocks = 2});
   optimizer.add(sgd, "bias", bias, bias_g);
 
   const auto shape = [](const StateArray& array) {
@@ -270,16 +271,18 @@ TEST_CASE("the state is named, zero after add, and shaped as the user's rows and
     return std::vector<std::size_t>{array.matrices.size(), std::size_t(first.rows()), std::size_t(first.cols())};
   };
   using Shape = std::vector<std::size_t>;
-  const std::vector<StateArray> arrays = state_of(optimizer);
-  REQUIRE(arrays.size() == 4);
-  CHECK(arrays[0].name == "layers.1/momentum");
-  CHECK(shape(arrays[0]) == Shape{2, 3, 5});
-  CHECK(arrays[1].name == "layers.0/momentum");
+  const std::vector<StateArray> arrays = state_of(exec, optimizer);
+  REQUIRE(arrays.size() == 5);
+  CHECK(arrays[0].name == "layers.0/momentum");
+  CHECK(shape(arrays[0]) == Shape{2, 3, 4});
+  CHECK(arrays[1].name == "layers.0/second_moment_root");
   CHECK(shape(arrays[1]) == Shape{2, 3, 4});
-  CHECK(arrays[2].name == "layers.0/second_moment_root");
-  CHECK(shape(arrays[2]) == Shape{2, 3, 4});
-  CHECK(arrays[3].name == "bias/momentum");
-  CHECK(shape(arrays[3]) == Shape{1, 7, 1});
+  CHECK(arrays[2].name == "layers.1/momentum");
+  CHECK(shape(arrays[2]) == Shape{2, 3, 5});
+  CHECK(arrays[3].name == "layers.1/recent_size");
+  CHECK(shape(arrays[3]) == Shape{2, 1, 1});
+  CHECK(arrays[4].name == "bias/momentum");
+  CHECK(shape(arrays[4]) == Shape{1, 1, 7});
   for (const StateArray& array : arrays) {
     for (const Matrix& matrix : array.matrices) CHECK(max_abs(matrix) == 0);
   }
@@ -290,13 +293,13 @@ TEST_CASE("the state is named, zero after add, and shaped as the user's rows and
   assign(h.matrix(1), second);
   optimizer.step(exec);
   exec.fence();
-  const std::vector<Matrix> momentum = state_of(optimizer, "layers.1/momentum");
+  const std::vector<Matrix> momentum = state_of(exec, optimizer, "layers.1/momentum");
   CHECK(max_abs(momentum[0] - 0.05 * first.topRows(3)) < 1e-15);
   CHECK(max_abs(momentum[1] - 0.05 * first.bottomRows(3)) < 1e-15);
-  CHECK(max_abs(state_of(optimizer, "layers.0/momentum")[0]) == 0);
-  CHECK(max_abs(state_of(optimizer, "layers.0/momentum")[1] - 0.1 * second) < 1e-15);
+  CHECK(max_abs(state_of(exec, optimizer, "layers.0/momentum")[0]) == 0);
+  CHECK(max_abs(state_of(exec, optimizer, "layers.0/momentum")[1] - 0.1 * second) < 1e-15);
   const Matrix root = std::sqrt(0.001) * second.cwiseAbs();
-  CHECK(max_abs(state_of(optimizer, "layers.0/second_moment_root")[1] - root) < 1e-15);
+  CHECK(max_abs(state_of(exec, optimizer, "layers.0/second_moment_root")[1] - root) < 1e-15);
 }
 
 TEST_CASE("the Views of a parameter may go: the memory stays as long as the Optimizer needs it") {

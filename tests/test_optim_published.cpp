@@ -7,6 +7,7 @@
 #include "support/optimizer_state.hpp"
 #include "support/tool_events.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -26,12 +27,10 @@ using Array = Kokkos::View<double***, Kokkos::LayoutRight, Kokkos::HostSpace>;
 HTMuonOptions bare(SpectralMethod method, std::size_t rank = 0) {
   return {.lr = 1,
           .power = 0.25,
-          .momentum = 0,
-          .nesterov = false,
+          .momentum = {.beta = 0, .nesterov = false},
           .weight_decay = 0,
           .scale = ScaleMode::none,
-          .method = method,
-          .rank = rank};
+          .map = {.method = method, .rank = rank}};
 }
 
 void fill(const Array& a, unsigned seed) {
@@ -70,7 +69,7 @@ TEST_CASE("streaming keeps the right singular vectors of every matrix from step 
         expected -= matrices_of(mapped)[2];
         CHECK(max_abs(matrices_of(single_w)[0] - expected) <= 8 * epsilon<double>);
       }
-      const auto pair = state_of(optimizer, "pair/right_vectors"), single = state_of(optimizer, "single/right_vectors");
+      const auto pair = state_of(exec, optimizer, "pair/right_vectors"), single = state_of(exec, optimizer, "single/right_vectors");
       REQUIRE(pair.size() == 2);
       CHECK(same_bits({pair[0], pair[1], single[0]}, matrices_of(v)));
     }
@@ -79,7 +78,7 @@ TEST_CASE("streaming keeps the right singular vectors of every matrix from step 
 
 TEST_CASE("streaming's state, written back, continues; a skipped matrix keeps its own") {
   const Exec exec;
-  const HTMuonOptions options{.method = SpectralMethod::streaming};
+  const HTMuonOptions options{.map = {.method = SpectralMethod::streaming}};
   const Array w("w", 1, 6, 8), g("g", 1, 6, 8), twin("twin", 1, 6, 8), twin_g("twin_g", 1, 6, 8);
   Plain whole, resumed;
   whole.add(whole.add_group(options), "w", w, g);
@@ -90,19 +89,19 @@ TEST_CASE("streaming's state, written back, continues; a skipped matrix keeps it
   }
   exec.fence();
   Kokkos::deep_copy(twin, w);
-  write_state(resumed, state_of(whole));
-  const auto kept = state_of(whole, "w/right_vectors");
+  write_state<double>(exec, resumed, state_of(exec, whole));
+  const auto kept = state_of(exec, whole, "w/right_vectors");
   g(0, 1, 1) = std::numeric_limits<double>::quiet_NaN();
   whole.step(exec);
   exec.fence();
-  CHECK(same_bits(state_of(whole, "w/right_vectors"), kept));
+  CHECK(same_bits(state_of(exec, whole, "w/right_vectors"), kept));
   fill(g, 7);
   fill(twin_g, 7);
   whole.step(exec);
   resumed.step(exec);
   exec.fence();
   CHECK(same_bits(matrices_of(w), matrices_of(twin)));
-  CHECK(!same_bits(state_of(whole, "w/right_vectors"), kept));
+  CHECK(!same_bits(state_of(exec, whole, "w/right_vectors"), kept));
 }
 
 TEST_CASE("a streaming step allocates nothing after the first") {
@@ -110,7 +109,7 @@ TEST_CASE("a streaming step allocates nothing after the first") {
   Optimizer<float, Exec> optimizer;
   const Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::HostSpace> w("w", 20, 14), g("g", 20, 14);
   assign(g, gaussian(20, 14, 1));
-  optimizer.add(optimizer.add_group(HTMuonOptions{.method = SpectralMethod::streaming, .rank = 5}), "w", w, g);
+  optimizer.add(optimizer.add_group(HTMuonOptions{.map = {.method = SpectralMethod::streaming, .rank = 5}}), "w", w, g);
   optimizer.step(exec);
   const ToolEvents events;
   for (int step = 0; step < 3; ++step) optimizer.step(exec);
@@ -136,19 +135,19 @@ TEST_CASE("what the published methods cannot do is refused") {
   const auto add_group = [&](const HTMuonOptions& options) {
     return message_of([&] { (void)optimizer.add_group(options); });
   };
-  CHECK(add_group({.method = SpectralMethod::svd, .rank = 3}) ==
+  CHECK(add_group({.map = {.method = SpectralMethod::svd, .rank = 3}}) ==
         "schatten::Optimizer::add_group: rank = 3, but it must be 0 except for the method streaming");
-  CHECK(add_group({.scale = ScaleMode::unit_norm, .method = SpectralMethod::rank_power}) ==
+  CHECK(add_group({.scale = ScaleMode::unit_norm, .map = {.method = SpectralMethod::rank_power}}) ==
         "schatten::Optimizer::add_group: method = rank_power, but it must not stand with a ScaleMode that divides by a "
         "norm: its result is not UΣ^pVᵀ");
-  CHECK(add_group({.scale = ScaleMode::dual_norm, .method = SpectralMethod::streaming, .rank = 2}) != "");
+  CHECK(add_group({.scale = ScaleMode::dual_norm, .map = {.method = SpectralMethod::streaming, .rank = 2}}) != "");
   const Array w("w", 1, 6, 8), g("g", 1, 6, 8), v("v", 1, 8, 6), out("out", 1, 6, 8);
   const GroupId group = optimizer.add_group(bare(SpectralMethod::streaming, 7));
   CHECK(message_of([&] { optimizer.add(group, "w", w, g); }) ==
-        "schatten::Optimizer::add: rank = 7, but it must not exceed the rows or the columns of w");
-  CHECK(state_of(optimizer).empty());
-
+        "schatten::Optimizer::add: rank of w = 7, but it must not exceed the rows or the columns of 1x6x8");
   const Exec exec;
+  CHECK(state_of(exec, optimizer).empty());
+
   Workspace<Kokkos::HostSpace> workspace;
   SpectralPowerOptions options{.rows = 6, .cols = 8, .method = SpectralMethod::streaming};
   SpectralPower<double, Exec, PortableBackend> streaming(options);

@@ -7,6 +7,7 @@
 #include "support/tool_events.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -65,7 +66,7 @@ class Everything {
     for (const ScaleMode scale : {ScaleMode::original, ScaleMode::unit_rms, ScaleMode::dual_norm}) {
       matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale}));
       if (linalg::multiplies_reduced_floats<Backend>) continue;  // cuSOLVER's decompositions wait for their status
-      matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale, .method = SpectralMethod::svd}));
+      matrices.push_back(optimizer.add_group(HTMuonOptions{.scale = scale, .map = {.method = SpectralMethod::svd}}));
     }
     quintics = optimizer.add_group(MuonOptions{});
     elements.push_back(optimizer.add_group(AdamWOptions{}));

@@ -4,6 +4,7 @@
 #include "support/instantiations.hpp"
 #include "support/optimizer_cases.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -51,14 +52,7 @@ TEST_CASE("HTMuon agrees with the reference for every power, scale, momentum and
       for (const ScaleMode scale : scales) {
         if (power < 0 && (scale == ScaleMode::unit_norm || scale == ScaleMode::dual_norm)) continue;
         for (const Shape shape : shapes) {
-          const double distance = distance_of(HTMuonOptions{.lr = 0.03,
-                                                            .power = power,
-                                                            .momentum = 0.9,
-                                                            .nesterov = nesterov,
-                                                            .momentum_kind = kind,
-                                                            .weight_decay = weight_decay,
-                                                            .scale = scale,
-                                                            .method = SpectralMethod::svd},
+          const double distance = distance_of(HTMuonOptions{.lr = 0.03, .power = power, .momentum = {.beta = 0.9, .nesterov = nesterov, .kind = kind}, .weight_decay = weight_decay, .scale = scale, .map = {.method = SpectralMethod::svd}},
                                               shape, 1);
           CAPTURE(nesterov);
           CAPTURE(int(kind));
@@ -81,8 +75,7 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
     for (const ScaleMode scale : scales) {
       for (const Shape shape : shapes) {
         const double distance = distance_of(
-            MuonOptions{
-                .lr = 0.02, .nesterov = nesterov, .momentum_kind = kind, .weight_decay = weight_decay, .scale = scale},
+            MuonOptions{.lr = 0.02, .momentum = {.nesterov = nesterov, .kind = kind}, .weight_decay = weight_decay, .scale = scale},
             shape, 2);
         CAPTURE(nesterov);
         CAPTURE(int(kind));
@@ -100,10 +93,10 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
 TEST_CASE("HTMuon and Muon with exact methods agree with the reference") {
   for (const Shape shape : shapes) {
     CAPTURE(shape.rows);
-    CHECK(distance_of(HTMuonOptions{.method = SpectralMethod::svd}, shape, 3) < bound);
-    CHECK(distance_of(HTMuonOptions{.method = SpectralMethod::eigh}, shape, 4) < bound);
-    CHECK(distance_of(MuonOptions{.method = SpectralMethod::svd, .tolerance = 1e-2}, shape, 5) < bound);
-    CHECK(distance_of(MuonOptions{.method = SpectralMethod::eigh, .tolerance = 1e-2}, shape, 6) < bound);
+    CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, shape, 3) < bound);
+    CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::eigh}}, shape, 4) < bound);
+    CHECK(distance_of(MuonOptions{.map = {.method = SpectralMethod::svd, .tolerance = 1e-2}}, shape, 5) < bound);
+    CHECK(distance_of(MuonOptions{.map = {.method = SpectralMethod::eigh, .tolerance = 1e-2}}, shape, 6) < bound);
   }
 }
 
@@ -135,7 +128,7 @@ TEST_CASE("SGD agrees with the reference for every momentum and decay") {
   for_each_momentum([&](bool nesterov, MomentumKind kind, double weight_decay) {
     for (const double momentum : {0.0, 0.9}) {
       const double distance = distance_of(
-          SGDOptions{.momentum = momentum, .nesterov = nesterov, .momentum_kind = kind, .weight_decay = weight_decay},
+          SGDOptions{.momentum = {.beta = momentum, .nesterov = nesterov, .kind = kind}, .weight_decay = weight_decay},
           {9, 5}, 8);
       CAPTURE(nesterov);
       CAPTURE(int(kind));
@@ -150,7 +143,7 @@ TEST_CASE("SGD agrees with the reference for every momentum and decay") {
 
 TEST_CASE("learning rate, power and decay may change before every step") {
   for (const Shape shape : shapes) {
-    HTMuonOptions options{.weight_decay = 0.1, .scale = ScaleMode::unit_rms, .method = SpectralMethod::svd};
+    HTMuonOptions options{.weight_decay = 0.1, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}};
     const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(
         Exec{}, options, shape.rows, shape.cols, 9, [&](auto& optimizer, GroupId group, unsigned step) {
           options.lr = 0.05 / (1 + step);

@@ -5,6 +5,7 @@
 #include "support/optimizer_cases.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -39,13 +40,13 @@ TEST_CASE_TEMPLATE("every algorithm agrees with the reference", Case, SCHATTEN_T
   double worst = 0;
   for_each_storage([&](auto storage) {
     constexpr Storage chosen = decltype(storage)::value;
-    check_steps<Case, chosen>(HTMuonOptions{.method = SpectralMethod::svd}, "HTMuon", worst);
+    check_steps<Case, chosen>(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, "HTMuon", worst);
     check_steps<Case, chosen>(
-        HTMuonOptions{.power = 0.25, .scale = ScaleMode::dual_norm, .method = SpectralMethod::svd}, "HTMuon by svd",
+        HTMuonOptions{.power = 0.25, .scale = ScaleMode::dual_norm, .map = {.method = SpectralMethod::svd}}, "HTMuon by svd",
         worst);
     check_steps<Case, chosen>(MuonOptions{.weight_decay = 0.1, .scale = ScaleMode::unit_rms}, "Muon", worst);
     check_steps<Case, chosen>(AdamWOptions{}, "AdamW", worst);
-    check_steps<Case, chosen>(SGDOptions{.nesterov = true, .weight_decay = 0.1}, "SGD", worst);
+    check_steps<Case, chosen>(SGDOptions{.momentum = {.nesterov = true}, .weight_decay = 0.1}, "SGD", worst);
   });
   MESSAGE("largest distance from the reference: " << worst);
 }

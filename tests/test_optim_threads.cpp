@@ -6,6 +6,7 @@
 #include "support/optimizer_state.hpp"
 #include "support/typed.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
 
@@ -42,13 +43,13 @@ class Training {
       exec.fence();
     }
   }
-  [[nodiscard]] std::vector<Matrix> result() const {
+  [[nodiscard]] std::vector<Matrix> result() {
     std::vector<Matrix> all;
     CHECK(optimizer_.skipped_steps(Exec{}) == 0);
     for (const auto& w : w_) {
       for (const Matrix& matrix : matrices_of(w)) all.push_back(matrix);
     }
-    for (const StateArray& array : state_of(optimizer_)) {
+    for (const StateArray& array : state_of(Exec{}, optimizer_)) {
       for (const Matrix& matrix : array.matrices) all.push_back(matrix);
     }
     return all;

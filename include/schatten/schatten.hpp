@@ -3,6 +3,7 @@
 
 #include <schatten/diagnostics/hill.hpp>
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/schatten_norm.hpp>
 #include <schatten/spectral/spectral_power.hpp>

@@ -6,6 +6,7 @@
 #include "optimizer_reference.hpp"
 #include "views.hpp"
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 
 #include <string>
 #include <type_traits>
@@ -21,24 +22,48 @@ inline reference::Scale reference_of(ScaleMode scale) {
     case ScaleMode::unit_rms: return reference::Scale::unit_rms;
     case ScaleMode::unit_norm: return reference::Scale::unit_norm;
     case ScaleMode::dual_norm: return reference::Scale::dual_norm;
+    case ScaleMode::spectral_unclamped: return reference::Scale::spectral_unclamped;
   }
   return {};
 }
 
+inline reference::Algorithm reference_of(SpectralMethod method) {
+  switch (method) {
+    case SpectralMethod::quintic: return reference::Algorithm::quintic;
+    case SpectralMethod::rank_power: return reference::Algorithm::rank_power;
+    case SpectralMethod::newton_schulz: return reference::Algorithm::newton_schulz;
+    case SpectralMethod::streaming: return reference::Algorithm::streaming;
+    default: return reference::Algorithm::spectral_power;
+  }
+}
+
 template <class O>
 reference::Options reference_of_matrix_options(const O& o, double power) {
-  return {.algorithm = o.method == SpectralMethod::quintic ? reference::Algorithm::quintic
-                                                           : reference::Algorithm::spectral_power,
+  return {.algorithm = reference_of(o.map.method),
           .lr = o.lr,
           .weight_decay = o.weight_decay,
           .power = power,
-          .beta1 = o.momentum,
-          .nesterov = o.nesterov,
-          .heavy_ball = o.momentum_kind == MomentumKind::heavy_ball,
+          .beta1 = o.momentum.beta,
+          .nesterov = o.momentum.nesterov,
+          .heavy_ball = o.momentum.kind == MomentumKind::heavy_ball,
           .scale = reference_of(o.scale)};
 }
-inline reference::Options reference_of(const HTMuonOptions& o) { return reference_of_matrix_options(o, o.power); }
-inline reference::Options reference_of(const MuonOptions& o) { return reference_of_matrix_options(o, 0); }
+inline reference::Options reference_of(const HTMuon& o) { return reference_of_matrix_options(o, o.power); }
+inline reference::Options reference_of(const Muon& o) { return reference_of_matrix_options(o, 0); }
+inline reference::Options reference_of(const NorMuon& o) {
+  reference::Options options = reference_of_matrix_options(o, o.power);
+  options.normalize_rows = true;
+  options.beta2 = o.beta2;
+  options.epsilon = o.epsilon;
+  return options;
+}
+inline reference::Options reference_of(const Lion& o) {
+  return {.algorithm = reference::Algorithm::lion,
+          .lr = o.lr,
+          .weight_decay = o.weight_decay,
+          .beta1 = o.beta1,
+          .beta2 = o.beta2};
+}
 inline reference::Options reference_of(const AdamWOptions& o) {
   return {.algorithm = reference::Algorithm::adamw,
           .lr = o.lr,
@@ -51,9 +76,9 @@ inline reference::Options reference_of(const SGDOptions& o) {
   return {.algorithm = reference::Algorithm::sgd,
           .lr = o.lr,
           .weight_decay = o.weight_decay,
-          .beta1 = o.momentum,
-          .nesterov = o.nesterov,
-          .heavy_ball = o.momentum_kind == MomentumKind::heavy_ball};
+          .beta1 = o.momentum.beta,
+          .nesterov = o.momentum.nesterov,
+          .heavy_ball = o.momentum.kind == MomentumKind::heavy_ball};
 }
 
 /// A random gradient whose smallest singular value is not small: Gaussian entries and 3√rows on the diagonal. The

@@ -11,19 +11,20 @@ namespace schatten::test::reference {
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
-enum class Algorithm { spectral_power, quintic, adamw, sgd };
-enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm };
+enum class Algorithm { spectral_power, quintic, rank_power, newton_schulz, streaming, adamw, sgd, lion };
+enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm, spectral_unclamped };
 
 struct Options {
   Algorithm algorithm = Algorithm::sgd;
   double lr = 0;
   double weight_decay = 0;
   double power = 0;
-  double beta1 = 0;  // the momentum of all but AdamW
+  double beta1 = 0;  // the momentum of all but AdamW and Lion
   double beta2 = 0;
   double epsilon = 0;
   bool nesterov = false;
   bool heavy_ball = false;
+  bool normalize_rows = false;  // NorMuon: the rows of the direction by their second moments, with beta2 and epsilon
   Scale scale = Scale::none;
 };
 
@@ -48,6 +49,16 @@ Direction spectral_power(const Matrix& m, double power, Scale scale);
 /// the inner product with the momentum that stands for the nuclear norm.
 Direction quintic(const Matrix& m, Scale scale);
 
+/// U diag(1, 2^-p, 3^-p, ...) Vᵀ.
+Matrix rank_power(const Matrix& m, double power);
+
+/// The quintics of M/(‖M‖ + 1e-7) times the root of order 2/power of MᵀM + 1e-6 I as published: log₂(2/power) square
+/// roots, each by five Newton–Schulz steps, each with 1e-6 I added. @pre power is 1, 1/2, 1/4, ...
+Matrix newton_schulz(const Matrix& m, double power);
+
+/// V ← Q of MᵀMV = QR; the sum of X_k σ_k^(p−1) V_kᵀ with X = MV, σ_k = ‖X_k‖.
+Matrix streaming(const Matrix& m, double power, Matrix& v);
+
 /// A parameter matrix with the state of its optimizer.
 class Parameter {
  public:
@@ -61,8 +72,11 @@ class Parameter {
 
  private:
   Direction map(const Matrix& g, const Options& o);
+  Direction elementwise(const Matrix& g, const Options& o);
+  void normalize_rows(Matrix& d, const Options& o);
 
-  Matrix w_, momentum_, second_moment_;
+  Matrix w_, momentum_, second_moment_, right_vectors_;
+  Vector row_moment_;
   double travel_;
   int steps_ = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "views.hpp"
 #include <schatten/linalg/backend/portable.hpp>
+#include <schatten/optim/state_access.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -50,37 +51,43 @@ std::vector<Matrix> matrices_of(const V& view) {
   return matrices;
 }
 
-/// One array of an optimizer's state.
+/// One array of an optimizer's state: "w/momentum".
 struct StateArray {
   std::string name;
   std::vector<Matrix> matrices;
 };
 
-template <class Optimizer>
-std::vector<StateArray> state_of(const Optimizer& optimizer) {
+/// All arrays of all parameters.
+template <class Exec, class Optimizer>
+std::vector<StateArray> state_of(const Exec& exec, Optimizer& optimizer) {
   std::vector<StateArray> arrays;
-  optimizer.for_each_state([&](const std::string& name, const auto& view) {
-    arrays.push_back({name, matrices_of(view)});
-  });
+  for (const ParameterCounts& parameter : optimizer.read_counts(exec)) {
+    for (const std::string& slot : optimizer.state_names(exec, parameter.name)) {
+      arrays.push_back({parameter.name + "/" + slot, matrices_of(optimizer.read_state(exec, parameter.name, slot))});
+    }
+  }
   return arrays;
 }
 
 /// The arrays of `states` into the optimizer's arrays of the same names.
-template <class Optimizer>
-void write_state(const Optimizer& optimizer, const std::vector<StateArray>& states) {
-  optimizer.for_each_state([&](const std::string& name, const auto& view) {
-    for (const StateArray& array : states) {
-      for (std::size_t b = 0; array.name == name && b < array.matrices.size(); ++b) {
-        assign(Kokkos::subview(view, b, Kokkos::ALL, Kokkos::ALL), array.matrices[b]);
-      }
+template <class T, class Exec, class Optimizer>
+void write_state(const Exec& exec, Optimizer& optimizer, const std::vector<StateArray>& states) {
+  for (const StateArray& array : states) {
+    const std::size_t slash = array.name.rfind('/');
+    const Matrix& first = array.matrices.at(0);
+    const HostState<T> values("schatten::test::state", array.matrices.size(), std::size_t(first.rows()),
+                              std::size_t(first.cols()));
+    for (std::size_t b = 0; b < array.matrices.size(); ++b) {
+      assign(Kokkos::subview(values, b, Kokkos::ALL, Kokkos::ALL), array.matrices[b]);
     }
-  });
+    optimizer.write_state(exec, array.name.substr(0, slash), array.name.substr(slash + 1), values);
+  }
 }
 
 /// The matrices of the array of that name; none if there is no such array.
-template <class Optimizer>
-std::vector<Matrix> state_of(const Optimizer& optimizer, const std::string& name) {
-  for (const StateArray& array : state_of(optimizer)) {
+template <class Exec, class Optimizer>
+std::vector<Matrix> state_of(const Exec& exec, Optimizer& optimizer, const std::string& name) {
+  for (const StateArray& array : state_of(exec, optimizer)) {
     if (array.name == name) return array.matrices;
   }
   return {};

@@ -20,9 +20,13 @@ namespace schatten {
 /// the standard library serves.
 namespace math {
 #if KOKKOS_VERSION >= 30700
+using Kokkos::expm1;
+using Kokkos::log1p;
 using Kokkos::pow;
 using Kokkos::sqrt;
 #else
+using std::expm1;
+using std::log1p;
 using std::pow;
 using std::sqrt;
 #endif

@@ -27,16 +27,16 @@ using VectorBatchView = Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokk
 template <class T, class MemorySpace>
 using NumberBatchView = Kokkos::View<T*, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
-/// Builds a BatchView from a pointer, extents and strides (in elements).
-template <class MemorySpace, class T>
+/// Builds a BatchView from a pointer, extents and strides (in elements), in host memory unless told.
+template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols,
                                      std::size_t batch_stride, std::size_t row_stride, std::size_t col_stride) {
   const Kokkos::LayoutStride layout(batch, batch_stride, rows, row_stride, cols, col_stride);
   return BatchView<T, MemorySpace>(data, layout);
 }
 
-/// A contiguous, row-major batch at `data`.
-template <class MemorySpace, class T>
+/// A contiguous, row-major batch at `data`, in host memory unless told.
+template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols) {
   return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
 }
@@ -129,6 +129,14 @@ struct SharedIndex {
   std::ptrdiff_t stride, extent_a, extent_b;
 };
 
+/// Sorts a few indices. (g++ 12 warns of std::sort on arrays of this length.)
+template <class Less>
+void sort_indices(SharedIndex* indices, int count, const Less& less) {
+  for (int k = 1; k < count; ++k) {
+    for (int l = k; l > 0 && less(indices[l], indices[l - 1]); --l) std::swap(indices[l], indices[l - 1]);
+  }
+}
+
 /// Whether offset = Σ k_d·stride_d with −extent_b < k_d < extent_a: an element of b is one of a.
 /// @pre each stride exceeds what the indices after it span together.
 inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const SharedIndex* end) {
@@ -144,8 +152,8 @@ inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const 
 
 }  // namespace detail
 
-/// Whether some element belongs to both. Exact for parts of one array (equal strides); otherwise whether the address
-/// ranges meet.
+/// Whether some element belongs to both. Exact for parts of one array, vectors among them (strides nest); otherwise whether
+/// the address ranges meet.
 template <class T, class U, class Space>
 bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   if (a.size() == 0 || b.size() == 0) return false;
@@ -159,25 +167,62 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   if (a_end <= b_begin || b_end <= a_begin) return false;
   constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
   if (sizeof(T) != sizeof(U) || (b_begin - a_begin) % size != 0) return true;
-  detail::SharedIndex indices[3];
+  // Indices of equal strides are one, whichever places they have.
+  detail::SharedIndex indices[6];
   int count = 0;
+  const auto index_of = [&](std::size_t stride) -> detail::SharedIndex& {
+    int k = 0;
+    while (k < count && indices[k].stride != static_cast<std::ptrdiff_t>(stride)) ++k;
+    if (k == count) indices[count++] = {static_cast<std::ptrdiff_t>(stride), 1, 1};
+    return indices[k];
+  };
   for (std::size_t d = 0; d < 3; ++d) {
-    if (a.extent(d) == 1 && b.extent(d) == 1) continue;
-    if (a.extent(d) > 1 && b.extent(d) > 1 && a.stride(d) != b.stride(d)) return true;
-    indices[count++] = {static_cast<std::ptrdiff_t>(a.extent(d) > 1 ? a.stride(d) : b.stride(d)),
-                        static_cast<std::ptrdiff_t>(a.extent(d)), static_cast<std::ptrdiff_t>(b.extent(d))};
+    if (a.extent(d) > 1) index_of(a.stride(d)).extent_a += static_cast<std::ptrdiff_t>(a.extent(d)) - 1;
+    if (b.extent(d) > 1) index_of(b.stride(d)).extent_b += static_cast<std::ptrdiff_t>(b.extent(d)) - 1;
   }
-  for (int end = count; end > 1; --end) {  // largest stride first; three numbers at most
-    for (int k = 1; k < end; ++k) {
-      if (indices[k - 1].stride < indices[k].stride) std::swap(indices[k - 1], indices[k]);
-    }
-  }
+  detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
   std::ptrdiff_t span = 0;
   for (int d = count - 1; d >= 0; --d) {
-    if (indices[d].stride <= span) return true;  // the array overlaps itself
+    if (indices[d].stride <= span) return true;  // strides that do not nest
     span += (std::max(indices[d].extent_a, indices[d].extent_b) - 1) * indices[d].stride;
   }
   return detail::offset_meets((b_begin - a_begin) / size, indices, indices + count);
+}
+
+/// Whether two different indices of the array name the same element. Exact. Cost: constant for arrays whose strides nest;
+/// otherwise at most the product of the two smaller extents.
+template <class T, class Space>
+bool overlaps_itself(const BatchView<T, Space>& a) {
+  detail::SharedIndex indices[3];
+  int count = 0;
+  for (std::size_t d = 0; d < 3; ++d) {
+    if (a.extent(d) == 0) return false;
+    if (a.extent(d) == 1) continue;
+    const auto extent = static_cast<std::ptrdiff_t>(a.extent(d));
+    indices[count++] = {static_cast<std::ptrdiff_t>(a.stride(d)), extent, extent};
+  }
+  detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride < y.stride; });
+  std::ptrdiff_t span = 0;
+  bool nested = true;
+  for (int d = 0; d < count; ++d) {
+    if (indices[d].stride == 0) return true;
+    nested = nested && indices[d].stride > span;
+    span += (indices[d].extent_a - 1) * indices[d].stride;
+  }
+  if (nested) return false;
+  // k₀s₀ + k₁s₁ + k₂s₂ = 0 with |k_d| < extent_d, not all zero: the last index follows from the others. Of a solution and
+  // its negative one is enough.
+  if (count == 2) indices[2] = {1, 1, 1};
+  detail::sort_indices(indices, 3, [](const auto& x, const auto& y) { return x.extent_a < y.extent_a; });
+  for (std::ptrdiff_t i = 0; i < indices[0].extent_a; ++i) {
+    for (std::ptrdiff_t j = i == 0 ? 0 : 1 - indices[1].extent_a; j < indices[1].extent_a; ++j) {
+      const std::ptrdiff_t offset = i * indices[0].stride + j * indices[1].stride;
+      const std::ptrdiff_t k = -offset / indices[2].stride;
+      if (offset % indices[2].stride != 0 || k >= indices[2].extent_a || -k >= indices[2].extent_a) continue;
+      if (i != 0 || j != 0 || k != 0) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace schatten

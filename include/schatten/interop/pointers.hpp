@@ -1,7 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Matrices that live behind raw pointers: llm.c-style arrays, other frameworks' buffers. No copy.
 #pragma once
 
 #include <schatten/core/views.hpp>
+
+#include <cstddef>
+#include <type_traits>
 
 namespace schatten {
 
@@ -21,6 +25,35 @@ auto matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_st
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto matrix_view(T* data, std::size_t rows, std::size_t cols) {
   return matrix_view<MemorySpace>(data, rows, cols, cols, std::size_t{1});
+}
+
+// batch_view(data, batch, rows, cols) is in core/views.hpp: matrices that follow each other, (batch, rows, cols).
+
+/// A View of the n numbers at `data`, `stride` apart. Throws InvalidArgument for a null pointer with n > 0.
+template <class MemorySpace = Kokkos::HostSpace, class T>
+auto vector_view(T* data, std::size_t n, std::size_t stride = 1) {
+  require(data != nullptr || n == 0, "vector_view", "data", static_cast<const void*>(data),
+          "must point to the vector");
+  using View = Kokkos::View<T*, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  return View(data, Kokkos::LayoutStride(n, stride));
+}
+
+namespace detail {
+
+template <class U>
+concept SixteenBits = sizeof(U) == 2 && std::is_trivially_copyable_v<U>;
+
+}  // namespace detail
+
+/// A pointer to another library's bfloat16 numbers (c10::BFloat16, __nv_bfloat16, std::uint16_t with their bits) as ours.
+template <detail::SixteenBits U>
+auto as_bfloat16(U* data) {
+  return reinterpret_cast<std::conditional_t<std::is_const_v<U>, const BFloat16*, BFloat16*>>(data);
+}
+/// The same for IEEE binary16: c10::Half, __half, _Float16.
+template <detail::SixteenBits U>
+auto as_half(U* data) {
+  return reinterpret_cast<std::conditional_t<std::is_const_v<U>, const Half*, Half*>>(data);
 }
 
 }  // namespace schatten

@@ -1,78 +1,103 @@
-// What a user says about a group of parameters: one aggregate with defaults per algorithm.
+// SPDX-License-Identifier: BSD-3-Clause
+// The blocks of options that rules share, and what concerns a parameter or a whole Optimizer.
 #pragma once
 
-#include <schatten/spectral/spectral_power.hpp>
+#include <schatten/core/kokkos.hpp>
+#include <schatten/optim/fields.hpp>
+#include <schatten/spectral/method.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace schatten {
 
-/// How gradients g are averaged into the momentum m, and the direction u that comes of it (β: the momentum option).
+/// How gradients g are averaged into the momentum m, and the direction u that comes of it (β: Momentum::beta).
 enum class MomentumKind {
   ema,        ///< m ← βm + (1−β)g;  u = m, with Nesterov βm + (1−β)g  (Muon, HTMuon)
   heavy_ball  ///< m ← βm + g;       u = m, with Nesterov g + βm       (SGD as frameworks have it)
 };
 
-/// Factor on the mapped direction D (rows×cols), before the learning rate.
-enum class ScaleMode {
-  none,             ///< 1
-  original,         ///< √max(1, rows/cols): Muon and HTMuon as published
-  match_rms_adamw,  ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
-  unit_rms,         ///< √(rows·cols)/‖D‖_F: root mean square 1
-  unit_norm,        ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
-  dual_norm         ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
+/// What a state array is stored as. Sums are formed in the Optimizer's scalar.
+enum class StateStorage {
+  scalar,    ///< the Optimizer's scalar
+  bfloat16,  ///< BFloat16, rounded to nearest
+  float16    ///< Half, rounded to nearest; largest number 65504, momenta below 3e-8/(1 − β) count as zero
 };
 
-/// HTMuon: D = UΣ^pVᵀ of the momentum (Pang et al., arXiv 2603.10067, Algorithm 1). For matrices.
-struct HTMuonOptions {
-  double lr = 0.03;
-  double power = 0.125;      ///< p in (−0.5, 1]
-  std::size_t interval = 1;  ///< steps interval, 2·interval, … have the power (from 1 on); the others Muon's quintics
-  double momentum = 0.95;
+namespace optim {
+
+/// The numbers of Momentum and HeavyBall by name.
+template <class Block, class Fields>
+void momentum_fields(Fields& f) {
+  f("momentum", &Block::beta, below_one);
+  f("nesterov", &Block::nesterov, flag);
+  f("momentum_kind", &Block::kind, choice(2));
+  f("momentum_storage", &Block::storage, fixed_choice(3));
+}
+
+}  // namespace optim
+
+/// The average of the gradients, an option of most rules.
+struct Momentum {
+  double beta = 0.95;
   bool nesterov = true;
-  MomentumKind momentum_kind = MomentumKind::ema;
-  double weight_decay = 0.1;  ///< decoupled: W ← (1 − lr·weight_decay)W
-  ScaleMode scale = ScaleMode::original;
+  MomentumKind kind = MomentumKind::ema;
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    optim::momentum_fields<Momentum>(f);
+  }
+};
+
+/// The same with the defaults that frameworks have for SGD.
+struct HeavyBall {
+  double beta = 0.9;
+  bool nesterov = false;
+  MomentumKind kind = MomentumKind::heavy_ball;
+  StateStorage storage = StateStorage::scalar;
+
+  KOKKOS_FUNCTION operator Momentum() const { return {beta, nesterov, kind, storage}; }
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    optim::momentum_fields<HeavyBall>(f);
+  }
+};
+
+/// Factor on the mapped direction D (rows×cols), before the learning rate.
+enum class ScaleMode {
+  none,                ///< 1
+  original,            ///< √max(1, rows/cols): Muon and HTMuon as published
+  match_rms_adamw,     ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
+  unit_rms,            ///< √(rows·cols)/‖D‖_F: root mean square 1
+  unit_norm,           ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
+  dual_norm,           ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
+  spectral_unclamped   ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
+};
+
+/// How UΣ^pVᵀ is computed, an option of every rule with a spectral map (SpectralPowerOptions explains each).
+struct MapOptions {
   SpectralMethod method = SpectralMethod::automatic;
   double resolution = 1e-3;           ///< smallest σ/σ_max that must come out within the tolerance
   double tolerance = 3e-2;            ///< relative error of σ^p
   Format format = Format::automatic;  ///< what quintic and iterates store their matrices as
-  std::size_t rank = 0;        ///< streaming: leading singular directions that are followed, the others give 0; 0: all
-  std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
+  std::size_t rank = 0;               ///< streaming only: number of directions tracked, the others give 0; 0: all
+
+  friend bool operator==(const MapOptions&, const MapOptions&) = default;
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("method", &MapOptions::method, optim::fixed_choice(9));
+    f("resolution", &MapOptions::resolution, optim::fixed_number);
+    f("tolerance", &MapOptions::tolerance, optim::fixed_number);
+    f("format", &MapOptions::format, optim::fixed_choice(6));
+    f("rank", &MapOptions::rank, optim::fixed_number);
+  }
 };
 
-/// Muon: D ≈ UVᵀ of the momentum, by five quintic steps (K. Jordan et al., 2024). For matrices.
-struct MuonOptions {
-  double lr = 0.02;
-  double momentum = 0.95;
-  bool nesterov = true;
-  MomentumKind momentum_kind = MomentumKind::ema;
-  double weight_decay = 0.0;
-  ScaleMode scale = ScaleMode::original;
-  SpectralMethod method = SpectralMethod::quintic;
-  double resolution = 1e-3;
-  double tolerance = 2.0;  ///< the quintics leave singular values in [0, 1.21]; use svd or eigh for less
-  Format format = Format::automatic;
-  std::size_t row_blocks = 1;
-};
-
-/// AdamW: D = m̂/(√v̂ + ε), elementwise (Loshchilov and Hutter, arXiv 1711.05101, Algorithm 2). For any parameter.
-struct AdamWOptions {
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;
-};
-
-/// Stochastic gradient descent with momentum: D = u. For any parameter.
-struct SGDOptions {
-  double lr = 0.1;
-  double momentum = 0.9;
-  bool nesterov = false;
-  MomentumKind momentum_kind = MomentumKind::heavy_ball;
-  double weight_decay = 0.0;
-};
+/// Muon's five quintics at whatever accuracy they have: they leave singular values in [0, 1.21].
+inline constexpr MapOptions muon_map{.method = SpectralMethod::quintic, .tolerance = 2.0};
 
 /// What happens to a matrix whose gradient holds a NaN or an infinity.
 enum class NonFinite {
@@ -80,10 +105,24 @@ enum class NonFinite {
   raise  ///< step() throws NumericalError naming it, before anything is modified; step() then fences once
 };
 
+/// How a weight of 16 bits takes updates that are smaller than its last digit.
+enum class ReducedWeight {
+  master_copy,          ///< a copy in the Optimizer's scalar is stepped, a state array, and rounded into the weight
+  stochastic_rounding,  ///< up or down at random, so that the mean is right; the same bits on every run and machine
+  nearest               ///< to nearest: small updates are lost
+};
+
+/// What concerns one parameter, given at `add`.
+struct ParameterOptions {
+  std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
+  ReducedWeight reduced_weight = ReducedWeight::master_copy;  ///< for weights of 16 bits
+};
+
 /// What concerns all groups of an Optimizer.
 struct OptimizerOptions {
   NonFinite non_finite = NonFinite::skip;
   std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest buffer of directions that go through one spectral call
+  std::uint64_t seed = 0;                            ///< of stochastic rounding
 };
 
 }  // namespace schatten

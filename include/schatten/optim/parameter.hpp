@@ -1,9 +1,14 @@
-// A parameter as the step sees it: a batch of matrices, whatever the rank of the user's Views.
+// SPDX-License-Identifier: BSD-3-Clause
+// A parameter as the step sees it: a batch of matrices, whatever the rank and the type of the user's Views.
 #pragma once
 
+#include <schatten/core/element_type.hpp>
 #include <schatten/core/error.hpp>
 #include <schatten/core/views.hpp>
+#include <schatten/optim/options.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,82 +16,45 @@
 
 namespace schatten::optim {
 
-/// View of rank 1 to 4 as a batch of matrices, each cut into `row_blocks` stacked ones. No copy.
-///
-/// rank 1 (n): one n×1 matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one
-/// out×(a·b·c) matrix, as convolutions are. Throws InvalidArgument if the shape cannot be cut, or if a rank-4 View is
-/// not contiguous in its last three indices.
-template <ExecutionSpace Exec, KokkosView V>
-auto parameter_batch(const V& view, std::size_t row_blocks, std::string_view function, std::string_view argument) {
-  using T = typename V::value_type;
-  using Space = typename Exec::memory_space;
-  constexpr int rank = view_rank<V>;
-  static_assert(Scalar<std::remove_const_t<T>>, "schatten: a parameter's value type must be float or double");
-  static_assert(rank >= 1 && rank <= 4, "schatten: a parameter must have rank 1 to 4");
-  static_assert(accessible_from<Exec, typename V::memory_space>,
-                "schatten: the View's memory space is not accessible from the execution space");
-  const auto cut = [&](const BatchView<T, Space>& a) {
-    if (row_blocks == 1) return a;
-    require(a.extent(0) == 1 && a.extent(1) % row_blocks == 0, function, argument, shape_of(a),
-            "must be one matrix whose rows divide by row_blocks = " + std::to_string(row_blocks));
-    const std::size_t rows = a.extent(1) / row_blocks;
-    return batch_view<Space>(a.data(), row_blocks, rows, a.extent(2), rows * a.stride(1), a.stride(1), a.stride(2));
-  };
-  if constexpr (rank == 1) {
-    return cut(batch_view<Space>(view.data(), 1, view.extent(0), 1, view.extent(0), view.stride(0), 1));
-  } else if constexpr (rank == 4) {
-    std::size_t cols = 1, stride = 1;  // of the columns so far; an index of extent 1 has no say
-    bool contiguous = true;
-    for (std::size_t d = 3; d >= 1; --d) {
-      if (view.extent(d) == 1) continue;
-      if (cols == 1) stride = view.stride(d);
-      contiguous = contiguous && view.stride(d) == cols * stride;
-      cols *= view.extent(d);
-    }
-    require(contiguous || view.size() == 0, function, argument, view.stride(1),
-            "must be contiguous in its last three indices to be read as a matrix (out, rest)");
-    return cut(batch_view<Space>(view.data(), 1, view.extent(0), cols, view.size(), view.stride(0), stride));
-  } else {
-    return cut(as_batch<Exec>(view));
+/// A batch of matrices whose element type is known at run time: BatchView without its type. Strides in elements.
+struct TypedBatch {
+  const void* data = nullptr;
+  ElementType type = ElementType::float32;
+  std::size_t batch = 0, rows = 0, cols = 0, batch_stride = 0, row_stride = 0, col_stride = 0;
+
+  [[nodiscard]] std::size_t size() const { return batch * rows * cols; }
+  /// Matrix b.
+  [[nodiscard]] TypedMatrix matrix(std::size_t b) const {
+    if (size() == 0) return {};
+    const auto* const first = static_cast<const char*>(data) + b * batch_stride * size_of(type);
+    return {const_cast<char*>(first), row_stride, col_stride, type};
   }
-}
-
-/// One registered parameter with its state.
-///
-/// weight, gradient and state are turned so that the last index is the one closer together in memory; `transposed`
-/// tells whether that swapped the user's rows and cols (the spectral map commutes with transposes).
-template <class T, ExecutionSpace Exec>
-struct Parameter {
-  using Space = typename Exec::memory_space;
-  /// Of Exec's device: zeroed by Exec, not by the memory's default execution space, which may be unusable on this thread.
-  using Storage = Kokkos::View<T***, Kokkos::LayoutRight, typename Exec::device_type>;
-
-  std::string name;
-  BatchView<T, Space> weight;
-  BatchView<const T, Space> gradient;
-  bool transposed = false;
-  Storage momentum;
-  Storage second_moment_root;  ///< AdamW's √v; empty for the others
-  Storage right_vectors;       ///< streaming's V (matrices, cols, rank); empty for the others
-  std::size_t first_matrix = 0;
-  std::shared_ptr<const void> weight_owner{};  ///< keep the user's Views alive
-  std::shared_ptr<const void> gradient_owner{};
-
-  [[nodiscard]] std::size_t matrices() const { return weight.extent(0); }
-  [[nodiscard]] std::size_t rows() const { return transposed ? weight.extent(2) : weight.extent(1); }
-  [[nodiscard]] std::size_t cols() const { return transposed ? weight.extent(1) : weight.extent(2); }
-
-  /// weight, gradient or a state array as the user's rows and cols.
-  template <class U>
-  [[nodiscard]] BatchView<U, Space> oriented(const BatchView<U, Space>& batch) const {
-    return transposed ? transpose(batch) : batch;
+  /// The transposes.
+  [[nodiscard]] TypedBatch transposed() const {
+    TypedBatch other = *this;
+    std::swap(other.rows, other.cols);
+    std::swap(other.row_stride, other.col_stride);
+    return other;
+  }
+  /// One past the last byte.
+  [[nodiscard]] const void* end() const {
+    if (size() == 0) return data;
+    const std::size_t last = (batch - 1) * batch_stride + (rows - 1) * row_stride + (cols - 1) * col_stride;
+    return static_cast<const char*>(data) + (last + 1) * size_of(type);
   }
 };
 
-/// A state array as a batch of matrices.
-template <class T, class Space, class Storage>
-BatchView<T, Space> state_batch(const Storage& s) {
-  return batch_view<Space>(s.data(), s.extent(0), s.extent(1), s.extent(2));
+/// f(batch as a BatchView of an integer or floating-point type of the elements' size).
+template <class F>
+auto with_sized_view(const TypedBatch& a, const F& f) {
+  const auto view = [&](const auto* data) {
+    return batch_view<Kokkos::HostSpace>(data, a.batch, a.rows, a.cols, a.batch_stride, a.row_stride, a.col_stride);
+  };
+  switch (size_of(a.type)) {
+    case 2: return f(view(static_cast<const std::uint16_t*>(a.data)));
+    case 4: return f(view(static_cast<const float*>(a.data)));
+    default: return f(view(static_cast<const double*>(a.data)));
+  }
 }
 
 /// Matrices that follow each other in memory as one: what was cut into blocks is whole again.
@@ -97,30 +65,122 @@ BatchView<T, Space> joined(const BatchView<T, Space>& a) {
   return batch_view<Space>(a.data(), 1, rows, a.extent(2), rows * a.stride(1), a.stride(1), a.stride(2));
 }
 
-/// Whether two parameters' arrays, as the user's rows and cols, share an element; exact for parts of one array.
-template <class T, class U, class Space>
-bool share_memory(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
-  return overlap(a, b) && overlap(joined(a), joined(b));
+/// Whether two arrays share an element; exact for parts of one array.
+inline bool share_memory(const TypedBatch& a, const TypedBatch& b) {
+  return with_sized_view(a, [&](const auto& x) {
+    return with_sized_view(b, [&](const auto& y) { return overlap(x, y) && overlap(joined(x), joined(y)); });
+  });
 }
 
-/// Throws InvalidArgument if a step would write `parameter` where it reads its gradient.
-template <class T, ExecutionSpace Exec>
-void require_own_gradient_apart(const Parameter<T, Exec>& parameter, std::string_view function) {
-  require(!share_memory(parameter.oriented(parameter.gradient), parameter.oriented(parameter.weight)), function, "g",
-          parameter.name, "must not overlap w");
+/// "4x3", the extents of a user's View.
+template <KokkosView V>
+std::string extents_of(const V& view) {
+  std::string text;
+  for (int d = 0; d < view_rank<V>; ++d) text += (d == 0 ? "" : "x") + std::to_string(view.extent(std::size_t(d)));
+  return text;
 }
 
-/// Throws InvalidArgument if a step would write one of two parameters where it reads or writes the other.
-template <class T, ExecutionSpace Exec>
-void require_apart(const Parameter<T, Exec>& parameter, const Parameter<T, Exec>& other, std::string_view function) {
-  const auto weight = parameter.oriented(parameter.weight), other_weight = other.oriented(other.weight);
-  const auto gradient = parameter.oriented(parameter.gradient), other_gradient = other.oriented(other.gradient);
-  require(!share_memory(weight, other_weight), function, "w", parameter.name,
-          "must not overlap the parameter " + other.name);
-  require(!share_memory(weight, other_gradient), function, "w", parameter.name,
-          "must not overlap the gradient of " + other.name);
-  require(!share_memory(gradient, other_weight), function, "g", parameter.name,
-          "must not overlap the parameter " + other.name);
+/// What of an argument is wrong, for messages of a parameter: "g of layers.0.up".
+inline std::string argument_of(std::string_view argument, std::string_view parameter) {
+  return std::string(argument) + " of " + std::string(parameter);
 }
+
+/// View of rank 1 to 4 as a batch of matrices, each cut into `row_blocks` stacked ones. No copy.
+///
+/// rank 1 (n): one 1×n matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one
+/// out×(a·b·c) matrix, as convolutions are. Throws InvalidArgument, naming the parameter, if there is no memory, if the
+/// shape cannot be cut, or if a rank-4 View is not contiguous in its last three indices.
+template <ExecutionSpace Exec, KokkosView V>
+TypedBatch typed_batch(const V& view, std::size_t row_blocks, std::string_view function, std::string_view argument,
+                       std::string_view parameter) {
+  constexpr int rank = view_rank<V>;
+  using E = scalar_of<V>;
+  static_assert(ParameterElement<E>,
+                "schatten: a parameter's value type must be float, double, Half, BFloat16 or Kokkos' half_t, bhalf_t");
+  static_assert(rank >= 1 && rank <= 4, "schatten: a parameter must have rank 1 to 4");
+  static_assert(accessible_from<Exec, typename std::remove_cvref_t<V>::memory_space>,
+                "schatten: the View's memory space is not accessible from the execution space");
+  const std::string what = argument_of(argument, parameter);
+  require(view.data() != nullptr || view.size() == 0, function, what, "null", "must point to memory");
+  require(reinterpret_cast<std::uintptr_t>(view.data()) % sizeof(E) == 0, function, what,
+          static_cast<const void*>(view.data()), "must be aligned as its type is");
+  TypedBatch a{.data = view.data(), .type = element_type_of<E>, .batch = 1};
+  if constexpr (rank == 1) {
+    a.rows = 1;
+    a.cols = view.extent(0);
+    a.col_stride = view.stride(0);
+    a.row_stride = a.batch_stride = a.cols * a.col_stride;
+  } else if constexpr (rank == 2) {
+    a.rows = view.extent(0);
+    a.cols = view.extent(1);
+    a.row_stride = view.stride(0);
+    a.col_stride = view.stride(1);
+    a.batch_stride = a.rows * a.cols;
+  } else if constexpr (rank == 3) {
+    a.batch = view.extent(0);
+    a.rows = view.extent(1);
+    a.cols = view.extent(2);
+    a.batch_stride = view.stride(0);
+    a.row_stride = view.stride(1);
+    a.col_stride = view.stride(2);
+  } else {
+    std::size_t cols = 1, stride = 1;  // of the columns so far; an index of extent 1 has no say
+    bool contiguous = true;
+    for (std::size_t d = 3; d >= 1; --d) {
+      if (view.extent(d) == 1) continue;
+      if (cols == 1) stride = view.stride(d);
+      contiguous = contiguous && view.stride(d) == cols * stride;
+      cols *= view.extent(d);
+    }
+    require(contiguous || view.size() == 0, function, what, extents_of(view),
+            "must be contiguous in its last three indices to be read as a matrix (out, rest)");
+    a.rows = view.extent(0);
+    a.cols = cols;
+    a.row_stride = view.stride(0);
+    a.col_stride = stride;
+    a.batch_stride = view.size();
+  }
+  if (row_blocks == 1) return a;
+  require(row_blocks >= 1, function, argument_of("row_blocks", parameter), row_blocks, "must be at least 1");
+  require(rank != 1 && a.rows % row_blocks == 0, function, what, extents_of(view),
+          "must have rows that divide by row_blocks = " + std::to_string(row_blocks));
+  require(a.batch == 1 || a.batch_stride == a.rows * a.row_stride, function, what, extents_of(view),
+          "must have matrices that follow each other without gaps to be cut into row_blocks");
+  a.batch *= row_blocks;
+  a.rows /= row_blocks;
+  a.batch_stride = a.rows * a.row_stride;
+  return a;
+}
+
+/// One registered parameter. weight and gradient have the user's rows and columns.
+struct Parameter {
+  std::string name;
+  std::string extents;  ///< of the user's View, for messages
+  int rank = 0;
+  ParameterOptions options{};
+  TypedBatch weight, gradient{};
+  bool has_gradient = false, paused = false;
+  std::shared_ptr<const void> weight_owner{}, gradient_owner{};  ///< keep the user's Views alive
+
+  std::size_t group = 0, bucket = 0;  ///< where it is
+  std::size_t place = 0;              ///< number of its first matrix in the bucket
+  std::size_t first_matrix = 0;       ///< number of its first matrix among all of the Optimizer
+  bool transposed = false;            ///< whether the bucket's rows are the user's columns
+  std::uint64_t key = 0;              ///< of stochastic rounding
+
+  [[nodiscard]] std::size_t matrices() const { return weight.batch; }
+  [[nodiscard]] std::size_t rows() const { return weight.rows; }
+  [[nodiscard]] std::size_t cols() const { return weight.cols; }
+  /// Whether a step moves it.
+  [[nodiscard]] bool active() const { return has_gradient && !paused; }
+  /// An array in the bucket's orientation.
+  [[nodiscard]] TypedBatch oriented(const TypedBatch& a) const { return transposed ? a.transposed() : a; }
+  /// Whether the weight has fewer digits than T.
+  [[nodiscard]] bool reduced() const { return size_of(weight.type) == 2; }
+  [[nodiscard]] bool has_master() const { return reduced() && options.reduced_weight == ReducedWeight::master_copy; }
+  [[nodiscard]] bool stochastic() const {
+    return reduced() && options.reduced_weight == ReducedWeight::stochastic_rounding;
+  }
+};
 
 }  // namespace schatten::optim

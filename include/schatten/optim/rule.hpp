@@ -1,150 +1,122 @@
-// The canonical form of every algorithm: which stages a step has, with their numbers. Algorithms differ in this data
-// alone; the step itself exists once, in optimizer.hpp.
+// SPDX-License-Identifier: BSD-3-Clause
+// What a rule is: one struct with its numbers, its state and its direction. docs/add_a_rule.md goes through one.
+//
+//   struct Name {
+//     double lr = …, weight_decay = …;                  and its other numbers
+//     static constexpr std::string_view name = "…";
+//     template <class Fields> static void fields(Fields& f);           its other numbers by name (fields.hpp)
+//     std::vector<StateSlot> state() const;                            the arrays that it keeps for a matrix (state.hpp)
+//   and either, for a rule that works element by element,
+//     template <class T> KOKKOS_FUNCTION auto element(double step) const;   a functor (g, s₁, s₂, …) → direction
+//   or, for one that works on matrices,
+//     template <class Bucket> void direction(Bucket& bucket, const typename Bucket::Batch& out) const;
+//   };
+//
+// Optional members:
+//   static constexpr bool commutes_with_transposes   whether the rule of Gᵀ gives Dᵀ (default: false, for elements true)
+//   bool commutes() const                            the same where it depends on the rule's numbers
+//   double floor_beta() const                        element(): steps do not shrink with the momentum, which is the first
+//                                                    slot and forgets at this rate: the floor of floor.hpp stops them
+//   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
+//   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
+//   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
 #pragma once
 
-#include <schatten/optim/options.hpp>
+#include <schatten/optim/fields.hpp>
+#include <schatten/optim/scale.hpp>
+#include <schatten/optim/state.hpp>
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
+#include <concepts>
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
-namespace schatten::optim {
+namespace schatten {
 
-/// The stage that turns the averaged gradient into the update's direction.
-enum class Map {
-  identity,  ///< the direction itself
-  adam,      ///< elementwise division by the root of the second moment
-  spectral   ///< U Σ^p Vᵀ
+namespace optim {
+
+namespace detail {
+
+struct AnyFields {
+  template <class M, class B>
+  void operator()(std::string_view, M B::*, const Range&) {}
+  template <class M, class B>
+  void operator()(M B::*) {}
 };
 
-/// gradient → momentum → map → scale → decoupled weight decay → apply.
-struct UpdateRule {
-  Map map = Map::identity;
-  double lr = 0;
-  double weight_decay = 0;
-  double momentum = 0;
-  bool nesterov = false;
-  MomentumKind momentum_kind = MomentumKind::ema;
-  double beta2 = 0;    ///< adam
-  double epsilon = 0;  ///< adam
-  ScaleMode scale = ScaleMode::none;
-  SpectralPowerOptions spectral{};  ///< rows and cols are filled in per shape
-  std::size_t rank = 0;             ///< streaming: columns of V; 0: as many as there can be
-  std::size_t row_blocks = 1;
-  std::size_t interval = 1;  ///< spectral: steps that are no multiple of it are Muon's
+}  // namespace detail
+
+template <class R>
+concept HasName = requires { std::string_view(R::name); };
+template <class R>
+concept HasNumbers = requires(R rule) {
+  { rule.lr } -> std::same_as<double&>;
+  { rule.weight_decay } -> std::same_as<double&>;
+};
+template <class R>
+concept HasFields = requires(detail::AnyFields& fields) { R::fields(fields); };
+template <class R>
+concept HasState = requires(const R& rule) {
+  { rule.state() } -> std::convertible_to<std::vector<StateSlot>>;
+};
+/// A rule that works element by element.
+template <class R>
+concept ElementRule = requires(const R& rule) { rule.template element<float>(1.0); };
+
+/// Whether the rule of Gᵀ gives Dᵀ, so that a matrix may be stepped as its transpose.
+template <class R>
+bool commutes_with_transposes(const R& rule) {
+  if constexpr (requires { rule.commutes(); }) return rule.commutes();
+  if constexpr (requires { R::commutes_with_transposes; }) return R::commutes_with_transposes;
+  return ElementRule<R>;
+}
+
+/// A rule that works element by element and whose steps do not shrink with its momentum.
+template <class R>
+concept ScaleFreeElementRule = ElementRule<R> && requires(const R& rule) {
+  { rule.floor_beta() } -> std::convertible_to<double>;
 };
 
-/// Whether step `step` of a group, counted from 1, is one of Muon's between two with the power.
-inline bool is_between(const UpdateRule& rule, std::size_t step) { return step % rule.interval != 0; }
-
-/// Muon's part of the rule: p = 0 by quintics, at whatever accuracy they have.
-inline UpdateRule between_rule(UpdateRule rule) {
-  rule.spectral.power = 0;
-  rule.spectral.tolerance = 2;
-  rule.spectral.method = SpectralMethod::quintic;
-  return rule;
-}
-
-inline UpdateRule rule_of(const HTMuonOptions& o) {
-  return {.map = Map::spectral,
-          .lr = o.lr,
-          .weight_decay = o.weight_decay,
-          .momentum = o.momentum,
-          .nesterov = o.nesterov,
-          .momentum_kind = o.momentum_kind,
-          .scale = o.scale,
-          .spectral = {.power = o.power,
-                       .resolution = o.resolution,
-                       .tolerance = o.tolerance,
-                       .method = o.method,
-                       .format = o.format},
-          .rank = o.rank,
-          .row_blocks = o.row_blocks,
-          .interval = o.interval};
-}
-
-/// Muon is HTMuon at p = 0.
-inline UpdateRule rule_of(const MuonOptions& o) {
-  return rule_of(HTMuonOptions{.lr = o.lr,
-                               .power = 0.0,
-                               .momentum = o.momentum,
-                               .nesterov = o.nesterov,
-                               .momentum_kind = o.momentum_kind,
-                               .weight_decay = o.weight_decay,
-                               .scale = o.scale,
-                               .method = o.method,
-                               .resolution = o.resolution,
-                               .tolerance = o.tolerance,
-                               .format = o.format,
-                               .row_blocks = o.row_blocks});
-}
-
-inline UpdateRule rule_of(const AdamWOptions& o) {
-  return {.map = Map::adam,
-          .lr = o.lr,
-          .weight_decay = o.weight_decay,
-          .momentum = o.beta1,
-          .beta2 = o.beta2,
-          .epsilon = o.epsilon};
-}
-
-inline UpdateRule rule_of(const SGDOptions& o) {
-  return {.map = Map::identity,
-          .lr = o.lr,
-          .weight_decay = o.weight_decay,
-          .momentum = o.momentum,
-          .nesterov = o.nesterov,
-          .momentum_kind = o.momentum_kind};
-}
-
-/// Throws InvalidArgument, in the name of `function`, for a number outside its range or outside that of T.
-template <Scalar T>
-void check(const UpdateRule& rule, std::string_view function) {
-  // NaN is asked for first, everywhere: a comparison with it would trap where the program traps invalid operations.
-  const auto at_least_zero = [&](double value, std::string_view name) {
-    require(std::isfinite(value) && value >= 0 && value <= double(std::numeric_limits<T>::max()), function, name, value,
-            "must be finite and not negative, also as the Optimizer's scalar");
-  };
-  const auto below_one = [&](double value, std::string_view name) {
-    require(!std::isnan(value) && value >= 0 && value < 1, function, name, value, "must lie in [0, 1)");
-  };
-  const bool adam = rule.map == Map::adam;
-  at_least_zero(rule.lr, "lr");
-  at_least_zero(rule.weight_decay, "weight_decay");
-  at_least_zero(rule.lr * rule.weight_decay, "lr * weight_decay");
-  below_one(rule.momentum, adam ? "beta1" : "momentum");
-  if (adam) below_one(rule.beta2, "beta2");
-  if (adam) {
-    require(std::isfinite(rule.epsilon) && rule.epsilon >= double(std::numeric_limits<T>::min()) &&
-                rule.epsilon <= double(std::numeric_limits<T>::max()),
-            function, "epsilon", rule.epsilon, "must be finite and positive, also as the Optimizer's scalar");
+/// How many state arrays the rule's functor takes beside the gradient.
+template <class R, Scalar T, class... States>
+constexpr std::size_t element_slots() {
+  using F = decltype(std::declval<const R&>().template element<T>(1.0));
+  if constexpr (std::is_invocable_v<const F&, T, States...>) {
+    return sizeof...(States);
+  } else {
+    static_assert(sizeof...(States) < 8, "schatten: element() must return a functor T(T gradient, T& state, ...)");
+    if constexpr (sizeof...(States) < 8) return element_slots<R, T, States..., T&>();
+    return 0;
   }
-  require(rule.row_blocks >= 1, function, "row_blocks", rule.row_blocks, "must be at least 1");
-  require(rule.interval >= 1, function, "interval", rule.interval, "must be at least 1");
-  require(!std::isnan(rule.spectral.power), function, "power", rule.spectral.power, "must be a number");
-  const bool needs_norm = rule.scale == ScaleMode::unit_norm || rule.scale == ScaleMode::dual_norm;
-  require(!needs_norm || rule.spectral.power >= 0, function, "power", rule.spectral.power,
-          "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
-  const SpectralMethod method = rule.spectral.method;
-  require(!needs_norm || (method != SpectralMethod::streaming && method != SpectralMethod::rank_power), function,
-          "method", to_string(method),
-          "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
-  require(rule.rank == 0 || method == SpectralMethod::streaming, function, "rank", rule.rank,
-          "must be 0 except for the method streaming");
 }
 
-/// The factor that the shape alone decides; 1 for the modes that need the direction itself (scale.hpp).
-inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
-  const double r = double(rows), c = double(cols);
-  switch (mode) {
-    case ScaleMode::original: return cols == 0 ? 1.0 : std::sqrt(std::max(1.0, r / c));
-    case ScaleMode::match_rms_adamw: return 0.2 * std::sqrt(std::max(r, c));
-    case ScaleMode::none:
-    case ScaleMode::unit_rms:
-    case ScaleMode::unit_norm:
-    case ScaleMode::dual_norm: break;
-  }
-  return 1.0;
+/// What the shape contributes to the learning rate of a rows×cols matrix.
+template <class R>
+double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
+  if constexpr (requires { ScaleMode(rule.scale); }) return shape_scale(rule.scale, rows, cols);
+  return 1;
 }
 
-}  // namespace schatten::optim
+/// Says in words what a rule lacks.
+template <class R>
+constexpr void require_rule() {
+  static_assert(HasName<R>, "schatten: a rule needs `static constexpr std::string_view name`");
+  static_assert(HasNumbers<R>, "schatten: a rule needs the members `double lr` and `double weight_decay`");
+  static_assert(std::is_default_constructible_v<R>, "schatten: every number of a rule needs a default");
+  static_assert(HasFields<R>,
+                "schatten: a rule needs `template <class Fields> static void fields(Fields& f)` that names its numbers: "
+                "f(\"beta2\", &Rule::beta2, optim::below_one)");
+  static_assert(HasState<R>, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
+  static_assert(!ElementRule<R> || std::is_trivially_copyable_v<R>,
+                "schatten: a rule with element() is copied into kernels and must be trivially copyable");
+}
+
+}  // namespace optim
+
+/// What add_group takes: a struct with numbers, state and a direction. optim::require_rule says in words what is missing.
+template <class R>
+concept Rule = optim::HasName<R> && optim::HasNumbers<R> && optim::HasFields<R> && optim::HasState<R>;
+
+}  // namespace schatten

@@ -1,38 +1,84 @@
-// Scale modes that need the direction itself: one factor a matrix, computed where the matrices are.
+// SPDX-License-Identifier: BSD-3-Clause
+// The factor between a mapped direction and the learning rate.
 #pragma once
 
+#include <schatten/optim/apply.hpp>
 #include <schatten/optim/options.hpp>
-#include <schatten/spectral/steepest_descent.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 
 namespace schatten::optim {
 
-/// factor ← √(rows·cols)/norm, 0 for a zero direction.
-template <class Space>
-struct UnitRootMeanSquare {
-  NumberBatchView<double, Space> norm;
-  double root_of_size;
-  KOKKOS_FUNCTION void operator()(std::size_t b) const { norm(b) = norm(b) == 0.0 ? 0.0 : root_of_size / norm(b); }
-};
-
-/// Whether `mode` needs a factor a matrix beside shape_scale.
-inline bool needs_factor(ScaleMode mode) {
-  return mode == ScaleMode::unit_rms || mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm;
+/// The factor that the shape alone decides; 1 for the modes that need the direction itself.
+inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
+  const double r = double(rows), c = double(cols);
+  switch (mode) {
+    case ScaleMode::original: return cols == 0 ? 1.0 : std::sqrt(std::max(1.0, r / c));
+    case ScaleMode::match_rms_adamw: return 0.2 * std::sqrt(std::max(r, c));
+    case ScaleMode::spectral_unclamped: return cols == 0 ? 1.0 : std::sqrt(r / c);
+    case ScaleMode::none:
+    case ScaleMode::unit_rms:
+    case ScaleMode::unit_norm:
+    case ScaleMode::dual_norm: break;
+  }
+  return 1.0;
 }
 
-/// factor(b) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)},
-/// so unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode).
+/// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is one for p >= 0 alone.
+inline bool needs_norm(ScaleMode mode) { return mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm; }
+
+/// Whether `mode` needs a factor of each matrix beside shape_scale.
+inline bool needs_factor(ScaleMode mode) { return mode == ScaleMode::unit_rms || needs_norm(mode); }
+
+/// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an inner
+/// product that is given as its largest entries s_i times what remains, so that it may lie outside the range of double.
+template <class Space>
+struct PowerOfScaled {
+  NumberBatchView<const double, Space> first_scale, second_scale;  ///< second_scale: may be empty
+  NumberBatchView<const double, Space> relative;
+  double exponent, multiple;
+  NumberBatchView<SplitFactor, Space> factor;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    const double s = first_scale(k), t = second_scale.extent(0) > 0 ? second_scale(k) : 1.0, rest = relative(k);
+    if (!linalg::is_finite(s) || !linalg::is_finite(t) || !linalg::is_finite(rest)) {
+      factor(k) = {s + t + rest, 1};
+    } else if (s == 0 || t == 0 || rest == 0) {
+      factor(k) = {0, 1};
+    } else {
+      int s_exponent = 0, t_exponent = 0;
+      const double fraction = std::frexp(s, &s_exponent) * std::frexp(t, &t_exponent) * rest;
+      const double power_of_two = exponent * double(s_exponent + t_exponent), whole = std::floor(power_of_two);
+      const double value = math::pow(fraction, exponent) * math::pow(2.0, power_of_two - whole);
+      factor(k) = split_factor(multiple * value, long(whole));
+    }
+  }
+};
+
+/// factor(k) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)},
+/// so unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms two passes over D,
+/// the others three over M and D.
 template <ExecutionSpace Exec, class T, class Space>
 void direction_scale(const Exec& exec, ScaleMode mode, double p, const BatchView<const T, Space>& m,
-                     const BatchView<const T, Space>& d, const NumberBatchView<double, Space>& factor,
+                     const BatchView<const T, Space>& d, const NumberBatchView<SplitFactor, Space>& factor,
                      Workspace<Space>& workspace) {
+  const typename Workspace<Space>::Frame frame(workspace);
+  const std::size_t count = d.extent(0);
+  const auto d_scale = workspace.template numbers<double>(count), relative = workspace.template numbers<double>(count);
+  linalg::max_abs(exec, d, d_scale, workspace);
   if (mode == ScaleMode::unit_rms) {
-    linalg::frobenius_norm(exec, d, factor, workspace);
-    const double size = double(d.extent(1)) * double(d.extent(2));
-    for_each_matrix(exec, "schatten::scale/unit_rms", d.extent(0), UnitRootMeanSquare<Space>{factor, std::sqrt(size)});
-  } else {
-    const double exponent = (mode == ScaleMode::unit_norm ? -p : 1 - p) / (1 + p);
-    spectral::inner_product_power(exec, m, d, exponent, factor, workspace);
+    linalg::relative_norm(exec, d, d_scale, relative, workspace);
+    const double root = std::sqrt(double(d.extent(1)) * double(d.extent(2)));
+    return for_each_matrix(exec, "schatten::scale/unit_rms", count,
+                           PowerOfScaled<Space>{d_scale, {}, relative, -1, root, factor});
   }
+  const auto m_scale = workspace.template numbers<double>(count);
+  linalg::max_abs(exec, m, m_scale, workspace);
+  linalg::detail::scaled_inner_product(exec, m, d, m_scale, d_scale, false, false, relative, workspace);
+  const double exponent = (mode == ScaleMode::unit_norm ? -p : 1 - p) / (1 + p);
+  for_each_matrix(exec, "schatten::scale/norm", count,
+                  PowerOfScaled<Space>{m_scale, d_scale, relative, exponent, 1, factor});
 }
 
 }  // namespace schatten::optim

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// W ← W − (lr·weight_decay·W + lr·s·D), in one place.
+#pragma once
+
+#include <schatten/core/random_bits.hpp>
+#include <schatten/optim/elements.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace schatten::optim {
+
+/// A factor as the product of two, so that neither of them, nor factor·d from left to right, over- or underflows where the
+/// whole product does not.
+struct SplitFactor {
+  double first = 1, second = 1;
+  [[nodiscard]] KOKKOS_FUNCTION bool is_one() const { return first == 1 && second == 1; }
+};
+
+/// fraction·2^exponent as two factors of like size. @pre fraction is 0 or its size lies in [2^-500, 2^500].
+KOKKOS_FUNCTION inline SplitFactor split_factor(double fraction, long exponent) {
+  const long half = exponent / 2;
+  return {std::ldexp(fraction, int(half)), std::ldexp(1.0, int(exponent - half))};
+}
+
+/// factor(k) ← 1.
+template <class Space>
+struct StoreOne {
+  NumberBatchView<SplitFactor, Space> factor;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k) = SplitFactor{}; }
+};
+
+/// Where the update of a window's weights comes together.
+template <Scalar T, class Space>
+struct WeightUpdate {
+  Records<Space> records;
+  SlotMemory master;                                ///< copies of the weights in T; none: the weights themselves
+  NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
+  NumberBatchView<MatrixCounts, Space> counts;      ///< for stochastic rounding: the steps that a matrix has taken
+  double lr, decay;                                 ///< decay: lr·weight_decay
+  bool transposed;                                  ///< whether rows and columns are the user's columns and rows
+  std::size_t rows, cols;
+};
+
+/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction). Decay is not rounded into
+/// 1 − decay, which would lose its digits.
+template <Scalar T, class Space>
+struct ApplySink {
+  WeightUpdate<T, Space> update;
+
+  struct Block {
+    SplitFactor factor;
+    double rate;
+  };
+  KOKKOS_FUNCTION Block begin(std::size_t k) const {
+    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, update.lr * update.records(k).scale};
+  }
+  void store(const Block& block, std::size_t k, std::size_t cols, std::size_t first, std::size_t count,
+             const T* direction) const {
+    const MatrixRecord& record = update.records(k);
+    const bool has_master = update.master.data != nullptr;
+    const TypedMatrix numbers = has_master ? update.master.matrix(k) : record.weight;
+    if (count == chunk && !record.stochastic && !has_master) {
+      if (T* const in_place = contiguous_elements<T>(numbers, cols, first, chunk); in_place != nullptr) {
+        return change(block, count, direction, in_place, T(update.decay));
+      }
+    }
+    T weight[chunk];
+    load_elements<T>(numbers, cols, first, count, weight);
+    std::fill(weight + count, weight + chunk, T(0));
+    change(block, count, direction, weight, T(update.decay));
+    if (has_master) store_elements<T>(update.master.matrix(k), cols, first, count, weight);
+    if (!record.stochastic) return store_elements<T>(record.weight, cols, first, count, weight);
+    store_at_random(k, cols, first, count, weight);
+  }
+  void end(const Block&, std::size_t) const {}
+  void skip(std::size_t, std::size_t, std::size_t) const {}
+
+  KOKKOS_FUNCTION void element(std::size_t k, std::size_t i, std::size_t j, T direction) const {
+    const MatrixRecord& record = update.records(k);
+    const bool has_master = update.master.data != nullptr;
+    const Block block = begin(k);
+    const T change = block.factor.is_one() ? T(block.rate) * direction : scaled(block, direction);
+    T weight = has_master ? load_element<T>(update.master.matrix(k), i, j) : load_element<T>(record.weight, i, j);
+    weight -= T(update.decay) * weight + change;
+    if (has_master) store_element<T>(update.master.matrix(k), i, j, weight);
+    if (!record.stochastic) return store_element<T>(record.weight, i, j, weight);
+    const std::uint64_t number = update.transposed ? j * update.rows + i : i * update.cols + j;
+    store_element_stochastically<T>(record.weight, i, j, weight, bits_of(k).sixteen(record.first_element + number));
+  }
+  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
+
+ private:
+  static void change(const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT weight,
+                     T decay) {
+    const T rate = T(block.rate);
+    if (block.factor.is_one()) {
+      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay * weight[c] + rate * direction[c];
+    } else {
+      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay * weight[c] + scaled(block, direction[c]);
+    }
+  }
+  /// rate·factor·d, first the part that brings d nearer to the result.
+  KOKKOS_FUNCTION static T scaled(const Block& block, T d) {
+    return T(double(d) * block.factor.first * block.rate * block.factor.second);
+  }
+  [[nodiscard]] KOKKOS_FUNCTION RandomBits bits_of(std::size_t k) const {
+    const MatrixRecord& record = update.records(k);
+    return {record.key, std::uint64_t(update.counts(record.number).applied)};
+  }
+  void store_at_random(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, const T* weight) const {
+    const MatrixRecord& record = update.records(k);
+    const RandomBits random = bits_of(k);
+    std::uint16_t bits[chunk];
+    if (update.transposed) {
+      std::size_t i = first / cols, j = first % cols;
+      for (std::size_t c = 0; c < count; ++c) {
+        bits[c] = std::uint16_t(random.sixteen(record.first_element + j * update.rows + i));
+        if (++j == cols) ++i, j = 0;
+      }
+    } else {
+      random.fill(record.first_element + first, count, bits);
+    }
+    store_elements_stochastically<T>(record.weight, cols, first, count, weight, bits);
+  }
+};
+
+}  // namespace schatten::optim

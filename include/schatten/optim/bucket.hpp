@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a rule may see: matrices of one shape and one orientation, their gradients and state, during one step.
+#pragma once
+
+#include <schatten/optim/bucket_storage.hpp>
+#include <schatten/optim/floor.hpp>
+#include <schatten/optim/plans.hpp>
+#include <schatten/optim/scale.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace schatten::optim {
+
+/// What a step has for every group.
+template <Scalar T, ExecutionSpace Exec>
+struct StepContext {
+  using Space = typename Exec::memory_space;
+  const Exec& exec;
+  NumberBatchView<int, Space> flags;
+  NumberBatchView<MatrixCounts, Space> counts;
+  Workspace<Space>& workspace;
+  bool checked;  ///< whether all gradients have been looked at already
+};
+
+/// f for the rows or elements of matrices that are not skipped.
+template <class F, class Space>
+struct UnlessSkipped {
+  F f;
+  FiniteFlags<Space> finite;
+  /// (team, k, i) of a row or (k, i, j) of an element.
+  template <class First>
+  KOKKOS_FUNCTION void operator()(const First& first, std::size_t second, std::size_t third) const {
+    if constexpr (std::is_integral_v<First>) {
+      if (finite(first)) f(first, second, third);
+    } else {
+      if (finite(second)) f(first, second, third);
+    }
+  }
+};
+
+/// Matrices [first, first + count) of a bucket in one step of their group.
+///
+/// All arrays have the same number of matrices. Their rows and columns are the user's, unless the rule says that it
+/// commutes with transposes. Loops leave out matrices whose gradients are not finite; no rule has to ask.
+template <Scalar T, ExecutionSpace Exec, class BackendType>
+class Bucket {
+ public:
+  using Scalar = T;
+  using Backend = BackendType;
+  using Space = typename Exec::memory_space;
+  using Batch = BatchView<T, Space>;
+  using ConstBatch = BatchView<const T, Space>;
+
+  Bucket(const StepContext<T, Exec>& step, BucketStorage<T, Exec>& storage, std::size_t first, std::size_t count,
+         std::size_t number)
+      : step_(step), storage_(storage), first_(first), count_(count), number_(number), checked_(step.checked) {}
+
+  [[nodiscard]] const Exec& exec() const { return step_.exec; }
+  [[nodiscard]] Workspace<Space>& workspace() const { return step_.workspace; }
+  [[nodiscard]] std::size_t matrices() const { return count_; }
+  [[nodiscard]] std::size_t rows() const { return storage_.key().rows; }
+  [[nodiscard]] std::size_t cols() const { return storage_.key().cols; }
+  /// The group's number of this step, counted from 1.
+  [[nodiscard]] std::size_t step() const { return number_; }
+
+  /// applied()(k), in kernels: how many steps matrix k has taken before this one, skipped ones left out.
+  [[nodiscard]] AppliedSteps<Space> applied() const { return {step_.counts, records()}; }
+
+  /// The arrays of the rule's slot k as a batch. @pre the slot is kept and stored as the Optimizer's scalar.
+  [[nodiscard]] Batch state(std::size_t k) const {
+    const StateArray<Exec>& array = storage_.states()[k];
+    return batch_view<Space>(reinterpret_cast<T*>(array.data(first_)), count_, array.rows, array.cols);
+  }
+  /// Scratch memory for rows×cols matrices, row-major, undefined contents, until the step of this bucket ends.
+  [[nodiscard]] Batch buffer() const { return workspace().template batch<T>(count_, rows(), cols()); }
+
+  /// out ← f(g, s₁, s₂, …) for every element: g the gradient's, s_k references to those of the slots named in `slots`.
+  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how fast
+  /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
+  template <class F, std::size_t n>
+  void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
+    over_gradients("schatten::step/momentum", OneFunctor<F>{f},
+                   StoreSink<T, Space>{out, largest()}, slots);
+    averaged_ = out;
+    beta_ = beta;
+    if constexpr (n > 0) {
+      const SlotMemory memory = slot(slots[0]);
+      stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
+    }
+  }
+
+  /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
+  [[nodiscard]] Batch gradient() {
+    const Batch copy = buffer();
+    over_gradients("schatten::step/gradient", OneFunctor<Same>{}, StoreSink<T, Space>{copy, {}},
+                   std::array<std::size_t, 0>{});
+    return copy;
+  }
+
+  /// f(team, k, i) for every row i of every matrix k that is not skipped; `team` (core/team.hpp) shares what is long.
+  template <class F>
+  void rows(std::string_view label, const F& f) {
+    check();
+    for_each_row_by_team(exec(), named(label), count_, rows(), UnlessSkipped<F, Space>{f, finite()});
+  }
+  /// f(team, k) for every matrix k that is not skipped.
+  template <class F>
+  void each_matrix(std::string_view label, const F& f) {
+    check();
+    for_each_row_by_team(exec(), named(label), count_, 1, UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
+  }
+  /// f(k, i, j) for every element of every matrix k that is not skipped.
+  template <class F>
+  void elements(std::string_view label, const F& f) {
+    check();
+    for_each_element(exec(), named(label), count_, rows(), cols(), UnlessSkipped<F, Space>{f, finite()});
+  }
+
+  /// out ← UΣ^pVᵀ of u, by a plan that the bucket keeps. @pre out and u do not overlap.
+  void map(double power, const MapOptions& options, const Batch& u, const Batch& out) {
+    plans<Plan>().get(power, options, rows(), cols()).apply(exec(), u, out, workspace());
+  }
+  /// The same by `streaming` with the right singular vectors v, a state of Extent::right_factor.
+  void map(double power, const MapOptions& options, const Batch& u, const Batch& v, const Batch& out) {
+    plans<Plan>().get(power, options, rows(), cols()).apply(exec(), u, v, out, workspace());
+  }
+
+  /// The factor that the mode puts on out = UΣ^pVᵀ of u beside what the shape alone decides. Nothing for modes without.
+  void scale(ScaleMode mode, double power, const Batch& u, const Batch& out) {
+    if (!needs_factor(mode)) return;
+    direction_scale(exec(), mode, power, as_const(u), as_const(out), factor(), workspace());
+  }
+  /// The factor of each matrix; 1 until something has been put on it.
+  [[nodiscard]] NumberBatchView<SplitFactor, Space> factor() const { return factor_; }
+
+  // ---- for the group, which runs the rule -----------------------------------------------------------------------
+
+  /// Runs the functors over gradients and slots into `sink`; looks at the gradients first where that has not been done. On the host
+  /// some matrices after the other, so that their gradients are still in cache. notes_size: collects the largest entries
+  /// of the first slot for note_sizes.
+  template <class Maker, class Sink, std::size_t n>
+  void over_gradients(const std::string& label, const Maker& maker, const Sink& sink,
+                      const std::array<std::size_t, n>& slots, bool notes_size = false) {
+    using Source = GradientSource<T, Space>;
+    ElementLoop<T, Space, Source, Maker, Sink, n> loop{Source{records()}, maker, sink, finite(), rows(), cols()};
+    if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
+    for (std::size_t s = 0; s < n; ++s) {
+      const Extent extent = storage_.states().at(slots[s]).slot.extent;
+      require(extent == Extent::matrix || extent == Extent::none, "Bucket::over_gradients", "slot", slots[s],
+              "must be of Extent::matrix to be read element by element");
+      loop.slot[s] = slot(slots[s]);
+    }
+    if (checked_ || loops_as_on_device<Exec>) {
+      check();
+      return run_elements(exec(), label, loop, 0, count_);
+    }
+    constexpr std::size_t wave_bytes = std::size_t{4} << 20;
+    const std::size_t bytes = std::max<std::size_t>(rows() * cols() * sizeof(T), 1);
+    const std::size_t wave = std::max<std::size_t>(wave_bytes / bytes, 1);
+    for (std::size_t k = 0; k < count_; k += wave) {
+      const std::size_t count = std::min(wave, count_ - k);
+      check_finite<T>(exec(), finite(), rows(), cols(), k, count);
+      run_elements(exec(), label, loop, k, count);
+    }
+    checked_ = true;
+  }
+
+  /// Looks at the gradients, if that has not been done.
+  void check() {
+    if (!checked_) check_finite<T>(exec(), finite(), rows(), cols(), 0, count_);
+    checked_ = true;
+  }
+  /// Memory of the factors, which become 1.
+  void set_factor(const NumberBatchView<SplitFactor, Space>& factor) { factor_ = factor; }
+  /// Slot k as loops over elements read it.
+  [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
+  [[nodiscard]] Records<Space> records() const { return storage_.records().view(first_, count_); }
+  [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
+  [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
+  /// Puts the floor of floor.hpp on the factors, by what `average` has noted. `recent`: the slot of r.
+  void apply_floor(std::size_t recent) {
+    if (averaged_.extent(0) == 0) return;
+    NumberBatchView<double, Space> size;
+    if constexpr (loops_as_on_device<Exec>) {
+      size = workspace().template numbers<double>(count_);
+      linalg::max_abs(exec(), averaged_, size, workspace());
+    }
+    const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
+    for_each_matrix(exec(), "schatten::step/floor", count_,
+                    ApplyFloor<T, Space>{bits, size, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
+  }
+
+  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has noted.
+  void note_sizes(std::size_t k, std::size_t recent, double beta) {
+    if constexpr (loops_as_on_device<Exec>) {
+      for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});
+    }
+    for_each_matrix(
+        exec(), "schatten::step/note_size", count_,
+        NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
+  }
+  [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
+  [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
+
+ private:
+  using Plan = SpectralPower<T, Exec, Backend>;
+
+  [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
+  template <class P>
+  Plans<P>& plans() const {
+    if (storage_.plans == nullptr) storage_.plans = std::make_shared<Plans<P>>(storage_.fits);
+    return *static_cast<Plans<P>*>(storage_.plans.get());
+  }
+  static std::string named(std::string_view label) { return "schatten::step/" + std::string(label); }
+
+  const StepContext<T, Exec>& step_;
+  BucketStorage<T, Exec>& storage_;
+  std::size_t first_, count_, number_;
+  bool checked_;
+  Batch averaged_{};  ///< what `average` has made
+  double beta_ = 0, stuck_ = 0;
+  NumberBatchView<SplitFactor, Space> factor_{};
+};
+
+}  // namespace schatten::optim

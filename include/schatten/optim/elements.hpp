@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One loop over the elements of a window of matrices: a source is read, state arrays are read and written, a functor of
+// the rule turns them into an element of the direction, and a sink takes it.
+//
+// The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the host a
+// thread takes blocks of elements, in chunks that lie in local arrays: whatever the layouts and types are, the functor's
+// loop runs over contiguous numbers of the Optimizer's scalar and vectorises. On a device a thread takes an element.
+#pragma once
+
+#include <schatten/core/parallel.hpp>
+#include <schatten/linalg/norms.hpp>
+#include <schatten/optim/records.hpp>
+#include <schatten/optim/skip.hpp>
+#include <schatten/optim/state.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+namespace schatten::optim {
+
+/// Elements that lie in local arrays together.
+inline constexpr std::size_t chunk = 128;
+/// Elements of a matrix that a thread takes at a time.
+inline constexpr std::size_t block_elements = std::size_t{1} << 14;
+
+/// The bits of |x|, whose order is that of the numbers.
+template <Scalar T>
+using MagnitudeBits = decltype(linalg::detail::magnitude_bits(T(0)));
+
+/// The largest of `bits` and the bits of a chunk; a chunk that is not full repeats its last number.
+template <Scalar T>
+MagnitudeBits<T> largest_bits(const T* numbers, MagnitudeBits<T> bits) {
+  for (std::size_t c = 0; c < chunk; ++c) {
+    const MagnitudeBits<T> size = linalg::detail::magnitude_bits(numbers[c]);
+    bits = size > bits ? size : bits;
+  }
+  return bits;
+}
+
+/// A state array of a window's matrices, as kernels read it.
+struct SlotMemory {
+  char* data = nullptr;  ///< of the first matrix; null: the rule keeps no such array, its elements are zero
+  ElementType type = ElementType::float32;
+  std::size_t cols = 0, matrix_bytes = 0;
+  [[nodiscard]] KOKKOS_FUNCTION TypedMatrix matrix(std::size_t k) const {
+    return {data + k * matrix_bytes, cols, 1, type};
+  }
+};
+
+/// The arrays of `array` from matrix `first` on.
+template <class Exec>
+SlotMemory slot_memory(const StateArray<Exec>& array, std::size_t first) {
+  if (array.memory.size() == 0) return {};
+  return {array.data(first), array.type, array.cols, array.matrix_bytes()};
+}
+
+/// Reads the gradients.
+template <Scalar T, class Space>
+struct GradientSource {
+  Records<Space> records;
+  /// Where the elements lie, or null.
+  [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
+    return contiguous_elements<T>(records(k).gradient, cols, first, count);
+  }
+  void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
+    load_elements<T>(records(k).gradient, cols, first, count, to);
+  }
+  KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const {
+    return load_element<T>(records(k).gradient, i, j);
+  }
+};
+
+/// Reads a batch that lies row-major without gaps.
+template <Scalar T, class Space>
+struct BatchSource {
+  BatchView<const T, Space> batch;
+  [[nodiscard]] const T* pointer(std::size_t k, std::size_t, std::size_t first, std::size_t) const {
+    return batch.data() + k * batch.stride(0) + first;
+  }
+  void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
+    std::copy_n(pointer(k, cols, first, count), count, to);
+  }
+  KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const { return batch(k, i, j); }
+};
+
+/// x ↦ x.
+struct Same {
+  template <class T>
+  KOKKOS_FUNCTION T operator()(T x) const {
+    return x;
+  }
+};
+
+/// The same functor for every matrix.
+template <class F>
+struct OneFunctor {
+  F functor;
+  KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
+};
+
+/// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones.
+template <Scalar T, class Space, class Rule>
+struct FunctorOfStep {
+  Rule rule;
+  NumberBatchView<MatrixCounts, Space> counts;
+  Records<Space> records;
+  KOKKOS_FUNCTION auto operator()(std::size_t k) const {
+    return rule.template element<T>(double(counts(records(k).number).applied + 1));
+  }
+};
+
+/// Functors that a kernel before has stored, one for each matrix.
+template <class F, class Space>
+struct StoredFunctor {
+  NumberBatchView<const F, Space> stored;
+  KOKKOS_FUNCTION F operator()(std::size_t k) const { return stored(k); }
+};
+
+/// stored(k) ← maker(k).
+template <class F, class Space, class Maker>
+struct StoreFunctor {
+  Maker maker;
+  NumberBatchView<F, Space> stored;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { stored(k) = maker(k); }
+};
+
+/// out ← direction, row-major without gaps; zero for a skipped matrix. largest(k): the bits of max |direction|, whose
+/// order is that of the numbers; empty: not wanted.
+template <Scalar T, class Space>
+struct StoreSink {
+  BatchView<T, Space> out;
+  NumberBatchView<MagnitudeBits<T>, Space> largest;
+
+  struct Block {
+    MagnitudeBits<T> largest = 0;
+  };
+  [[nodiscard]] Block begin(std::size_t) const { return {}; }
+  void store(Block& block, std::size_t k, std::size_t, std::size_t first, std::size_t count, const T* direction) const {
+    T* const to = out.data() + k * out.stride(0) + first;
+    block.largest = largest_bits(direction, block.largest);
+    for (std::size_t c = 0; c < count; ++c) to[c] = direction[c];
+  }
+  void end(const Block& block, std::size_t k) const {
+    if (largest.extent(0) > 0) Kokkos::atomic_fetch_max(&largest(k), block.largest);
+  }
+  void skip(std::size_t k, std::size_t first, std::size_t count) const {
+    T* const to = out.data() + k * out.stride(0) + first;
+    for (std::size_t c = 0; c < count; ++c) to[c] = T(0);
+  }
+  KOKKOS_FUNCTION void element(std::size_t k, std::size_t i, std::size_t j, T direction) const {
+    out(k, i, j) = direction;
+  }
+  KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
+};
+
+/// A loop's parts for the matrices of a window.
+template <Scalar T, class Space, class Source, class Maker, class Sink, std::size_t slots>
+struct ElementLoop {
+  Source source;
+  Maker maker;
+  Sink sink;
+  FiniteFlags<Space> finite;
+  std::size_t rows, cols;
+  NumberBatchView<MagnitudeBits<T>, Space> largest{};  ///< host: (k) ← the bits of the largest |s₁|; empty: not wanted
+  std::size_t blocks = 0, first = 0;                   ///< blocks of a matrix; the first matrix of the loop
+  SlotMemory slot[slots == 0 ? 1 : slots] = {};
+
+  /// Host: block task % blocks of matrix first + task / blocks.
+  void operator()(std::size_t task) const {
+    const std::size_t k = first + task / blocks, size = rows * cols;
+    const std::size_t begin = (task % blocks) * block_elements, end = std::min(begin + block_elements, size);
+    if (finite(k)) {
+      run_block(k, begin, end, std::make_index_sequence<slots>());
+    } else {
+      sink.skip(k, begin, end - begin);
+    }
+  }
+
+  /// Device: element (i, j) of matrix first + k.
+  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i, std::size_t j) const {
+    k += first;
+    if (finite(k)) {
+      run_element(k, i, j, std::make_index_sequence<slots>());
+    } else {
+      sink.skip_element(k, i, j);
+    }
+  }
+
+ private:
+  template <std::size_t... s>
+  void run_block(std::size_t k, std::size_t begin, std::size_t end, std::index_sequence<s...>) const {
+    T copy_in[chunk], out[chunk];
+    [[maybe_unused]] T copies[slots == 0 ? 1 : slots][chunk];
+    const auto functor = maker(k);
+    auto block = sink.begin(k);
+    MagnitudeBits<T> size = 0;
+    for (std::size_t at = begin; at < end; at += chunk) {
+      const std::size_t count = std::min(chunk, end - at);
+      // In place wherever the numbers lie together and fill the chunk, else by way of copies.
+      const T* in = count == chunk ? source.pointer(k, cols, at, chunk) : nullptr;
+      if (in == nullptr) {
+        source.load(k, cols, at, count, copy_in);
+        repeat_last(copy_in, count);
+        in = copy_in;
+      }
+      T* const state[slots == 0 ? 1 : slots] = {load_slot(slot[s], k, at, count, copies[s])...};
+      run_chunk(functor, in, out, state[s]...);
+      if (slots > 0 && largest.extent(0) > 0) size = largest_bits(state[0], size);
+      (store_slot(slot[s], k, at, count, copies[s], state[s]), ...);
+      sink.store(block, k, cols, at, count, out);
+    }
+    sink.end(block, k);
+    if (largest.extent(0) > 0) Kokkos::atomic_fetch_max(&largest(k), size);
+  }
+
+  /// The loop over a chunk always has its whole length; what stands beyond `count` must not raise what the numbers do not.
+  static void repeat_last(T* numbers, std::size_t count) {
+    for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
+  }
+  /// Where the slot's elements are to be read and written: in place, or in `copy`.
+  static T* load_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, T* copy) {
+    if (slot.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
+    const TypedMatrix matrix = slot.matrix(k);
+    T* const in_place = count == chunk ? contiguous_elements<T>(matrix, slot.cols, at, chunk) : nullptr;
+    if (in_place != nullptr) return in_place;
+    load_elements<T>(matrix, slot.cols, at, count, copy);
+    repeat_last(copy, count);
+    return copy;
+  }
+  static void store_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, const T* copy,
+                         const T* used) {
+    if (slot.data != nullptr && used == copy) store_elements<T>(slot.matrix(k), slot.cols, at, count, copy);
+  }
+  /// No two of the arrays overlap.
+  template <class F, class... States>
+  static void run_chunk(const F& functor, const T* KOKKOS_RESTRICT in, T* KOKKOS_RESTRICT out,
+                        States* KOKKOS_RESTRICT... state) {
+    if constexpr (requires { functor.template run<chunk>(in, out, state...); }) {
+      functor.template run<chunk>(in, out, state...);
+    } else {
+      for (std::size_t c = 0; c < chunk; ++c) out[c] = functor(in[c], state[c]...);
+    }
+  }
+
+  template <std::size_t... s>
+  KOKKOS_FUNCTION void run_element(std::size_t k, std::size_t i, std::size_t j, std::index_sequence<s...>) const {
+    T state[slots == 0 ? 1 : slots] = {};
+    ((void)(slot[s].data != nullptr && (state[s] = load_element<T>(slot[s].matrix(k), i, j), true)), ...);
+    const T direction = maker(k)(source.element(k, i, j), state[s]...);
+    ((void)(slot[s].data != nullptr && (store_element<T>(slot[s].matrix(k), i, j, state[s]), true)), ...);
+    sink.element(k, i, j, direction);
+  }
+};
+
+/// Runs the loop over `count` of the matrices. One launch, one pass over source, state and sink.
+template <ExecutionSpace Exec, class Loop>
+void run_elements(const Exec& exec, const std::string& label, Loop loop, std::size_t first, std::size_t count) {
+  loop.first = first;
+  if constexpr (loops_as_on_device<Exec>) {
+    for_each_element(exec, label, count, loop.rows, loop.cols, loop);
+  } else {
+    loop.blocks = (loop.rows * loop.cols + block_elements - 1) / block_elements;
+    for_each_matrix(exec, label, count * loop.blocks, loop);
+  }
+}
+
+}  // namespace schatten::optim

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The floor of scale-free rules: a weight whose gradient has become zero for good comes to rest.
+//
+// A rule whose step does not shrink with its momentum would take full steps for ever: momentum halves and halves, down to
+// a subnormal number that does not become zero. Published Muon divides by ‖u‖ + 1e-7, which stops it, and stops weights
+// whose gradients are that small as well. Here the floor is relative. With x_t the largest entry of the momentum's
+// direction in step t,
+//   r_t = max(x_t, ρ r_{t−1}),   ρ = 1 − (1 − β)/50,   factor_t = min(1, x_t/(1e-7 r_t)).
+// While the gradient lives the factor is exactly 1, at every scale; after a fall by more than 1e7 at once, again when r_t
+// has faded, ln(fall/1e7)·50/(1 − β) steps later. When it is zero from some step on, x_t = β^k x, and the
+// factors of all steps together are at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 steps for β = 0.95. For p < 0 each step is
+// longer than the one before by β^p, at most 1e7^{−p} in all.
+// In the end the momentum stays at a number so small that rounding keeps it from shrinking, while r_t fades on: up to half
+// the smallest number of its format over 1 − β, x_t counts as zero and the factor is 0.
+#pragma once
+
+#include <schatten/optim/apply.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <limits>
+
+namespace schatten::optim {
+
+/// x_t/r_t under which steps shrink: what 1e-7 is to gradients of norm 1 in published Muon.
+inline constexpr double relative_floor = 1e-7;
+
+/// ρ for a momentum of β.
+inline double floor_decay(double beta) { return 1 - (1 - beta) / 50; }
+
+/// Up to where rounding keeps a momentum of β from shrinking: smallest − (1 − β)·smallest is the smallest number again.
+inline double stuck_size(double beta, ElementType type) {
+  constexpr auto smallest = [](ElementType t) {
+    switch (t) {
+      case ElementType::float64: return std::numeric_limits<double>::denorm_min();
+      case ElementType::float16: return 0x1p-24;
+      case ElementType::bfloat16: return 0x1p-133;
+      case ElementType::float32: break;
+    }
+    return 0x1p-149;
+  };
+  return smallest(type) / (2 * (1 - beta));
+}
+
+/// factor_t from x_t and r_t. Without any r_t, before the first step, 1.
+KOKKOS_FUNCTION inline double floor_factor(double size, double recent, double stuck) {
+  if (size <= stuck && recent > 0) return 0;
+  const double floor = relative_floor * recent;
+  return size < floor ? size / floor : 1.0;
+}
+
+/// The number of matrix k in a state array of Extent::number.
+template <Scalar T>
+KOKKOS_FUNCTION T& slot_number(const SlotMemory& slot, std::size_t k) {
+  return *reinterpret_cast<T*>(slot.data + k * slot.matrix_bytes);
+}
+
+/// r(k) ← max(x, ρ r(k)), which is returned.
+template <Scalar T>
+KOKKOS_FUNCTION double keep_recent(const SlotMemory& recent, std::size_t k, double x, double decay) {
+  const double faded = decay * double(slot_number<T>(recent, k)), now = x > faded ? x : faded;
+  slot_number<T>(recent, k) = T(now);
+  return now;
+}
+
+/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor; x is read from `bits`, which become 0 again, or, where
+/// there are none, from `size`. Skipped matrices keep r.
+template <Scalar T, class Space>
+struct ApplyFloor {
+  NumberBatchView<MagnitudeBits<T>, Space> bits;
+  NumberBatchView<const double, Space> size;
+  SlotMemory recent;  ///< r, a number a matrix
+  double decay, stuck;
+  FiniteFlags<Space> finite;
+  NumberBatchView<SplitFactor, Space> factor;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    const double x = bits.extent(0) > 0 ? double(std::bit_cast<T>(bits(k))) : size(k);
+    if (bits.extent(0) > 0) bits(k) = 0;
+    if (!finite(k)) return;
+    factor(k).first *= floor_factor(x, keep_recent<T>(recent, k, x, decay), stuck);
+  }
+};
+
+/// Of a rule that works element by element, before its step: factor(k) ← floor_factor of the step before; 1 in the first.
+template <Scalar T, class Space>
+struct LastFloor {
+  SlotMemory last, recent;
+  double stuck;
+  NumberBatchView<SplitFactor, Space> factor;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    factor(k) = {floor_factor(double(slot_number<T>(last, k)), double(slot_number<T>(recent, k)), stuck), 1};
+  }
+};
+
+/// After its step: x and r from the largest entry of the momentum, which is read from `bits`; those become 0 again.
+template <Scalar T, class Space>
+struct NoteSize {
+  NumberBatchView<MagnitudeBits<T>, Space> bits;
+  SlotMemory last, recent;
+  double decay;
+  FiniteFlags<Space> finite;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    const T x = std::bit_cast<T>(bits(k));
+    bits(k) = 0;
+    if (!finite(k)) return;
+    slot_number<T>(last, k) = x;
+    (void)keep_recent<T>(recent, k, double(x), decay);
+  }
+};
+
+/// bits(k) ← the bits of the largest entry of matrix k of a state array, on a device.
+template <Scalar T, class Space>
+struct LargestOfRow {
+  SlotMemory array;
+  NumberBatchView<MagnitudeBits<T>, Space> bits;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    const TypedMatrix matrix = array.matrix(k);
+    const auto largest = team.template max<MagnitudeBits<T>>(array.cols, [&](std::size_t j) {
+      return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j));
+    });
+    team.once([&] { Kokkos::atomic_fetch_max(&bits(k), largest); });
+  }
+};
+
+}  // namespace schatten::optim

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an Optimizer does without knowing its rules or its parameters' types.
+#pragma once
+
+#include <schatten/optim/group.hpp>
+#include <schatten/optim/registry.hpp>
+#include <schatten/optim/state_access.hpp>
+#include <schatten/optim/telemetry.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten {
+
+/// A group of parameters of one Optimizer, as add_group returns it.
+struct GroupId {
+  std::size_t index = 0;
+  const void* optimizer = nullptr;  ///< whose group it is
+};
+
+namespace optim {
+
+/// The public functions are documented where Optimizer offers them (optimizer.hpp).
+template <Scalar T, ExecutionSpace Exec>
+class OptimizerCore {
+ public:
+  using Space = typename Exec::memory_space;
+
+  explicit OptimizerCore(const OptimizerOptions& options) : options_(options) {}
+
+  void step(const Exec& exec) {
+    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
+    const ProfilingRegion region("schatten::Optimizer::step");
+    begin_step(exec);
+    run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
+      if (!measures_) return group.step(step, storage, first, count);
+      const typename Workspace<Space>::Frame frame(workspace_);
+      const auto out = workspace_.template batch<T>(count, storage.key().rows, storage.key().cols);
+      const auto factor = workspace_.template numbers<SplitFactor>(count);
+      group.direction(step, storage, first, count, out, factor);
+      group.measure(step, storage, first, count, as_const(out), factor, telemetry_);
+      group.apply(step, storage, first, count, as_const(out), factor);
+    });
+  }
+
+  void direction(const Exec& exec) {
+    require(!pending_, "Optimizer::direction", "direction", "pending", "must be applied first");
+    const ProfilingRegion region("schatten::Optimizer::direction");
+    prepare(exec);
+    for_each_bucket([&](Group&, Storage& storage) { storage.make_directions(); });
+    begin_step(exec);
+    const Step step = context(exec);
+    try {
+      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
+      });
+    } catch (...) {  // no direction is kept: the step counts as skipped
+      count_runs(exec, 0);
+      throw;
+    }
+    pending_ = true;
+  }
+
+  void apply(const Exec& exec) {
+    require(pending_, "Optimizer::apply", "direction", "missing", "must be computed first");
+    const ProfilingRegion region("schatten::Optimizer::apply");
+    pending_ = false;
+    run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
+      const auto d = as_const(storage.direction(first, count));
+      if (measures_) group.measure(step, storage, first, count, d, storage.factor(first, count), telemetry_);
+      group.apply(step, storage, first, count, d, storage.factor(first, count));
+    });
+  }
+
+  [[nodiscard]] BatchView<T, Space> direction_of(std::string_view name) {
+    const Parameter& p = registry_->at(name, "Optimizer::direction_of");
+    require(pending_, "Optimizer::direction_of", "direction", "missing", "must be computed first");
+    const BatchView<T, Space> d = groups_[p.group]->bucket(p.bucket).direction(p.place, p.matrices());
+    return p.transposed ? transpose(d) : d;
+  }
+
+  void remove(std::string_view name) {
+    require_settled("Optimizer::remove");
+    Parameter& p = registry_->at(name, "Optimizer::remove");
+    groups_[p.group]->remove(p);
+    live_matrices_ -= p.matrices();
+    registry_->remove(p);
+    dirty_ = true;
+  }
+
+  void clear() {
+    const OptimizerOptions options = options_;
+    *this = OptimizerCore(options);
+  }
+
+  // ---- state, counts, telemetry ---------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::vector<std::string> state_names(const Exec& exec, std::string_view name) {
+    const Parameter& p = prepared(exec, name, "Optimizer::state_names");
+    std::vector<std::string> names;
+    for (const auto& array : bucket_of(p).states()) {
+      if (array.memory.size() > 0) names.emplace_back(array.slot.name);
+    }
+    return names;
+  }
+
+  [[nodiscard]] HostState<T> read_state(const Exec& exec, std::string_view name, std::string_view slot) {
+    const Parameter& p = prepared(exec, name, "Optimizer::read_state");
+    return optim::read_state<T>(exec, find_state(bucket_of(p).states(), slot, "Optimizer::read_state"), p);
+  }
+
+  template <KokkosView V>
+  void write_state(const Exec& exec, std::string_view name, std::string_view slot, const V& values) {
+    static_assert(view_rank<V> == 3, "schatten: state arrays have rank 3, (matrices, rows, cols)");
+    static_assert(accessible_from<Kokkos::HostSpace::execution_space, typename V::memory_space>,
+                  "schatten: the host must be able to read the values");
+    constexpr std::string_view function = "Optimizer::write_state";
+    const Parameter& p = prepared(exec, name, function);
+    const StateArray<Exec>& array = find_state(bucket_of(p).states(), slot, function);
+    const bool turned = p.transposed && array.slot.extent == Extent::matrix;
+    const std::size_t rows = turned ? array.cols : array.rows, cols = turned ? array.rows : array.cols;
+    require(values.extent(0) == p.matrices() && values.extent(1) == rows && values.extent(2) == cols, function,
+            argument_of(slot, name), extents_of(values),
+            "must have the extents " + std::to_string(p.matrices()) + "x" + std::to_string(rows) + "x" +
+                std::to_string(cols) + " (matrices x rows x cols)");
+    optim::write_state<T>(exec, array, p, values);
+  }
+
+  [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) {
+    prepare(exec);
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    std::vector<ParameterCounts> all;
+    registry_->for_each([&](const Parameter& p) {
+      ParameterCounts counts{p.name, static_cast<long long>(groups_[p.group]->steps), 0, {}};
+      for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices(); ++k) {
+        counts.attempted = host(k).attempted;
+        counts.applied.push_back(host(k).applied);
+      }
+      all.push_back(std::move(counts));
+    });
+    return all;
+  }
+
+  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& all) {
+    constexpr std::string_view function = "Optimizer::write_counts";
+    require_settled(function);
+    std::vector<long long> group_steps(groups_.size(), -1);
+    for (const ParameterCounts& counts : all) {
+      const Parameter& p = registry_->at(counts.name, function);
+      check_counts(counts, p, function);
+      long long& steps = group_steps[p.group];
+      require(steps < 0 || steps == counts.group_steps, function, argument_of("group_steps", p.name),
+              counts.group_steps, "must be that of the other parameters of its group, " + std::to_string(steps));
+      steps = counts.group_steps;
+    }
+    prepare(exec);
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    for (const ParameterCounts& counts : all) {
+      const Parameter& p = *registry_->find(counts.name);
+      groups_[p.group]->steps = static_cast<std::size_t>(counts.group_steps);
+      for (std::size_t b = 0; b < p.matrices(); ++b) {
+        host(p.first_matrix + b) = MatrixCounts{counts.attempted, counts.applied[b]};
+      }
+    }
+    Kokkos::deep_copy(exec, counts_, host);
+    exec.fence();  // fences: documented
+  }
+
+  [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
+    const Parameter& p = registry_->at(name, "Optimizer::skipped_steps");
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    return skipped(host, p);
+  }
+  [[nodiscard]] long long skipped_steps(const Exec& exec) const {
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    long long sum = 0;
+    registry_->for_each([&](const Parameter& p) { sum += skipped(host, p); });
+    return sum;
+  }
+
+  [[nodiscard]] std::vector<std::string> non_finite_weights(const Exec& exec) {
+    prepare(exec);
+    const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite_weights"), matrices_);
+    for_each_matrix(exec, "schatten::finite_weights", matrices_, StartFlags<Space>{flags});
+    for_each_bucket([&](Group&, Storage& storage) {
+      const FiniteFlags<Space> finite{flags, storage.records().view(0, storage.matrices())};
+      check_finite<T, &MatrixRecord::weight>(exec, finite, storage.key().rows, storage.key().cols, 0,
+                                             storage.matrices());
+    });
+    const auto host = copy_to_host(exec, flags);  // fences: documented
+    std::vector<std::string> names;
+    registry_->for_each([&](const Parameter& p) {
+      for (std::size_t b = 0; b < p.matrices(); ++b) {
+        if (host(p.first_matrix + b) != 0) continue;
+        names.push_back(p.name);
+        break;
+      }
+    });
+    return names;
+  }
+
+  void pause(std::string_view name) {
+    require_settled("Optimizer::pause");
+    registry_->at(name, "Optimizer::pause").paused = true;
+  }
+  void resume(std::string_view name) {
+    require_settled("Optimizer::resume");
+    registry_->at(name, "Optimizer::resume").paused = false;
+  }
+
+  void set_telemetry(bool on) {
+    measures_ = on;
+    dirty_ = true;
+  }
+
+  [[nodiscard]] std::vector<MatrixTelemetry> telemetry(const Exec& exec, std::string_view name) {
+    const Parameter& p = prepared(exec, name, "Optimizer::telemetry");
+    std::vector<MatrixTelemetry> all(p.matrices());
+    if (telemetry_.extent(0) == 0) return all;
+    const auto host = copy_to_host(exec, telemetry_);  // fences: documented
+    for (std::size_t b = 0; b < p.matrices(); ++b) all[b] = host(p.first_matrix + b);
+    return all;
+  }
+
+  [[nodiscard]] double map_error_bound(std::string_view name) const {
+    const Parameter& p = registry_->at(name, "Optimizer::map_error_bound");
+    return groups_[p.group]->map_error(bucket_of(p));
+  }
+
+ protected:
+  using Parameter = optim::Parameter;
+  using Group = optim::Group<T, Exec>;
+  using Storage = BucketStorage<T, Exec>;
+  using Step = StepContext<T, Exec>;
+
+  GroupId add_group_of(std::unique_ptr<Group> group) {
+    groups_.push_back(std::move(group));
+    return {groups_.size() - 1, registry_.get()};
+  }
+
+  [[nodiscard]] Group& at(GroupId id, std::string_view function) const {
+    require(id.optimizer == registry_.get(), function, "group", id.index, "is a group of another Optimizer");
+    require(id.index < groups_.size(), function, "group", id.index, "is not a group of this Optimizer");
+    return *groups_[id.index];
+  }
+
+  void check_new(GroupId id, std::string_view name, int rank, std::string_view function) const {
+    require_settled(function);
+    const Group& group = at(id, function);
+    require(!name.empty(), function, "name", name, "must not be empty");
+    require(registry_->find(name) == nullptr, function, "name", name, "is registered already");
+    require(!group.only_matrices() || rank > 1, function, argument_of("rank", name), rank,
+            "must be at least 2: " + std::string(group.rule_name()) +
+                " takes matrices; put vectors into a group with AdamW or SGD");
+  }
+
+  void add_parameter(GroupId id, Parameter parameter) {
+    constexpr std::string_view function = "Optimizer::add";
+    if (parameter.has_gradient) {
+      registry_->check_gradient(parameter.gradient, parameter.weight, parameter.name, function);
+    }
+    registry_->check_weight(parameter.weight, parameter.name, function);
+    Group& group = *groups_[id.index];
+    const BucketKey key = group.key_of(parameter);
+    group.check_shape(parameter, key, function);
+    parameter.group = id.index;
+    parameter.first_matrix = matrices_;
+    parameter.key = random_key(options_.seed, parameter.name);
+    matrices_ += parameter.matrices();
+    live_matrices_ += parameter.matrices();
+    dirty_ = true;
+    group.add(registry_->add(std::move(parameter)));
+  }
+
+  void replace_gradient(Parameter& p, const TypedBatch& gradient, std::shared_ptr<const void> owner) {
+    require_settled("Optimizer::set_gradient");
+    registry_->set_gradient(p, gradient, std::move(owner));
+    bucket_of(p).invalidate_records();
+    dirty_ = true;
+  }
+
+  [[nodiscard]] const std::shared_ptr<spectral::Fits>& fits() const { return fits_; }
+
+  OptimizerOptions options_;
+  std::unique_ptr<Registry> registry_ = std::make_unique<Registry>();
+
+ private:
+  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
+  using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
+  using Telemetry = Kokkos::View<MatrixTelemetry*, Kokkos::LayoutRight, typename Exec::device_type>;
+
+  [[nodiscard]] Storage& bucket_of(const Parameter& p) const { return groups_[p.group]->bucket(p.bucket); }
+
+  void require_settled(std::string_view function) const {
+    require(!pending_, function, "direction", "pending", "must be applied first");
+  }
+
+  const Parameter& prepared(const Exec& exec, std::string_view name, std::string_view function) {
+    const Parameter& p = registry_->at(name, function);
+    prepare(exec);
+    return p;
+  }
+
+  /// Arrays and records as parameters and numbers are now. Nothing where nothing has changed.
+  void prepare(const Exec& exec) {
+    bool stale = dirty_;
+    for (const auto& group : groups_) stale = stale || group->stale;
+    if (!stale) return;
+    for (const auto& group : groups_) group->prepare(exec);
+    if (flags_.extent(0) < matrices_) {
+      Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices_);
+      Counts counts(Kokkos::view_alloc(exec, "schatten::counts"), matrices_);
+      for_each_matrix(exec, "schatten::finite", matrices_, StartFlags<Space>{flags});
+      const std::pair<std::size_t, std::size_t> old(0, counts_.extent(0));
+      if (old.second > 0) Kokkos::deep_copy(exec, Kokkos::subview(counts, old), counts_);
+      exec.fence();  // fences: documented. The old counts are read until here
+      flags_ = flags;
+      counts_ = counts;
+      if (options_.non_finite == NonFinite::raise) host_flags_ = host_mirror(flags_);
+    }
+    if (measures_ && telemetry_.extent(0) < matrices_) {
+      telemetry_ = Telemetry(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices_);
+    }
+    dirty_ = false;
+  }
+
+  [[nodiscard]] Step context(const Exec& exec) {
+    return {exec, flags_, counts_, workspace_, options_.non_finite == NonFinite::raise};
+  }
+
+  /// f(group, bucket) for all buckets that have matrices.
+  template <class F>
+  void for_each_bucket(const F& f) const {
+    for (const auto& group : groups_) {
+      for (std::size_t k = 0; k < group->buckets(); ++k) {
+        if (group->bucket(k).matrices() > 0) f(*group, group->bucket(k));
+      }
+    }
+  }
+  /// f(group, bucket, first, count) for the runs of matrices that a step moves.
+  template <class F>
+  void for_each_run(const F& f) const {
+    for_each_bucket([&](Group& group, Storage& storage) {
+      storage.for_each_run(group.most_matrices(storage.key()),
+                           [&](std::size_t first, std::size_t count) { f(group, storage, first, count); });
+    });
+  }
+
+  /// Everything before the first state changes, then the groups' numbers of the step.
+  void begin_step(const Exec& exec) {
+    prepare(exec);
+    if (options_.non_finite == NonFinite::raise) raise_non_finite(exec);
+    for (const auto& group : groups_) ++group->steps;
+  }
+
+  void raise_non_finite(const Exec& exec) {
+    for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
+      const FiniteFlags<Space> finite{flags_, storage.records().view(first, count)};
+      check_finite<T>(exec, finite, storage.key().rows, storage.key().cols, 0, count);
+    });
+    Kokkos::deep_copy(exec, host_flags_, flags_);
+    exec.fence();  // fences: documented
+    registry_->for_each([&](const Parameter& p) {
+      for (std::size_t b = 0; p.active() && b < p.matrices(); ++b) {
+        if (host_flags_(p.first_matrix + b) != 0) continue;
+        for_each_matrix(exec, "schatten::finite", matrices_, StartFlags<Space>{flags_});
+        throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
+      }
+    });
+  }
+
+  /// f(group, step, bucket, first, count) for all runs, and the count of the step. What an exception keeps from being
+  /// stepped counts as skipped.
+  template <class F>
+  void run(const Exec& exec, const F& f) {
+    const Step step = context(exec);
+    std::size_t done = 0, moved = 0;
+    try {
+      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        f(group, step, storage, first, count);
+        ++done;
+        moved += count;
+      });
+    } catch (...) {
+      count_runs(exec, done);
+      throw;
+    }
+    if (moved < live_matrices_) return count_runs(exec, done);
+    for_each_matrix(exec, "schatten::step/count", matrices_, CountStep<Space>{flags_, {}, counts_, true});
+  }
+
+  /// Counts the step of every run, as applied for the first `done` of them.
+  void count_runs(const Exec& exec, std::size_t done) {
+    std::size_t run = 0;
+    for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
+      for_each_matrix(exec, "schatten::step/count", count,
+                      CountStep<Space>{flags_, storage.records().view(first, count), counts_, run < done});
+      ++run;
+    });
+  }
+
+  template <class HostView>
+  static long long skipped(const HostView& counts, const Parameter& p) {
+    long long sum = 0;
+    for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices() && k < counts.extent(0); ++k) {
+      sum += counts(k).attempted - counts(k).applied;
+    }
+    return sum;
+  }
+
+  std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
+  std::vector<std::unique_ptr<Group>> groups_;
+  std::size_t matrices_ = 0;       ///< of all parameters that there ever were
+  std::size_t live_matrices_ = 0;  ///< of those that are there
+  bool dirty_ = false, pending_ = false, measures_ = false;
+  Flags flags_{};
+  decltype(host_mirror(std::declval<Flags>())) host_flags_{};  ///< for NonFinite::raise alone
+  Counts counts_{};
+  Telemetry telemetry_{};
+  Workspace<Space> workspace_;
+};
+
+}  // namespace optim
+
+}  // namespace schatten

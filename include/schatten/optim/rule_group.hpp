@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A group under one rule: the only place that instantiates it.
+#pragma once
+
+#include <schatten/optim/group.hpp>
+#include <schatten/optim/rule.hpp>
+
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::optim {
+
+template <class R, Scalar T, ExecutionSpace Exec, class Backend>
+class RuleGroup final : public Group<T, Exec> {
+  using Base = Group<T, Exec>;
+  using typename Base::Space;
+  using typename Base::Step;
+  using typename Base::Storage;
+  using View = Bucket<T, Exec, Backend>;
+  using Factors = NumberBatchView<SplitFactor, Space>;
+  using ConstFactors = NumberBatchView<const SplitFactor, Space>;
+  static constexpr bool by_element = ElementRule<R>;
+
+ public:
+  /// Throws InvalidArgument for numbers out of range and where the rule could serve no shape at all.
+  RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::Fits> fits)
+      : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
+    static_assert(by_element || requires(View& bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
+                  "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
+                  "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
+    check(rule_, "Optimizer::add_group");
+  }
+
+  [[nodiscard]] std::string_view rule_name() const override { return R::name; }
+  [[nodiscard]] bool only_matrices() const override { return !by_element; }
+  [[nodiscard]] bool commutes() const override { return commutes_with_transposes(rule_); }
+  [[nodiscard]] std::vector<FieldInfo> fields() const override { return list_fields(rule_); }
+  [[nodiscard]] double lr() const override { return rule_.lr; }
+  [[nodiscard]] double scale(const Parameter& p) const override { return rule_scale(rule_, p.rows(), p.cols()); }
+
+  void set(const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) override {
+    R changed = rule_;
+    for (const auto& [name, value] : values) set_field(changed, name, value, function);
+    check(changed, function);
+    for (const auto& storage : this->buckets_) {
+      for_each_map(changed, [&](double power, const MapOptions& map) {
+        check_map(power, map, storage->key().rows, storage->key().cols);
+      });
+    }
+    const bool other_scale =
+        rule_scale(changed, 2, 1) != rule_scale(rule_, 2, 1) || rule_scale(changed, 1, 2) != rule_scale(rule_, 1, 2);
+    rule_ = changed;
+    for (const auto& storage : this->buckets_) {
+      if (other_scale) storage->invalidate_records();
+      const bool other_slots = !storage->states().empty() && slots_changed(*storage);
+      if (other_slots) storage->invalidate_slots();
+      this->stale = this->stale || other_scale || other_slots;
+      if (storage->plans != nullptr) prepare_plans(*storage);
+    }
+  }
+
+  void check_shape(const Parameter& p, const BucketKey& key, std::string_view function) const override {
+    for (const StateSlot& slot : rule_.state()) {
+      require(slot.extent != Extent::right_factor || slot.rank <= std::min(key.rows, key.cols), function,
+              argument_of("rank", p.name), slot.rank, "must not exceed the rows or the columns of " + p.extents);
+    }
+    for_each_map(rule_, [&](double power, const MapOptions& map) { check_map(power, map, key.rows, key.cols); });
+  }
+
+  [[nodiscard]] std::vector<StateSlot> slots(const BucketKey& key) const override {
+    std::vector<StateSlot> all = rule_.state();
+    for (StateSlot& slot : all) {
+      if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = std::min(key.rows, key.cols);
+    }
+    if (!by_element || ScaleFreeElementRule<R>) all.push_back({"recent_size", Extent::number});
+    if (ScaleFreeElementRule<R>) all.push_back({"last_size", Extent::number});
+    if (key.master) all.push_back({"master", Extent::matrix, Start::weight});
+    return all;
+  }
+
+  [[nodiscard]] std::size_t most_matrices(const BucketKey& key) const override {
+    if (by_element) return std::numeric_limits<std::size_t>::max();
+    return std::max<std::size_t>(batch_bytes_ / std::max<std::size_t>(key.rows * key.cols * sizeof(T), 1), 1);
+  }
+
+  void prepare_plans(Storage& storage) override {
+    storage.fits = fits_;
+    for_each_map(rule_, [&](double power, const MapOptions& map) {
+      using P = Plans<SpectralPower<T, Exec, Backend>>;
+      if (storage.plans == nullptr) storage.plans = std::make_shared<P>(fits_);
+      (void)static_cast<P*>(storage.plans.get())->get(power, map, storage.key().rows, storage.key().cols);
+    });
+  }
+
+  [[nodiscard]] double map_error(Storage& storage) override {
+    if constexpr (requires(const R& rule) { rule.maps([](double, const MapOptions&) {}); }) {
+      using P = Plans<SpectralPower<T, Exec, Backend>>;
+      if (storage.plans == nullptr) prepare_plans(storage);
+      return storage.plans == nullptr ? 0 : static_cast<const P*>(storage.plans.get())->error_bound();
+    }
+    return 0;
+  }
+
+  void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) override {
+    const typename Workspace<Space>::Frame frame(step.workspace);
+    View bucket(step, storage, first, count, this->steps);
+    if constexpr (by_element) {
+      const ConstFactors factor = elements_factor(bucket);
+      run_elements_into(bucket, ApplySink<T, Space>{update(bucket, factor)});
+      note_sizes(bucket);
+    } else {
+      const auto out = bucket.buffer();
+      const Factors factor = step.workspace.template numbers<SplitFactor>(count);
+      direct(bucket, out, factor);
+      apply_to(bucket, as_const(out), factor);
+    }
+  }
+
+  void direction(const Step& step, Storage& storage, std::size_t first, std::size_t count,
+                 const BatchView<T, Space>& out, const Factors& factor) override {
+    const typename Workspace<Space>::Frame frame(step.workspace);
+    View bucket(step, storage, first, count, this->steps);
+    if constexpr (by_element) {
+      for_each_matrix(step.exec, "schatten::step/factor", count, StoreOne<Space>{factor});
+      if constexpr (ScaleFreeElementRule<R>) elements_factor(bucket, factor);
+      run_elements_into(bucket, StoreSink<T, Space>{out, {}});
+      note_sizes(bucket);
+    } else {
+      direct(bucket, out, factor);
+    }
+  }
+
+  void apply(const Step& step, Storage& storage, std::size_t first, std::size_t count,
+             const BatchView<const T, Space>& d, const ConstFactors& factor) override {
+    View bucket(step, storage, first, count, this->steps);
+    apply_to(bucket, d, factor);
+  }
+
+  void measure(const Step& step, Storage& storage, std::size_t first, std::size_t count,
+               const BatchView<const T, Space>& d, const ConstFactors& factor,
+               const NumberBatchView<MatrixTelemetry, Space>& telemetry) override {
+    View bucket(step, storage, first, count, this->steps);
+    for_each_matrix(step.exec, "schatten::step/telemetry", count,
+                    Measure<T, Space>{update(bucket, factor), d, bucket.finite(), telemetry});
+  }
+
+ private:
+
+  template <class F>
+  static void for_each_map(const R& rule, const F& f) {
+    if constexpr (requires { rule.maps(f); }) rule.maps(f);
+  }
+
+  void check_map(double power, const MapOptions& map, std::size_t rows, std::size_t cols) const {
+    using Plan = SpectralPower<T, Exec, Backend>;
+    (void)Plan(plan_options(power, map, rows, cols), fits_);
+  }
+
+  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape at
+  /// all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
+  void check(const R& rule, std::string_view function) const {
+    check_fields<T>(rule, function);
+    if constexpr (requires { rule.check(function); }) rule.check(function);
+    check_slots(rule, function);
+    for_each_map(rule, [&](double power, const MapOptions& map) {
+      const std::size_t n = map.format >= Format::float16 ? std::size_t{1} << 16 : 1;
+      check_map(power, map, n, n);
+    });
+  }
+
+  /// Throws InvalidArgument for state that the rule's functor or orientation does not go together with.
+  static void check_slots(const R& rule, std::string_view function) {
+    const std::vector<StateSlot> slots = rule.state();
+    if constexpr (by_element) {
+      require(element_slots<R, T>() <= slots.size(), function, "state", slots.size(),
+              "must have a slot for each reference that the functor of " + std::string(R::name) + " takes");
+    }
+    for (const StateSlot& slot : slots) {
+      const bool turns = slot.extent == Extent::none || slot.extent == Extent::number || slot.extent == Extent::matrix;
+      require(turns || !commutes_with_transposes(rule), function, "state", slot.name,
+              "must be of Extent::matrix, number or none in a rule that commutes with transposes");
+    }
+  }
+
+  [[nodiscard]] bool slots_changed(const Storage& storage) const {
+    const std::vector<StateSlot> now = slots(storage.key());
+    for (std::size_t k = 0; k < now.size(); ++k) {
+      if (now[k].extent != storage.states()[k].slot.extent) return true;
+    }
+    return false;
+  }
+
+  /// out ← the rule's direction, factor ← its factors with the floor.
+  void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) {
+    for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
+    bucket.set_factor(factor);
+    rule_.direction(bucket, out);
+    bucket.check();  // of a rule that has not looked at the gradients
+    bucket.apply_floor(own_slots_);
+  }
+
+  [[nodiscard]] WeightUpdate<T, Space> update(const View& bucket, const ConstFactors& factor) const {
+    const double lr = rule_.lr * this->lr_factor;
+    const BucketKey& key = bucket.key();
+    const SlotMemory master = key.master ? bucket.slot(bucket.slots() - 1) : SlotMemory{};
+    return {bucket.records(), master,          factor,  bucket.counts(), lr, lr * rule_.weight_decay,
+            key.transposed,   bucket.rows(), bucket.cols()};
+  }
+
+  void apply_to(View& bucket, const BatchView<const T, Space>& d, const ConstFactors& factor) {
+    using Source = BatchSource<T, Space>;
+    using Sink = ApplySink<T, Space>;
+    run_elements(bucket.exec(), "schatten::step/apply",
+                 ElementLoop<T, Space, Source, OneFunctor<Same>, Sink, 0>{Source{d}, {}, Sink{update(bucket, factor)},
+                                                                         bucket.finite(), bucket.rows(), bucket.cols()},
+                 0, bucket.matrices());
+  }
+
+  // ---- rules that work element by element ---------------------------------------------------------------------------
+
+  template <class Sink>
+  void run_elements_into(View& bucket, const Sink& sink) {
+    constexpr std::size_t n = element_slots<R, T>();
+    std::array<std::size_t, n> slots{};
+    for (std::size_t s = 0; s < n; ++s) slots[s] = s;
+    const std::string label = "schatten::step/" + std::string(R::name);
+    using Maker = FunctorOfStep<T, Space, R>;
+    const Maker maker{rule_, bucket.counts(), bucket.records()};
+    if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element: too few to make a functor for
+      using F = decltype(maker(0));
+      const auto stored = bucket.workspace().template numbers<F>(bucket.matrices());
+      for_each_matrix(bucket.exec(), "schatten::step/functor", bucket.matrices(),
+                      StoreFunctor<F, Space, Maker>{maker, stored});
+      bucket.over_gradients(label, StoredFunctor<F, Space>{stored}, sink, slots, ScaleFreeElementRule<R>);
+    } else {
+      bucket.over_gradients(label, maker, sink, slots, ScaleFreeElementRule<R>);
+    }
+  }
+
+  /// The factors of a scale-free rule, by what the step before has noted; none for the others.
+  ConstFactors elements_factor(View& bucket) {
+    if constexpr (ScaleFreeElementRule<R>) {
+      const Factors factor = bucket.workspace().template numbers<SplitFactor>(bucket.matrices());
+      elements_factor(bucket, factor);
+      return factor;
+    } else {
+      return {};
+    }
+  }
+  void elements_factor(View& bucket, const Factors& factor) {
+    for_each_matrix(bucket.exec(), "schatten::step/floor_factor", bucket.matrices(),
+                    LastFloor<T, Space>{bucket.slot(own_slots_ + 1), bucket.slot(own_slots_),
+                                        stuck_size(rule_.floor_beta(), bucket.slot(0).type), factor});
+  }
+  void note_sizes(View& bucket) {
+    if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(0, own_slots_, rule_.floor_beta());
+  }
+
+  R rule_;
+  std::size_t own_slots_ = rule_.state().size();
+  std::size_t batch_bytes_;
+  std::shared_ptr<spectral::Fits> fits_;
+};
+
+}  // namespace schatten::optim

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The rules that come with the library.
+#pragma once
+
+#include <schatten/optim/rules/adamw.hpp>
+#include <schatten/optim/rules/htmuon.hpp>
+#include <schatten/optim/rules/lion.hpp>
+#include <schatten/optim/rules/muon.hpp>
+#include <schatten/optim/rules/normuon.hpp>
+#include <schatten/optim/rules/sgd.hpp>
+
+namespace schatten {
+
+/// The rules by the names of their options: a rule is its options.
+using HTMuonOptions = HTMuon;
+using MuonOptions = Muon;
+using AdamWOptions = AdamW;
+using SGDOptions = SGD;
+
+}  // namespace schatten

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+
+namespace schatten {
+
+namespace optim {
+
+/// (g, m) ↦ sign(β₁m + (1−β₁)g), then m ← β₂m + (1−β₂)g. sign(0) = 0.
+template <Scalar T>
+struct LionElement {
+  Average<T> sum, next;  ///< by β₁, by β₂
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
+    const T c = sum(m, g);
+    m = next(m, g);
+    return T(c > T(0)) - T(c < T(0));
+  }
+};
+
+}  // namespace optim
+
+/// Lion: D = sign(β₁m + (1−β₁)g) with the momentum m before the step, elementwise (Chen et al., arXiv 2302.06675,
+/// Algorithm 2). For any parameter. m ← β₂m + (1−β₂)g after it.
+struct Lion {
+  double lr = 1e-4;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+
+  static constexpr std::string_view name = "lion";
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("beta1", &Lion::beta1, optim::below_one);
+    f("beta2", &Lion::beta2, optim::below_one);
+  }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}}; }
+  /// Signs do not shrink with the momentum, which forgets at β₂.
+  [[nodiscard]] double floor_beta() const { return beta2; }
+
+  template <Scalar T>
+  KOKKOS_FUNCTION auto element(double) const {
+    return optim::LionElement<T>{optim::moving_average<T>(beta1), optim::moving_average<T>(beta2)};
+  }
+};
+
+}  // namespace schatten

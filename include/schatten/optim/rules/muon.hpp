@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+
+namespace schatten {
+
+/// Muon: D ≈ UVᵀ of the averaged gradient u = UΣVᵀ, by five quintic steps (K. Jordan et al., 2024). For matrices.
+///
+/// Exactly: map.method svd, eigh, or on a CPU fastest rational, with a tolerance.
+struct Muon {
+  double lr = 0.02;
+  Momentum momentum{};
+  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  ScaleMode scale = ScaleMode::original;
+  MapOptions map = muon_map;
+
+  static constexpr std::string_view name = "muon";
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f(&Muon::momentum);
+    f("scale", &Muon::scale, optim::choice(7));
+    f(&Muon::map);
+  }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
+  [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
+  template <class F>
+  void maps(const F& f) const {
+    f(0.0, map);
+  }
+  void check(std::string_view function) const {
+    require(map.method != SpectralMethod::streaming && map.method != SpectralMethod::rank_power, function, "method",
+            to_string(map.method), "must not be streaming or rank_power: HTMuon has those");
+  }
+
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    const auto u = bucket.buffer();
+    optim::average(bucket, momentum, 0, u);
+    bucket.map(0.0, map, u, out);
+    bucket.scale(scale, 0.0, u, out);
+  }
+};
+
+}  // namespace schatten

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+#include <schatten/optim/stages/row_moment.hpp>
+
+namespace schatten {
+
+/// NorMuon (Li et al., arXiv 2510.05491, Algorithm 1; as the authors' code has it): Muon with the rows of its direction
+/// divided by the roots of their second moments. For matrices.
+///
+/// u as Muon's, O = UΣ^pVᵀ of u; v_i ← β₂v_i + (1−β₂)·mean_j O_ij²; D_ij = O_ij/√(v_i + ε), then D·‖O‖_F/(‖D‖_F + ε).
+/// The paper has no Nesterov and the scale 0.2√(rows·cols)/‖D‖_F instead of the norm's.
+struct NorMuon {
+  double lr = 0.02;
+  double power = 0;  ///< p; any other makes it HTMuon in NorMuon's place
+  Momentum momentum{};
+  double beta2 = 0.95;
+  double epsilon = 1e-10;
+  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  ScaleMode scale = ScaleMode::original;
+  MapOptions map = muon_map;
+
+  static constexpr std::string_view name = "normuon";
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("power", &NorMuon::power, optim::any_number);
+    f(&NorMuon::momentum);
+    f("beta2", &NorMuon::beta2, optim::below_one);
+    f("epsilon", &NorMuon::epsilon, optim::positive);
+    f("scale", &NorMuon::scale, optim::choice(7));
+    f(&NorMuon::map);
+  }
+  /// row_second_moment_root: √v, which has the range of O where v has not.
+  [[nodiscard]] std::vector<StateSlot> state() const {
+    return {optim::momentum_slot(momentum), {"row_second_moment_root", Extent::column}};
+  }
+  template <class F>
+  void maps(const F& f) const {
+    f(power, map);
+  }
+  void check(std::string_view function) const {
+    require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
+            "must not be streaming: HTMuon has it");
+    require(!optim::needs_factor(scale), function, "scale", int(scale),
+            "must be one that the shape alone decides: the norm of UΣ^pVᵀ is kept already");
+  }
+
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    const auto u = bucket.buffer();
+    optim::average(bucket, momentum, 0, u);
+    bucket.map(power, map, u, out);
+    optim::normalize_rows(bucket, out, 1, beta2, epsilon);
+  }
+};
+
+}  // namespace schatten

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which matrices a step leaves out because their gradients are not finite, and how often each was stepped.
+#pragma once
+
+#include <schatten/core/parallel.hpp>
+#include <schatten/linalg/norms.hpp>
+#include <schatten/optim/records.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+
+namespace schatten::optim {
+
+/// The steps of one matrix, in the memory that kernels read.
+struct MatrixCounts {
+  long long attempted = 0;  ///< skipped steps included
+  long long applied = 0;    ///< skipped steps left out: bias corrections go by these
+};
+
+/// (k) ↦ steps that matrix k of a window has taken.
+template <class Space>
+struct AppliedSteps {
+  NumberBatchView<MatrixCounts, Space> counts;
+  Records<Space> records;
+  KOKKOS_FUNCTION long long operator()(std::size_t k) const { return counts(records(k).number).applied; }
+};
+
+/// Which matrices of a window have finite gradients: the flag of a matrix is 1 or 0.
+template <class Space>
+struct FiniteFlags {
+  NumberBatchView<int, Space> flag;
+  Records<Space> records;
+  [[nodiscard]] KOKKOS_FUNCTION bool operator()(std::size_t k) const { return flag(records(k).number) != 0; }
+  KOKKOS_FUNCTION void clear(std::size_t k) const { Kokkos::atomic_exchange(&flag(records(k).number), 0); }
+};
+
+/// flag ← 0 for a matrix whose array, a member of its record, holds a NaN or an infinity, also as T.
+template <Scalar T, class Space, TypedMatrix MatrixRecord::*array>
+struct CheckFinite {
+  static constexpr std::size_t chunk = 256, block_elements = std::size_t{1} << 14;
+  FiniteFlags<Space> finite;
+  std::size_t cols, size, blocks, first;  ///< of a matrix; the first matrix of the loop
+
+  /// Host: a block of elements.
+  void operator()(std::size_t task) const {
+    const std::size_t k = first + task / blocks, begin = (task % blocks) * block_elements;
+    const std::size_t end = std::min(begin + block_elements, size);
+    using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
+    const TypedMatrix matrix = finite.records(k).*array;
+    T copy[chunk] = {};
+    Bits largest = 0;
+    for (std::size_t at = begin; at < end; at += chunk) {
+      const std::size_t count = std::min(chunk, end - at);
+      const T* in = count == chunk ? contiguous_elements<T>(matrix, cols, at, chunk) : nullptr;
+      if (in == nullptr) {
+        load_elements<T>(matrix, cols, at, count, copy);
+        in = copy;
+      }
+      for (std::size_t c = 0; c < chunk; ++c) {
+        const Bits bits = linalg::detail::magnitude_bits(in[c]);
+        largest = bits > largest ? bits : largest;
+      }
+    }
+    if (!linalg::is_finite(std::bit_cast<T>(largest))) finite.clear(k);
+  }
+
+  /// Device: row i of matrix first + k, shared by a team.
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    k += first;
+    const TypedMatrix& matrix = finite.records(k).*array;
+    const int not_finite = team.template max<int>(
+        cols, [&](std::size_t j) { return linalg::is_finite(load_element<T>(matrix, i, j)) ? 0 : 1; });
+    if (not_finite == 0) return;
+    team.once([&] { finite.clear(k); });
+  }
+};
+
+/// Looks at the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over them,
+/// one launch.
+template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
+void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
+                     std::size_t first, std::size_t count) {
+  using Check = CheckFinite<T, Space, array>;
+  const std::size_t size = rows * cols, blocks = (size + Check::block_elements - 1) / Check::block_elements;
+  const Check check{finite, cols, size, blocks, first};
+  if constexpr (loops_as_on_device<Exec>) {
+    for_each_row_by_team(exec, "schatten::step/check_gradient", count, rows, check);
+  } else {
+    for_each_matrix(exec, "schatten::step/check_gradient", count * blocks, check);
+  }
+}
+
+/// One step more for every matrix of a window, or without records for all of the Optimizer; applied where its flag is 1,
+/// which it is afterwards.
+template <class Space>
+struct CountStep {
+  NumberBatchView<int, Space> flag;
+  Records<Space> records;
+  NumberBatchView<MatrixCounts, Space> counts;
+  bool applied;  ///< whether the step was taken at all
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    const std::size_t number = records.extent(0) > 0 ? records(k).number : k;
+    ++counts(number).attempted;
+    counts(number).applied += applied ? flag(number) : 0;
+    flag(number) = 1;
+  }
+};
+
+/// flag ← 1 for every matrix.
+template <class Space>
+struct StartFlags {
+  NumberBatchView<int, Space> flag;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { flag(k) = 1; }
+};
+
+}  // namespace schatten::optim

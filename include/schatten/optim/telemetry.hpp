@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a step did, on request: sizes of gradients, updates and weights, in device memory until they are read.
+#pragma once
+
+#include <schatten/optim/apply.hpp>
+
+#include <cstddef>
+
+namespace schatten {
+
+/// The last step of one matrix, as Optimizer::telemetry gives it.
+struct MatrixTelemetry {
+  double gradient_norm = 0;  ///< ‖g‖_F
+  double update_rms = 0;     ///< √(mean (ΔW)²), ΔW = lr·weight_decay·W + lr·s·D
+  double weight_rms = 0;     ///< √(mean W²) before the step
+  /// update_rms/weight_rms; 0 for a zero weight.
+  [[nodiscard]] double ratio() const { return weight_rms == 0 ? 0 : update_rms / weight_rms; }
+};
+
+namespace optim {
+
+/// √(Σ x²) of numbers of any size: a largest number and squares relative to it.
+struct ScaledSquares {
+  double largest = 0, sum = 0;
+  KOKKOS_FUNCTION void add(double x) {
+    const double size = x < 0 ? -x : x;
+    if (size == 0) return;
+    if (size > largest) {
+      sum = 1 + sum * (largest / size) * (largest / size);
+      largest = size;
+    } else {
+      sum += (size / largest) * (size / largest);
+    }
+  }
+  [[nodiscard]] KOKKOS_FUNCTION double root() const { return largest * math::sqrt(sum); }
+};
+
+/// telemetry(number of matrix k) ← what the update will do to it. A thread a matrix: of use for looking, not for speed.
+template <Scalar T, class Space>
+struct Measure {
+  WeightUpdate<T, Space> update;
+  BatchView<const T, Space> direction;
+  FiniteFlags<Space> finite;
+  NumberBatchView<MatrixTelemetry, Space> telemetry;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    const MatrixRecord& record = update.records(k);
+    if (!finite(k)) return;
+    const SplitFactor factor = update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{};
+    ScaledSquares gradient, change, weight;
+    for (std::size_t i = 0; i < direction.extent(1); ++i) {
+      for (std::size_t j = 0; j < direction.extent(2); ++j) {
+        const double w = load_element<double>(
+            update.master.data != nullptr ? update.master.matrix(k) : record.weight, i, j);
+        gradient.add(load_element<double>(record.gradient, i, j));
+        weight.add(w);
+        change.add(update.decay * w +
+                   double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second);
+      }
+    }
+    const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));
+    telemetry(record.number) = {gradient.root(), root == 0 ? 0 : change.root() / root,
+                                root == 0 ? 0 : weight.root() / root};
+  }
+};
+
+}  // namespace optim
+
+}  // namespace schatten
