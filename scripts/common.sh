@@ -2,12 +2,18 @@
 # Everything it says is one line that begins with "schatten:".
 
 set -euo pipefail
+export LC_ALL=C # what programs say is read below
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cache=${SCHATTEN_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/schatten}
 cmake_minimum=3.25
 kokkos_minimum=3.4.1
 kokkos_disk_mib=600 # the source archive, its Kokkos part, the build and the install
+# Position-independent, Kokkos also goes into shared libraries.
+kokkos_options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20
+  -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DKokkos_ENABLE_OPENMP=ON -DKokkos_ENABLE_SERIAL=ON)
+# Kokkos 3.4.1 counts on other headers for <cstdint>, which those of g++ 13 and later do not include.
+kokkos_flags="-include cstdint"
 
 say() { printf 'schatten: %s\n' "$*"; }
 die() {
@@ -90,7 +96,9 @@ set_up() {
   if [ -n "${CXX:-}" ]; then
     command -v "${CXX%% *}" >/dev/null || die "no compiler: CXX=$CXX is not a program"
   else
-    command -v c++ >/dev/null || need_program g++ g++
+    # Where packages can be had, g++: what else is called c++ may lack OpenMP.
+    command -v apt-get >/dev/null || CXX=$(command -v c++ || true)
+    [ -n "${CXX:-}" ] || need_program g++ g++
   fi
   case ${CMAKE_GENERATOR:-Unix Makefiles} in
     Ninja*) need_program ninja ninja-build ;;
@@ -102,7 +110,7 @@ set_up() {
     for name in "${wanted[@]}"; do packages+=("$(package_of "$name")"); done
     install_packages "${packages[@]}"
   fi
-  export CXX=${CXX:-$(command -v c++ || command -v g++)}
+  export CXX=${CXX:-$(command -v g++)}
 
   local version
   version=$(cmake --version | awk 'NR == 1 { print $3 }')
@@ -143,42 +151,49 @@ find_packages() {
 }
 
 # ---- Kokkos ------------------------------------------------------------------------------------------------
-# Sets kokkos_dir: Kokkos_ROOT, else one that CMake finds, else one built before, else the distribution's
-# package, else one built from the distribution's source package.
+# Sets kokkos_dir: Kokkos_ROOT, else one built before, else the distribution's package, else one built from the
+# distribution's source package. A Kokkos elsewhere may be anybody's: it is taken only where there is no apt-get.
+# kokkos_only_built=yes leaves the distribution's package out: it lacks kokkos_flags.
 find_kokkos() {
-  local found why built
+  local why="" config
   if [ -n "${Kokkos_ROOT:-}" ]; then
-    probe -DPROBE_KOKKOS=ON
-    kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
-    why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
+    probe_kokkos
     [ -n "$kokkos_dir" ] || die "Kokkos_ROOT=$Kokkos_ROOT: $why"
     return
   fi
 
-  built=$(built_kokkos)
-  if [ -n "$built" ]; then
-    kokkos_dir=$built
+  kokkos_dir=$(built_kokkos)
+  [ -z "$kokkos_dir" ] || return 0
+
+  if ! command -v apt-get >/dev/null; then
+    probe_kokkos
+    [ -n "$kokkos_dir" ] ||
+      die "$why; install Kokkos $kokkos_minimum or newer with OpenMP and Serial and set Kokkos_ROOT"
     return
   fi
 
-  probe -DPROBE_KOKKOS=ON
-  kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
-  [ -z "$kokkos_dir" ] || return 0
-  why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
-
-  if can_install && apt-cache show libkokkos-dev >/dev/null 2>&1; then
-    install_packages libkokkos-dev
-    probe -DPROBE_KOKKOS=ON
-    kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
+  if [ -z "${kokkos_only_built:-}" ] && apt-cache show libkokkos-dev >/dev/null 2>&1; then
+    config=$(packaged_kokkos)
+    if [ -z "$config" ] && can_install; then
+      install_packages libkokkos-dev
+      config=$(packaged_kokkos)
+    fi
+    [ -z "$config" ] || probe_kokkos -DKokkos_DIR="$(dirname "$config")"
     [ -z "$kokkos_dir" ] || return 0
-    why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
   fi
 
-  if ! command -v apt-get >/dev/null; then
-    die "$why; install Kokkos $kokkos_minimum or newer with OpenMP and Serial and set Kokkos_ROOT"
-  fi
   build_kokkos
   kokkos_dir=$(built_kokkos)
+}
+
+packaged_kokkos() { find /usr/lib -path '*/cmake/Kokkos/KokkosConfig.cmake' -print -quit; }
+
+# probe_kokkos [<variable definitions>...]: sets kokkos_dir, or why there is none that suits.
+probe_kokkos() {
+  local found
+  probe -DPROBE_KOKKOS=ON "$@"
+  kokkos_dir=$(sed -n 's/^Kokkos=//p' <<<"$found")
+  why=$(sed -n 's/^Kokkos_unsuitable=//p' <<<"$found")
 }
 
 # The compiler and flags that a Kokkos built here is for, as part of a folder's name.
@@ -187,7 +202,7 @@ kokkos_key() {
   version=$($CXX --version | head -n 1)
   case $version in *clang*) id=clang ;; esac
   printf '%s-%s-%s' "$id" "$($CXX -dumpversion)" \
-    "$(printf '%s %s %s' "$version" "$(uname -m)" "${kokkos_flags:-}" | cksum | cut -d ' ' -f 1)"
+    "$(printf '%s %s %s' "$version" "$(uname -m)" "${kokkos_options[*]} $kokkos_flags" | cksum | cut -d ' ' -f 1)"
 }
 
 built_kokkos() {
@@ -233,8 +248,7 @@ build_kokkos() {
   local prefix
   prefix="$cache/kokkos-$version-$(kokkos_key)"
   run_quietly "Kokkos could not be configured" cmake -S "$source" -B "$work/build" \
-    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20 -DCMAKE_CXX_FLAGS="${kokkos_flags:-}" \
-    -DKokkos_ENABLE_OPENMP=ON -DKokkos_ENABLE_SERIAL=ON -DCMAKE_INSTALL_PREFIX="$prefix"
+    "${kokkos_options[@]}" -DCMAKE_CXX_FLAGS="$kokkos_flags" -DCMAKE_INSTALL_PREFIX="$prefix"
   run_quietly "Kokkos could not be built" cmake --build "$work/build" -j "$(build_jobs)"
   run_quietly "Kokkos could not be installed" env DESTDIR="$work/root" cmake --install "$work/build"
   mv -T "$work/root$prefix" "$prefix" 2>/dev/null || [ -n "$(built_kokkos)" ] ||
@@ -272,6 +286,16 @@ fetch_trilinos_source() {
 }
 
 # ---- build -------------------------------------------------------------------------------------------------
+# Configures build/<preset>; what the project itself says there, one line each, is kept in build/<preset>/said.
+configure() {
+  local preset=$1 output status=0
+  shift
+  output=$(cmake --preset "$preset" -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
+  printf '%s\n' "$output"
+  grep '^-- schatten: ' <<<"$output" >"build/$preset/said" || true
+  return $status
+}
+
 # build <preset> [<variable definitions>...]: configures and builds build/<preset>; one run at a time.
 build() {
   local preset=$1
@@ -279,8 +303,8 @@ build() {
   mkdir -p "build/$preset"
   exec 9>"build/$preset/.lock"
   flock -n 9 || { say "waiting for another run in build/$preset" && flock 9; }
-  run_quietly "CMake could not configure build/$preset" \
-    cmake --preset "$preset" -DKokkos_DIR="$kokkos_dir" "$@"
+  run_quietly "CMake could not configure build/$preset" configure "$preset" "$@"
+  sed 's/^-- //' "build/$preset/said"
   cmake --build --preset "$preset" -j "$(build_jobs)" </dev/null ||
     die "build/$preset did not build; the compiler's output is above"
 }

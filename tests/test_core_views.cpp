@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: bare
 // Views of every layout as strided batches, and what the checks on them say.
 
 #include "support/views.hpp"

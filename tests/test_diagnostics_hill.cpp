@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: bare
 // Hill's estimator against its definition on known spectra.
 
 #include "support/errors.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: bare
 // Raw pointers and Eigen objects as Views: the same memory, the same elements, no copy.
 
 #include "support/errors.hpp"

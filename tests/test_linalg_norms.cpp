@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: bare
 // max_abs, frobenius_norm and inner_product, over every scale that the scalar has.
 
 #include "support/typed.hpp"

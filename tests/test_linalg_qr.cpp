@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: bare
 // Orthonormal bases by QR: orthogonality, triangular R, agreement with Eigen in double, inputs at the edges.
 
 #include "support/errors.hpp"

@@ -1,6 +1,7 @@
 # What Schatten needs: found first, downloaded second and only with SCHATTEN_FETCH_DEPENDENCIES=ON.
 
 set(schatten_kokkos_minimum 3.4.1)
+set(schatten_cuda_minimum 12.0)  # the first cuBLAS whose sizes have 64 bits
 
 # schatten_find(<name> <target> <git repository> <git tag> [<find_package arguments>...])
 # Leaves a target that exists already alone: the program around us may have brought its own.
@@ -46,13 +47,21 @@ macro(schatten_find_eigen)
   schatten_find(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 3.4)
 endmacro()
 
-# CUDA::cublas and CUDA::cusolver. Never downloaded.
+# Sets schatten_has_cuda: whether CUDA::cublas, CUDA::cusolver and CUDA::cudart are there. Never downloaded.
+macro(schatten_look_for_cuda)
+  find_package(CUDAToolkit ${schatten_cuda_minimum} QUIET)
+  set(schatten_has_cuda OFF)
+  if(TARGET CUDA::cublas AND TARGET CUDA::cusolver AND TARGET CUDA::cudart)
+    set(schatten_has_cuda ON)
+  endif()
+endmacro()
+
 macro(schatten_find_cuda)
-  find_package(CUDAToolkit QUIET)
-  if(NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cusolver)
-    message(FATAL_ERROR "schatten: SCHATTEN_ENABLE_CUDA is ON, but the CUDA toolkit with cuBLAS and cuSOLVER is not "
-                        "found; set CUDAToolkit_ROOT to where it is installed, or SCHATTEN_ENABLE_CUDA=OFF for the "
-                        "portable kernels")
+  schatten_look_for_cuda()
+  if(NOT schatten_has_cuda)
+    message(FATAL_ERROR "schatten: SCHATTEN_ENABLE_CUDA is ON, but the CUDA toolkit ${schatten_cuda_minimum} or newer "
+                        "with cuBLAS and cuSOLVER is not found; set CUDAToolkit_ROOT to where it is installed, or "
+                        "SCHATTEN_ENABLE_CUDA=OFF for the portable kernels")
   endif()
 endmacro()
 

@@ -28,6 +28,7 @@ if(MODE STREQUAL accept)
   list(APPEND command -DPOSITIVE_CONTROL)
 endif()
 
+set(ENV{LC_ALL} C)  # compilers translate their diagnostics
 execute_process(COMMAND ${command} WORKING_DIRECTORY ${directory} RESULT_VARIABLE status
                 OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
