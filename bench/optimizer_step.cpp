@@ -161,7 +161,8 @@ void register_set(const HiddenSet& set) {
                                         .format = format}});
   }
   for (const Format format : formats) {
-    add("muon/" + schatten::to_string(format), schatten::MuonOptions{.map = {.method = SpectralMethod::quintic, .tolerance = 2, .format = format}});
+    add("muon/" + schatten::to_string(format),
+        schatten::MuonOptions{.map = {.method = SpectralMethod::quintic, .tolerance = 2, .format = format}});
   }
   add("adamw", schatten::AdamWOptions{});
   add("sgd", schatten::SGDOptions{});

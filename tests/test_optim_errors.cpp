@@ -159,7 +159,8 @@ TEST_CASE("add refuses shapes that the group cannot serve") {
   f.check_add(f.spectral, "left convolution", HostView<double****, Kokkos::LayoutLeft>("l", 5, 4, 3, 2), d,
               "w of left convolution", "5x4x3x2");
   // A tolerance that the quintics meet for small matrices but not for this one.
-  const GroupId tight = f.optimizer.add_group(MuonOptions{.map = {.method = SpectralMethod::quintic, .resolution = 0.02, .tolerance = 0.5}});
+  const GroupId tight = f.optimizer.add_group(
+      MuonOptions{.map = {.method = SpectralMethod::quintic, .resolution = 0.02, .tolerance = 0.5}});
   const std::string message = message_of(
       [&] { f.optimizer.add(tight, "large", HostView<double**>("v", 400, 400), HostView<double**>("h", 400, 400)); });
   CHECK(contains(message, "tolerance = 0.5, but it is out of reach"));
@@ -247,8 +248,8 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
         .error_bound();
   };
   REQUIRE(promised(0.1) < 0.9 * promised(1.0));
-  const GroupId tight = f.optimizer.add_group(
-      HTMuonOptions{.power = 0.1, .map = {.method = SpectralMethod::svd, .tolerance = 0.5 * (promised(0.1) + promised(1.0))}});
+  const GroupId tight = f.optimizer.add_group(HTMuonOptions{
+      .power = 0.1, .map = {.method = SpectralMethod::svd, .tolerance = 0.5 * (promised(0.1) + promised(1.0))}});
   CHECK_NOTHROW(f.optimizer.set_power(tight, 0.09));
   CHECK(contains(message_of([&] { f.optimizer.set_power(tight, 1.0); }), "tolerance = "));
   CHECK(f.optimizer.get(tight, "power") == 0.09);

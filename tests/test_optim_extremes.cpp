@@ -100,8 +100,10 @@ TEST_CASE("a scale factor outside the range of float is applied within it") {
       const Views<float> w("w", rows, cols), g("g", rows, cols);
       assign(g, size * gaussian(rows, cols, 1));
       Optimizer<float, Exec> optimizer;
-      optimizer.add(optimizer.add_group(HTMuonOptions{.lr = 0.5, .power = power, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}}),
-                    "w", w, g);
+      optimizer.add(
+          optimizer.add_group(HTMuonOptions{
+              .lr = 0.5, .power = power, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}}),
+          "w", w, g);
       optimizer.step(exec);
       exec.fence();
       CAPTURE(power);
@@ -144,7 +146,11 @@ TEST_CASE_TEMPLATE("a rank-deficient gradient moves its singular directions as t
     const KnownMatrix known = known_matrix(12, 8, Vector{{2.0, 1.0, 0.25}}, 3);
     const Views<T> w("w", 12, 8), g("g", 12, 8);
     assign(g, known.matrix());
-    const HTMuonOptions options{.lr = 0.5, .power = power, .momentum = {.beta = 0, .nesterov = false}, .scale = ScaleMode::none, .map = {.method = method}};
+    const HTMuonOptions options{.lr = 0.5,
+                                .power = power,
+                                .momentum = {.beta = 0, .nesterov = false},
+                                .scale = ScaleMode::none,
+                                .map = {.method = method}};
     Optimizer<T, Exec> optimizer;
     const GroupId group = optimizer.add_group(options);
     optimizer.add(group, "w", w, g);

@@ -159,8 +159,9 @@ TEST_CASE("views that no step could use are refused, with the parameter's name a
                  "w of w = View, but it must not overlap itself"));
   CHECK(contains(message_of([&] { optimizer.add(group, "w", matrix_view(memory.data(), 8, 8, 7, 1), g); }),
                  "must not overlap itself"));
-  CHECK(contains(message_of([&] { optimizer.add(elements, "w", vector_view(memory.data(), 8, 0), vector_view(g.data(), 8)); }),
-                 "must not overlap itself"));
+  CHECK(contains(
+      message_of([&] { optimizer.add(elements, "w", vector_view(memory.data(), 8, 0), vector_view(g.data(), 8)); }),
+      "must not overlap itself"));
   using Raw = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   CHECK(contains(message_of([&] { optimizer.add(group, "w", Raw(nullptr, 8, 8), g); }), "w of w = null"));
   CHECK(contains(message_of([&] { optimizer.add(group, "w", filled(8, 8, 2), Raw(nullptr, 8, 8)); }), "g of w = null"));
@@ -226,7 +227,8 @@ TEST_CASE("numbers by name: read, listed, set together or not at all") {
   optimizer.add(spectral, "w", w, g);
   optimizer.set(spectral, "scale", double(ScaleMode::spectral_unclamped));
   Tested other;
-  other.add(other.add_group(HTMuon{.momentum = {.nesterov = false}, .scale = ScaleMode::spectral_unclamped}), "w", twin, g);
+  other.add(other.add_group(HTMuon{.momentum = {.nesterov = false}, .scale = ScaleMode::spectral_unclamped}), "w", twin,
+            g);
   optimizer.step(Exec());
   other.step(Exec());
   CHECK(same_bits(to_matrix(w), to_matrix(twin)));

@@ -30,7 +30,8 @@ constexpr Shape shapes[] = {{12, 7}, {7, 12}, {8, 8}};
 /// The reference's options for step `step`, counted from 0.
 reference::Options reference_of_step(const HTMuonOptions& o, unsigned step) {
   if ((step + 1) % o.interval == 0) return reference_of(o);
-  return reference_of(MuonOptions{.lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay, .scale = o.scale});
+  return reference_of(
+      MuonOptions{.lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay, .scale = o.scale});
 }
 
 /// One 9×6 parameter after `count` steps with fixed gradients.
@@ -57,7 +58,8 @@ TEST_CASE("ten steps agree with the reference for every interval, scale and shap
     for (const ScaleMode scale : {ScaleMode::none, ScaleMode::original, ScaleMode::match_rms_adamw, ScaleMode::unit_rms,
                                   ScaleMode::unit_norm, ScaleMode::dual_norm}) {
       for (const Shape shape : shapes) {
-        const HTMuonOptions options{.power = 0.25, .interval = interval, .scale = scale, .map = {.method = SpectralMethod::svd}};
+        const HTMuonOptions options{
+            .power = 0.25, .interval = interval, .scale = scale, .map = {.method = SpectralMethod::svd}};
         const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(
             Exec{}, options, shape.rows, shape.cols, 11,
             [&](auto&, GroupId, unsigned step) { return reference_of_step(options, step); });
@@ -140,6 +142,7 @@ TEST_CASE("no fence at any step, no allocation after the first one with the powe
 
 TEST_CASE("an interval of zero is refused") {
   DoubleOptimizer optimizer;
-  CHECK(message_of([&] { (void)optimizer.add_group(HTMuonOptions{.interval = 0, .map = {.method = SpectralMethod::svd}}); }) ==
-        "schatten::Optimizer::add_group: interval = 0, but it must be at least 1");
+  CHECK(message_of([&] {
+          (void)optimizer.add_group(HTMuonOptions{.interval = 0, .map = {.method = SpectralMethod::svd}});
+        }) == "schatten::Optimizer::add_group: interval = 0, but it must be at least 1");
 }

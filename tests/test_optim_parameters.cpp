@@ -108,7 +108,8 @@ double distance_of(const O& options, const W& w, const G& g, std::size_t row_blo
 template <class V>
 void check_all_algorithms(const V& w, const V& g) {
   CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, w, g) < bound);
-  CHECK(distance_of(HTMuonOptions{.scale = ScaleMode::unit_norm, .map = {.method = SpectralMethod::svd}}, w, g) < bound);
+  CHECK(distance_of(HTMuonOptions{.scale = ScaleMode::unit_norm, .map = {.method = SpectralMethod::svd}}, w, g) <
+        bound);
   CHECK(distance_of(MuonOptions{.scale = ScaleMode::match_rms_adamw}, w, g) < bound);
   CHECK(distance_of(AdamWOptions{}, w, g) < bound);
   CHECK(distance_of(SGDOptions{}, w, g) < bound);

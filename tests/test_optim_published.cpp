@@ -69,7 +69,8 @@ TEST_CASE("streaming keeps the right singular vectors of every matrix from step 
         expected -= matrices_of(mapped)[2];
         CHECK(max_abs(matrices_of(single_w)[0] - expected) <= 8 * epsilon<double>);
       }
-      const auto pair = state_of(exec, optimizer, "pair/right_vectors"), single = state_of(exec, optimizer, "single/right_vectors");
+      const auto pair = state_of(exec, optimizer, "pair/right_vectors"),
+                 single = state_of(exec, optimizer, "single/right_vectors");
       REQUIRE(pair.size() == 2);
       CHECK(same_bits({pair[0], pair[1], single[0]}, matrices_of(v)));
     }

@@ -52,8 +52,14 @@ TEST_CASE("HTMuon agrees with the reference for every power, scale, momentum and
       for (const ScaleMode scale : scales) {
         if (power < 0 && (scale == ScaleMode::unit_norm || scale == ScaleMode::dual_norm)) continue;
         for (const Shape shape : shapes) {
-          const double distance = distance_of(HTMuonOptions{.lr = 0.03, .power = power, .momentum = {.beta = 0.9, .nesterov = nesterov, .kind = kind}, .weight_decay = weight_decay, .scale = scale, .map = {.method = SpectralMethod::svd}},
-                                              shape, 1);
+          const double distance =
+              distance_of(HTMuonOptions{.lr = 0.03,
+                                        .power = power,
+                                        .momentum = {.beta = 0.9, .nesterov = nesterov, .kind = kind},
+                                        .weight_decay = weight_decay,
+                                        .scale = scale,
+                                        .map = {.method = SpectralMethod::svd}},
+                          shape, 1);
           CAPTURE(nesterov);
           CAPTURE(int(kind));
           CAPTURE(weight_decay);
@@ -74,9 +80,11 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
   for_each_momentum([&](bool nesterov, MomentumKind kind, double weight_decay) {
     for (const ScaleMode scale : scales) {
       for (const Shape shape : shapes) {
-        const double distance = distance_of(
-            MuonOptions{.lr = 0.02, .momentum = {.nesterov = nesterov, .kind = kind}, .weight_decay = weight_decay, .scale = scale},
-            shape, 2);
+        const double distance = distance_of(MuonOptions{.lr = 0.02,
+                                                        .momentum = {.nesterov = nesterov, .kind = kind},
+                                                        .weight_decay = weight_decay,
+                                                        .scale = scale},
+                                            shape, 2);
         CAPTURE(nesterov);
         CAPTURE(int(kind));
         CAPTURE(weight_decay);

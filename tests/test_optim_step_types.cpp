@@ -42,8 +42,8 @@ TEST_CASE_TEMPLATE("every algorithm agrees with the reference", Case, SCHATTEN_T
     constexpr Storage chosen = decltype(storage)::value;
     check_steps<Case, chosen>(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, "HTMuon", worst);
     check_steps<Case, chosen>(
-        HTMuonOptions{.power = 0.25, .scale = ScaleMode::dual_norm, .map = {.method = SpectralMethod::svd}}, "HTMuon by svd",
-        worst);
+        HTMuonOptions{.power = 0.25, .scale = ScaleMode::dual_norm, .map = {.method = SpectralMethod::svd}},
+        "HTMuon by svd", worst);
     check_steps<Case, chosen>(MuonOptions{.weight_decay = 0.1, .scale = ScaleMode::unit_rms}, "Muon", worst);
     check_steps<Case, chosen>(AdamWOptions{}, "AdamW", worst);
     check_steps<Case, chosen>(SGDOptions{.momentum = {.nesterov = true}, .weight_decay = 0.1}, "SGD", worst);

@@ -174,7 +174,8 @@ TEST_CASE_TEMPLATE("columns longer than the largest 16-bit number", W, Half, BFl
 TEST_CASE("a group in 16 bits needs no promise for matrices smaller than its own") {
   Optimizer<float, Exec, C::Backend> optimizer;
   const auto options = [](Format format, double tolerance) {
-    return HTMuonOptions{.map = {.method = SpectralMethod::iterates, .resolution = 3e-3, .tolerance = tolerance, .format = format}};
+    return HTMuonOptions{
+        .map = {.method = SpectralMethod::iterates, .resolution = 3e-3, .tolerance = tolerance, .format = format}};
   };
   const GroupId group = optimizer.add_group(options(Format::float16, 1e-2));
   CHECK_NOTHROW(optimizer.add_group(options(Format::bfloat16, 3e-2)));

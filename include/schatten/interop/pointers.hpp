@@ -32,8 +32,7 @@ auto matrix_view(T* data, std::size_t rows, std::size_t cols) {
 /// A View of the n numbers at `data`, `stride` apart. Throws InvalidArgument for a null pointer with n > 0.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto vector_view(T* data, std::size_t n, std::size_t stride = 1) {
-  require(data != nullptr || n == 0, "vector_view", "data", static_cast<const void*>(data),
-          "must point to the vector");
+  require(data != nullptr || n == 0, "vector_view", "data", static_cast<const void*>(data), "must point to the vector");
   using View = Kokkos::View<T*, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   return View(data, Kokkos::LayoutStride(n, stride));
 }

@@ -35,11 +35,11 @@ struct StoreOne {
 template <Scalar T, class Space>
 struct WeightUpdate {
   Records<Space> records;
-  SlotMemory master;                                ///< copies of the weights in T; none: the weights themselves
+  SlotMemory master;                                 ///< copies of the weights in T; none: the weights themselves
   NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
-  NumberBatchView<MatrixCounts, Space> counts;      ///< for stochastic rounding: the steps that a matrix has taken
-  double lr, decay;                                 ///< decay: lr·weight_decay
-  bool transposed;                                  ///< whether rows and columns are the user's columns and rows
+  NumberBatchView<MatrixCounts, Space> counts;       ///< for stochastic rounding: the steps that a matrix has taken
+  double lr, decay;                                  ///< decay: lr·weight_decay
+  bool transposed;                                   ///< whether rows and columns are the user's columns and rows
   std::size_t rows, cols;
 };
 
@@ -92,8 +92,8 @@ struct ApplySink {
   KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 
  private:
-  static void change(const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT weight,
-                     T decay) {
+  static void change(const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction,
+                     T* KOKKOS_RESTRICT weight, T decay) {
     const T rate = T(block.rate);
     if (block.factor.is_one()) {
       for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay * weight[c] + rate * direction[c];

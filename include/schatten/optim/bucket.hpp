@@ -84,8 +84,7 @@ class Bucket {
   /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
-    over_gradients("schatten::step/momentum", OneFunctor<F>{f},
-                   StoreSink<T, Space>{out, largest()}, slots);
+    over_gradients("schatten::step/momentum", OneFunctor<F>{f}, StoreSink<T, Space>{out, largest()}, slots);
     averaged_ = out;
     beta_ = beta;
     if constexpr (n > 0) {
@@ -112,7 +111,8 @@ class Bucket {
   template <class F>
   void each_matrix(std::string_view label, const F& f) {
     check();
-    for_each_row_by_team(exec(), named(label), count_, 1, UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
+    for_each_row_by_team(exec(), named(label), count_, 1,
+                         UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
   }
   /// f(k, i, j) for every element of every matrix k that is not skipped.
   template <class F>
@@ -200,9 +200,8 @@ class Bucket {
     if constexpr (loops_as_on_device<Exec>) {
       for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});
     }
-    for_each_matrix(
-        exec(), "schatten::step/note_size", count_,
-        NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
+    for_each_matrix(exec(), "schatten::step/note_size", count_,
+                    NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
   }
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }

@@ -76,8 +76,13 @@ class BucketStorage {
       while (k >= member->parameter->place + member->parameter->matrices()) ++member;
       const Parameter& p = *member->parameter;
       const std::size_t b = k - p.place;
-      return MatrixRecord{p.oriented(p.gradient).matrix(b), p.oriented(p.weight).matrix(b), p.first_matrix + b,
-                          scale(p), p.stochastic(), p.key, b * p.rows() * p.cols()};
+      return MatrixRecord{p.oriented(p.gradient).matrix(b),
+                          p.oriented(p.weight).matrix(b),
+                          p.first_matrix + b,
+                          scale(p),
+                          p.stochastic(),
+                          p.key,
+                          b * p.rows() * p.cols()};
     });
   }
 
@@ -113,7 +118,9 @@ class BucketStorage {
   /// Memory for the directions of all matrices and their factors, for Optimizer::direction.
   void make_directions() {
     if (directions_.extent(0) == matrices_) return;
-    const auto without = [](const std::string& label) { return Kokkos::view_alloc(Kokkos::WithoutInitializing, label); };
+    const auto without = [](const std::string& label) {
+      return Kokkos::view_alloc(Kokkos::WithoutInitializing, label);
+    };
     directions_ = decltype(directions_)(without("schatten::directions"), matrices_, key_.rows, key_.cols);
     factors_ = decltype(factors_)(without("schatten::factors"), matrices_);
   }

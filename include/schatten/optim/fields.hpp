@@ -55,9 +55,8 @@ inline constexpr Range any_number{};
 /// Any number but NaN; fixed when the group is made.
 inline constexpr Range fixed_number{.fixed = true};
 /// [0, ∞).
-inline constexpr Range not_negative{.least = 0,
-                                    .in_scalar = true,
-                                    .words = "must be finite and not negative, also as the Optimizer's scalar"};
+inline constexpr Range not_negative{
+    .least = 0, .in_scalar = true, .words = "must be finite and not negative, also as the Optimizer's scalar"};
 /// (0, ∞).
 inline constexpr Range positive{.least = 0,
                                 .without_least = true,
@@ -129,9 +128,8 @@ std::vector<FieldInfo> list_fields(const Rule& rule) {
   });
   const Rule initial{};
   std::size_t k = 0;
-  for_each_field(initial, [&](std::string_view, const auto& member, const Range&) {
-    list[k++].initial = field_value(member);
-  });
+  for_each_field(initial,
+                 [&](std::string_view, const auto& member, const Range&) { list[k++].initial = field_value(member); });
   return list;
 }
 

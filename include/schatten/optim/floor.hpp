@@ -116,9 +116,8 @@ struct LargestOfRow {
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
     const TypedMatrix matrix = array.matrix(k);
-    const auto largest = team.template max<MagnitudeBits<T>>(array.cols, [&](std::size_t j) {
-      return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j));
-    });
+    const auto largest = team.template max<MagnitudeBits<T>>(
+        array.cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j)); });
     team.once([&] { Kokkos::atomic_fetch_max(&bits(k), largest); });
   }
 };

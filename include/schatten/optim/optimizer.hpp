@@ -37,8 +37,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   template <class R>
   GroupId add_group(const R& rule) {
     optim::require_rule<R>();
-    return this->add_group_of(std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(
-        rule, this->options_.batch_bytes, this->fits()));
+    return this->add_group_of(
+        std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
   }
 
   /// Sets a number of a group by name ("lr", "beta2", "power", …) from the next step on. Throws InvalidArgument and changes

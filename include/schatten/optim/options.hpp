@@ -67,21 +67,21 @@ struct HeavyBall {
 
 /// Factor on the mapped direction D (rows×cols), before the learning rate.
 enum class ScaleMode {
-  none,                ///< 1
-  original,            ///< √max(1, rows/cols): Muon and HTMuon as published
-  match_rms_adamw,     ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
-  unit_rms,            ///< √(rows·cols)/‖D‖_F: root mean square 1
-  unit_norm,           ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
-  dual_norm,           ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
-  spectral_unclamped   ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
+  none,               ///< 1
+  original,           ///< √max(1, rows/cols): Muon and HTMuon as published
+  match_rms_adamw,    ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
+  unit_rms,           ///< √(rows·cols)/‖D‖_F: root mean square 1
+  unit_norm,          ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
+  dual_norm,          ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
+  spectral_unclamped  ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
 };
 
 /// How UΣ^pVᵀ is computed, an option of every rule with a spectral map (SpectralPowerOptions explains each).
 struct MapOptions {
   SpectralMethod method = SpectralMethod::automatic;
-  double resolution = 1e-3;           ///< smallest σ/σ_max that must come out within the tolerance
-  double tolerance = 3e-2;            ///< relative error of σ^p
-  Format format = Format::automatic;  ///< what quintic and iterates store their matrices as
+  double resolution = 1e-3;                          ///< smallest σ/σ_max that must come out within the tolerance
+  double tolerance = 3e-2;                           ///< relative error of σ^p
+  Format format = Format::automatic;                 ///< what quintic and iterates store their matrices as
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
   std::size_t rank = 0;  ///< streaming only: number of directions tracked, the others give 0; 0: all
 

@@ -42,9 +42,7 @@ class Plans {
   }
 
   /// Promised error of the plan for those options; infinite where there is none.
-  [[nodiscard]] double error_bound() const {
-    return plans_.empty() ? 0.0 : plans_.front().second.error_bound();
-  }
+  [[nodiscard]] double error_bound() const { return plans_.empty() ? 0.0 : plans_.front().second.error_bound(); }
 
  private:
   std::shared_ptr<spectral::Fits> fits_;

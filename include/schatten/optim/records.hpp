@@ -15,10 +15,10 @@ namespace schatten::optim {
 /// A matrix of a parameter with its gradient, as the bucket's rows and columns.
 struct MatrixRecord {
   TypedMatrix gradient, weight;
-  std::size_t number = 0;         ///< among all matrices of the Optimizer
-  double scale = 1;               ///< what the shape contributes to the learning rate
-  bool stochastic = false;        ///< whether the weight is rounded at random
-  std::uint64_t key = 0;          ///< of the random bits
+  std::size_t number = 0;           ///< among all matrices of the Optimizer
+  double scale = 1;                 ///< what the shape contributes to the learning rate
+  bool stochastic = false;          ///< whether the weight is rounded at random
+  std::uint64_t key = 0;            ///< of the random bits
   std::uint64_t first_element = 0;  ///< number of the matrix's first element in its parameter
 };
 

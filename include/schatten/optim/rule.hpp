@@ -49,21 +49,27 @@ struct AnyFields {
 }  // namespace detail
 
 template <class R>
-concept HasName = requires { std::string_view(R::name); };
+concept HasName = requires {
+  std::string_view(R::name);
+};
 template <class R>
 concept HasNumbers = requires(R rule) {
   { rule.lr } -> std::same_as<double&>;
   { rule.weight_decay } -> std::same_as<double&>;
 };
 template <class R>
-concept HasFields = requires(detail::AnyFields& fields) { R::fields(fields); };
+concept HasFields = requires(detail::AnyFields& fields) {
+  R::fields(fields);
+};
 template <class R>
 concept HasState = requires(const R& rule) {
   { rule.state() } -> std::convertible_to<std::vector<StateSlot>>;
 };
 /// A rule that works element by element.
 template <class R>
-concept ElementRule = requires(const R& rule) { rule.template element<float>(1.0); };
+concept ElementRule = requires(const R& rule) {
+  rule.template element<float>(1.0);
+};
 
 /// Whether the rule of Gᵀ gives Dᵀ, so that a matrix may be stepped as its transpose.
 template <class R>
@@ -105,9 +111,10 @@ constexpr void require_rule() {
   static_assert(HasName<R>, "schatten: a rule needs `static constexpr std::string_view name`");
   static_assert(HasNumbers<R>, "schatten: a rule needs the members `double lr` and `double weight_decay`");
   static_assert(std::is_default_constructible_v<R>, "schatten: every number of a rule needs a default");
-  static_assert(HasFields<R>,
-                "schatten: a rule needs `template <class Fields> static void fields(Fields& f)` that names its numbers: "
-                "f(\"beta2\", &Rule::beta2, optim::below_one)");
+  static_assert(
+      HasFields<R>,
+      "schatten: a rule needs `template <class Fields> static void fields(Fields& f)` that names its numbers: "
+      "f(\"beta2\", &Rule::beta2, optim::below_one)");
   static_assert(HasState<R>, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
   static_assert(!ElementRule<R> || std::is_trivially_copyable_v<R>,
                 "schatten: a rule with element() is copied into kernels and must be trivially copyable");

@@ -32,9 +32,10 @@ class RuleGroup final : public Group<T, Exec> {
   /// Throws InvalidArgument for numbers out of range and where the rule could serve no shape at all.
   RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::Fits> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
-    static_assert(by_element || requires(View& bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
-                  "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
-                  "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
+    static_assert(
+        by_element || requires(View & bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
+        "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
+        "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
     check(rule_, "Optimizer::add_group");
   }
 
@@ -152,7 +153,6 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
  private:
-
   template <class F>
   static void for_each_map(const R& rule, const F& f) {
     if constexpr (requires { rule.maps(f); }) rule.maps(f);
@@ -210,16 +210,16 @@ class RuleGroup final : public Group<T, Exec> {
     const double lr = rule_.lr * this->lr_factor;
     const BucketKey& key = bucket.key();
     const SlotMemory master = key.master ? bucket.slot(bucket.slots() - 1) : SlotMemory{};
-    return {bucket.records(), master,          factor,  bucket.counts(), lr, lr * rule_.weight_decay,
-            key.transposed,   bucket.rows(), bucket.cols()};
+    return {bucket.records(),        master,         factor,        bucket.counts(), lr,
+            lr * rule_.weight_decay, key.transposed, bucket.rows(), bucket.cols()};
   }
 
   void apply_to(View& bucket, const BatchView<const T, Space>& d, const ConstFactors& factor) {
     using Source = BatchSource<T, Space>;
     using Sink = ApplySink<T, Space>;
     run_elements(bucket.exec(), "schatten::step/apply",
-                 ElementLoop<T, Space, Source, OneFunctor<Same>, Sink, 0>{Source{d}, {}, Sink{update(bucket, factor)},
-                                                                         bucket.finite(), bucket.rows(), bucket.cols()},
+                 ElementLoop<T, Space, Source, OneFunctor<Same>, Sink, 0>{
+                     Source{d}, {}, Sink{update(bucket, factor)}, bucket.finite(), bucket.rows(), bucket.cols()},
                  0, bucket.matrices());
   }
 

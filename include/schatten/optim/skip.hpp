@@ -81,7 +81,7 @@ struct CheckFinite {
 /// one launch.
 template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
 void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
-                     std::size_t first, std::size_t count) {
+                  std::size_t first, std::size_t count) {
   using Check = CheckFinite<T, Space, array>;
   const std::size_t size = rows * cols, blocks = (size + Check::block_elements - 1) / Check::block_elements;
   const Check check{finite, cols, size, blocks, first};

@@ -132,11 +132,9 @@ template <Scalar T, ExecutionSpace Exec>
 void start_state(const Exec& exec, const StateArray<Exec>& array, std::size_t k, const TypedMatrix& weight) {
   const TypedMatrix matrix{array.data(k), array.cols, 1, array.type};
   if (array.slot.start == Start::identity) {
-    for_each_element(exec, "schatten::state/identity", 1, array.rows, array.cols,
-                     detail::StoreIdentity<T>{matrix});
+    for_each_element(exec, "schatten::state/identity", 1, array.rows, array.cols, detail::StoreIdentity<T>{matrix});
   } else if (array.slot.start == Start::weight) {
-    for_each_element(exec, "schatten::state/weight", 1, array.rows, array.cols,
-                     detail::StoreWeight<T>{weight, matrix});
+    for_each_element(exec, "schatten::state/weight", 1, array.rows, array.cols, detail::StoreWeight<T>{weight, matrix});
   }
 }
 

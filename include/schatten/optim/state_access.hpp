@@ -66,9 +66,10 @@ HostState<T> read_state(const Exec& exec, const StateArray<Exec>& array, const P
   const bool turned = p.transposed && array.slot.extent == Extent::matrix;
   HostState<T> copy(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::state"), p.matrices(),
                     turned ? array.cols : array.rows, turned ? array.rows : array.cols);
-  for_each_state_element<T>(array, p, host.data(), [&](auto b, auto i, auto j, const TypedMatrix& matrix, auto k, auto l) {
-    copy(b, i, j) = load_element<T>(matrix, k, l);
-  });
+  for_each_state_element<T>(array, p, host.data(),
+                            [&](auto b, auto i, auto j, const TypedMatrix& matrix, auto k, auto l) {
+                              copy(b, i, j) = load_element<T>(matrix, k, l);
+                            });
   return copy;
 }
 
@@ -78,9 +79,10 @@ void write_state(const Exec& exec, const StateArray<Exec>& array, const Paramete
   const auto bytes = parameter_bytes(array, p);
   const Kokkos::View<char*, Kokkos::LayoutRight, Kokkos::HostSpace> host(
       Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::state"), bytes.extent(0));
-  for_each_state_element<T>(array, p, host.data(), [&](auto b, auto i, auto j, const TypedMatrix& matrix, auto k, auto l) {
-    store_element<T>(matrix, k, l, T(values(b, i, j)));
-  });
+  for_each_state_element<T>(array, p, host.data(),
+                            [&](auto b, auto i, auto j, const TypedMatrix& matrix, auto k, auto l) {
+                              store_element<T>(matrix, k, l, T(values(b, i, j)));
+                            });
   Kokkos::deep_copy(exec, bytes, host);
   exec.fence();  // fences: documented
 }

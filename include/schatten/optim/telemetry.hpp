@@ -49,8 +49,8 @@ struct Measure {
     ScaledSquares gradient, change, weight;
     for (std::size_t i = 0; i < direction.extent(1); ++i) {
       for (std::size_t j = 0; j < direction.extent(2); ++j) {
-        const double w = load_element<double>(
-            update.master.data != nullptr ? update.master.matrix(k) : record.weight, i, j);
+        const double w =
+            load_element<double>(update.master.data != nullptr ? update.master.matrix(k) : record.weight, i, j);
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
         change.add(update.decay * w +
