@@ -10,3 +10,7 @@
 #include <schatten/spectral/steepest_descent.hpp>
 #include <schatten/spectral/streaming.hpp>
 #include <schatten/version.hpp>
+
+#if defined(SCHATTEN_COMPILED)
+#include <schatten/compiled.hpp>
+#endif

@@ -198,7 +198,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   /// out ← the rule's direction, factor ← its factors with the floor.
-  void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) {
+  void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) requires(!by_element) {
     for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
     bucket.set_factor(factor);
     rule_.direction(bucket, out);
@@ -254,7 +254,7 @@ class RuleGroup final : public Group<T, Exec> {
       return {};
     }
   }
-  void elements_factor(View& bucket, const Factors& factor) {
+  void elements_factor(View& bucket, const Factors& factor) requires ScaleFreeElementRule<R> {
     for_each_matrix(bucket.exec(), "schatten::step/floor_factor", bucket.matrices(),
                     LastFloor<T, Space>{bucket.slot(own_slots_ + 1), bucket.slot(own_slots_),
                                         stuck_size(rule_.floor_beta(), bucket.slot(0).type), factor});

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The usual instantiations, compiled once: programs of many sources link the CMake target schatten::compiled, which
+// defines SCHATTEN_COMPILED, and change nothing else. Headers alone work as before.
+//
+// Instantiated are the groups of the library's rules for float and double on Kokkos' default execution space with the
+// default backend. Everything else is compiled where it is used.
+#pragma once
+
+#include <schatten/optim/rule_group.hpp>
+#include <schatten/optim/rules.hpp>
+
+#if defined(SCHATTEN_COMPILED_HERE)
+#define SCHATTEN_INSTANTIATE template
+#else
+#define SCHATTEN_INSTANTIATE extern template
+#endif
+
+#define SCHATTEN_INSTANTIATE_RULE(R, T)                                            \
+  SCHATTEN_INSTANTIATE class optim::RuleGroup<R, T, Kokkos::DefaultExecutionSpace, \
+                                              linalg::DefaultBackend<Kokkos::DefaultExecutionSpace>>;
+#define SCHATTEN_INSTANTIATE_RULES(T)   \
+  SCHATTEN_INSTANTIATE_RULE(HTMuon, T)  \
+  SCHATTEN_INSTANTIATE_RULE(Muon, T)    \
+  SCHATTEN_INSTANTIATE_RULE(NorMuon, T) \
+  SCHATTEN_INSTANTIATE_RULE(AdamW, T)   \
+  SCHATTEN_INSTANTIATE_RULE(Lion, T)    \
+  SCHATTEN_INSTANTIATE_RULE(SGD, T)
+
+namespace schatten {
+
+SCHATTEN_INSTANTIATE_RULES(float)
+SCHATTEN_INSTANTIATE_RULES(double)
+
+}  // namespace schatten
+
+#undef SCHATTEN_INSTANTIATE_RULES
+#undef SCHATTEN_INSTANTIATE_RULE
+#undef SCHATTEN_INSTANTIATE
