@@ -7,6 +7,7 @@
 // loop runs over contiguous numbers of the Optimizer's scalar and vectorises. On a device a thread takes an element.
 #pragma once
 
+#include <schatten/core/atomic.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/records.hpp>
@@ -143,7 +144,7 @@ struct StoreSink {
     for (std::size_t c = 0; c < count; ++c) to[c] = direction[c];
   }
   void end(const Block& block, std::size_t k) const {
-    if (largest.extent(0) > 0) Kokkos::atomic_fetch_max(&largest(k), block.largest);
+    if (largest.extent(0) > 0) atomic_raise(&largest(k), block.largest);
   }
   void skip(std::size_t k, std::size_t first, std::size_t count) const {
     T* const to = out.data() + k * out.stride(0) + first;
@@ -212,7 +213,7 @@ struct ElementLoop {
       sink.store(block, k, cols, at, count, out);
     }
     sink.end(block, k);
-    if (largest.extent(0) > 0) Kokkos::atomic_fetch_max(&largest(k), size);
+    if (largest.extent(0) > 0) atomic_raise(&largest(k), size);
   }
 
   /// The loop over a chunk always has its whole length; what stands beyond `count` must not raise what the numbers do not.

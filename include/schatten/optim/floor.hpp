@@ -118,7 +118,7 @@ struct LargestOfRow {
     const TypedMatrix matrix = array.matrix(k);
     const auto largest = team.template max<MagnitudeBits<T>>(
         array.cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j)); });
-    team.once([&] { Kokkos::atomic_fetch_max(&bits(k), largest); });
+    team.once([&] { atomic_raise(&bits(k), largest); });
   }
 };
 

@@ -2,6 +2,7 @@
 // Which matrices a step leaves out because their gradients are not finite, and how often each was stepped.
 #pragma once
 
+#include <schatten/core/atomic.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/records.hpp>
@@ -32,7 +33,7 @@ struct FiniteFlags {
   NumberBatchView<int, Space> flag;
   Records<Space> records;
   [[nodiscard]] KOKKOS_FUNCTION bool operator()(std::size_t k) const { return flag(records(k).number) != 0; }
-  KOKKOS_FUNCTION void clear(std::size_t k) const { Kokkos::atomic_exchange(&flag(records(k).number), 0); }
+  KOKKOS_FUNCTION void clear(std::size_t k) const { atomic_assign(&flag(records(k).number), 0); }
 };
 
 /// flag ← 0 for a matrix whose array, a member of its record, holds a NaN or an infinity, also as T.
