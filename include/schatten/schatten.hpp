@@ -12,5 +12,5 @@
 #include <schatten/version.hpp>
 
 #if defined(SCHATTEN_COMPILED)
-#include <schatten/compiled.hpp>
+#include <schatten/optim/compiled.hpp>
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EXPECT: schatten: W must hold the Optimizer's scalar type, not const
+// EXPECT: schatten: W is written and must not be const
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

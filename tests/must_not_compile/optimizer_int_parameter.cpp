@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EXPECT: schatten: W must hold the Optimizer's scalar type, not const
+// EXPECT: schatten: W and G must be of float, double, Half, BFloat16 or Kokkos' 16-bit types
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

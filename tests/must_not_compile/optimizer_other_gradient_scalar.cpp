@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EXPECT: schatten: G must hold the Optimizer's scalar type
+// EXPECT: schatten: W and G must be of float, double, Half, BFloat16 or Kokkos' 16-bit types
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)
 using Gradient = float;
 #else
-using Gradient = double;
+using Gradient = int;
 #endif
 
 void add(schatten::Optimizer<float>& optimizer, schatten::GroupId group,

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -105,20 +104,20 @@ class Bucket {
   template <class F>
   void rows(std::string_view label, const F& f) {
     check();
-    for_each_row_by_team(exec(), named(label), count_, rows(), UnlessSkipped<F, Space>{f, finite()});
+    for_each_row_by_team(exec(), label, count_, rows(), UnlessSkipped<F, Space>{f, finite()});
   }
   /// f(team, k) for every matrix k that is not skipped.
   template <class F>
   void each_matrix(std::string_view label, const F& f) {
     check();
-    for_each_row_by_team(exec(), named(label), count_, 1,
+    for_each_row_by_team(exec(), label, count_, 1,
                          UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
   }
   /// f(k, i, j) for every element of every matrix k that is not skipped.
   template <class F>
   void elements(std::string_view label, const F& f) {
     check();
-    for_each_element(exec(), named(label), count_, rows(), cols(), UnlessSkipped<F, Space>{f, finite()});
+    for_each_element(exec(), label, count_, rows(), cols(), UnlessSkipped<F, Space>{f, finite()});
   }
 
   /// out ← UΣ^pVᵀ of u, by a plan that the bucket keeps. @pre out and u do not overlap.
@@ -144,7 +143,7 @@ class Bucket {
   /// some matrices after the other, so that their gradients are still in cache. notes_size: collects the largest entries
   /// of the first slot for note_sizes.
   template <class Maker, class Sink, std::size_t n>
-  void over_gradients(const std::string& label, const Maker& maker, const Sink& sink,
+  void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
                       const std::array<std::size_t, n>& slots, bool notes_size = false) {
     using Source = GradientSource<T, Space>;
     ElementLoop<T, Space, Source, Maker, Sink, n> loop{Source{records()}, maker, sink, finite(), rows(), cols()};
@@ -215,7 +214,6 @@ class Bucket {
     if (storage_.plans == nullptr) storage_.plans = std::make_shared<Plans<P>>(storage_.fits);
     return *static_cast<Plans<P>*>(storage_.plans.get());
   }
-  static std::string named(std::string_view label) { return "schatten::step/" + std::string(label); }
 
   const StepContext<T, Exec>& step_;
   BucketStorage<T, Exec>& storage_;

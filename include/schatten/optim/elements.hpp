@@ -16,7 +16,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string>
+#include <string_view>
 #include <utility>
 
 namespace schatten::optim {
@@ -257,7 +257,7 @@ struct ElementLoop {
 
 /// Runs the loop over `count` of the matrices. One launch, one pass over source, state and sink.
 template <ExecutionSpace Exec, class Loop>
-void run_elements(const Exec& exec, const std::string& label, Loop loop, std::size_t first, std::size_t count) {
+void run_elements(const Exec& exec, std::string_view label, Loop loop, std::size_t first, std::size_t count) {
   loop.first = first;
   if constexpr (loops_as_on_device<Exec>) {
     for_each_element(exec, label, count, loop.rows, loop.cols, loop);

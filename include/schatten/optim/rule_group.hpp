@@ -230,7 +230,6 @@ class RuleGroup final : public Group<T, Exec> {
     constexpr std::size_t n = element_slots<R, T>();
     std::array<std::size_t, n> slots{};
     for (std::size_t s = 0; s < n; ++s) slots[s] = s;
-    const std::string label = "schatten::step/" + std::string(R::name);
     using Maker = FunctorOfStep<T, Space, R>;
     const Maker maker{rule_, bucket.counts(), bucket.records()};
     if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element: too few to make a functor for
@@ -238,9 +237,9 @@ class RuleGroup final : public Group<T, Exec> {
       const auto stored = bucket.workspace().template numbers<F>(bucket.matrices());
       for_each_matrix(bucket.exec(), "schatten::step/functor", bucket.matrices(),
                       StoreFunctor<F, Space, Maker>{maker, stored});
-      bucket.over_gradients(label, StoredFunctor<F, Space>{stored}, sink, slots, ScaleFreeElementRule<R>);
+      bucket.over_gradients(label_, StoredFunctor<F, Space>{stored}, sink, slots, ScaleFreeElementRule<R>);
     } else {
-      bucket.over_gradients(label, maker, sink, slots, ScaleFreeElementRule<R>);
+      bucket.over_gradients(label_, maker, sink, slots, ScaleFreeElementRule<R>);
     }
   }
 
@@ -265,6 +264,7 @@ class RuleGroup final : public Group<T, Exec> {
 
   R rule_;
   std::size_t own_slots_ = rule_.state().size();
+  std::string label_ = "schatten::step/" + std::string(R::name);  ///< of the kernel of a rule by elements
   std::size_t batch_bytes_;
   std::shared_ptr<spectral::Fits> fits_;
 };

@@ -57,7 +57,8 @@ void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t
   const auto before = bucket.workspace().template numbers<double>(bucket.matrices());
   const auto after = bucket.workspace().template numbers<double>(bucket.matrices());
   linalg::frobenius_norm(bucket.exec(), o, before, bucket.workspace());
-  bucket.rows("normalize_rows", NormalizeRow<T, Space>{o, bucket.state(slot), 1 - beta2, std::sqrt(epsilon)});
+  bucket.rows("schatten::step/normalize_rows",
+              NormalizeRow<T, Space>{o, bucket.state(slot), 1 - beta2, std::sqrt(epsilon)});
   linalg::frobenius_norm(bucket.exec(), o, after, bucket.workspace());
   const auto factor = bucket.factor();
   for_each_matrix(bucket.exec(), "schatten::step/keep_norm", bucket.matrices(),
