@@ -168,7 +168,7 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
   if (sizeof(T) != sizeof(U) || (b_begin - a_begin) % size != 0) return true;
   // Indices of equal strides are one, whichever places they have.
-  detail::SharedIndex indices[6];
+  detail::SharedIndex indices[6] = {};
   int count = 0;
   const auto index_of = [&](std::size_t stride) -> detail::SharedIndex& {
     int k = 0;
@@ -193,7 +193,7 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
 /// otherwise at most the product of the two smaller extents.
 template <class T, class Space>
 bool overlaps_itself(const BatchView<T, Space>& a) {
-  detail::SharedIndex indices[3];
+  detail::SharedIndex indices[3] = {};
   int count = 0;
   for (std::size_t d = 0; d < 3; ++d) {
     if (a.extent(d) == 0) return false;
