@@ -1,5 +1,6 @@
 // Two rules of your own, outside the library: one that works element by element, one that works on matrices. The
-// program compares both with plain loops in double, for both layouts, and then minimises ‖W − C‖²/2.
+// program compares both with plain loops in double, for both layouts and host execution spaces, and then minimises
+// ‖W − C‖²/2.
 // docs/add_a_rule.md goes through it step by step.
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/stages/momentum.hpp>
@@ -118,10 +119,10 @@ template <class Layout>
 using Matrix = Kokkos::View<float**, Layout, Kokkos::HostSpace>;
 
 // The largest difference of a weight from the reference after some steps; weights and steps are of the order of 1.
-template <class Layout, class Rule, class Reference>
+template <class Space, class Layout, class Rule, class Reference>
 double difference(const Rule& rule, Reference reference) {
   const Matrix<Layout> w("w", rows, cols), g("g", rows, cols);
-  schatten::Optimizer<float, Exec> optimizer;
+  schatten::Optimizer<float, Space> optimizer;
   optimizer.add(optimizer.add_group(rule), "w", w, g);
   Numbers expected(rows * cols), gradient(rows * cols);
   for (std::size_t step = 0; step < steps; ++step) {
@@ -131,8 +132,8 @@ double difference(const Rule& rule, Reference reference) {
         gradient[i * cols + j] = double(g(i, j));
       }
     }
-    optimizer.step(Exec());
-    Exec().fence();
+    optimizer.step(Space());
+    Space().fence();
     reference.step(rule, gradient, expected);
   }
   double largest = 0;
@@ -144,10 +145,10 @@ double difference(const Rule& rule, Reference reference) {
   return largest;
 }
 
-template <class Rule, class Reference>
+template <class Space, class Rule, class Reference>
 bool agrees(const Rule& rule, const Reference& reference) {
-  const double by_rows = difference<Kokkos::LayoutRight>(rule, reference);
-  const double by_columns = difference<Kokkos::LayoutLeft>(rule, reference);
+  const double by_rows = difference<Space, Kokkos::LayoutRight>(rule, reference);
+  const double by_columns = difference<Space, Kokkos::LayoutLeft>(rule, reference);
   std::printf("%-12s  differs from plain loops by %.1e, stored by columns %.1e\n", Rule::name.data(), by_rows,
               by_columns);
   return by_rows < 1e-5 && by_columns < 1e-5;
@@ -181,7 +182,12 @@ double minimise() {
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
-  const bool right = agrees(RMSProp{.weight_decay = 0.1}, RMSPropReference()) &&
-                     agrees(RowMomentum{.weight_decay = 0.1}, RowMomentumReference());
+  const RMSProp by_element{.weight_decay = 0.1};
+  const RowMomentum by_matrix{.weight_decay = 0.1};
+  bool right = agrees<Exec>(by_element, RMSPropReference()) && agrees<Exec>(by_matrix, RowMomentumReference());
+#if defined(KOKKOS_ENABLE_SERIAL)
+  using Kokkos::Serial;
+  right = right && agrees<Serial>(by_element, RMSPropReference()) && agrees<Serial>(by_matrix, RowMomentumReference());
+#endif
   return right && minimise() < 0.05 ? 0 : 1;
 }
