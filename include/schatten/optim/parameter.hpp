@@ -76,7 +76,10 @@ inline bool share_memory(const TypedBatch& a, const TypedBatch& b) {
 template <KokkosView V>
 std::string extents_of(const V& view) {
   std::string text;
-  for (int d = 0; d < view_rank<V>; ++d) text += (d == 0 ? "" : "x") + std::to_string(view.extent(std::size_t(d)));
+  for (int d = 0; d < view_rank<V>; ++d) {  // piece by piece: g++ 12 warns of sums of strings
+    if (d > 0) text += 'x';
+    text += std::to_string(view.extent(std::size_t(d)));
+  }
   return text;
 }
 
