@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// W ← W − (lr·weight_decay·W + lr·s·D), in one place.
+// W ← W − (lr·weight_decay·W + lr·s·D), and the other modes of decay, in one place.
 #pragma once
 
 #include <schatten/core/random_bits.hpp>
@@ -31,6 +31,28 @@ struct StoreOne {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k) = SplitFactor{}; }
 };
 
+/// (W, change) ↦ W − updated W, where change = lr·s·D and `decay` is its share of W.
+template <Scalar T, DecayMode mode>
+struct Decay {
+  T share;
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T weight, T change) const {
+    if constexpr (mode == DecayMode::after_step) return share * (weight - change) + change;
+    if constexpr (mode == DecayMode::cautious) {
+      const bool agrees = change == T(0) || (weight < T(0)) == (change < T(0));
+      return (agrees ? share : T(0)) * weight + change;
+    }
+    return share * weight + change;
+  }
+};
+
+/// f(Decay of the mode).
+template <Scalar T, class F>
+KOKKOS_FUNCTION auto with_decay(DecayMode mode, T share, const F& f) {
+  if (mode == DecayMode::after_step) return f(Decay<T, DecayMode::after_step>{share});
+  if (mode == DecayMode::cautious) return f(Decay<T, DecayMode::cautious>{share});
+  return f(Decay<T, DecayMode::decoupled>{share});
+}
+
 /// Where the update of a window's weights comes together.
 template <Scalar T, class Space>
 struct WeightUpdate {
@@ -38,13 +60,14 @@ struct WeightUpdate {
   SlotMemory master;                                 ///< copies of the weights in T; none: the weights themselves
   NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
   NumberBatchView<MatrixCounts, Space> counts;       ///< for stochastic rounding: the steps that a matrix has taken
-  double lr, decay;                                  ///< decay: lr·weight_decay
-  bool transposed;                                   ///< whether rows and columns are the user's columns and rows
+  double lr, decay;                                  ///< decay: what it takes of W, lr·weight_decay but for `fixed`
+  DecayMode mode;
+  bool transposed;  ///< whether rows and columns are the user's columns and rows
   std::size_t rows, cols;
 };
 
-/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction). Decay is not rounded into
-/// 1 − decay, which would lose its digits.
+/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another DecayMode has
+/// it. Decay is not rounded into 1 − decay, which would lose its digits.
 template <Scalar T, class Space>
 struct ApplySink {
   WeightUpdate<T, Space> update;
@@ -63,13 +86,13 @@ struct ApplySink {
     const TypedMatrix numbers = has_master ? update.master.matrix(k) : record.weight;
     if (count == chunk && !record.stochastic && !has_master) {
       if (T* const in_place = contiguous_elements<T>(numbers, cols, first, chunk); in_place != nullptr) {
-        return change(block, count, direction, in_place, T(update.decay));
+        return change(block, count, direction, in_place);
       }
     }
     T weight[chunk];
     load_elements<T>(numbers, cols, first, count, weight);
     std::fill(weight + count, weight + chunk, T(0));
-    change(block, count, direction, weight, T(update.decay));
+    change(block, count, direction, weight);
     if (has_master) store_elements<T>(update.master.matrix(k), cols, first, count, weight);
     if (!record.stochastic) return store_elements<T>(record.weight, cols, first, count, weight);
     store_at_random(k, cols, first, count, weight);
@@ -83,7 +106,7 @@ struct ApplySink {
     const Block block = begin(k);
     const T change = block.factor.is_one() ? T(block.rate) * direction : scaled(block, direction);
     T weight = has_master ? load_element<T>(update.master.matrix(k), i, j) : load_element<T>(record.weight, i, j);
-    weight -= T(update.decay) * weight + change;
+    weight -= with_decay(update.mode, T(update.decay), [&](const auto& decay) { return decay(weight, change); });
     if (has_master) store_element<T>(update.master.matrix(k), i, j, weight);
     if (!record.stochastic) return store_element<T>(record.weight, i, j, weight);
     const std::uint64_t number = update.transposed ? j * update.rows + i : i * update.cols + j;
@@ -92,13 +115,18 @@ struct ApplySink {
   KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 
  private:
-  static void change(const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction,
-                     T* KOKKOS_RESTRICT weight, T decay) {
+  void change(const Block& block, std::size_t count, const T* direction, T* weight) const {
+    with_decay(update.mode, T(update.decay),
+               [&](const auto& decay) { change_by(decay, block, count, direction, weight); });
+  }
+  template <class D>
+  static void change_by(const D decay, const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction,
+                        T* KOKKOS_RESTRICT weight) {
     const T rate = T(block.rate);
     if (block.factor.is_one()) {
-      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay * weight[c] + rate * direction[c];
+      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay(weight[c], rate * direction[c]);
     } else {
-      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay * weight[c] + scaled(block, direction[c]);
+      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay(weight[c], scaled(block, direction[c]));
     }
   }
   /// rate·factor·d, first the part that brings d nearer to the result.

@@ -57,7 +57,13 @@ class Bucket {
 
   Bucket(const StepContext<T, Exec>& step, BucketStorage<T, Exec>& storage, std::size_t first, std::size_t count,
          std::size_t number)
-      : step_(step), storage_(storage), first_(first), count_(count), number_(number), checked_(step.checked) {}
+      : step_(step),
+        storage_(storage),
+        first_(first),
+        count_(count),
+        number_(number),
+        checked_(step.checked),
+        records_(storage.records().view(first, count)) {}
 
   [[nodiscard]] const Exec& exec() const { return step_.exec; }
   [[nodiscard]] Workspace<Space>& workspace() const { return step_.workspace; }
@@ -83,22 +89,41 @@ class Bucket {
   /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
-    over_gradients("schatten::step/momentum", OneFunctor<F>{f}, StoreSink<T, Space>{out, largest()}, slots);
-    averaged_ = out;
-    beta_ = beta;
-    if constexpr (n > 0) {
-      const SlotMemory memory = slot(slots[0]);
-      stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
-    }
+    average_each(OneFunctor<F>{f}, slots, beta, out);
+  }
+  /// The same with f = maker(k), a functor for each matrix k, made where kernels run.
+  template <class Maker, std::size_t n>
+  void average_each(const Maker& maker, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
+    over_gradients("schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
+    note_average(slots, beta, out);
+  }
+  /// The same with the elements of `in` in the gradient's place, which buffer() or transform() has given. May be `out`.
+  template <class Maker, std::size_t n>
+  void average_of(const ConstBatch& in, const Maker& maker, const std::array<std::size_t, n>& slots, double beta,
+                  const Batch& out) {
+    check();
+    run_over(BatchSource<T, Space>{in}, "schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
+    note_average(slots, beta, out);
   }
 
+  /// out ← f(g, s₁, s₂, …) as average has it, but nothing is noted for the floor: what comes before an average. One pass.
+  template <class Maker, std::size_t n>
+  void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
+    over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
+  }
   /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
   [[nodiscard]] Batch gradient() {
-    const Batch copy = buffer();
-    over_gradients("schatten::step/gradient", OneFunctor<Same>{}, StoreSink<T, Space>{copy, {}},
-                   std::array<std::size_t, 0>{});
+    const Batch copy = workspace().template batch<T>(count_, gradient_rows(), cols());
+    transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
     return copy;
   }
+  /// weights()(k, i, j), in kernels: the weights as they are now, in the Optimizer's scalar.
+  [[nodiscard]] WeightReader<T, Space> weights() const {
+    return {records(), key().master ? slot(slots() - 1) : SlotMemory{}};
+  }
+  /// What this step multiplies D by, schedules included, beside the factors; and what its decay takes of W.
+  [[nodiscard]] double lr() const { return lr_; }
+  [[nodiscard]] double decay() const { return decay_; }
 
   /// f(team, k, i) for every row i of every matrix k that is not skipped; `team` (core/team.hpp) shares what is long.
   template <class F>
@@ -145,40 +170,33 @@ class Bucket {
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
                       const std::array<std::size_t, n>& slots, bool notes_size = false) {
-    using Source = GradientSource<T, Space>;
-    ElementLoop<T, Space, Source, Maker, Sink, n> loop{Source{records()}, maker, sink, finite(), rows(), cols()};
-    if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
-    for (std::size_t s = 0; s < n; ++s) {
-      const Extent extent = storage_.states().at(slots[s]).slot.extent;
-      require(extent == Extent::matrix || extent == Extent::none, "Bucket::over_gradients", "slot", slots[s],
-              "must be of Extent::matrix to be read element by element");
-      loop.slot[s] = slot(slots[s]);
-    }
-    if (checked_ || loops_as_on_device<Exec>) {
-      check();
-      return run_elements(exec(), label, loop, 0, count_);
-    }
-    constexpr std::size_t wave_bytes = std::size_t{4} << 20;
-    const std::size_t bytes = std::max<std::size_t>(rows() * cols() * sizeof(T), 1);
-    const std::size_t wave = std::max<std::size_t>(wave_bytes / bytes, 1);
-    for (std::size_t k = 0; k < count_; k += wave) {
-      const std::size_t count = std::min(wave, count_ - k);
-      check_finite<T>(exec(), finite(), rows(), cols(), k, count);
-      run_elements(exec(), label, loop, k, count);
-    }
-    checked_ = true;
+    run_over(GradientSource<T, Space>{records(), coupled_ != 0 ? weights() : WeightReader<T, Space>{}, coupled_}, label,
+             maker, sink, slots, notes_size);
   }
 
   /// Looks at the gradients, if that has not been done.
   void check() {
-    if (!checked_) check_finite<T>(exec(), finite(), rows(), cols(), 0, count_);
+    if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_);
     checked_ = true;
+  }
+  /// The step's learning rate and decay; coupled: what of W the rule reads as part of its gradient.
+  void set_rates(double lr, double decay, double coupled) {
+    lr_ = lr;
+    decay_ = decay;
+    coupled_ = coupled;
+  }
+  /// The gradients have been looked at.
+  void set_checked() { checked_ = true; }
+  /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside gradients.
+  void set_observed(const Records<Space>& observed, std::size_t rows) {
+    records_ = observed;
+    observed_rows_ = rows;
   }
   /// Memory of the factors, which become 1.
   void set_factor(const NumberBatchView<SplitFactor, Space>& factor) { factor_ = factor; }
   /// Slot k as loops over elements read it.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
-  [[nodiscard]] Records<Space> records() const { return storage_.records().view(first_, count_); }
+  [[nodiscard]] Records<Space> records() const { return records_; }
   [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
   /// Puts the floor of floor.hpp on the factors, by what `average` has noted. `recent`: the slot of r.
@@ -208,6 +226,44 @@ class Bucket {
  private:
   using Plan = SpectralPower<T, Exec, Backend>;
 
+  [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
+
+  template <class Source, class Maker, class Sink, std::size_t n>
+  void run_over(const Source& source, std::string_view label, const Maker& maker, const Sink& sink,
+                const std::array<std::size_t, n>& slots, bool notes_size = false) {
+    ElementLoop<T, Space, Source, Maker, Sink, n> loop{source, maker, sink, finite(), gradient_rows(), cols()};
+    if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
+    for (std::size_t s = 0; s < n; ++s) {
+      const Extent extent = storage_.states().at(slots[s]).slot.extent;
+      require(extent == Extent::matrix || extent == Extent::none, "Bucket::over_gradients", "slot", slots[s],
+              "must be of Extent::matrix to be read element by element");
+      loop.slot[s] = slot(slots[s]);
+    }
+    if (checked_ || loops_as_on_device<Exec>) {
+      check();
+      return run_elements(exec(), label, loop, 0, count_);
+    }
+    constexpr std::size_t wave_bytes = std::size_t{4} << 20;
+    const std::size_t bytes = std::max<std::size_t>(gradient_rows() * cols() * sizeof(T), 1);
+    const std::size_t wave = std::max<std::size_t>(wave_bytes / bytes, 1);
+    for (std::size_t k = 0; k < count_; k += wave) {
+      const std::size_t count = std::min(wave, count_ - k);
+      check_finite<T>(exec(), finite(), gradient_rows(), cols(), k, count);
+      run_elements(exec(), label, loop, k, count);
+    }
+    checked_ = true;
+  }
+
+  template <std::size_t n>
+  void note_average(const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
+    averaged_ = out;
+    beta_ = beta;
+    if constexpr (n > 0) {
+      const SlotMemory memory = slot(slots[0]);
+      stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
+    }
+  }
+
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
   template <class P>
   Plans<P>& plans() const {
@@ -219,6 +275,9 @@ class Bucket {
   BucketStorage<T, Exec>& storage_;
   std::size_t first_, count_, number_;
   bool checked_;
+  Records<Space> records_;
+  std::size_t observed_rows_ = 0;  ///< of each observed array; 0: none, the gradients are there
+  double lr_ = 0, decay_ = 0, coupled_ = 0;
   Batch averaged_{};  ///< what `average` has made
   double beta_ = 0, stuck_ = 0;
   NumberBatchView<SplitFactor, Space> factor_{};

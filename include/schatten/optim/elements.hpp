@@ -57,19 +57,39 @@ SlotMemory slot_memory(const StateArray<Exec>& array, std::size_t first) {
   return {array.data(first), array.type, array.cols, array.matrix_bytes()};
 }
 
-/// Reads the gradients.
+/// Reads the weights, or the copies of them in T.
+template <Scalar T, class Space>
+struct WeightReader {
+  Records<Space> records;
+  SlotMemory master;  ///< none: the weights themselves
+  [[nodiscard]] KOKKOS_FUNCTION TypedMatrix matrix(std::size_t k) const {
+    return master.data != nullptr ? master.matrix(k) : records(k).weight;
+  }
+  KOKKOS_FUNCTION T operator()(std::size_t k, std::size_t i, std::size_t j) const {
+    return load_element<T>(matrix(k), i, j);
+  }
+};
+
+/// Reads the gradients, or with coupled decay g + decay·W.
 template <Scalar T, class Space>
 struct GradientSource {
   Records<Space> records;
+  WeightReader<T, Space> weights{};
+  double decay = 0;
   /// Where the elements lie, or null.
   [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
-    return contiguous_elements<T>(records(k).gradient, cols, first, count);
+    return decay != 0 ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
   }
   void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
     load_elements<T>(records(k).gradient, cols, first, count, to);
+    if (decay == 0) return;
+    T weight[chunk];
+    load_elements<T>(weights.matrix(k), cols, first, count, weight);
+    for (std::size_t c = 0; c < count; ++c) to[c] += T(decay) * weight[c];
   }
   KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const {
-    return load_element<T>(records(k).gradient, i, j);
+    const T g = load_element<T>(records(k).gradient, i, j);
+    return decay != 0 ? g + T(decay) * weights(k, i, j) : g;
   }
 };
 

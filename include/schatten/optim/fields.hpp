@@ -4,7 +4,7 @@
 // A rule lists its members once, in `template <class Fields> static void fields(Fields& f)`:
 //   f("beta2", &Rule::beta2, below_one);   a number
 //   f(&Rule::momentum);                    a block with fields() of its own
-// lr and weight_decay, which every rule has, are listed here.
+// lr and weight_decay, which every rule has, and decay, its DecayMode, are listed here.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -100,11 +100,12 @@ struct FieldWalk {
 
 }  // namespace detail
 
-/// f(name, member, range) for every number of the rule, lr and weight_decay first.
+/// f(name, member, range) for every number of the rule, lr, weight_decay and decay first.
 template <class Rule, class F>
 void for_each_field(Rule& rule, const F& f) {
   f(std::string_view("lr"), rule.lr, not_negative);
   f(std::string_view("weight_decay"), rule.weight_decay, not_negative);
+  if constexpr (requires { rule.decay; }) f(std::string_view("decay"), rule.decay, choice(5));
   detail::FieldWalk<Rule, F> walk{rule, f};
   std::remove_const_t<Rule>::fields(walk);
 }

@@ -65,6 +65,13 @@ class Group {
                        const BatchView<const T, Space>& d, const NumberBatchView<const SplitFactor, Space>& factor,
                        const NumberBatchView<MatrixTelemetry, Space>& telemetry) = 0;
 
+  /// Gives the rule what the caller has for a parameter beside its gradient; `input`: in the bucket's orientation. Throws
+  /// InvalidArgument, in the name of `function`, for a rule that takes nothing.
+  virtual void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
+                       std::string_view function) = 0;
+  /// Whether that is a layer's inputs.
+  [[nodiscard]] virtual bool observes_inputs() const = 0;
+
   // ---- parameters ---------------------------------------------------------------------------------------------------
   /// The orientation in which the rule steps a parameter: columns contiguous wherever the rule does not care.
   [[nodiscard]] BucketKey key_of(const Parameter& p) const {

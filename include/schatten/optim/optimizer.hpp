@@ -132,6 +132,24 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
   }
 
+  /// Gives a parameter's rule what it needs beside gradients, before the step that uses it: SophiaG the gradient of a loss
+  /// with sampled labels, MARS the old weights' gradient, Newton-Muon the layer's inputs.
+  ///
+  /// x: of W's extents, or for a layer's inputs (samples, columns of W), for a batch of matrices (matrices, samples, columns).
+  /// Read in order on `exec`. Matrices with a NaN or an infinity in x are left out. Throws InvalidArgument for a rule that
+  /// takes nothing and for other extents.
+  template <KokkosView V>
+  void observe(const Exec& exec, std::string_view name, const V& x) {
+    constexpr std::string_view function = "Optimizer::observe";
+    Parameter& p = this->registry_->at(name, function);
+    if (!this->observes_inputs(p)) return Core::observe(exec, p, gradient_of(p, x, function, "x"), function);
+    const optim::TypedBatch input = optim::typed_batch<Exec>(x, 1, function, "x", p.name);
+    require(view_rank<V> >= 2 && input.batch == p.matrices() && input.cols == p.cols() && input.rows > 0, function,
+            optim::argument_of("x", name), optim::extents_of(x),
+            "must be (samples, columns of w), before them the matrices of a batch");
+    Core::observe(exec, p, input, function);
+  }
+
   /// Leaves a parameter out of the steps from now on: it does not move, decay or age. Throws InvalidArgument for an unknown
   /// name.
   using Core::pause;
@@ -208,11 +226,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   }
 
   template <class VG>
-  static optim::TypedBatch gradient_of(const Parameter& parameter, const VG& g, std::string_view function) {
+  static optim::TypedBatch gradient_of(const Parameter& parameter, const VG& g, std::string_view function,
+                                       std::string_view argument = "g") {
     const std::string extents = optim::extents_of(g);
-    require(extents == parameter.extents, function, optim::argument_of("g", parameter.name), extents,
+    require(extents == parameter.extents, function, optim::argument_of(argument, parameter.name), extents,
             "must have the extents of w, " + parameter.extents);
-    return optim::typed_batch<Exec>(g, parameter.options.row_blocks, function, "g", parameter.name);
+    return optim::typed_batch<Exec>(g, parameter.options.row_blocks, function, argument, parameter.name);
   }
 };
 

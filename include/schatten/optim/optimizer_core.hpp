@@ -83,6 +83,13 @@ class OptimizerCore {
     return p.transposed ? transpose(d) : d;
   }
 
+  /// `input`: typed as the user's rows and columns, or as (matrices, samples, cols) for a layer's inputs.
+  void observe(const Exec& exec, Parameter& p, const TypedBatch& input, std::string_view function) {
+    require_settled(function);
+    prepare(exec);
+    groups_[p.group]->observe(context(exec), bucket_of(p), p, p.oriented(input), function);
+  }
+
   void remove(std::string_view name) {
     require_settled("Optimizer::remove");
     Parameter& p = registry_->at(name, "Optimizer::remove");
@@ -284,6 +291,7 @@ class OptimizerCore {
   }
 
   [[nodiscard]] const std::shared_ptr<spectral::Fits>& fits() const { return fits_; }
+  [[nodiscard]] bool observes_inputs(const Parameter& p) const { return groups_[p.group]->observes_inputs(); }
 
   OptimizerOptions options_;
   std::unique_ptr<Registry> registry_ = std::make_unique<Registry>();

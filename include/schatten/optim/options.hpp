@@ -76,6 +76,15 @@ enum class ScaleMode {
   spectral_unclamped  ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
 };
 
+/// What weight decay does to a weight W, an option of every rule. D: the direction with all its factors but lr.
+enum class DecayMode {
+  decoupled,   ///< W ← W − (lr·weight_decay·W + lr·D)  (Loshchilov and Hutter, arXiv 1711.05101)
+  after_step,  ///< W ← (1 − lr·weight_decay)(W − lr·D): SOAP, SPlus and GaLore as published
+  cautious,    ///< decoupled, for the elements with W·D >= 0 alone (Chen et al., arXiv 2510.12402)
+  fixed,       ///< W ← W − (weight_decay·W + lr·D), whatever lr and its schedule are
+  coupled      ///< W ← W − lr·D, and the rule reads g + weight_decay·W as its gradient: L2 regularisation
+};
+
 /// How UΣ^pVᵀ is computed, an option of every rule with a spectral map (SpectralPowerOptions explains each).
 struct MapOptions {
   SpectralMethod method = SpectralMethod::automatic;

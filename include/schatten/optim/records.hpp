@@ -26,6 +26,21 @@ struct MatrixRecord {
 template <class Space>
 using Records = NumberBatchView<const MatrixRecord, Space>;
 
+/// observed(k) ← the record of matrix k with a matrix of the caller's in its gradient's place.
+template <class Space>
+struct ObservedRecord {
+  Records<Space> records;
+  TypedMatrix first;  ///< of the caller's
+  std::size_t bytes;  ///< from one of them to the next
+  NumberBatchView<MatrixRecord, Space> observed;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    MatrixRecord record = records(k);
+    record.gradient = first;
+    record.gradient.data = static_cast<char*>(first.data) + k * bytes;
+    observed(k) = record;
+  }
+};
+
 /// The records of one bucket, on the host and where kernels run.
 template <ExecutionSpace Exec>
 class RecordTable {

@@ -6,6 +6,7 @@
 //     static constexpr std::string_view name = "…";
 //     template <class Fields> static void fields(Fields& f);           its other numbers by name (fields.hpp)
 //     std::vector<StateSlot> state() const;                            the arrays that it keeps for a matrix (state.hpp)
+//                                                                      or state(rows, cols) const, by the shape
 //   and either, for a rule that works element by element,
 //     template <class T> KOKKOS_FUNCTION auto element(double step) const;   a functor (g, s₁, s₂, …) → direction
 //   or, for one that works on matrices,
@@ -19,7 +20,15 @@
 //                                                    slot and forgets at this rate: the floor of floor.hpp stops them
 //   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
 //   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
+//   DecayMode decay                                  what weight decay does, if not DecayMode::decoupled alone
 //   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
+//   void check_shape(rows, cols, function, parameter) const        the same for a shape that it cannot serve
+//   static constexpr bool takes_vectors              a rule with direction(): whether it serves vectors, as 1×n matrices
+//   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, if it is not lr
+//   template <class Bucket> void finish(Bucket& bucket) const      runs after the weights have moved
+//   template <class Bucket> void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
+//                                                    takes what the caller gives beside gradients (Optimizer::observe)
+//   static constexpr bool observes_inputs            whether that is a layer's inputs, not an array of the weight's shape
 #pragma once
 
 #include <schatten/optim/fields.hpp>
@@ -62,7 +71,11 @@ concept HasFields = requires(detail::AnyFields& fields) {
   R::fields(fields);
 };
 template <class R>
-concept HasState = requires(const R& rule) {
+concept HasStateOfShape = requires(const R& rule) {
+  { rule.state(std::size_t(1), std::size_t(1)) } -> std::convertible_to<std::vector<StateSlot>>;
+};
+template <class R>
+concept HasState = HasStateOfShape<R> || requires(const R& rule) {
   { rule.state() } -> std::convertible_to<std::vector<StateSlot>>;
 };
 /// A rule that works element by element.
@@ -96,6 +109,37 @@ constexpr std::size_t element_slots() {
     if constexpr (sizeof...(States) < 8) return element_slots<R, T, States..., T&>();
     return 0;
   }
+}
+
+/// The arrays that the rule keeps for a rows×cols matrix.
+template <class R>
+std::vector<StateSlot> rule_slots(const R& rule, [[maybe_unused]] std::size_t rows, [[maybe_unused]] std::size_t cols) {
+  if constexpr (HasStateOfShape<R>) {
+    return rule.state(rows, cols);
+  } else {
+    return rule.state();
+  }
+}
+
+/// Whether the rule serves vectors.
+template <class R>
+constexpr bool takes_vectors() {
+  if constexpr (requires { R::takes_vectors; }) return R::takes_vectors;
+  return ElementRule<R>;
+}
+
+/// What weight decay does.
+template <class R>
+DecayMode decay_mode(const R& rule) {
+  if constexpr (requires { DecayMode(rule.decay); }) return rule.decay;
+  return DecayMode::decoupled;
+}
+
+/// The learning rate of step `step`, counted from 1, of a rows×cols matrix.
+template <class R>
+double rule_lr(const R& rule, std::size_t step, std::size_t rows, std::size_t cols) {
+  if constexpr (requires { rule.lr_at(step, rows, cols); }) return rule.lr_at(step, rows, cols);
+  return rule.lr;
 }
 
 /// What the shape contributes to the learning rate of a rows×cols matrix.

@@ -40,7 +40,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   [[nodiscard]] std::string_view rule_name() const override { return R::name; }
-  [[nodiscard]] bool only_matrices() const override { return !by_element; }
+  [[nodiscard]] bool only_matrices() const override { return !takes_vectors<R>(); }
   [[nodiscard]] bool commutes() const override { return commutes_with_transposes(rule_); }
   [[nodiscard]] std::vector<FieldInfo> fields() const override { return list_fields(rule_); }
   [[nodiscard]] double lr() const override { return rule_.lr; }
@@ -68,7 +68,10 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   void check_shape(const Parameter& p, const BucketKey& key, std::string_view function) const override {
-    for (const StateSlot& slot : rule_.state()) {
+    if constexpr (requires { rule_.check_shape(key.rows, key.cols, function, std::string_view(p.name)); }) {
+      rule_.check_shape(key.rows, key.cols, function, std::string_view(p.name));
+    }
+    for (const StateSlot& slot : rule_slots(rule_, key.rows, key.cols)) {
       require(slot.extent != Extent::right_factor || slot.rank <= std::min(key.rows, key.cols), function,
               argument_of("rank", p.name), slot.rank, "must not exceed the rows or the columns of " + p.extents);
     }
@@ -76,7 +79,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   [[nodiscard]] std::vector<StateSlot> slots(const BucketKey& key) const override {
-    std::vector<StateSlot> all = rule_.state();
+    std::vector<StateSlot> all = rule_slots(rule_, key.rows, key.cols);
     for (StateSlot& slot : all) {
       if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = std::min(key.rows, key.cols);
     }
@@ -111,11 +114,12 @@ class RuleGroup final : public Group<T, Exec> {
 
   void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) override {
     const typename Workspace<Space>::Frame frame(step.workspace);
-    View bucket(step, storage, first, count, this->steps);
+    View bucket = bucket_of(step, storage, first, count);
     if constexpr (by_element) {
       const ConstFactors factor = elements_factor(bucket);
       run_elements_into(bucket, ApplySink<T, Space>{update(bucket, factor)});
       note_sizes(bucket);
+      finish(bucket);
     } else {
       const auto out = bucket.buffer();
       const Factors factor = step.workspace.template numbers<SplitFactor>(count);
@@ -127,7 +131,7 @@ class RuleGroup final : public Group<T, Exec> {
   void direction(const Step& step, Storage& storage, std::size_t first, std::size_t count,
                  const BatchView<T, Space>& out, const Factors& factor) override {
     const typename Workspace<Space>::Frame frame(step.workspace);
-    View bucket(step, storage, first, count, this->steps);
+    View bucket = bucket_of(step, storage, first, count);
     if constexpr (by_element) {
       for_each_matrix(step.exec, "schatten::step/factor", count, StoreOne<Space>{factor});
       if constexpr (ScaleFreeElementRule<R>) elements_factor(bucket, factor);
@@ -140,14 +144,36 @@ class RuleGroup final : public Group<T, Exec> {
 
   void apply(const Step& step, Storage& storage, std::size_t first, std::size_t count,
              const BatchView<const T, Space>& d, const ConstFactors& factor) override {
-    View bucket(step, storage, first, count, this->steps);
+    View bucket = bucket_of(step, storage, first, count);
+    bucket.set_checked();
     apply_to(bucket, d, factor);
+  }
+
+  void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
+               std::string_view function) override {
+    if constexpr (requires(View & bucket, const typename View::ConstBatch& in) { rule_.observe(bucket, in); }) {
+      const typename Workspace<Space>::Frame frame(step.workspace);
+      View bucket = bucket_of(step, storage, p.place, p.matrices());
+      const auto observed = step.workspace.template numbers<MatrixRecord>(p.matrices());
+      for_each_matrix(
+          step.exec, "schatten::observe/records", p.matrices(),
+          ObservedRecord<Space>{bucket.records(), input.matrix(0), input.batch_stride * size_of(input.type), observed});
+      bucket.set_observed(observed, input.rows);
+      rule_.observe(bucket, as_const(bucket.gradient()));
+      for_each_matrix(step.exec, "schatten::observe/finite", p.matrices(), ResetFlag<Space>{bucket.finite()});
+    } else {
+      throw InvalidArgument(function, "group", std::string(R::name), "runs a rule that observes nothing but gradients");
+    }
+  }
+  [[nodiscard]] bool observes_inputs() const override {
+    if constexpr (requires { R::observes_inputs; }) return R::observes_inputs;
+    return false;
   }
 
   void measure(const Step& step, Storage& storage, std::size_t first, std::size_t count,
                const BatchView<const T, Space>& d, const ConstFactors& factor,
                const NumberBatchView<MatrixTelemetry, Space>& telemetry) override {
-    View bucket(step, storage, first, count, this->steps);
+    const View bucket = bucket_of(step, storage, first, count);
     for_each_matrix(step.exec, "schatten::step/telemetry", count,
                     Measure<T, Space>{update(bucket, factor), d, bucket.finite(), telemetry});
   }
@@ -177,7 +203,7 @@ class RuleGroup final : public Group<T, Exec> {
 
   /// Throws InvalidArgument for state that the rule's functor or orientation does not go together with.
   static void check_slots(const R& rule, std::string_view function) {
-    const std::vector<StateSlot> slots = rule.state();
+    const std::vector<StateSlot> slots = rule_slots(rule, 1, 1);
     if constexpr (by_element) {
       require(element_slots<R, T>() <= slots.size(), function, "state", slots.size(),
               "must have a slot for each reference that the functor of " + std::string(R::name) + " takes");
@@ -192,7 +218,8 @@ class RuleGroup final : public Group<T, Exec> {
   [[nodiscard]] bool slots_changed(const Storage& storage) const {
     const std::vector<StateSlot> now = slots(storage.key());
     for (std::size_t k = 0; k < now.size(); ++k) {
-      if (now[k].extent != storage.states()[k].slot.extent) return true;
+      const auto [rows, cols] = slot_shape(now[k], storage.key().rows, storage.key().cols);
+      if (rows != storage.states()[k].rows || cols != storage.states()[k].cols) return true;
     }
     return false;
   }
@@ -206,12 +233,37 @@ class RuleGroup final : public Group<T, Exec> {
     bucket.apply_floor(own_slots_);
   }
 
+  /// Matrices of a bucket with the rates of this step.
+  [[nodiscard]] View bucket_of(const Step& step, Storage& storage, std::size_t first, std::size_t count) const {
+    const BucketKey& key = storage.key();
+    const std::size_t rows = key.transposed ? key.cols : key.rows, cols = key.transposed ? key.rows : key.cols;
+    const double lr = rule_lr(rule_, this->steps, rows, cols) * this->lr_factor;
+    const DecayMode mode = decay_mode(rule_);
+    const double share = mode == DecayMode::fixed ? rule_.weight_decay : lr * rule_.weight_decay;
+    View bucket(step, storage, first, count, this->steps);
+    if (mode == DecayMode::coupled) {
+      bucket.set_rates(lr, 0, rule_.weight_decay);
+    } else {
+      bucket.set_rates(lr, share, 0);
+    }
+    return bucket;
+  }
+
   [[nodiscard]] WeightUpdate<T, Space> update(const View& bucket, const ConstFactors& factor) const {
-    const double lr = rule_.lr * this->lr_factor;
-    const BucketKey& key = bucket.key();
-    const SlotMemory master = key.master ? bucket.slot(bucket.slots() - 1) : SlotMemory{};
-    return {bucket.records(),        master,         factor,        bucket.counts(), lr,
-            lr * rule_.weight_decay, key.transposed, bucket.rows(), bucket.cols()};
+    return {.records = bucket.records(),
+            .master = bucket.weights().master,
+            .factor = factor,
+            .counts = bucket.counts(),
+            .lr = bucket.lr(),
+            .decay = bucket.decay(),
+            .mode = decay_mode(rule_),
+            .transposed = bucket.key().transposed,
+            .rows = bucket.rows(),
+            .cols = bucket.cols()};
+  }
+
+  void finish(View& bucket) const {
+    if constexpr (requires { rule_.finish(bucket); }) rule_.finish(bucket);
   }
 
   void apply_to(View& bucket, const BatchView<const T, Space>& d, const ConstFactors& factor) {
@@ -221,6 +273,7 @@ class RuleGroup final : public Group<T, Exec> {
                  ElementLoop<T, Space, Source, OneFunctor<Same>, Sink, 0>{
                      Source{d}, {}, Sink{update(bucket, factor)}, bucket.finite(), bucket.rows(), bucket.cols()},
                  0, bucket.matrices());
+    finish(bucket);
   }
 
   // ---- rules that work element by element ---------------------------------------------------------------------------
@@ -263,7 +316,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   R rule_;
-  std::size_t own_slots_ = rule_.state().size();
+  std::size_t own_slots_ = rule_slots(rule_, 1, 1).size();
   std::string label_ = "schatten::step/" + std::string(R::name);  ///< of the kernel of a rule by elements
   std::size_t batch_bytes_;
   std::shared_ptr<spectral::Fits> fits_;

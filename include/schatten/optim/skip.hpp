@@ -93,6 +93,13 @@ void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_
   }
 }
 
+/// The flag of matrix k ← 1.
+template <class Space>
+struct ResetFlag {
+  FiniteFlags<Space> finite;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { finite.flag(finite.records(k).number) = 1; }
+};
+
 /// One step more for every matrix of a window, or without records for all of the Optimizer; applied where its flag is 1,
 /// which it is afterwards.
 template <class Space>

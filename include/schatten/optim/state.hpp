@@ -25,7 +25,8 @@ enum class Extent {
   matrix,        ///< rows×cols
   left_square,   ///< rows×rows
   right_square,  ///< cols×cols
-  right_factor   ///< cols×rank
+  right_factor,  ///< cols×rank
+  given          ///< StateSlot::rows×StateSlot::cols, for a rule whose state(rows, cols) knows them; 0×0 is no array
 };
 
 /// What a state array holds before the first step.
@@ -41,7 +42,8 @@ struct StateSlot {
   Extent extent = Extent::matrix;
   Start start = Start::zero;
   StateStorage storage = StateStorage::scalar;
-  std::size_t rank = 0;  ///< of right_factor
+  std::size_t rank = 0;            ///< of right_factor
+  std::size_t rows = 0, cols = 0;  ///< of given
 };
 
 namespace optim {
@@ -57,6 +59,7 @@ inline std::pair<std::size_t, std::size_t> slot_shape(const StateSlot& slot, std
     case Extent::left_square: return {rows, rows};
     case Extent::right_square: return {cols, cols};
     case Extent::right_factor: return {cols, slot.rank};
+    case Extent::given: return {slot.rows, slot.cols};
   }
   return {0, 0};
 }

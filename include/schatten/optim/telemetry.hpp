@@ -49,12 +49,11 @@ struct Measure {
     ScaledSquares gradient, change, weight;
     for (std::size_t i = 0; i < direction.extent(1); ++i) {
       for (std::size_t j = 0; j < direction.extent(2); ++j) {
-        const double w =
-            load_element<double>(update.master.data != nullptr ? update.master.matrix(k) : record.weight, i, j);
+        const double w = WeightReader<double, Space>{update.records, update.master}(k, i, j);
+        const double step = double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second;
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
-        change.add(update.decay * w +
-                   double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second);
+        change.add(with_decay(update.mode, update.decay, [&](const auto& decay) { return decay(w, step); }));
       }
     }
     const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));

@@ -51,7 +51,8 @@ struct AdamW {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0.01;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.01;
+  DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "adamw";
 

@@ -15,7 +15,8 @@ struct HTMuon {
   double power = 0.125;      ///< p in (−0.5, 1]
   std::size_t interval = 1;  ///< use the power on every interval-th step, Muon's quintics on the others
   Momentum momentum{};
-  double weight_decay = 0.1;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.1;
+  DecayMode decay = DecayMode::decoupled;
   ScaleMode scale = ScaleMode::original;
   MapOptions map{};
 

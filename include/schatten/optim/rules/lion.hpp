@@ -27,7 +27,8 @@ struct Lion {
   double lr = 1e-4;
   double beta1 = 0.9;
   double beta2 = 0.99;
-  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.0;
+  DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "lion";
 

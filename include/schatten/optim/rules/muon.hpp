@@ -13,7 +13,8 @@ namespace schatten {
 struct Muon {
   double lr = 0.02;
   Momentum momentum{};
-  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.0;
+  DecayMode decay = DecayMode::decoupled;
   ScaleMode scale = ScaleMode::original;
   MapOptions map = muon_map;
 

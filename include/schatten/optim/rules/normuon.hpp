@@ -19,7 +19,8 @@ struct NorMuon {
   Momentum momentum{};
   double beta2 = 0.95;
   double epsilon = 1e-10;
-  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.0;
+  DecayMode decay = DecayMode::decoupled;
   ScaleMode scale = ScaleMode::original;
   MapOptions map = muon_map;
 

@@ -10,7 +10,8 @@ namespace schatten {
 struct SGD {
   double lr = 0.1;
   HeavyBall momentum{};
-  double weight_decay = 0.0;  ///< decoupled: W ← W − lr·weight_decay·W
+  double weight_decay = 0.0;
+  DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "sgd";
 
