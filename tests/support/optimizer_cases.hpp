@@ -4,7 +4,7 @@
 // Runs an Optimizer beside the double-precision reference.
 
 #include "optimizer_reference.hpp"
-#include "views.hpp"
+#include "training.hpp"
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/rules.hpp>
 
@@ -79,14 +79,6 @@ inline reference::Options reference_of(const SGDOptions& o) {
           .beta1 = o.momentum.beta,
           .nesterov = o.momentum.nesterov,
           .heavy_ball = o.momentum.kind == MomentumKind::heavy_ball};
-}
-
-/// A random gradient whose smallest singular value is not small: Gaussian entries and 3√rows on the diagonal. The
-/// spectral map of a well-conditioned matrix loses no digits, so that every difference from the reference is a mistake.
-inline Matrix conditioned_gaussian(std::size_t rows, std::size_t cols, unsigned seed) {
-  Matrix g = gaussian(rows, cols, seed);
-  for (Eigen::Index k = 0; k < std::min(g.rows(), g.cols()); ++k) g(k, k) += 3 * std::sqrt(double(rows));
-  return g;
 }
 
 /// Largest difference of an entry from the reference, in units of ε(T)·travel.
