@@ -32,7 +32,7 @@ struct NorMuon {
     f(&NorMuon::momentum);
     f("beta2", &NorMuon::beta2, optim::below_one);
     f("epsilon", &NorMuon::epsilon, optim::positive);
-    f("scale", &NorMuon::scale, optim::choice(7));
+    f("scale", &NorMuon::scale, optim::choice(scale_modes));
     f(&NorMuon::map);
   }
   /// row_second_moment_root: √v, which has the range of O where v has not.
