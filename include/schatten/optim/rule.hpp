@@ -19,6 +19,7 @@
 //   double floor_beta() const                        element(): steps do not shrink with the momentum, which is the first
 //                                                    slot and forgets at this rate: the floor of floor.hpp stops them
 //   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
+//   double shape_factor(rows, cols) const            the same by a function of the rule's own
 //   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
 //   DecayMode decay                                  what weight decay does, if not DecayMode::decoupled alone
 //   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
@@ -145,6 +146,7 @@ double rule_lr(const R& rule, std::size_t step, std::size_t rows, std::size_t co
 /// What the shape contributes to the learning rate of a rows×cols matrix.
 template <class R>
 double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
+  if constexpr (requires { rule.shape_factor(rows, cols); }) return rule.shape_factor(rows, cols);
   if constexpr (requires { ScaleMode(rule.scale); }) return shape_scale(rule.scale, rows, cols);
   return 1;
 }

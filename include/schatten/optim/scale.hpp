@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <string_view>
 
 namespace schatten::optim {
 
@@ -37,6 +38,17 @@ inline double fixed_rms(ScaleMode mode) {
 
 /// Whether `mode` needs a factor of each matrix beside shape_scale.
 inline bool needs_factor(ScaleMode mode) { return fixed_rms(mode) > 0 || needs_norm(mode); }
+
+/// Throws InvalidArgument for a map or a scale that a rule with one map of its own does not serve: `streaming`, which keeps
+/// state, and norms of what is no UΣ^pVᵀ with p >= 0.
+inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {
+  require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
+          "must not be streaming: HTMuon has it");
+  require(!needs_norm(scale) || power >= 0, function, "power", power,
+          "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
+  require(!needs_norm(scale) || map.method != SpectralMethod::rank_power, function, "method", to_string(map.method),
+          "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
+}
 
 /// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an inner
 /// product that is given as its largest entries s_i times what remains, so that it may lie outside the range of double.
