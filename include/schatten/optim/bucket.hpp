@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/optim/bucket_storage.hpp>
+#include <schatten/optim/element_norms.hpp>
 #include <schatten/optim/floor.hpp>
 #include <schatten/optim/plans.hpp>
 #include <schatten/optim/scale.hpp>
@@ -54,6 +55,8 @@ class Bucket {
   using Space = typename Exec::memory_space;
   using Batch = BatchView<T, Space>;
   using ConstBatch = BatchView<const T, Space>;
+  using Numbers = NumberBatchView<double, Space>;
+  using Vectors = VectorBatchView<double, Space>;
 
   Bucket(const StepContext<T, Exec>& step, BucketStorage<T, Exec>& storage, std::size_t first, std::size_t count,
          std::size_t number)
@@ -117,6 +120,24 @@ class Bucket {
     transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
     return copy;
   }
+  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k); what f does to the state
+  /// is dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
+  template <class Maker, std::size_t n>
+  [[nodiscard]] Vectors block_norms(const Maker& maker, const std::array<std::size_t, n>& slots, std::size_t each) {
+    check();
+    const Vectors out = workspace().template vectors<double>(count_, rows() / each);
+    using Source = GradientSource<T, Space>;
+    ElementLoop<T, Space, Source, Maker, NormSink<T, Space>, n> loop{gradients(), maker, {}, finite(), rows(), cols()};
+    read_slots(loop, slots);
+    optim::block_norms<T>(exec(), "schatten::step/norms", loop, count_, each, out, workspace());
+    return out;
+  }
+  /// result(k) ← the same of the whole matrix k.
+  template <class Maker, std::size_t n>
+  [[nodiscard]] Numbers norms(const Maker& maker, const std::array<std::size_t, n>& slots) {
+    return Numbers(block_norms(maker, slots, rows()).data(), count_);
+  }
+
   /// weights()(k, i, j), in kernels: the weights as they are now, in the Optimizer's scalar.
   [[nodiscard]] WeightReader<T, Space> weights() const {
     return {records(), key().master ? slot(slots() - 1) : SlotMemory{}};
@@ -170,8 +191,7 @@ class Bucket {
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
                       const std::array<std::size_t, n>& slots, bool notes_size = false) {
-    run_over(GradientSource<T, Space>{records(), coupled_ != 0 ? weights() : WeightReader<T, Space>{}, coupled_}, label,
-             maker, sink, slots, notes_size);
+    run_over(gradients(), label, maker, sink, slots, notes_size);
   }
 
   /// Looks at the gradients, if that has not been done.
@@ -190,6 +210,7 @@ class Bucket {
   /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside gradients.
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
+    coupled_ = 0;
     observed_rows_ = rows;
   }
   /// Memory of the factors, which become 1.
@@ -228,17 +249,31 @@ class Bucket {
 
   [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
 
+  [[nodiscard]] GradientSource<T, Space> gradients() const {
+    return {records(), coupled_ != 0 ? weights() : WeightReader<T, Space>{}, coupled_};
+  }
+
+  /// The slots as the loop reads them: arrays of elements, or of a number for each of some rows.
+  template <class Loop, std::size_t n>
+  void read_slots(Loop& loop, const std::array<std::size_t, n>& slots) const {
+    for (std::size_t s = 0; s < n; ++s) {
+      const StateArray<Exec>& array = storage_.states().at(slots[s]);
+      const Extent extent = array.slot.extent;
+      loop.slot[s] = slot(slots[s]);
+      if (extent == Extent::matrix || loop.slot[s].data == nullptr) continue;
+      const bool shared = extent == Extent::number || extent == Extent::column || extent == Extent::given;
+      require(shared && array.cols == 1 && rows() % array.rows == 0, "Bucket::over_gradients", "slot", slots[s],
+              "must be of Extent::matrix, or a column of numbers that the rows share, to be read element by element");
+      loop.slot[s].rows_each = rows() / array.rows;
+    }
+  }
+
   template <class Source, class Maker, class Sink, std::size_t n>
   void run_over(const Source& source, std::string_view label, const Maker& maker, const Sink& sink,
                 const std::array<std::size_t, n>& slots, bool notes_size = false) {
     ElementLoop<T, Space, Source, Maker, Sink, n> loop{source, maker, sink, finite(), gradient_rows(), cols()};
     if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
-    for (std::size_t s = 0; s < n; ++s) {
-      const Extent extent = storage_.states().at(slots[s]).slot.extent;
-      require(extent == Extent::matrix || extent == Extent::none, "Bucket::over_gradients", "slot", slots[s],
-              "must be of Extent::matrix to be read element by element");
-      loop.slot[s] = slot(slots[s]);
-    }
+    read_slots(loop, slots);
     if (checked_ || loops_as_on_device<Exec>) {
       check();
       return run_elements(exec(), label, loop, 0, count_);

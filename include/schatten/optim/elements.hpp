@@ -45,6 +45,8 @@ struct SlotMemory {
   char* data = nullptr;  ///< of the first matrix; null: the rule keeps no such array, its elements are zero
   ElementType type = ElementType::float32;
   std::size_t cols = 0, matrix_bytes = 0;
+  std::size_t rows_each =
+      0;  ///< 0: an element for each of the matrix; else a number for so many rows, which loops read only
   [[nodiscard]] KOKKOS_FUNCTION TypedMatrix matrix(std::size_t k) const {
     return {data + k * matrix_bytes, cols, 1, type};
   }
@@ -114,6 +116,16 @@ struct Same {
   }
 };
 
+/// out_k ← f(in_k, s_k, …) for the elements of a chunk, by f.run where f has one. No two of the arrays overlap.
+template <class F, Scalar T, class... States>
+void run_chunk(const F& f, const T* KOKKOS_RESTRICT in, T* KOKKOS_RESTRICT out, States* KOKKOS_RESTRICT... state) {
+  if constexpr (requires { f.template run<chunk>(in, out, state...); }) {
+    f.template run<chunk>(in, out, state...);
+  } else {
+    for (std::size_t c = 0; c < chunk; ++c) out[c] = f(in[c], state[c]...);
+  }
+}
+
 /// The same functor for every matrix.
 template <class F>
 struct OneFunctor {
@@ -121,14 +133,21 @@ struct OneFunctor {
   KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
 };
 
-/// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones.
+/// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones; with
+/// `prepared`, one number a matrix, rule.element<T>(t, prepared(k)).
 template <Scalar T, class Space, class Rule>
 struct FunctorOfStep {
   Rule rule;
   NumberBatchView<MatrixCounts, Space> counts;
   Records<Space> records;
+  NumberBatchView<const double, Space> prepared{};
   KOKKOS_FUNCTION auto operator()(std::size_t k) const {
-    return rule.template element<T>(double(counts(records(k).number).applied + 1));
+    const double step = double(counts(records(k).number).applied + 1);
+    if constexpr (requires { rule.template element<T>(step, step); }) {
+      return rule.template element<T>(step, prepared(k));
+    } else {
+      return rule.template element<T>(step);
+    }
   }
 };
 
@@ -186,12 +205,13 @@ struct ElementLoop {
   std::size_t rows, cols;
   NumberBatchView<MagnitudeBits<T>, Space> largest{};  ///< host: (k) ← the bits of the largest |s₁|; empty: not wanted
   std::size_t blocks = 0, first = 0;                   ///< blocks of a matrix; the first matrix of the loop
+  std::size_t block = block_elements;                  ///< elements of a block
   SlotMemory slot[slots == 0 ? 1 : slots] = {};
 
   /// Host: block task % blocks of matrix first + task / blocks.
   void operator()(std::size_t task) const {
     const std::size_t k = first + task / blocks, size = rows * cols;
-    const std::size_t begin = (task % blocks) * block_elements, end = std::min(begin + block_elements, size);
+    const std::size_t begin = (task % blocks) * block, end = std::min(begin + block, size);
     if (finite(k)) {
       run_block(k, begin, end, std::make_index_sequence<slots>());
     } else {
@@ -209,13 +229,19 @@ struct ElementLoop {
     }
   }
 
+  /// The functor's value at element (i, j) of matrix k. The state stays as it is.
+  KOKKOS_FUNCTION T value(std::size_t k, std::size_t i, std::size_t j) const {
+    T state[slots == 0 ? 1 : slots];
+    return evaluate(k, i, j, state, std::make_index_sequence<slots>());
+  }
+
  private:
   template <std::size_t... s>
   void run_block(std::size_t k, std::size_t begin, std::size_t end, std::index_sequence<s...>) const {
     T copy_in[chunk], out[chunk];
     [[maybe_unused]] T copies[slots == 0 ? 1 : slots][chunk];
     const auto functor = maker(k);
-    auto block = sink.begin(k);
+    auto taken = sink.begin(k);
     MagnitudeBits<T> size = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
       const std::size_t count = std::min(chunk, end - at);
@@ -230,9 +256,9 @@ struct ElementLoop {
       run_chunk(functor, in, out, state[s]...);
       if (slots > 0 && largest.extent(0) > 0) size = largest_bits(state[0], size);
       (store_slot(slot[s], k, at, count, copies[s], state[s]), ...);
-      sink.store(block, k, cols, at, count, out);
+      sink.store(taken, k, cols, at, count, out);
     }
-    sink.end(block, k);
+    sink.end(taken, k);
     if (largest.extent(0) > 0) atomic_raise(&largest(k), size);
   }
 
@@ -241,37 +267,54 @@ struct ElementLoop {
     for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
   }
   /// Where the slot's elements are to be read and written: in place, or in `copy`.
-  static T* load_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, T* copy) {
-    if (slot.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
-    const TypedMatrix matrix = slot.matrix(k);
-    T* const in_place = count == chunk ? contiguous_elements<T>(matrix, slot.cols, at, chunk) : nullptr;
+  T* load_slot(const SlotMemory& memory, std::size_t k, std::size_t at, std::size_t count, T* copy) const {
+    if (memory.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
+    const TypedMatrix matrix = memory.matrix(k);
+    if (memory.rows_each > 0) {
+      load_shared(matrix, memory.rows_each, at, count, copy);
+      repeat_last(copy, count);
+      return copy;
+    }
+    T* const in_place = count == chunk ? contiguous_elements<T>(matrix, memory.cols, at, chunk) : nullptr;
     if (in_place != nullptr) return in_place;
-    load_elements<T>(matrix, slot.cols, at, count, copy);
+    load_elements<T>(matrix, memory.cols, at, count, copy);
     repeat_last(copy, count);
     return copy;
   }
-  static void store_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, const T* copy,
-                         const T* used) {
-    if (slot.data != nullptr && used == copy) store_elements<T>(slot.matrix(k), slot.cols, at, count, copy);
-  }
-  /// No two of the arrays overlap.
-  template <class F, class... States>
-  static void run_chunk(const F& functor, const T* KOKKOS_RESTRICT in, T* KOKKOS_RESTRICT out,
-                        States* KOKKOS_RESTRICT... state) {
-    if constexpr (requires { functor.template run<chunk>(in, out, state...); }) {
-      functor.template run<chunk>(in, out, state...);
-    } else {
-      for (std::size_t c = 0; c < chunk; ++c) out[c] = functor(in[c], state[c]...);
+  /// The numbers of the elements' rows.
+  void load_shared(const TypedMatrix& numbers, std::size_t rows_each, std::size_t at, std::size_t count,
+                   T* copy) const {
+    std::size_t row = at / cols, next = (row + 1) * cols - at;
+    for (std::size_t done = 0; done < count; next = cols, ++row) {
+      const std::size_t length = std::min(next, count - done);
+      std::fill_n(copy + done, length, load_element<T>(numbers, row / rows_each, 0));
+      done += length;
     }
   }
-
+  static void store_slot(const SlotMemory& slot, std::size_t k, std::size_t at, std::size_t count, const T* copy,
+                         const T* used) {
+    if (slot.data != nullptr && slot.rows_each == 0 && used == copy)
+      store_elements<T>(slot.matrix(k), slot.cols, at, count, copy);
+  }
   template <std::size_t... s>
   KOKKOS_FUNCTION void run_element(std::size_t k, std::size_t i, std::size_t j, std::index_sequence<s...>) const {
-    T state[slots == 0 ? 1 : slots] = {};
-    ((void)(slot[s].data != nullptr && (state[s] = load_element<T>(slot[s].matrix(k), i, j), true)), ...);
-    const T direction = maker(k)(source.element(k, i, j), state[s]...);
-    ((void)(slot[s].data != nullptr && (store_element<T>(slot[s].matrix(k), i, j, state[s]), true)), ...);
+    T state[slots == 0 ? 1 : slots];
+    const T direction = evaluate(k, i, j, state, std::index_sequence<s...>());
+    ((void)(slot[s].data != nullptr && slot[s].rows_each == 0 &&
+            (store_element<T>(slot[s].matrix(k), i, j, state[s]), true)),
+     ...);
     sink.element(k, i, j, direction);
+  }
+  template <std::size_t... s>
+  KOKKOS_FUNCTION T evaluate(std::size_t k, std::size_t i, std::size_t j, [[maybe_unused]] T* state,
+                             std::index_sequence<s...>) const {
+    ((state[s] = load_state(slot[s], k, i, j)), ...);
+    return maker(k)(source.element(k, i, j), state[s]...);
+  }
+  KOKKOS_FUNCTION static T load_state(const SlotMemory& slot, std::size_t k, std::size_t i, std::size_t j) {
+    if (slot.data == nullptr) return T(0);
+    if (slot.rows_each == 0) return load_element<T>(slot.matrix(k), i, j);
+    return load_element<T>(slot.matrix(k), i / slot.rows_each, 0);
   }
 };
 
@@ -282,7 +325,7 @@ void run_elements(const Exec& exec, std::string_view label, Loop loop, std::size
   if constexpr (loops_as_on_device<Exec>) {
     for_each_element(exec, label, count, loop.rows, loop.cols, loop);
   } else {
-    loop.blocks = (loop.rows * loop.cols + block_elements - 1) / block_elements;
+    loop.blocks = (loop.rows * loop.cols + loop.block - 1) / loop.block;
     for_each_matrix(exec, label, count * loop.blocks, loop);
   }
 }

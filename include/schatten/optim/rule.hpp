@@ -9,6 +9,7 @@
 //                                                                      or state(rows, cols) const, by the shape
 //   and either, for a rule that works element by element,
 //     template <class T> KOKKOS_FUNCTION auto element(double step) const;   a functor (g, s₁, s₂, …) → direction
+//                                                                      on the matrix's step, counted from 1
 //   or, for one that works on matrices,
 //     template <class Bucket> void direction(Bucket& bucket, const typename Bucket::Batch& out) const;
 //   };
@@ -18,6 +19,9 @@
 //   bool commutes() const                            the same where it depends on the rule's numbers
 //   double floor_beta() const                        element(): steps do not shrink with the momentum, which is the first
 //                                                    slot and forgets at this rate: the floor of floor.hpp stops them
+//   template <class Bucket> void prepare(Bucket& bucket, const typename Bucket::Numbers& x) const
+//                                                    element(): runs before the loop over the elements and sets x(k), a
+//                                                    number for each matrix k, which element(step, x) then gets as well
 //   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
 //   double shape_factor(rows, cols) const            the same by a function of the rule's own
 //   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
@@ -83,6 +87,12 @@ concept HasState = HasStateOfShape<R> || requires(const R& rule) {
 template <class R>
 concept ElementRule = requires(const R& rule) {
   rule.template element<float>(1.0);
+};
+
+/// One that looks at whole matrices before.
+template <class R>
+concept PreparedElementRule = ElementRule<R> && requires(const R& rule) {
+  rule.template element<float>(1.0, 1.0);
 };
 
 /// Whether the rule of Gᵀ gives Dᵀ, so that a matrix may be stepped as its transpose.

@@ -284,7 +284,12 @@ class RuleGroup final : public Group<T, Exec> {
     std::array<std::size_t, n> slots{};
     for (std::size_t s = 0; s < n; ++s) slots[s] = s;
     using Maker = FunctorOfStep<T, Space, R>;
-    const Maker maker{rule_, bucket.counts(), bucket.records()};
+    Maker maker{rule_, bucket.counts(), bucket.records()};
+    if constexpr (PreparedElementRule<R>) {
+      const auto prepared = bucket.workspace().template numbers<double>(bucket.matrices());
+      rule_.prepare(bucket, prepared);
+      maker.prepared = prepared;
+    }
     if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element: too few to make a functor for
       using F = decltype(maker(0));
       const auto stored = bucket.workspace().template numbers<F>(bucket.matrices());

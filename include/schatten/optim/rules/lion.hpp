@@ -19,6 +19,18 @@ struct LionElement {
   }
 };
 
+template <Scalar T>
+KOKKOS_FUNCTION LionElement<T> lion_element(double beta1, double beta2) {
+  return {moving_average<T>(beta1), moving_average<T>(beta2)};
+}
+
+/// Lion's numbers by name.
+template <class Rule, class Fields>
+void lion_fields(Fields& f) {
+  f("beta1", &Rule::beta1, below_one);
+  f("beta2", &Rule::beta2, below_one);
+}
+
 }  // namespace optim
 
 /// Lion: D = sign(β₁m + (1−β₁)g) with the momentum m before the step, elementwise (Chen et al., arXiv 2302.06675,
@@ -34,8 +46,7 @@ struct Lion {
 
   template <class Fields>
   static void fields(Fields& f) {
-    f("beta1", &Lion::beta1, optim::below_one);
-    f("beta2", &Lion::beta2, optim::below_one);
+    optim::lion_fields<Lion>(f);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}}; }
   /// Signs do not shrink with the momentum, which forgets at β₂.
@@ -43,7 +54,7 @@ struct Lion {
 
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double) const {
-    return optim::LionElement<T>{optim::moving_average<T>(beta1), optim::moving_average<T>(beta2)};
+    return optim::lion_element<T>(beta1, beta2);
   }
 };
 

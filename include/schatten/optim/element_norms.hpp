@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Norms of what a functor makes of the elements of a window of matrices, without storing that: of whole matrices, and of
+// blocks of rows. Equal on any number of threads.
+#pragma once
+
+#include <schatten/core/root.hpp>
+#include <schatten/optim/elements.hpp>
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+
+namespace schatten::optim {
+
+/// √Σx² of many x, which neither over- nor underflows where the result does not: sums in double, of doubles in a unit that
+/// follows the largest.
+struct RootOfSquares {
+  double unit = 0, sum = 0;  ///< Σx² = sum·unit²
+
+  /// Adds `count` numbers, the first of `chunk` ones that lie together.
+  template <Scalar T>
+  void add(const T* numbers, std::size_t count) {
+    double scaled[chunk], lanes[16] = {};
+    const math::Unit<T> its_unit(std::bit_cast<T>(largest_bits(numbers, MagnitudeBits<T>(0))));
+    for (std::size_t c = 0; c < chunk; ++c) scaled[c] = double(numbers[c] * its_unit.inverse);
+    std::fill(scaled + count, scaled + chunk, 0.0);
+    for (std::size_t c = 0; c < chunk; c += 16) {
+      for (std::size_t l = 0; l < 16; ++l) lanes[l] += scaled[c + l] * scaled[c + l];
+    }
+    double total = 0;
+    for (const double lane : lanes) total += lane;
+    merge(double(its_unit.unit), total);
+  }
+  KOKKOS_FUNCTION void merge(double its_unit, double its_sum) {
+    const double large = its_unit > unit ? its_unit : unit;
+    if (large == 0) return;
+    const double old = unit / large, other = its_unit / large;
+    sum = sum * old * old + its_sum * other * other;
+    unit = large;
+  }
+  [[nodiscard]] KOKKOS_FUNCTION double value() const { return unit * math::sqrt(sum); }
+};
+
+/// partial(k, first/block) ← √Σ of the squares of a block's numbers. On the host.
+template <Scalar T, class Space>
+struct NormSink {
+  VectorBatchView<double, Space> partial;
+  std::size_t block;
+
+  struct Block {
+    RootOfSquares squares{};
+    std::size_t number = 0;
+  };
+  [[nodiscard]] Block begin(std::size_t) const { return {}; }
+  void store(Block& taken, std::size_t, std::size_t, std::size_t first, std::size_t count, const T* numbers) const {
+    taken.squares.add(numbers, count);
+    taken.number = first / block;
+  }
+  void end(const Block& taken, std::size_t k) const { partial(k, taken.number) = taken.squares.value(); }
+  void skip(std::size_t k, std::size_t first, std::size_t) const { partial(k, first / block) = 0; }
+  KOKKOS_FUNCTION void element(std::size_t, std::size_t, std::size_t, T) const {}
+  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
+};
+
+/// partial(k, i) ← the same of row i, by a team. On a device.
+template <Scalar T, class Loop, class Space>
+struct NormOfRow {
+  Loop loop;
+  VectorBatchView<double, Space> partial;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    const std::size_t cols = loop.finite(k) ? loop.cols : 0;
+    const auto bits = team.template max<MagnitudeBits<T>>(
+        cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(loop.value(k, i, j)); });
+    const math::Unit<T> unit(std::bit_cast<T>(bits));
+    const double sum = team.sum(cols, [&](std::size_t j) {
+      const double x = double(loop.value(k, i, j) * unit.inverse);
+      return x * x;
+    });
+    team.once([&] { partial(k, i) = double(unit.unit) * math::sqrt(sum); });
+  }
+};
+
+/// out(k, b) ← √Σ of the squares of partial(k, b·each), …, as many as there are up to `each`.
+template <class Space>
+struct JoinNorms {
+  VectorBatchView<double, Space> partial, out;
+  std::size_t each;
+  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t b) const {
+    const std::size_t first = b * each, rest = partial.extent(1) - first, count = rest < each ? rest : each;
+    RootOfSquares squares;
+    for (std::size_t c = first; c < first + count; ++c) squares.merge(partial(k, c), 1);
+    out(k, b) = squares.value();
+  }
+};
+
+/// out(k, b) ← √Σ of the squares of the loop's functor over rows [b·each, (b+1)·each) of matrix k. The loop's sink is not
+/// used, and its state stays as it is. One pass. @pre rows are a multiple of `each`.
+template <Scalar T, ExecutionSpace Exec, class Loop, class Space>
+void block_norms(const Exec& exec, std::string_view label, Loop loop, std::size_t count, std::size_t each,
+                 const VectorBatchView<double, Space>& out, Workspace<Space>& workspace) {
+  const typename Workspace<Space>::Frame frame(workspace);
+  std::size_t partials = each;
+  VectorBatchView<double, Space> partial;
+  if constexpr (loops_as_on_device<Exec>) {
+    partial = workspace.template vectors<double>(count, loop.rows);
+    for_each_row_by_team(exec, label, count, loop.rows, NormOfRow<T, Loop, Space>{loop, partial});
+  } else {
+    const std::size_t elements = each * loop.cols;
+    loop.block = out.extent(1) == 1 ? block_elements : elements;  // one block: shared by threads
+    partials = (elements + loop.block - 1) / loop.block;
+    partial = workspace.template vectors<double>(count, out.extent(1) * partials);
+    loop.sink = {partial, loop.block};
+    run_elements(exec, label, loop, 0, count);
+  }
+  for_each_row(exec, "schatten::step/join_norms", count, out.extent(1), JoinNorms<Space>{partial, out, partials});
+}
+
+}  // namespace schatten::optim
