@@ -4,6 +4,7 @@
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
 #include <schatten/optim/stages/cautious.hpp>
+#include <schatten/optim/stages/cautious_matrix.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 
 namespace schatten {
@@ -11,20 +12,20 @@ namespace schatten {
 /// Where CautiousMuon drops elements.
 enum class CautiousMask {
   momentum,  ///< those of u with m·g <= 0, before the map: the authors' code
-  direction  ///< those of the mapped D with D·g <= 0: what the paper has for any optimizer
+  direction  ///< those of the mapped D with D·g <= 0: what the paper does to any optimizer
 };
 
 /// Cautious Muon (Liang et al., arXiv 2411.16085; as the authors' code has it): Muon without the elements of the momentum
 /// that point against the gradient. For matrices.
 ///
-/// u as Muon's; φ = 1 where m·g > 0, else 0; D = UΣ^pVᵀ of φ⊙u/max(mean φ, least). CautiousMask::direction: D = UΣ^pVᵀ of
-/// u, φ = 1 where D·g > 0, D ← φ⊙D/max(mean φ, least).
+/// u as Muon's; φ = 1 where m·g > 0, else 0; D = UΣ^pVᵀ of f·φ⊙u with the factor f of the MaskScale.
+/// CautiousMask::direction: D = UΣ^pVᵀ of u, φ = 1 where D·g > 0, D ← f·φ⊙D.
 struct CautiousMuon {
   double lr = 0.02;
   double power = 0;  ///< p; any other makes it HTMuon in Muon's place
   Momentum momentum{};
   CautiousMask mask = CautiousMask::momentum;
-  double least = 1e-3;  ///< smallest share of elements that the rest makes up for
+  MaskScale mask_scale = MaskScale::mean;
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::decoupled;
   ScaleMode scale = ScaleMode::original;
@@ -37,7 +38,7 @@ struct CautiousMuon {
     f("power", &CautiousMuon::power, optim::any_number);
     f(&CautiousMuon::momentum);
     f("mask", &CautiousMuon::mask, optim::choice(2));
-    f("least", &CautiousMuon::least, optim::positive);
+    f("mask_scale", &CautiousMuon::mask_scale, optim::choice(2));
     f("scale", &CautiousMuon::scale, optim::choice(scale_modes));
     f(&CautiousMuon::map);
   }
@@ -51,22 +52,16 @@ struct CautiousMuon {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
-    using T = typename Bucket::Scalar;
     const auto u = bucket.buffer();
-    if (mask == CautiousMask::direction) {
-      const auto g = bucket.gradient();
+    if (mask == CautiousMask::momentum) {
+      // The polar factor does not see a number before it, but for one that is added to the norm.
+      optim::cautious_average(bucket, momentum, 0, mask_scale, power != 0 || map.norm_epsilon > 0, u);
+    } else {
       optim::average(bucket, momentum, 0, u);
-      bucket.map(power, map, u, out);
-      bucket.scale(scale, power, u, out);
-      bucket.elements("schatten::step/keep_agreeing", optim::KeepAgreeing<T, typename Bucket::Space>{g, out});
-      return optim::factor_of_kept(bucket, out, least, bucket.factor());
     }
-    bucket.average(optim::CautiousMomentumElement<T>{optim::momentum_element<T>(momentum)},
-                   std::array<std::size_t, 1>{0}, momentum.beta, u);
-    // The polar factor does not see a number before it, but for one that is added to the norm.
-    if (power != 0 || map.norm_epsilon > 0) optim::divide_by_kept(bucket, u, least);
     bucket.map(power, map, u, out);
     bucket.scale(scale, power, u, out);
+    if (mask == CautiousMask::direction) optim::keep_agreeing(bucket, bucket.gradient(), mask_scale, out);
   }
 };
 
