@@ -22,7 +22,8 @@ struct Shape {
 };
 constexpr Shape shapes[] = {{12, 7}, {7, 12}, {8, 8}};
 constexpr ScaleMode scales[] = {ScaleMode::none,     ScaleMode::original,  ScaleMode::match_rms_adamw,
-                                ScaleMode::unit_rms, ScaleMode::unit_norm, ScaleMode::dual_norm};
+                                ScaleMode::unit_rms, ScaleMode::unit_norm, ScaleMode::dual_norm,
+                                ScaleMode::adamw_rms};
 constexpr MomentumKind kinds[] = {MomentumKind::ema, MomentumKind::heavy_ball};
 
 /// In units of ε·travel. Measured: HTMuon 10.7, Muon 12.9, AdamW 2.1, SGD 1.7.

@@ -132,9 +132,11 @@ struct Published {
   QuinticSchedule schedule;
   double factor;
   std::vector<std::array<double, 3>> steps;
+  std::size_t quintic_steps = 0;  // the option
+  double norm_epsilon = 0;
   [[nodiscard]] Matrix operator()(const Matrix& m) const {
     if (m.rows() < m.cols()) return (*this)(m.transpose()).transpose();
-    Matrix x = m / (factor * m.norm());
+    Matrix x = m / (factor * (m.norm() + norm_epsilon));
     for (const auto& [a, b, c] : steps) {
       const Matrix gram = x.transpose() * x;
       x = (a * x + x * (b * gram + c * gram * gram)).eval();
@@ -167,7 +169,12 @@ std::vector<Published> published() {
            {{8.4209013712, -24.9128909888, 18.4740032140},
             {4.1022015550, -3.0525350045, 0.5742015780},
             {3.6840917498, -2.7562047324, 0.5404450724},
-            {2.7329545725, -2.0354830712, 0.4591024438}}}};
+            {2.7329545725, -2.0354830712, 0.4591024438}}},
+          {QuinticSchedule::simple, 1, {12, {2, -1.5, 0.5}}},
+          {QuinticSchedule::muon, 1, {6, {3.4445, -4.7750, 2.0315}}, 6},
+          {QuinticSchedule::muon, 1, {10, {3.4445, -4.7750, 2.0315}}, 10},
+          {QuinticSchedule::simple, 1, {16, {2, -1.5, 0.5}}, 16},
+          {QuinticSchedule::polar_express, 1.01, {polar.begin(), polar.begin() + 3}, 3}};
 }
 
 }  // namespace
@@ -175,7 +182,7 @@ std::vector<Published> published() {
 TEST_CASE_TEMPLATE("every schedule is the published iteration", C, SCHATTEN_TEST_CASES) {
   using T = typename C::Scalar;
   for (const Published& reference : published()) {
-    const double rounding = spectral::quintic_rounding_error<T>(reference.schedule);
+    const double rounding = spectral::quintic_rounding_error<T>(reference.schedule, reference.steps.size());
     double worst = 0;
     for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{20, 20}, {50, 33}, {33, 50}, {9, 2}}) {
       const std::size_t n = std::min(rows, cols);
@@ -188,7 +195,8 @@ TEST_CASE_TEMPLATE("every schedule is the published iteration", C, SCHATTEN_TEST
                                                 .tolerance = 2,
                                                 .method = SpectralMethod::quintic,
                                                 .format = Format::scalar,
-                                                .schedule = reference.schedule});
+                                                .schedule = reference.schedule,
+                                                .quintic_steps = reference.quintic_steps});
           CAPTURE(to_string(reference.schedule));
           CAPTURE(to_string(spectrum));
           const Matrix image = (out - reference(known.matrix())) * known.v;
@@ -199,8 +207,8 @@ TEST_CASE_TEMPLATE("every schedule is the published iteration", C, SCHATTEN_TEST
         }
       }
     }
-    MESSAGE(to_string(reference.schedule)
-            << ": worst rounding " << worst / epsilon<T> << " ε, promised " << rounding / epsilon<T> << " ε");
+    MESSAGE(to_string(reference.schedule) << ", " << reference.steps.size() << ": worst rounding "
+                                          << worst / epsilon<T> << " ε, promised " << rounding / epsilon<T> << " ε");
   }
 }
 
@@ -214,7 +222,8 @@ TEST_CASE("the bound of every schedule is its model's largest error, closely") {
                                                       .resolution = resolution,
                                                       .tolerance = 2,
                                                       .method = SpectralMethod::quintic,
-                                                      .schedule = reference.schedule});
+                                                      .schedule = reference.schedule,
+                                                      .quintic_steps = reference.quintic_steps});
         const double lowest = std::log(resolution / std::sqrt(double(n)));
         double measured = 0;
         for (int k = 0; k <= 300007; ++k) {
@@ -245,8 +254,49 @@ TEST_CASE("a schedule's products are counted, and one that does not exist is ref
   CHECK(flops(QuinticSchedule::cans) == 0.8 * flops(QuinticSchedule::muon));
   CHECK_THROWS_WITH_AS(flops(QuinticSchedule(7)),
                        "schatten::SpectralPower: schedule = QuinticSchedule(7), but it must be one of muon, "
-                       "polar_express, cans",
+                       "polar_express, cans, simple",
                        InvalidArgument);
+}
+
+TEST_CASE("a number of steps or an addition to the norm that a schedule cannot have is refused") {
+  const auto plan = [](SpectralPowerOptions options) {
+    options.rows = options.cols = 4;
+    options.power = 0;
+    options.tolerance = 2;
+    options.method = SpectralMethod::quintic;
+    return SpectralPower<double, SerialExec>(options);
+  };
+  CHECK_THROWS_WITH_AS(plan({.schedule = QuinticSchedule::cans, .quintic_steps = 5}),
+                       "schatten::SpectralPower: quintic_steps = 5, but it must be at most 4 for the schedule cans",
+                       InvalidArgument);
+  CHECK_THROWS_AS(plan({.quintic_steps = 33}), InvalidArgument);
+  CHECK_THROWS_AS(plan({.norm_epsilon = -1e-7}), InvalidArgument);
+  CHECK_THROWS_AS(plan({.norm_epsilon = std::numeric_limits<double>::quiet_NaN()}), InvalidArgument);
+  CHECK(plan({.quintic_steps = 10}).product_flops() == 2 * plan({}).product_flops());
+}
+
+TEST_CASE("what is added to the norm makes small matrices smaller, and the promise holds down to that norm") {
+  const double added = 1e-7;
+  const Published reference{QuinticSchedule::muon, 1, {5, {3.4445, -4.7750, 2.0315}}, 0, added};
+  const KnownMatrix unit = known_matrix(12, 7, singular_values_of(Spectrum::harmonic, 7, 1e-1), 3);
+  for (const double norm : {1e3, 1.0, 1e-7, 1e-9}) {
+    const Matrix m = norm / unit.matrix().norm() * unit.matrix();
+    const SpectralPowerOptions options{.rows = 12,
+                                       .cols = 7,
+                                       .power = 0,
+                                       .resolution = 1e-1,
+                                       .tolerance = 2,
+                                       .method = SpectralMethod::quintic,
+                                       .norm_epsilon = added};
+    SpectralPower<double, SerialExec> plan(options);
+    const auto in = to_view<double>(m), out = output_view<double>(12, 7);
+    plan.apply(SerialExec(), in, out);
+    CHECK((to_matrix(out) - reference(m)).norm() <= 1e-13);
+    const Matrix image = to_matrix(out) * unit.v;
+    for (Eigen::Index k = 0; k < 7 && norm >= added; ++k) {
+      CHECK(std::abs(image.col(k).norm() - 1) <= plan.error_bound());
+    }
+  }
 }
 
 TEST_CASE("any sequence of odd quintics: X(15 − 10X² + 3X⁴)/8 converges to the polar factor") {

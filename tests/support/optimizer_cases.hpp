@@ -22,6 +22,7 @@ inline reference::Scale reference_of(ScaleMode scale) {
     case ScaleMode::unit_rms: return reference::Scale::unit_rms;
     case ScaleMode::unit_norm: return reference::Scale::unit_norm;
     case ScaleMode::dual_norm: return reference::Scale::dual_norm;
+    case ScaleMode::adamw_rms: return reference::Scale::adamw_rms;
     case ScaleMode::spectral_unclamped: return reference::Scale::spectral_unclamped;
   }
   return {};

@@ -29,6 +29,7 @@ double scale_factor(Scale scale, double power, const Matrix& m, const Matrix& d,
     case Scale::original: return std::sqrt(std::max(1.0, rows / cols));
     case Scale::spectral_unclamped: return std::sqrt(rows / cols);
     case Scale::match_rms_adamw: return 0.2 * std::sqrt(std::max(rows, cols));
+    case Scale::adamw_rms: return 0.2 * std::sqrt(rows * cols) / d.norm();
     case Scale::unit_rms: return 1 / std::sqrt(d.squaredNorm() / (rows * cols));
     case Scale::unit_norm: return 1 / schatten_norm(image, q);
     case Scale::dual_norm: return schatten_norm(sigma, dual) / schatten_norm(image, q);

@@ -12,7 +12,7 @@ using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
 enum class Algorithm { spectral_power, quintic, rank_power, newton_schulz, streaming, adamw, sgd, lion };
-enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm, spectral_unclamped };
+enum class Scale { none, original, match_rms_adamw, unit_rms, unit_norm, dual_norm, spectral_unclamped, adamw_rms };
 
 struct Options {
   Algorithm algorithm = Algorithm::sgd;

@@ -67,14 +67,17 @@ struct HeavyBall {
 
 /// Factor on the mapped direction D (rows×cols), before the learning rate.
 enum class ScaleMode {
-  none,               ///< 1
-  original,           ///< √max(1, rows/cols): Muon and HTMuon as published
-  match_rms_adamw,    ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
-  unit_rms,           ///< √(rows·cols)/‖D‖_F: root mean square 1
-  unit_norm,          ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
-  dual_norm,          ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
-  spectral_unclamped  ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
+  none,                ///< 1
+  original,            ///< √max(1, rows/cols): Muon and HTMuon as published
+  match_rms_adamw,     ///< 0.2 √max(rows, cols): Muon's updates as large as AdamW's (Liu et al., arXiv 2502.16982)
+  unit_rms,            ///< √(rows·cols)/‖D‖_F: root mean square 1
+  unit_norm,           ///< 1/‖D‖_{S_q}, q = 1 + 1/p: the unit-ball direction of steepest descent; p >= 0
+  dual_norm,           ///< ‖M‖_{S_q*}/‖D‖_{S_q}: the steepest-descent step with its dual norm; p >= 0
+  spectral_unclamped,  ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
+  adamw_rms  ///< 0.2 √(rows·cols)/‖D‖_F: root mean square 0.2 (AdaMuon, arXiv 2507.11005; NorMuon's paper)
 };
+/// How many there are.
+inline constexpr int scale_modes = 8;
 
 /// What weight decay does to a weight W, an option of every rule. D: the direction with all its factors but lr.
 enum class DecayMode {
@@ -92,7 +95,9 @@ struct MapOptions {
   double tolerance = 3e-2;                           ///< relative error of σ^p
   Format format = Format::automatic;                 ///< what quintic and iterates store their matrices as
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
-  std::size_t rank = 0;  ///< streaming only: number of directions tracked, the others give 0; 0: all
+  std::size_t rank = 0;           ///< streaming only: number of directions tracked, the others give 0; 0: all
+  std::size_t quintic_steps = 0;  ///< quintic only: how many of the schedule's; 0: as it is published
+  double norm_epsilon = 0;        ///< quintic only: added to the norm before the quintics; published codes have 1e-7
 
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
 
@@ -102,8 +107,10 @@ struct MapOptions {
     f("resolution", &MapOptions::resolution, optim::fixed_number);
     f("tolerance", &MapOptions::tolerance, optim::fixed_number);
     f("format", &MapOptions::format, optim::fixed_choice(6));
-    f("schedule", &MapOptions::schedule, optim::fixed_choice(3));
+    f("schedule", &MapOptions::schedule, optim::fixed_choice(4));
     f("rank", &MapOptions::rank, optim::fixed_number);
+    f("quintic_steps", &MapOptions::quintic_steps, optim::fixed_number);
+    f("norm_epsilon", &MapOptions::norm_epsilon, optim::fixed_number);
   }
 };
 

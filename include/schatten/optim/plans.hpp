@@ -21,7 +21,9 @@ inline SpectralPowerOptions plan_options(double power, const MapOptions& map, st
           .tolerance = map.tolerance,
           .method = map.method,
           .format = map.format,
-          .schedule = map.schedule};
+          .schedule = map.schedule,
+          .quintic_steps = map.quintic_steps,
+          .norm_epsilon = map.norm_epsilon};
 }
 
 /// One plan for each MapOptions in use; a new power goes into the plan that is there.

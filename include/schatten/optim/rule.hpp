@@ -23,6 +23,7 @@
 //                                                    element(): runs before the loop over the elements and sets x(k), a
 //                                                    number for each matrix k, which element(step, x) then gets as well
 //   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
+//   double shape_factor(rows, cols) const            the same by a function of the rule's own
 //   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
 //   DecayMode decay                                  what weight decay does, if not DecayMode::decoupled alone
 //   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
@@ -155,6 +156,7 @@ double rule_lr(const R& rule, std::size_t step, std::size_t rows, std::size_t co
 /// What the shape contributes to the learning rate of a rows×cols matrix.
 template <class R>
 double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
+  if constexpr (requires { rule.shape_factor(rows, cols); }) return rule.shape_factor(rows, cols);
   if constexpr (requires { ScaleMode(rule.scale); }) return shape_scale(rule.scale, rows, cols);
   return 1;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <string_view>
 
 namespace schatten::optim {
 
@@ -21,7 +22,8 @@ inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
     case ScaleMode::none:
     case ScaleMode::unit_rms:
     case ScaleMode::unit_norm:
-    case ScaleMode::dual_norm: break;
+    case ScaleMode::dual_norm:
+    case ScaleMode::adamw_rms: break;
   }
   return 1.0;
 }
@@ -29,8 +31,24 @@ inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
 /// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is one for p >= 0 alone.
 inline bool needs_norm(ScaleMode mode) { return mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm; }
 
+/// The root mean square that `mode` gives to D; 0 for a mode that gives it none.
+inline double fixed_rms(ScaleMode mode) {
+  return mode == ScaleMode::unit_rms ? 1.0 : mode == ScaleMode::adamw_rms ? 0.2 : 0.0;
+}
+
 /// Whether `mode` needs a factor of each matrix beside shape_scale.
-inline bool needs_factor(ScaleMode mode) { return mode == ScaleMode::unit_rms || needs_norm(mode); }
+inline bool needs_factor(ScaleMode mode) { return fixed_rms(mode) > 0 || needs_norm(mode); }
+
+/// Throws InvalidArgument for a map or a scale that a rule with one map of its own does not serve: `streaming`, which keeps
+/// state, and norms of what is no UΣ^pVᵀ with p >= 0.
+inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {
+  require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
+          "must not be streaming: HTMuon has it");
+  require(!needs_norm(scale) || power >= 0, function, "power", power,
+          "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
+  require(!needs_norm(scale) || map.method != SpectralMethod::rank_power, function, "method", to_string(map.method),
+          "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
+}
 
 /// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an inner
 /// product that is given as its largest entries s_i times what remains, so that it may lie outside the range of double.
@@ -57,8 +75,8 @@ struct PowerOfScaled {
 };
 
 /// factor(k) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)},
-/// so unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms two passes over D,
-/// the others three over M and D.
+/// so unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms and adamw_rms two
+/// passes over D, the others three over M and D.
 template <ExecutionSpace Exec, class T, class Space>
 void direction_scale(const Exec& exec, ScaleMode mode, double p, const BatchView<const T, Space>& m,
                      const BatchView<const T, Space>& d, const NumberBatchView<SplitFactor, Space>& factor,
@@ -67,10 +85,10 @@ void direction_scale(const Exec& exec, ScaleMode mode, double p, const BatchView
   const std::size_t count = d.extent(0);
   const auto d_scale = workspace.template numbers<double>(count), relative = workspace.template numbers<double>(count);
   linalg::max_abs(exec, d, d_scale, workspace);
-  if (mode == ScaleMode::unit_rms) {
+  if (fixed_rms(mode) > 0) {
     linalg::relative_norm(exec, d, d_scale, relative, workspace);
-    const double root = std::sqrt(double(d.extent(1)) * double(d.extent(2)));
-    return for_each_matrix(exec, "schatten::scale/unit_rms", count,
+    const double root = fixed_rms(mode) * std::sqrt(double(d.extent(1)) * double(d.extent(2)));
+    return for_each_matrix(exec, "schatten::scale/rms", count,
                            PowerOfScaled<Space>{d_scale, {}, relative, -1, root, factor});
   }
   const auto m_scale = workspace.template numbers<double>(count);

@@ -148,8 +148,13 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
           "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");
   require(options.format >= Format::automatic && options.format <= Format::tf32, "SpectralPower", "format",
           to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16, tf32");
-  require(options.schedule >= QuinticSchedule::muon && options.schedule <= QuinticSchedule::cans, "SpectralPower",
-          "schedule", to_string(options.schedule), "must be one of muon, polar_express, cans");
+  require(options.schedule >= QuinticSchedule::muon && options.schedule <= QuinticSchedule::simple, "SpectralPower",
+          "schedule", to_string(options.schedule), "must be one of muon, polar_express, cans, simple");
+  const std::size_t most = largest_steps(options.schedule);
+  require(options.quintic_steps <= most, "SpectralPower", "quintic_steps", options.quintic_steps,
+          "must be at most " + std::to_string(most) + " for the schedule " + to_string(options.schedule));
+  require(std::isfinite(options.norm_epsilon) && options.norm_epsilon >= 0, "SpectralPower", "norm_epsilon",
+          options.norm_epsilon, "must be finite and not negative");
   require(machine.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
           to_string(options.format), "needs float matrices and a backend that multiplies such numbers (a device's)");
   const bool products_alone = options.method == SpectralMethod::automatic ||
@@ -203,10 +208,13 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     }
   }
   if (wanted(SpectralMethod::quintic) && p == 0.0) {
-    const std::span<const Quintic> quintics = quintics_of(options.schedule);
-    const double error = quintic_error(quintics, resolution, shape.short_side);
+    const std::span<const Quintic> quintics = quintics_of(options.schedule, options.quintic_steps);
+    // Down to ‖M‖_F = norm_epsilon, where M is divided by twice its norm, as one of four times the rank might be.
+    const std::size_t rank = (options.norm_epsilon > 0 ? 4 : 1) * shape.short_side;
+    const double error = quintic_error(quintics, resolution, rank);
     for_each_format([&]<class Work>() {
-      add({SpectralMethod::quintic, format_of<T, Work>, error + quintic_rounding_error<Work>(options.schedule),
+      add({SpectralMethod::quintic, format_of<T, Work>,
+           error + quintic_rounding_error<Work>(options.schedule, quintics.size()),
            product_cost<T, Work> * cost.quintic(quintics.size())});
     });
   }

@@ -5,6 +5,7 @@
 #include <schatten/linalg/rational_function.hpp>
 #include <schatten/spectral/exact.hpp>
 #include <schatten/spectral/method.hpp>
+#include <schatten/spectral/schedules.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -33,19 +34,23 @@ inline double gram_rounding(const Shape& shape) {
 }
 /// Rounding of a schedule of quintics on σ, absolute, in multiples of ε: measured worst × 2 or more, n = 2 to 50
 /// (tests/test_spectral_quintic.cpp). CANS is steep where a singular value is nearly ‖M‖_F: its slope is 2·10⁴ there.
-constexpr double quintic_rounding(QuinticSchedule schedule) {
+/// A step more than the schedule's own multiplies it by the quintic's largest slope.
+inline double quintic_rounding(QuinticSchedule schedule, std::size_t steps) {
+  const double more = double(steps) - double(quintics_of(schedule).size());
   switch (schedule) {
     case QuinticSchedule::polar_express: return 700;
     case QuinticSchedule::cans: return 6e4;
+    case QuinticSchedule::simple: return 1500 * std::pow(2.0, std::max(more, 0.0));
     case QuinticSchedule::muon: break;
   }
-  return 200;
+  return 200 * std::pow(4.3, std::max(more, 0.0));
 }
 /// The same times ε(Work). In 16 bits a quarter: from M as the format stores it (iterate_rounding says more), Muon's
 /// measured worst 24 ε, n = 4 to 128.
 template <Element Work>
-double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon) {
-  return (ReducedFloat<Work> ? 0.25 : 1) * quintic_rounding(schedule) * double(std::numeric_limits<Work>::epsilon());
+double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, std::size_t steps = muon_steps) {
+  return (ReducedFloat<Work> ? 0.25 : 1) * quintic_rounding(schedule, steps) *
+         double(std::numeric_limits<Work>::epsilon());
 }
 
 /// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and

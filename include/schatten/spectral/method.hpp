@@ -39,15 +39,17 @@ inline std::string to_string(SpectralMethod method) {
 enum class QuinticSchedule {
   muon,           ///< five equal ones: singular values end in about [0.68, 1.13] (Jordan et al., 2024)
   polar_express,  ///< the first five of Polar Express, after M/(1.01‖M‖_F) (Amsel et al., arXiv 2505.16932)
-  cans            ///< four that end in [0.7, 1.3] (Grishina et al., arXiv 2506.10935)
+  cans,           ///< four that end in [0.7, 1.3] (Grishina et al., arXiv 2506.10935)
+  simple          ///< twelve of 2σ − 1.5σ³ + 0.5σ⁵, which converge to 1 (Jordan et al., 2024; Aurora's)
 };
 
-/// "muon", "polar_express", "cans".
+/// "muon", "polar_express", "cans", "simple".
 inline std::string to_string(QuinticSchedule schedule) {
   switch (schedule) {
     case QuinticSchedule::muon: return "muon";
     case QuinticSchedule::polar_express: return "polar_express";
     case QuinticSchedule::cans: return "cans";
+    case QuinticSchedule::simple: return "simple";
   }
   return "QuinticSchedule(" + std::to_string(static_cast<int>(schedule)) + ")";
 }
@@ -91,6 +93,10 @@ struct SpectralPowerOptions {
   SpectralMethod method = SpectralMethod::automatic;
   Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose scalar or float64
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
+  std::size_t quintic_steps = 0;  ///< of the method quintic: how many of them; 0: as the schedule says
+  /// Of the method quintic: added to ‖M‖_F before M is divided by it (published codes have 1e-7). Where it is not 0 the
+  /// promise is for ‖M‖_F >= norm_epsilon.
+  double norm_epsilon = 0;
 };
 
 }  // namespace schatten

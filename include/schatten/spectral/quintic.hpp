@@ -90,13 +90,13 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
 
 /// out ← U q_K(...q_1(Σ/‖M‖_F)) Vᵀ for the quintics q_1..q_K: approximately the polar factor U Vᵀ.
 ///
-/// M, out (m×n). Iterates on the short side (n <= m below). The published normalisation adds 1e-7 to the norm; here
-/// any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T, Half or BFloat16 (published:
+/// M, out (m×n). Iterates on the short side (n <= m below). `added_to_norm` is added to ‖M‖_F: the published 1e-7 makes
+/// small matrices smaller; with 0 any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T, Half or BFloat16 (published:
 /// bfloat16). Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
-                       const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  detail::quintic_steps<W, Backend>(exec, steps, 0.0, m, out, workspace);
+                       const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm = 0) {
+  detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace);
 }
 
 /// Values from low to high.

@@ -115,13 +115,23 @@ inline std::vector<Quintic> with_safety(const PolarSchedule& schedule) {
   return steps;
 }
 
+/// Most steps of a schedule whose quintics are all the same.
+inline constexpr std::size_t most_quintics = 32;
+/// Steps of the schedule `simple` where it is used (Aurora, modded-nanogpt).
+inline constexpr std::size_t simple_steps = 12;
 /// Steps of Polar Express in its authors' training runs.
 inline constexpr std::size_t polar_express_steps = 5;
 
 namespace detail {
 
-inline constexpr std::array<Quintic, std::size_t(muon_steps)> muon_quintics{muon_quintic, muon_quintic, muon_quintic,
-                                                                            muon_quintic, muon_quintic};
+/// Copies of one quintic, of which a schedule takes as many as it is asked for.
+constexpr std::array<Quintic, most_quintics> copies(const Quintic& quintic) {
+  std::array<Quintic, most_quintics> all{};
+  for (Quintic& step : all) step = quintic;
+  return all;
+}
+inline constexpr std::array<Quintic, most_quintics> muon_quintics = copies(muon_quintic);
+inline constexpr std::array<Quintic, most_quintics> simple_quintics = copies({2, -1.5, 0.5});
 
 /// q(x/s).
 constexpr Quintic divided(const Quintic& q, double s) {
@@ -139,15 +149,24 @@ inline constexpr std::array<Quintic, polar_express_steps> polar_express_from_nor
 
 }  // namespace detail
 
-/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included. What the
-/// published ones add to the norm (1e-7) is left out: any scale is legal here. @pre schedule is one of the enumerators.
-constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule) {
+/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included; the first `steps`
+/// of them where that is not 0. What the published ones add to the norm (1e-7) is left out: any scale is legal here.
+/// @pre schedule is one of the enumerators, steps <= largest_steps(schedule).
+constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule, std::size_t steps = 0) {
+  const auto first = [steps](std::span<const Quintic> all, std::size_t own) { return all.first(steps ? steps : own); };
   switch (schedule) {
-    case QuinticSchedule::polar_express: return detail::polar_express_from_norm;
-    case QuinticSchedule::cans: return detail::cans_quintics;
+    case QuinticSchedule::polar_express: return first(detail::polar_express_from_norm, polar_express_steps);
+    case QuinticSchedule::cans: return first(detail::cans_quintics, detail::cans_quintics.size());
+    case QuinticSchedule::simple: return first(detail::simple_quintics, simple_steps);
     case QuinticSchedule::muon: break;
   }
-  return detail::muon_quintics;
+  return first(detail::muon_quintics, muon_steps);
+}
+
+/// The most steps that a schedule may be asked for: its own, or most_quintics where all quintics are the same.
+constexpr std::size_t largest_steps(QuinticSchedule schedule) {
+  const bool equal = schedule == QuinticSchedule::muon || schedule == QuinticSchedule::simple;
+  return equal ? most_quintics : quintics_of(schedule).size();
 }
 
 }  // namespace schatten::spectral

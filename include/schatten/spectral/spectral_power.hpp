@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -123,7 +124,7 @@ class SpectralPower {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const auto m = double(shape.long_side), n = double(shape.short_side);
     if (method() == SpectralMethod::quintic) {
-      return spectral::quintic_flops(spectral::quintics_of(options_.schedule).size(), m, n, machine.symmetric);
+      return spectral::quintic_flops(quintics().size(), m, n, machine.symmetric);
     }
     if (method() != SpectralMethod::iterates) return 0;
     return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, machine.symmetric);
@@ -139,13 +140,16 @@ class SpectralPower {
     require(!overlap(m, out), "SpectralPower::apply", "out", shape_of(out), "must not overlap m");
   }
 
+  [[nodiscard]] std::span<const spectral::Quintic> quintics() const {
+    return spectral::quintics_of(options_.schedule, options_.quintic_steps);
+  }
+
   /// The methods that work in a format of their choice.
   template <class Work>
   void apply_in(const Exec& exec, const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out,
                 Workspace<memory_space>& workspace) const {
     if (choice_.method == SpectralMethod::quintic) {
-      return spectral::quintic_iteration<Work, Backend>(exec, spectral::quintics_of(options_.schedule), m, out,
-                                                        workspace);
+      return spectral::quintic_iteration<Work, Backend>(exec, quintics(), m, out, workspace, options_.norm_epsilon);
     }
     if (choice_.method == SpectralMethod::iterates) {
       return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, choice_.iterates.form, options_.power,

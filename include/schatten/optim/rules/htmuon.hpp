@@ -27,7 +27,7 @@ struct HTMuon {
     f("power", &HTMuon::power, optim::any_number);
     f("interval", &HTMuon::interval, optim::at_least_one);
     f(&HTMuon::momentum);
-    f("scale", &HTMuon::scale, optim::choice(7));
+    f("scale", &HTMuon::scale, optim::choice(scale_modes));
     f(&HTMuon::map);
   }
   [[nodiscard]] std::vector<StateSlot> state() const {

@@ -23,7 +23,7 @@ struct Muon {
   template <class Fields>
   static void fields(Fields& f) {
     f(&Muon::momentum);
-    f("scale", &Muon::scale, optim::choice(7));
+    f("scale", &Muon::scale, optim::choice(scale_modes));
     f(&Muon::map);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }

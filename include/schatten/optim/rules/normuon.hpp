@@ -12,7 +12,7 @@ namespace schatten {
 /// divided by the roots of their second moments. For matrices.
 ///
 /// u as Muon's, O = UΣ^pVᵀ of u; v_i ← β₂v_i + (1−β₂)·mean_j O_ij²; D_ij = O_ij/√(v_i + ε), then D·‖O‖_F/(‖D‖_F + ε).
-/// The paper has no Nesterov and the scale 0.2√(rows·cols)/‖D‖_F instead of the norm's.
+/// The paper has no Nesterov and ScaleMode::adamw_rms, 0.2√(rows·cols)/(‖D‖_F + ε), instead of the norm's.
 struct NorMuon {
   double lr = 0.02;
   double power = 0;  ///< p; any other makes it HTMuon in NorMuon's place
@@ -32,7 +32,7 @@ struct NorMuon {
     f(&NorMuon::momentum);
     f("beta2", &NorMuon::beta2, optim::below_one);
     f("epsilon", &NorMuon::epsilon, optim::positive);
-    f("scale", &NorMuon::scale, optim::choice(7));
+    f("scale", &NorMuon::scale, optim::choice(scale_modes));
     f(&NorMuon::map);
   }
   /// row_second_moment_root: √v, which has the range of O where v has not.
@@ -44,10 +44,8 @@ struct NorMuon {
     f(power, map);
   }
   void check(std::string_view function) const {
-    require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
-            "must not be streaming: HTMuon has it");
-    require(!optim::needs_factor(scale), function, "scale", int(scale),
-            "must be one that the shape alone decides: the norm of UΣ^pVᵀ is kept already");
+    optim::check_map_and_scale(function, power, map, ScaleMode::none);
+    require(!optim::needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
   }
 
   template <class Bucket>
@@ -55,7 +53,7 @@ struct NorMuon {
     const auto u = bucket.buffer();
     optim::average(bucket, momentum, 0, u);
     bucket.map(power, map, u, out);
-    optim::normalize_rows(bucket, out, 1, beta2, epsilon);
+    optim::normalize_rows(bucket, out, 1, beta2, epsilon, scale);
   }
 };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Second moments of the rows of a direction.
+// Second moments of the rows, and of the elements, of a direction.
 #pragma once
 
-#include <schatten/core/parallel.hpp>
-#include <schatten/linalg/norms.hpp>
+#include <schatten/optim/scale.hpp>
+#include <schatten/optim/skip.hpp>
+#include <schatten/optim/stages/line_norms.hpp>
 #include <schatten/optim/stages/second_moment.hpp>
 
 #include <bit>
@@ -13,14 +14,17 @@
 namespace schatten::optim {
 
 /// Row i of matrix k: v ← β₂v + (1 − β₂)mean_j O_ij², the row divided by √(v + ε). Kept is √v, which has the range of O
-/// where v has not.
+/// where v has not. before, after: the row's norms.
 template <Scalar T, class Space>
 struct NormalizeRow {
   BatchView<T, Space> o;
   BatchView<T, Space> root;    ///< √v, rows×1
   double gain2, root_epsilon;  ///< 1 − β₂, √ε
+  BatchView<double, Space> before, after;
+  FiniteFlags<Space> finite;
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    if (!finite(k)) return team.once([&] { before(k, i, 0) = after(k, i, 0) = 0; });
     T* const row = &o(k, i, 0);
     const std::size_t cols = o.extent(2);
     using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
@@ -28,41 +32,70 @@ struct NormalizeRow {
         team.template max<Bits>(cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(row[j]); });
     const math::Unit<T> unit(std::bit_cast<T>(largest));
     team.for_each(cols, [&](std::size_t j) { row[j] *= unit.inverse; });
-    const double mean_root = double(unit.unit) * math::sqrt(team.dot(row, row, cols) / double(cols));
-    const double r = second_moment_root(double(root(k, i, 0)), mean_root, gain2);
+    const double relative = math::sqrt(team.dot(row, row, cols)), norm = double(unit.unit) * relative;
+    const double r = second_moment_root(double(root(k, i, 0)), norm / math::sqrt(double(cols)), gain2);
     const math::Unit<double> size(r > root_epsilon ? r : root_epsilon);
     const double x = r * size.inverse, y = root_epsilon * size.inverse;
     const double inverse = 1 / math::sqrt(x * x + y * y);
     team.for_each(cols,
                   [&](std::size_t j) { row[j] = T(double(row[j]) * double(unit.unit) * size.inverse * inverse); });
-    team.once([&] { root(k, i, 0) = T(r); });
+    team.once([&] {
+      root(k, i, 0) = T(r);
+      before(k, i, 0) = norm;
+      after(k, i, 0) = norm * size.inverse * inverse;
+    });
   }
 };
 
-/// factor(k) ← factor(k)·before(k)/(after(k) + ε): the norm that the matrix had before.
-template <class Space, class Factors>
-struct KeepNorm {
-  NumberBatchView<const double, Space> before, after;
-  double epsilon;
-  Factors factor;
-  KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k).first *= before(k) / (after(k) + epsilon); }
+/// Row i of matrix k: v ← β₂v + (1 − β₂)O⊙O, then O ← O/(√v + ε), element by element. Kept is √v. after: the row's norm.
+template <Scalar T, class Space>
+struct NormalizeElements {
+  BatchView<T, Space> o;
+  BatchView<T, Space> root;  ///< √v, rows×cols
+  T gain2, epsilon;          ///< gain2: 1 − β₂
+  BatchView<double, Space> after;
+  FiniteFlags<Space> finite;
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    if (!finite(k)) return team.once([&] { after(k, i, 0) = 0; });
+    T *const row = &o(k, i, 0), *const r = &root(k, i, 0);
+    const std::size_t cols = o.extent(2);
+    team.for_each(cols, [&](std::size_t j) {
+      r[j] = second_moment_root(r[j], row[j], gain2);
+      row[j] /= r[j] + epsilon;
+    });
+    const double norm = norm_of_row(team, row, cols);
+    team.once([&] { after(k, i, 0) = norm; });
+  }
 };
 
-/// Divides the rows of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::column), and puts
-/// the factor that restores ‖o‖_F on the bucket. Passes over o: one, and two norms of two passes each.
+/// Divides the rows of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::column), and puts on
+/// the bucket the factor that restores ‖o‖_F, or with a scale that fixes the root mean square the one that gives it. One
+/// pass over o: row statistics give both norms.
 template <class Bucket>
-void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon) {
-  using Space = typename Bucket::Space;
+void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,
+                    ScaleMode scale) {
   using T = typename Bucket::Scalar;
-  const auto before = bucket.workspace().template numbers<double>(bucket.matrices());
-  const auto after = bucket.workspace().template numbers<double>(bucket.matrices());
-  linalg::frobenius_norm(bucket.exec(), o, before, bucket.workspace());
-  bucket.rows("schatten::step/normalize_rows",
-              NormalizeRow<T, Space>{o, bucket.state(slot), 1 - beta2, std::sqrt(epsilon)});
-  linalg::frobenius_norm(bucket.exec(), o, after, bucket.workspace());
-  const auto factor = bucket.factor();
-  for_each_matrix(bucket.exec(), "schatten::step/keep_norm", bucket.matrices(),
-                  KeepNorm<Space, decltype(factor)>{before, after, epsilon, factor});
+  const auto before = row_numbers(bucket), after = row_numbers(bucket);
+  for_each_row_by_team(bucket.exec(), "schatten::step/normalize_rows", bucket.matrices(), bucket.rows(),
+                       NormalizeRow<T, typename Bucket::Space>{o, bucket.state(slot), 1 - beta2, std::sqrt(epsilon),
+                                                               before, after, bucket.finite()});
+  if (fixed_rms(scale) == 0) return factor_over_norm(bucket, 1, before, after, epsilon);
+  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(bucket.rows() * bucket.cols())), {}, after, epsilon);
+}
+
+/// Divides the elements of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::matrix); with a
+/// scale that fixes the root mean square puts the factor that gives it on the bucket. One pass over o and the slot.
+template <class Bucket>
+void normalize_elements(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,
+                        ScaleMode scale) {
+  using T = typename Bucket::Scalar;
+  const auto after = row_numbers(bucket);
+  for_each_row_by_team(bucket.exec(), "schatten::step/normalize_elements", bucket.matrices(), bucket.rows(),
+                       NormalizeElements<T, typename Bucket::Space>{o, bucket.state(slot), T(1 - beta2), T(epsilon),
+                                                                    after, bucket.finite()});
+  if (fixed_rms(scale) == 0) return;
+  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(bucket.rows() * bucket.cols())), {}, after, epsilon);
 }
 
 }  // namespace schatten::optim

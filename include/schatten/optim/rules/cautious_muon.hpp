@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/cautious.hpp>
+#include <schatten/optim/stages/cautious_matrix.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+
+namespace schatten {
+
+/// Where CautiousMuon drops elements.
+enum class CautiousMask {
+  momentum,  ///< those of u with m·g <= 0, before the map: the authors' code
+  direction  ///< those of the mapped D with D·g <= 0: what the paper does to any optimizer
+};
+
+/// Cautious Muon (Liang et al., arXiv 2411.16085; as the authors' code has it): Muon without the elements of the momentum
+/// that point against the gradient. For matrices.
+///
+/// u as Muon's; φ = 1 where m·g > 0, else 0; D = UΣ^pVᵀ of f·φ⊙u with the factor f of the MaskScale.
+/// CautiousMask::direction: D = UΣ^pVᵀ of u, φ = 1 where D·g > 0, D ← f·φ⊙D.
+struct CautiousMuon {
+  double lr = 0.02;
+  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  Momentum momentum{};
+  CautiousMask mask = CautiousMask::momentum;
+  MaskScale mask_scale = MaskScale::mean;
+  double weight_decay = 0.0;
+  DecayMode decay = DecayMode::decoupled;
+  ScaleMode scale = ScaleMode::original;
+  MapOptions map = muon_map;
+
+  static constexpr std::string_view name = "cautious_muon";
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("power", &CautiousMuon::power, optim::any_number);
+    f(&CautiousMuon::momentum);
+    f("mask", &CautiousMuon::mask, optim::choice(2));
+    f("mask_scale", &CautiousMuon::mask_scale, optim::choice(2));
+    f("scale", &CautiousMuon::scale, optim::choice(scale_modes));
+    f(&CautiousMuon::map);
+  }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
+  [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
+  template <class F>
+  void maps(const F& f) const {
+    f(power, map);
+  }
+  void check(std::string_view function) const { optim::check_map_and_scale(function, power, map, scale); }
+
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    const auto u = bucket.buffer();
+    if (mask == CautiousMask::momentum) {
+      // The polar factor does not see a number before it, but for one that is added to the norm.
+      optim::cautious_average(bucket, momentum, 0, mask_scale, power != 0 || map.norm_epsilon > 0, u);
+    } else {
+      optim::average(bucket, momentum, 0, u);
+    }
+    bucket.map(power, map, u, out);
+    bucket.scale(scale, power, u, out);
+    if (mask == CautiousMask::direction) optim::keep_agreeing(bucket, bucket.gradient(), mask_scale, out);
+  }
+};
+
+}  // namespace schatten

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/mars.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+
+namespace schatten {
+
+/// MARS-M (Liu et al., arXiv 2510.21800, Algorithm 1): Muon of MARS' variance-reduced gradients. For matrices.
+///
+/// c = g + γβ/(1−β)·(g − g⁻), g⁻ the gradient of the step before; c ← c/max(1, ‖c‖_F); u as Muon's of c instead of g;
+/// D = UΣ^pVᵀ of u. Exact: g⁻ is the gradient of the weights before the last step on the present batch, which
+/// Optimizer::observe takes. mars_shampoo is MARS-Shampoo.
+struct MARSM {
+  double lr = 1e-3;
+  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  Momentum momentum{.nesterov = false};
+  double gamma = 0.025;
+  bool clip = true;
+  bool corrects_first = true;  ///< c = (1 + γβ/(1−β))g in the first step, as published codes have it; false: c = g
+  bool exact = false;
+  double weight_decay = 0.1;
+  DecayMode decay = DecayMode::decoupled;
+  ScaleMode scale = ScaleMode::match_rms_adamw;
+  MapOptions map = muon_map;
+
+  static constexpr std::string_view name = "mars_m";
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("power", &MARSM::power, optim::any_number);
+    f(&MARSM::momentum);
+    f("gamma", &MARSM::gamma, optim::not_negative);
+    f("clip", &MARSM::clip, optim::flag);
+    f("corrects_first", &MARSM::corrects_first, optim::flag);
+    f("exact", &MARSM::exact, optim::flag);
+    f("scale", &MARSM::scale, optim::choice(scale_modes));
+    f(&MARSM::map);
+  }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum), {"previous_gradient"}}; }
+  [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
+  template <class F>
+  void maps(const F& f) const {
+    f(power, map);
+  }
+  void check(std::string_view function) const { optim::check_map_and_scale(function, power, map, scale); }
+
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    const auto u = bucket.buffer();
+    const double kappa = gamma * momentum.beta / (1 - momentum.beta);
+    optim::corrected_gradient(bucket, kappa, !exact, corrects_first, 1, u);
+    const auto element = optim::momentum_element<typename Bucket::Scalar>(momentum);
+    bucket.average_of(u, optim::of_clipped(bucket, u, clip, element), std::array<std::size_t, 1>{0}, momentum.beta, u);
+    bucket.map(power, map, u, out);
+    bucket.scale(scale, power, u, out);
+  }
+  /// The previous weights' gradient on the present batch, for `exact`.
+  template <class Bucket>
+  void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const {
+    bucket.elements("schatten::observe/previous_gradient",
+                    optim::StoreElement<typename Bucket::Scalar, typename Bucket::Space>{input, bucket.state(1)});
+  }
+};
+
+/// MARS-Shampoo (Yuan et al., arXiv 2411.10438): the same with sums for averages and Muon's scale.
+inline constexpr MARSM mars_shampoo{.lr = 3e-3,
+                                    .momentum = {.nesterov = false, .kind = MomentumKind::heavy_ball},
+                                    .weight_decay = 0,
+                                    .scale = ScaleMode::original};
+
+}  // namespace schatten
