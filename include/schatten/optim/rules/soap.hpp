@@ -57,9 +57,9 @@ struct SOAP {
     optim::rotate_back(bucket, turned, bases.left_vectors, bases.right_vectors, out);
     optim::average_factors(bucket, g, shampoo_beta, bases);
     if (bucket.step() > 1 && (bucket.step() - 1) % interval == 0) {
-      optim::turn_bases(bucket, bases, bucket.state(0), bucket.state(1), optim::chosen(bucket, waits));
+      optim::turn_bases(bucket, bases, bucket.state(0), bucket.state(1), optim::chosen(bucket, optim::Which::old));
     }
-    if (bucket.first_steps()) optim::eigenvectors(bucket, bases, optim::chosen(bucket, 0, 0));
+    if (bucket.first_steps()) optim::eigenvectors(bucket, bases, optim::chosen(bucket, optim::Which::fresh));
   }
 };
 

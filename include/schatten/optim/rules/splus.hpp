@@ -3,6 +3,7 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/adam.hpp>
 #include <schatten/optim/stages/kronecker.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/weight_average.hpp>
@@ -73,8 +74,8 @@ struct SPlus {
     if (optim::is_identity(bases.unit)) return;
     optim::average_factors(bucket, bucket.gradient(), beta2, bases);
     const bool all = bucket.step() % interval == 0;
-    if (all) optim::eigenvectors(bucket, bases, optim::chosen(bucket));
-    if (!all && bucket.first_steps()) optim::eigenvectors(bucket, bases, optim::chosen(bucket, 0, 0));
+    if (!all && !bucket.first_steps()) return;
+    optim::eigenvectors(bucket, bases, optim::chosen(bucket, all ? optim::Which::all : optim::Which::fresh));
   }
   /// The average takes the weights before their decay.
   template <class Bucket>

@@ -52,10 +52,9 @@ struct AverageInUnit {
 /// scaled ← g over a power of two, entries below 2; the number `unit` (1×1) ← the s of this step; returns the weights of
 /// averages of products of two `scaled` that are stored as multiples of s². They live as long as the caller's frame.
 template <class Bucket>
-NumberBatchView<UnitWeights, typename Bucket::Space> average_unit(Bucket& bucket, const typename Bucket::Batch& g,
-                                                                  double beta, const typename Bucket::Batch& unit,
-                                                                  const typename Bucket::Batch& scaled,
-                                                                  NumberBatchView<double, typename Bucket::Space> scale) {
+NumberBatchView<UnitWeights, typename Bucket::Space> average_unit(
+    Bucket& bucket, const typename Bucket::Batch& g, double beta, const typename Bucket::Batch& unit,
+    const typename Bucket::Batch& scaled, NumberBatchView<double, typename Bucket::Space> scale) {
   using Space = typename Bucket::Space;
   using T = typename Bucket::Scalar;
   const auto weights = bucket.workspace().template numbers<UnitWeights>(bucket.matrices());

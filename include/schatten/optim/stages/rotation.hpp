@@ -7,7 +7,6 @@
 #include <schatten/optim/bucket.hpp>
 
 #include <cstddef>
-#include <limits>
 
 namespace schatten::optim {
 
@@ -49,23 +48,29 @@ void rotate_back(Bucket& bucket, const X& x, const typename Bucket::Batch& left,
   two_sided_product(bucket, left, x, transpose(right), out);
 }
 
-/// Which matrices a kernel changes: those that are not skipped and have taken at least `least` and at most `most` steps.
+/// Which matrices of a bucket a kernel changes.
+enum class Which {
+  all,    ///< those that are not skipped
+  fresh,  ///< those of them that are in their first step
+  old     ///< the others
+};
+
+/// (k) ↦ whether matrix k is one of these. A matrix whose first step was skipped is old.
 template <class Space>
 struct Chosen {
   FiniteFlags<Space> finite;
-  AppliedSteps<Space> applied;
-  long long least = 0, most = std::numeric_limits<long long>::max();
+  NumberBatchView<MatrixCounts, Space> counts;
+  Which which;
   KOKKOS_FUNCTION bool operator()(std::size_t k) const {
-    const long long steps = applied(k);
-    return finite(k) && steps >= least && steps <= most;
+    const bool fresh = counts(finite.records(k).number).attempted == 0;
+    return finite(k) && (which == Which::all || (which == Which::fresh) == fresh);
   }
 };
 
 /// The chosen matrices of a bucket that has looked at its gradients.
 template <class Bucket>
-Chosen<typename Bucket::Space> chosen(Bucket& bucket, long long least = 0,
-                                      long long most = std::numeric_limits<long long>::max()) {
-  return {bucket.finite(), bucket.applied(), least, most};
+Chosen<typename Bucket::Space> chosen(const Bucket& bucket, Which which) {
+  return {bucket.finite(), bucket.counts(), which};
 }
 
 /// to(k, i, j) ← from(k, i, j) for chosen matrices.
