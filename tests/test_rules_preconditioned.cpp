@@ -2,11 +2,14 @@
 // Rules with Kronecker factors, beside plain loops and Eigen's decompositions.
 
 #include "support/rule_checks.hpp"
+#include <schatten/optim/rules/cosmos.hpp>
+#include <schatten/optim/rules/galore.hpp>
 #include <schatten/optim/rules/soap.hpp>
 #include <schatten/optim/rules/splus.hpp>
 
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
+#include <Eigen/SVD>
 
 #include <algorithm>
 #include <numeric>
@@ -128,6 +131,122 @@ class SPlusReference {
   int t_ = 0;
 };
 
+/// Adam with ε beside √v before its correction, or after it.
+struct AdamMoments {
+  Matrix m, v;
+  int t = 0;
+  Matrix direction(const Matrix& g, double beta1, double beta2, double epsilon, bool before) {
+    if (++t == 1) m = v = 0 * g;
+    m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g.cwiseProduct(g);
+    const double c1 = 1 - std::pow(beta1, t), c2 = 1 - std::pow(beta2, t);
+    Matrix d = m;
+    for (Eigen::Index e = 0; e < d.size(); ++e) {
+      d(e) /= c1 * (before ? (std::sqrt(v(e)) + epsilon) / std::sqrt(c2) : std::sqrt(v(e) / c2) + epsilon);
+    }
+    return d;
+  }
+};
+
+class GaLoreReference {
+ public:
+  GaLoreReference(const GaLore& rule, const Matrix&) : o_(rule) {}
+  Matrix step(const Matrix& w, const Matrix& g) {
+    if (is_vector(w)) return decayed(w - o_.lr * adam(g));
+    if (w.rows() < w.cols()) return decayed(w - o_.lr * o_.alpha * turned(g.transpose()).transpose());
+    return decayed(w - o_.lr * o_.alpha * turned(g));
+  }
+
+ private:
+  Matrix decayed(const Matrix& w) { return (1 - o_.lr * o_.weight_decay) * w; }
+  Matrix adam(const Matrix& g) { return moments_.direction(g, o_.beta1, o_.beta2, o_.epsilon, true); }
+  Matrix turned(const Matrix& g) {
+    if (moments_.t % int(o_.interval) == 0) {
+      const Matrix v = Eigen::JacobiSVD<Matrix>(g, Eigen::ComputeThinU | Eigen::ComputeThinV).matrixV();
+      Matrix next = v.leftCols(std::min(Eigen::Index(o_.rank), g.cols()));
+      if (moments_.t > 0) change(next);
+      p_ = next;
+    }
+    return adam(g * p_) * p_.transpose();
+  }
+  void change(Matrix& next) {
+    if (o_.basis_change == BasisChange::rotate) {
+      const Matrix t = p_.transpose() * next;
+      moments_.m = moments_.m * t;
+      moments_.v = moments_.v * t.cwiseProduct(t);
+      return;
+    }
+    for (Eigen::Index k = 0; k < next.cols(); ++k) {
+      if (p_.col(k).dot(next.col(k)) < 0) next.col(k) *= -1;
+    }
+  }
+  GaLore o_;
+  AdamMoments moments_{};
+  Matrix p_{};
+};
+
+/// Muon's five quintics on the wide side, without an epsilon.
+Matrix quintics(const Matrix& m) {
+  if (m.rows() > m.cols()) return quintics(m.transpose()).transpose();
+  Matrix x = m / m.norm();
+  for (int k = 0; k < 5; ++k) {
+    const Matrix a = x * x.transpose();
+    x = 3.4445 * x + (-4.7750 * a + 2.0315 * a * a) * x;
+  }
+  return x;
+}
+
+class COSMOSReference {
+ public:
+  COSMOSReference(const COSMOS& rule, const Matrix& start) : o_(rule), m_(0 * start) {}
+  Matrix step(const Matrix& w, const Matrix& g) {
+    const Matrix kept = (1 - o_.lr * o_.weight_decay) * w;
+    if (is_vector(w) || std::size_t(w.rows()) > o_.max_rows) {
+      return kept - o_.lr * moments_.direction(g, o_.beta1, o_.beta2, o_.epsilon, false);
+    }
+    const Eigen::Index r = std::min({Eigen::Index(o_.basis_rank), g.rows(), g.cols()});
+    if (++t_ == 1) {
+      const Matrix v = Eigen::JacobiSVD<Matrix>(g, Eigen::ComputeThinU | Eigen::ComputeThinV).matrixV();
+      p_ = v.leftCols(r);
+      s_ = (1 - o_.basis_beta) * (g * p_).transpose() * (g * p_);
+      v_ = Matrix::Zero(g.rows(), r);
+    } else {
+      const Matrix q = basis_of_columns(o_.basis_beta * p_ * s_ + (1 - o_.basis_beta) * g.transpose() * (g * p_));
+      const Matrix t = p_.transpose() * q;
+      s_ = o_.basis_beta * t.transpose() * s_ * t + (1 - o_.basis_beta) * (g * q).transpose() * (g * q);
+      p_ = q;
+    }
+    m_ = o_.beta1 * m_ + (1 - o_.beta1) * g;
+    const Matrix low = g * p_;
+    v_ = o_.beta2 * v_ + (1 - o_.beta2) * low.cwiseProduct(low);
+    // The bias of Nesterov's average is that of the authors' sum, 1 + β₁(1 − β₁^t)/(1 − β₁), times 1 − β₁.
+    const double decayed = 1 - std::pow(o_.beta1, t_);
+    const Matrix u = o_.nesterov
+                         ? Matrix((g + o_.beta1 * m_ / (1 - o_.beta1)) / (1 + o_.beta1 * decayed / (1 - o_.beta1)))
+                         : Matrix(m_ / decayed);
+    Matrix a = u * p_;
+    for (Eigen::Index e = 0; e < a.size(); ++e) {
+      a(e) /= std::sqrt(v_(e) / (1 - std::pow(o_.beta2, t_))) + o_.epsilon;
+    }
+    const double n = std::sqrt(double(g.size()));
+    Matrix x = a * p_.transpose();
+    const Matrix rest = u - u * p_ * p_.transpose();
+    if (rest.norm() > 1e-12 * u.norm()) {
+      const Matrix b = quintics(rest);
+      x += o_.gamma * n * b / (b.norm() + o_.epsilon);
+    }
+    return kept - o_.lr * o_.ratio * n * x / (x.norm() + o_.norm_epsilon);
+  }
+
+ private:
+  COSMOS o_;
+  Matrix m_, v_{}, p_{}, s_{};
+  AdamMoments moments_{};
+  int t_ = 0;
+};
+
+const auto galore_reference = [](const GaLore& rule, const Matrix& w) { return GaLoreReference(rule, w); };
+const auto cosmos_reference = [](const COSMOS& rule, const Matrix& w) { return COSMOSReference(rule, w); };
 const auto soap_reference = [](const SOAP& rule, const Matrix& w) { return SOAPReference(rule, w); };
 const auto splus_reference = [](const SPlus& rule, const Matrix& w) { return SPlusReference(rule, w); };
 
@@ -146,4 +265,28 @@ TEST_CASE("SOAP") {
 TEST_CASE("SPlus") {
   const SPlus rule{.interval = 4, .max_side = 6};
   check_rule(rule, splus_reference, {.shapes = determined, .bound = 1e-10, .period = 4, .layout_bound = 1e-10});
+}
+
+TEST_CASE("GaLore") {
+  const GaLore rule{.weight_decay = 0.1, .rank = 2, .interval = 7};
+  check_rule(rule, galore_reference, {.shapes = determined, .bound = 1e-10, .period = 7, .layout_bound = 1e-10});
+  for (const std::size_t rank : {std::size_t(1), std::size_t(3), std::size_t(100)}) {
+    const GaLore rotating{.epsilon = 0.1, .rank = rank, .interval = 3, .basis_change = BasisChange::rotate};
+    check_agreement(rotating, galore_reference, {.shapes = determined, .bound = 1e-10});
+  }
+}
+
+TEST_CASE("COSMOS") {
+  const COSMOS rule{.weight_decay = 0.1,
+                    .basis_rank = 2,
+                    .map = {.method = SpectralMethod::quintic, .tolerance = 2, .format = Format::float64}};
+  check_rule(rule, cosmos_reference, {.shapes = determined, .bound = 1e-10, .layout_bound = 1e-10});
+  COSMOS other = rule;
+  other.nesterov = true;
+  other.gamma = 0.7;
+  other.norm_epsilon = 0.1;
+  other.epsilon = 0.01;
+  other.basis_beta = 0.5;
+  other.max_rows = 6;
+  check_agreement(other, cosmos_reference, {.shapes = determined, .bound = 1e-10});
 }

@@ -48,12 +48,13 @@ struct SOAP {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
-    using T = typename Bucket::Scalar;
     const optim::Kronecker<Bucket> bases(bucket, 2);
     const auto g = bucket.gradient(), turned = bucket.buffer();
     optim::rotate(bucket, g, bases.left_vectors, bases.right_vectors, turned);
-    optim::adam(bucket, turned, 0,
-                optim::AdamOfStep<T, typename Bucket::Space>{bucket.applied(), beta1, beta2, epsilon, waits}, turned);
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
+    adam.before_correction = true;
+    adam.waits = waits;
+    optim::adam(bucket, turned, bucket.state(0), bucket.state(1), adam);
     optim::rotate_back(bucket, turned, bases.left_vectors, bases.right_vectors, out);
     optim::average_factors(bucket, g, shampoo_beta, bases);
     if (bucket.step() > 1 && (bucket.step() - 1) % interval == 0) {

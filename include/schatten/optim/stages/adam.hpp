@@ -7,31 +7,39 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <string_view>
 
 namespace schatten::optim {
 
-/// (k) ↦ (g, m, r) ↦ m/(√v + ε)·√c₂/c₁, r = √v, c = 1 − β^t at step t of matrix k without its first `waits` ones, in
-/// which m and v stay zero and so does the direction. ε stands beside √v before it is corrected.
+/// (k) ↦ (g, m, r) ↦ m̂/(√v̂ + ε), m̂ = m/c₁, √v̂ = r/√c₂, r = √v, c = 1 − β^t, t the number of matrix k's step.
 template <Scalar T, class Space>
 struct AdamOfStep {
   AppliedSteps<Space> applied;
   double beta1, beta2, epsilon;
-  long long waits = 0;
+  bool before_correction = false;  ///< ε beside √v: m̂/((√v + ε)/√c₂)
+  bool averages = true;            ///< m ← β₁m + (1−β₁)g; else m is what it is
+  double ahead = 0;                ///< c₁ = 1 − β₁^(t + ahead)
+  long long waits = 0;  ///< t counts from the step after these; in them m and v stay zero, and so does the direction
+
   KOKKOS_FUNCTION AdamElement<T> operator()(std::size_t k) const {
-    const long long before = applied(k) - waits;
-    const double t = double(before < 0 ? 1 : before + 1);
-    AdamW adam;
-    adam.beta1 = beta1;
-    adam.beta2 = beta2;
-    adam.epsilon = epsilon / math::sqrt(bias_correction(beta2, t));
-    AdamElement<T> element = adam.element<T>(t);
-    if (before >= 0) return element;
-    element.first = Average<T>(1.0, T(0));
-    element.gain2 = T(0);
-    return element;
+    const long long steps = applied(k) - waits;
+    const bool moves = steps >= 0;
+    const double t = moves ? double(steps + 1) : 1.0;
+    const double first = bias_correction(beta1, t + ahead), second = math::sqrt(bias_correction(beta2, t));
+    const double divisor = epsilon * first / (before_correction ? second : 1.0);
+    const double least = double(std::numeric_limits<T>::denorm_min());
+    return {averages && moves ? moving_average<T>(beta1) : Average<T>(1.0, T(0)), T(moves ? 1 - beta2 : 0.0),
+            T(first / second), T(divisor > least ? divisor : least)};
   }
 };
+
+/// The same for a bucket's matrices.
+template <class Bucket>
+AdamOfStep<typename Bucket::Scalar, typename Bucket::Space> adam_of_step(const Bucket& bucket, double beta1,
+                                                                         double beta2, double epsilon) {
+  return {bucket.applied(), beta1, beta2, epsilon};
+}
 
 /// out ← f(x, s₁, s₂, …) with f = maker(k), for the elements of x in the gradient's place, whatever its shape; zero for
 /// skipped matrices. out may be x; both row-major. @pre the bucket has looked at its gradients. One pass.
@@ -48,12 +56,17 @@ void map_elements(Bucket& bucket, std::string_view label, const typename Bucket:
   run_elements(bucket.exec(), label, loop, 0, bucket.matrices());
 }
 
-/// out ← Adam's direction of x, the moments in the slots `momentum` and `momentum` + 1, of the shape of x. One pass.
+/// A row-major batch as loops over elements read it.
+template <class T, class Space>
+SlotMemory slot_of(const BatchView<T, Space>& x) {
+  return {reinterpret_cast<char*>(x.data()), element_type_of<T>, x.extent(2), x.extent(1) * x.extent(2) * sizeof(T)};
+}
+
+/// x ← Adam's direction of x, with m and r = √v of its shape. One pass.
 template <class Bucket>
-void adam(Bucket& bucket, const typename Bucket::Batch& x, std::size_t momentum,
-          const AdamOfStep<typename Bucket::Scalar, typename Bucket::Space>& maker, const typename Bucket::Batch& out) {
-  map_elements(bucket, "schatten::step/adam", x, maker, std::array{bucket.slot(momentum), bucket.slot(momentum + 1)},
-               out);
+void adam(Bucket& bucket, const typename Bucket::Batch& x, const typename Bucket::Batch& m,
+          const typename Bucket::Batch& r, const AdamOfStep<typename Bucket::Scalar, typename Bucket::Space>& maker) {
+  map_elements(bucket, "schatten::step/adam", x, maker, std::array{slot_of(m), slot_of(r)}, x);
 }
 
 }  // namespace schatten::optim

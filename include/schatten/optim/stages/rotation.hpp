@@ -48,6 +48,12 @@ void rotate_back(Bucket& bucket, const X& x, const typename Bucket::Batch& left,
   two_sided_product(bucket, left, x, transpose(right), out);
 }
 
+/// Scratch memory of the extents of `like`.
+template <class Bucket>
+typename Bucket::Batch batch_of(Bucket& bucket, const typename Bucket::Batch& like) {
+  return bucket.workspace().template batch<typename Bucket::Scalar>(like.extent(0), like.extent(1), like.extent(2));
+}
+
 /// Which matrices of a bucket a kernel changes.
 enum class Which {
   all,    ///< those that are not skipped
