@@ -78,6 +78,9 @@ class Bucket {
 
   /// applied()(k), in kernels: how many steps matrix k has taken before this one, skipped ones left out.
   [[nodiscard]] AppliedSteps<Space> applied() const { return {step_.counts, records()}; }
+  /// Whether some matrix may be in its first step, applied or skipped, which kernels tell by counts(): what is done for
+  /// new matrices alone need not be started otherwise.
+  [[nodiscard]] bool first_steps() const { return first_steps_; }
 
   /// The arrays of the rule's slot k as a batch. @pre the slot is kept and stored as the Optimizer's scalar.
   [[nodiscard]] Batch state(std::size_t k) const {
@@ -205,6 +208,8 @@ class Bucket {
     decay_ = decay;
     coupled_ = coupled;
   }
+  /// Finds out about first_steps(), once a step.
+  void note_first_steps() { first_steps_ = storage_.take_first_steps(first_, count_); }
   /// The gradients have been looked at.
   void set_checked() { checked_ = true; }
   /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside gradients.
@@ -309,7 +314,7 @@ class Bucket {
   const StepContext<T, Exec>& step_;
   BucketStorage<T, Exec>& storage_;
   std::size_t first_, count_, number_;
-  bool checked_;
+  bool checked_, first_steps_ = false;
   Records<Space> records_;
   std::size_t observed_rows_ = 0;  ///< of each observed array; 0: none, the gradients are there
   double lr_ = 0, decay_ = 0, coupled_ = 0;

@@ -43,7 +43,7 @@ class BucketStorage {
   /// Takes the parameter's matrices in. Their state begins with the slots' start.
   void add(Parameter& parameter) {
     parameter.place = matrices_;
-    members_.push_back({&parameter, none});
+    members_.push_back({.parameter = &parameter, .old_place = none});
     matrices_ += parameter.matrices();
     stale_ = true;
   }
@@ -115,6 +115,19 @@ class BucketStorage {
     give();
   }
 
+  /// Whether some of the matrices [first, first + count) have not been in a step; from now on they have.
+  bool take_first_steps(std::size_t first, std::size_t count) {
+    bool some = false;
+    for (Member& member : members_) {
+      const std::size_t begin = member.parameter->place, end = begin + member.parameter->matrices();
+      if (first + count <= begin || end <= first) continue;
+      const std::size_t stepped = std::min(first + count, end) - begin;
+      some = some || stepped > member.stepped;
+      member.stepped = std::max(member.stepped, stepped);
+    }
+    return some;
+  }
+
   /// Memory for the directions of all matrices and their factors, for Optimizer::direction.
   void make_directions() {
     if (directions_.extent(0) == matrices_) return;
@@ -138,7 +151,8 @@ class BucketStorage {
   static constexpr std::size_t none = std::size_t(-1);
   struct Member {
     Parameter* parameter;
-    std::size_t old_place;  ///< of its state in the present arrays; none: it has none yet
+    std::size_t old_place;    ///< of its state in the present arrays; none: it has none yet
+    std::size_t stepped = 0;  ///< how many of its matrices, from the first on, have been in a step
   };
 
   void make_arrays(const Exec& exec, const std::vector<StateSlot>& slots) {

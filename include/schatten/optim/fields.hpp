@@ -68,6 +68,8 @@ inline constexpr Range below_one{.least = 0, .most = 1, .without_most = true, .w
 inline constexpr Range flag{.least = 0, .most = 1, .whole = true, .words = "must be 0 or 1"};
 /// 1, 2, 3, …
 inline constexpr Range at_least_one{.least = 1, .whole = true, .words = "must be at least 1"};
+/// The same, fixed when the group is made.
+inline constexpr Range fixed_at_least_one{.least = 1, .whole = true, .fixed = true, .words = "must be at least 1"};
 /// An enumerator of `count`, as an integer from 0 on.
 constexpr Range choice(int count) {
   return {.least = 0, .most = double(count - 1), .whole = true, .words = "must be the integer of an enumerator"};

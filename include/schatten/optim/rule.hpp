@@ -29,6 +29,7 @@
 //   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
 //   void check_shape(rows, cols, function, parameter) const        the same for a shape that it cannot serve
 //   static constexpr bool takes_vectors              a rule with direction(): whether it serves vectors, as 1×n matrices
+//   static constexpr long long waits                 in how many of its first steps a matrix does not move
 //   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, if it is not lr
 //   template <class Bucket> void finish(Bucket& bucket) const      runs after the weights have moved
 //   template <class Bucket> void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
@@ -137,6 +138,13 @@ template <class R>
 constexpr bool takes_vectors() {
   if constexpr (requires { R::takes_vectors; }) return R::takes_vectors;
   return ElementRule<R>;
+}
+
+/// In how many of its first steps a matrix does not move.
+template <class R>
+constexpr long long rule_waits() {
+  if constexpr (requires { R::waits; }) return R::waits;
+  return 0;
 }
 
 /// What weight decay does.

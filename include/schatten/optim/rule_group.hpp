@@ -228,6 +228,7 @@ class RuleGroup final : public Group<T, Exec> {
   void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) requires(!by_element) {
     for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
     bucket.set_factor(factor);
+    bucket.note_first_steps();
     rule_.direction(bucket, out);
     bucket.check();  // of a rule that has not looked at the gradients
     bucket.apply_floor(own_slots_);
@@ -259,7 +260,8 @@ class RuleGroup final : public Group<T, Exec> {
             .mode = decay_mode(rule_),
             .transposed = bucket.key().transposed,
             .rows = bucket.rows(),
-            .cols = bucket.cols()};
+            .cols = bucket.cols(),
+            .waits = rule_waits<R>()};
   }
 
   void finish(View& bucket) const {

@@ -64,6 +64,12 @@ inline std::pair<std::size_t, std::size_t> slot_shape(const StateSlot& slot, std
   return {0, 0};
 }
 
+/// A slot of rows×cols, whatever the matrix's shape is; none where one of them is 0.
+inline StateSlot given_slot(std::string_view name, std::size_t rows, std::size_t cols, Start start = Start::zero) {
+  const Extent extent = rows * cols > 0 ? Extent::given : Extent::none;
+  return {.name = name, .extent = extent, .start = start, .rows = rows, .cols = cols};
+}
+
 /// What an array of that storage holds where the Optimizer's scalar is T.
 template <Scalar T>
 constexpr ElementType element_type(StateStorage storage) {

@@ -53,6 +53,7 @@ struct Measure {
         const double step = double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second;
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
+        if (!update.moves(k)) continue;
         change.add(with_decay(update.mode, update.decay, [&](const auto& decay) { return decay(w, step); }));
       }
     }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/optim/stages/rotated_adam.hpp>
+#include <schatten/optim/stages/kronecker.hpp>
+#include <schatten/optim/stages/momentum.hpp>
+#include <schatten/optim/stages/weight_average.hpp>
+
+namespace schatten {
+
+namespace optim {
+
+/// x ↦ sign(x), sign(0) = 0.
+struct Sign {
+  template <class T>
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T x) const {
+    return T(x > T(0)) - T(x < T(0));
+  }
+};
+
+}  // namespace optim
+
+/// SPlus: the sign of the momentum in the eigenbases of Shampoo's two factors (Frans et al., arXiv 2506.07254,
+/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices with one row or one column, take sign(m).
+///
+/// m ← β₁m + (1−β₁)g; D = Q_L·sign(Q_LᵀmQ_R)·Q_Rᵀ with the bases of the steps before, at first I; L ← β₂L + (1−β₂)GGᵀ,
+/// R ← β₂R + (1−β₂)GᵀG; Q_L and Q_R ← eigenvectors in a matrix's first step and every interval-th. The learning rate is
+/// lr·2/(rows + cols), that of other shapes lr·vector_rate. The weights are averaged for evaluation: slot "average".
+struct SPlus {
+  double lr = 0.1;
+  double beta1 = 0.9;
+  double beta2 = 0.999;  ///< β of L and R
+  double weight_decay = 0.01;
+  DecayMode decay = DecayMode::after_step;
+  double average_beta = 0.999;  ///< of the weights' average
+  std::size_t interval = 100;   ///< of new bases, in steps of the group
+  double vector_rate = 0.001;
+  std::size_t max_side = 10000;  ///< a longer side keeps its own basis; fixed when the group is made
+
+  static constexpr std::string_view name = "splus";
+  static constexpr bool takes_vectors = true;
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("beta1", &SPlus::beta1, optim::below_one);
+    f("beta2", &SPlus::beta2, optim::below_one);
+    f("average_beta", &SPlus::average_beta, optim::below_one);
+    f("interval", &SPlus::interval, optim::at_least_one);
+    f("vector_rate", &SPlus::vector_rate, optim::not_negative);
+    f("max_side", &SPlus::max_side, optim::fixed_at_least_one);
+  }
+  /// average: Σ of weights, times 1 − average_beta^t; divide by that to evaluate.
+  [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
+    std::vector<StateSlot> slots = {{"momentum"}, {"average"}};
+    for (const StateSlot& slot : optim::kronecker_slots(rows, cols, max_side)) slots.push_back(slot);
+    return slots;
+  }
+  [[nodiscard]] double lr_at(std::size_t, std::size_t rows, std::size_t cols) const {
+    const bool standard = rows > 1 && cols > 1 && std::max(rows, cols) <= max_side;
+    return lr * (standard ? 2.0 / double(rows + cols) : vector_rate);
+  }
+
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    const optim::Kronecker<Bucket> bases(bucket, 2);
+    const auto u = bucket.buffer(), turned = bucket.buffer();
+    optim::average(bucket, Momentum{.beta = beta1, .nesterov = false}, 0, u);
+    optim::rotate(bucket, u, bases.left_vectors, bases.right_vectors, turned);
+    optim::map_elements(bucket, "schatten::step/sign", turned, optim::OneFunctor<optim::Sign>{},
+                        std::array<optim::SlotMemory, 0>{}, turned);
+    optim::rotate_back(bucket, turned, bases.left_vectors, bases.right_vectors, out);
+    if (optim::is_identity(bases.unit)) return;
+    optim::average_factors(bucket, bucket.gradient(), beta2, bases);
+    const bool all = bucket.step() % interval == 0;
+    if (!all && !bucket.first_steps()) return;
+    optim::eigenvectors(bucket, bases, optim::chosen(bucket, all ? optim::Which::all : optim::Which::fresh));
+  }
+  /// The average takes the weights before their decay.
+  template <class Bucket>
+  void finish(Bucket& bucket) const {
+    optim::average_weights(bucket, average_beta, decay == DecayMode::after_step ? bucket.decay() : 0.0, 1);
+  }
+};
+
+}  // namespace schatten

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A direction in a subspace together with another one outside of it, and a norm for both.
+#pragma once
+
+#include <schatten/linalg/norms.hpp>
+#include <schatten/optim/stages/rotation.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+namespace schatten::optim {
+
+/// part ← UP, rest ← U − UPPᵀ. U, rest (R×C), P (C×r), part (R×r). Cost: 4RCr flops.
+template <class Bucket>
+void project(Bucket& bucket, const typename Bucket::Batch& u, const typename Bucket::Batch& p,
+             const typename Bucket::Batch& part, const typename Bucket::Batch& rest) {
+  using T = typename Bucket::Scalar;
+  using Backend = typename Bucket::Backend;
+  linalg::gemm<Backend>(bucket.exec(), T(1), u, p, T(0), part, bucket.workspace());
+  copy_elements(bucket.exec(), "schatten::step/copy", as_const(u), rest);
+  linalg::gemm<Backend>(bucket.exec(), T(-1), part, transpose(p), T(1), rest, bucket.workspace());
+}
+
+/// weight(k) ← gain/(norm(k) + ε), 0 where rest(k) is not more than `least`·part(k).
+template <class Space>
+struct ResidualWeight {
+  NumberBatchView<const double, Space> part, rest, norm;
+  double gain, epsilon, least;
+  NumberBatchView<double, Space> weight;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const {
+    weight(k) = rest(k) > least * part(k) ? gain / (norm(k) + epsilon) : 0.0;
+  }
+};
+
+/// out ← a + weight·out.
+template <class T, class Space>
+struct AddWeighted {
+  BatchView<const T, Space> a;
+  NumberBatchView<const double, Space> weight;
+  BatchView<T, Space> out;
+  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i, std::size_t j) const {
+    out(k, i, j) = T(double(a(k, i, j)) + weight(k) * double(out(k, i, j)));
+  }
+};
+
+/// out ← aPᵀ + γ√(RC)·out/(‖out‖_F + ε): a (R×r) the direction in the span of P, out (R×C) that of the rest.
+///
+/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it does
+/// not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
+template <class Bucket>
+void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typename Bucket::Batch& p,
+                  const typename Bucket::Batch& part, const typename Bucket::Batch& rest, double gamma, double epsilon,
+                  const typename Bucket::Batch& out) {
+  using T = typename Bucket::Scalar;
+  using Space = typename Bucket::Space;
+  const auto& exec = bucket.exec();
+  auto& workspace = bucket.workspace();
+  const std::size_t batch = out.extent(0);
+  const auto part_norm = workspace.template numbers<double>(batch),
+             rest_norm = workspace.template numbers<double>(batch);
+  const auto norm = workspace.template numbers<double>(batch), weight = workspace.template numbers<double>(batch);
+  linalg::frobenius_norm(exec, part, part_norm, workspace);
+  linalg::frobenius_norm(exec, rest, rest_norm, workspace);
+  linalg::frobenius_norm(exec, out, norm, workspace);
+  const double least = 32 * std::sqrt(double(p.extent(2))) * double(std::numeric_limits<T>::epsilon());
+  const double gain = gamma * std::sqrt(double(out.extent(1)) * double(out.extent(2)));
+  for_each_matrix(exec, "schatten::step/residual", batch,
+                  ResidualWeight<Space>{part_norm, rest_norm, norm, gain, epsilon, least, weight});
+  linalg::gemm<typename Bucket::Backend>(exec, T(1), a, transpose(p), T(0), rest, workspace);
+  for_each_element(exec, "schatten::step/add_residual", batch, out.extent(1), out.extent(2),
+                   AddWeighted<T, Space>{rest, weight, out});
+}
+
+/// factor(k) ← factor(k)·size/(norm(k) + ε).
+template <class Space, class Factors>
+struct DivideByNorm {
+  NumberBatchView<const double, Space> norm;
+  double size, epsilon;
+  Factors factor;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k).first *= size / (norm(k) + epsilon); }
+};
+
+/// Puts the factor ratio·√(RC)/(‖out‖_F + ε) on the bucket: root mean square `ratio`. Two passes.
+template <class Bucket>
+void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, double epsilon) {
+  using Space = typename Bucket::Space;
+  const auto norm = bucket.workspace().template numbers<double>(bucket.matrices());
+  linalg::frobenius_norm(bucket.exec(), out, norm, bucket.workspace());
+  const double size = ratio * std::sqrt(double(out.extent(1)) * double(out.extent(2)));
+  const auto factor = bucket.factor();
+  for_each_matrix(bucket.exec(), "schatten::step/rms", bucket.matrices(),
+                  DivideByNorm<Space, decltype(factor)>{norm, size, epsilon, factor});
+}
+
+}  // namespace schatten::optim

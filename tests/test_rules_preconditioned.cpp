@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rules with Kronecker factors, beside plain loops and Eigen's decompositions.
+
+#include "support/rule_checks.hpp"
+#include <schatten/optim/rules/cosmos.hpp>
+#include <schatten/optim/rules/galore.hpp>
+#include <schatten/optim/rules/soap.hpp>
+#include <schatten/optim/rules/splus.hpp>
+
+#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
+#include <Eigen/SVD>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+
+bool is_vector(const Matrix& w) { return w.rows() == 1 || w.cols() == 1; }
+
+Matrix eigenvectors_of(const Matrix& a) { return Eigen::SelfAdjointEigenSolver<Matrix>(a).eigenvectors(); }
+
+Matrix basis_of_columns(const Matrix& a) {
+  return Eigen::HouseholderQR<Matrix>(a).householderQ() * Matrix::Identity(a.rows(), a.cols());
+}
+
+/// A side's average of outer products and its basis; without rotation where it is too long.
+struct Side {
+  Matrix factor, q;
+  bool turns = true;
+  void start(Eigen::Index n, bool its_turns) {
+    turns = its_turns;
+    factor = Matrix::Zero(turns ? n : 0, turns ? n : 0);
+    q = Matrix::Identity(n, n);
+  }
+  void average(double beta, const Matrix& outer) {
+    if (turns) factor = beta * factor + (1 - beta) * outer;
+  }
+  void decompose() {
+    if (turns) q = eigenvectors_of(factor);
+  }
+  /// The order of the columns by qᵀ·factor·q, largest first, then a power iteration on them in that order.
+  std::vector<Eigen::Index> iterate() {
+    std::vector<Eigen::Index> order(std::size_t(q.cols()));
+    std::iota(order.begin(), order.end(), 0);
+    if (!turns) return order;
+    const Eigen::VectorXd value = (q.transpose() * factor * q).diagonal();
+    std::stable_sort(order.begin(), order.end(), [&](Eigen::Index a, Eigen::Index b) { return value(a) > value(b); });
+    q = basis_of_columns(factor * Matrix(q(Eigen::all, order)));
+    return order;
+  }
+};
+
+/// The momentum is kept in the weight's own basis, unlike the library's.
+class SOAPReference {
+ public:
+  SOAPReference(const SOAP& rule, const Matrix& start) : o_(rule), m_(0 * start), v_(0 * start) {
+    const bool vector = is_vector(start);
+    left_.start(start.rows(), !vector && std::size_t(start.rows()) <= o_.max_side);
+    right_.start(start.cols(), !vector && std::size_t(start.cols()) <= o_.max_side);
+  }
+  Matrix step(const Matrix& w, const Matrix& g) {
+    if (++t_ == 1) {
+      average(g);
+      left_.decompose();
+      right_.decompose();
+      return w;
+    }
+    const int k = t_ - 1;
+    const Matrix turned = left_.q.transpose() * g * right_.q;
+    m_ = o_.beta1 * m_ + (1 - o_.beta1) * g;
+    v_ = o_.beta2 * v_ + (1 - o_.beta2) * turned.cwiseProduct(turned);
+    Matrix d = left_.q.transpose() * m_ * right_.q;
+    for (Eigen::Index e = 0; e < d.size(); ++e) d(e) /= std::sqrt(v_(e)) + o_.epsilon;
+    const double correction = std::sqrt(1 - std::pow(o_.beta2, k)) / (1 - std::pow(o_.beta1, k));
+    const Matrix next = (1 - o_.lr * o_.weight_decay) * (w - o_.lr * correction * left_.q * d * right_.q.transpose());
+    average(g);
+    if (k % int(o_.interval) == 0) {
+      const std::vector<Eigen::Index> rows = left_.iterate(), cols = right_.iterate();
+      v_ = Matrix(v_(rows, cols));
+    }
+    return next;
+  }
+
+ private:
+  void average(const Matrix& g) {
+    left_.average(o_.shampoo_beta, g * g.transpose());
+    right_.average(o_.shampoo_beta, g.transpose() * g);
+  }
+  SOAP o_;
+  Matrix m_, v_;
+  Side left_{}, right_{};
+  int t_ = 0;
+};
+
+Matrix signs_of(const Matrix& a) {
+  return a.unaryExpr([](double x) { return double(x > 0) - double(x < 0); });
+}
+
+class SPlusReference {
+ public:
+  SPlusReference(const SPlus& rule, const Matrix& start) : o_(rule), m_(0 * start) {
+    vector_ = is_vector(start);
+    left_.start(start.rows(), !vector_ && std::size_t(start.rows()) <= o_.max_side);
+    right_.start(start.cols(), !vector_ && std::size_t(start.cols()) <= o_.max_side);
+  }
+  Matrix step(const Matrix& w, const Matrix& g) {
+    ++t_;
+    m_ = o_.beta1 * m_ + (1 - o_.beta1) * g;
+    const bool standard = !vector_ && std::size_t(std::max(w.rows(), w.cols())) <= o_.max_side;
+    const double a = o_.lr * (standard ? 2.0 / double(w.rows() + w.cols()) : o_.vector_rate);
+    const Matrix next = w - a * left_.q * signs_of(left_.q.transpose() * m_ * right_.q) * right_.q.transpose();
+    left_.average(o_.beta2, g * g.transpose());
+    right_.average(o_.beta2, g.transpose() * g);
+    if (t_ == 1 || t_ % int(o_.interval) == 0) {
+      left_.decompose();
+      right_.decompose();
+    }
+    return (1 - a * o_.weight_decay) * next;
+  }
+
+ private:
+  SPlus o_;
+  Matrix m_;
+  Side left_{}, right_{};
+  bool vector_ = false;
+  int t_ = 0;
+};
+
+/// Adam with ε beside √v before its correction, or after it.
+struct AdamMoments {
+  Matrix m, v;
+  int t = 0;
+  Matrix direction(const Matrix& g, double beta1, double beta2, double epsilon, bool before) {
+    if (++t == 1) m = v = 0 * g;
+    m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g.cwiseProduct(g);
+    const double c1 = 1 - std::pow(beta1, t), c2 = 1 - std::pow(beta2, t);
+    Matrix d = m;
+    for (Eigen::Index e = 0; e < d.size(); ++e) {
+      d(e) /= c1 * (before ? (std::sqrt(v(e)) + epsilon) / std::sqrt(c2) : std::sqrt(v(e) / c2) + epsilon);
+    }
+    return d;
+  }
+};
+
+class GaLoreReference {
+ public:
+  GaLoreReference(const GaLore& rule, const Matrix&) : o_(rule) {}
+  Matrix step(const Matrix& w, const Matrix& g) {
+    if (is_vector(w)) return decayed(w - o_.lr * adam(g));
+    if (w.rows() < w.cols()) return decayed(w - o_.lr * o_.alpha * turned(g.transpose()).transpose());
+    return decayed(w - o_.lr * o_.alpha * turned(g));
+  }
+
+ private:
+  Matrix decayed(const Matrix& w) { return (1 - o_.lr * o_.weight_decay) * w; }
+  Matrix adam(const Matrix& g) { return moments_.direction(g, o_.beta1, o_.beta2, o_.epsilon, true); }
+  Matrix turned(const Matrix& g) {
+    if (moments_.t % int(o_.interval) == 0) {
+      const Matrix v = Eigen::JacobiSVD<Matrix>(g, Eigen::ComputeThinU | Eigen::ComputeThinV).matrixV();
+      Matrix next = v.leftCols(std::min(Eigen::Index(o_.rank), g.cols()));
+      if (moments_.t > 0) change(next);
+      p_ = next;
+    }
+    return adam(g * p_) * p_.transpose();
+  }
+  void change(Matrix& next) {
+    if (o_.basis_change == BasisChange::rotate) {
+      const Matrix t = p_.transpose() * next;
+      moments_.m = moments_.m * t;
+      moments_.v = moments_.v * t.cwiseProduct(t);
+      return;
+    }
+    for (Eigen::Index k = 0; k < next.cols(); ++k) {
+      if (p_.col(k).dot(next.col(k)) < 0) next.col(k) *= -1;
+    }
+  }
+  GaLore o_;
+  AdamMoments moments_{};
+  Matrix p_{};
+};
+
+/// Muon's five quintics on the wide side, without an epsilon.
+Matrix quintics(const Matrix& m) {
+  if (m.rows() > m.cols()) return quintics(m.transpose()).transpose();
+  Matrix x = m / m.norm();
+  for (int k = 0; k < 5; ++k) {
+    const Matrix a = x * x.transpose();
+    x = 3.4445 * x + (-4.7750 * a + 2.0315 * a * a) * x;
+  }
+  return x;
+}
+
+class COSMOSReference {
+ public:
+  COSMOSReference(const COSMOS& rule, const Matrix& start) : o_(rule), m_(0 * start) {}
+  Matrix step(const Matrix& w, const Matrix& g) {
+    const Matrix kept = (1 - o_.lr * o_.weight_decay) * w;
+    if (is_vector(w) || std::size_t(w.rows()) > o_.max_rows) {
+      return kept - o_.lr * moments_.direction(g, o_.beta1, o_.beta2, o_.epsilon, false);
+    }
+    const Eigen::Index r = std::min({Eigen::Index(o_.basis_rank), g.rows(), g.cols()});
+    if (++t_ == 1) {
+      const Matrix v = Eigen::JacobiSVD<Matrix>(g, Eigen::ComputeThinU | Eigen::ComputeThinV).matrixV();
+      p_ = v.leftCols(r);
+      s_ = (1 - o_.basis_beta) * (g * p_).transpose() * (g * p_);
+      v_ = Matrix::Zero(g.rows(), r);
+    } else {
+      const Matrix q = basis_of_columns(o_.basis_beta * p_ * s_ + (1 - o_.basis_beta) * g.transpose() * (g * p_));
+      const Matrix t = p_.transpose() * q;
+      s_ = o_.basis_beta * t.transpose() * s_ * t + (1 - o_.basis_beta) * (g * q).transpose() * (g * q);
+      p_ = q;
+    }
+    m_ = o_.beta1 * m_ + (1 - o_.beta1) * g;
+    const Matrix low = g * p_;
+    v_ = o_.beta2 * v_ + (1 - o_.beta2) * low.cwiseProduct(low);
+    // The bias of Nesterov's average is that of the authors' sum, 1 + β₁(1 − β₁^t)/(1 − β₁), times 1 − β₁.
+    const double decayed = 1 - std::pow(o_.beta1, t_);
+    const Matrix u = o_.nesterov
+                         ? Matrix((g + o_.beta1 * m_ / (1 - o_.beta1)) / (1 + o_.beta1 * decayed / (1 - o_.beta1)))
+                         : Matrix(m_ / decayed);
+    Matrix a = u * p_;
+    for (Eigen::Index e = 0; e < a.size(); ++e) {
+      a(e) /= std::sqrt(v_(e) / (1 - std::pow(o_.beta2, t_))) + o_.epsilon;
+    }
+    const double n = std::sqrt(double(g.size()));
+    Matrix x = a * p_.transpose();
+    const Matrix rest = u - u * p_ * p_.transpose();
+    if (rest.norm() > 1e-12 * u.norm()) {
+      const Matrix b = quintics(rest);
+      x += o_.gamma * n * b / (b.norm() + o_.epsilon);
+    }
+    return kept - o_.lr * o_.ratio * n * x / (x.norm() + o_.norm_epsilon);
+  }
+
+ private:
+  COSMOS o_;
+  Matrix m_, v_{}, p_{}, s_{};
+  AdamMoments moments_{};
+  int t_ = 0;
+};
+
+const auto galore_reference = [](const GaLore& rule, const Matrix& w) { return GaLoreReference(rule, w); };
+const auto cosmos_reference = [](const COSMOS& rule, const Matrix& w) { return COSMOSReference(rule, w); };
+const auto soap_reference = [](const SOAP& rule, const Matrix& w) { return SOAPReference(rule, w); };
+const auto splus_reference = [](const SPlus& rule, const Matrix& w) { return SPlusReference(rule, w); };
+
+// The longer side's factor has a null space, whose basis is the eigensolver's: it stays unrotated in these shapes.
+const std::vector<Shape> determined{{1, 6, 6}, {1, 9, 5}, {1, 5, 9}, {2, 4, 7}, {1, 1, 11, true}, {1, 7, 1}};
+
+}  // namespace
+
+TEST_CASE("SOAP") {
+  const SOAP rule{.weight_decay = 0.1, .interval = 3, .max_side = 6};
+  check_rule(rule, soap_reference, {.shapes = determined, .bound = 1e-10, .period = 3, .layout_bound = 1e-10});
+  check_agreement(SOAP{.beta1 = 0.9, .beta2 = 0.99, .shampoo_beta = 0.8, .epsilon = 0.1, .interval = 1, .max_side = 1},
+                  soap_reference, {.shapes = determined});
+}
+
+TEST_CASE("SPlus") {
+  const SPlus rule{.interval = 4, .max_side = 6};
+  check_rule(rule, splus_reference, {.shapes = determined, .bound = 1e-10, .period = 4, .layout_bound = 1e-10});
+}
+
+TEST_CASE("GaLore") {
+  const GaLore rule{.weight_decay = 0.1, .rank = 2, .interval = 7};
+  check_rule(rule, galore_reference, {.shapes = determined, .bound = 1e-10, .period = 7, .layout_bound = 1e-10});
+  for (const std::size_t rank : {std::size_t(1), std::size_t(3), std::size_t(100)}) {
+    const GaLore rotating{.epsilon = 0.1, .rank = rank, .interval = 3, .basis_change = BasisChange::rotate};
+    check_agreement(rotating, galore_reference, {.shapes = determined, .bound = 1e-10});
+  }
+}
+
+TEST_CASE("COSMOS") {
+  const COSMOS rule{.weight_decay = 0.1,
+                    .basis_rank = 2,
+                    .map = {.method = SpectralMethod::quintic, .tolerance = 2, .format = Format::float64}};
+  check_rule(rule, cosmos_reference, {.shapes = determined, .bound = 1e-10, .layout_bound = 1e-10});
+  COSMOS other = rule;
+  other.nesterov = true;
+  other.gamma = 0.7;
+  other.norm_epsilon = 0.1;
+  other.epsilon = 0.01;
+  other.basis_beta = 0.5;
+  other.max_rows = 6;
+  check_agreement(other, cosmos_reference, {.shapes = determined, .bound = 1e-10});
+}
