@@ -10,6 +10,7 @@ BEGIN {
   may["linalg/backend/vendor"] = " core/error.hpp linalg/backend/vendor "
   may["spectral"] = " core linalg spectral "
   may["optim"] = " core linalg spectral optim "
+  may["checkpoint"] = " core linalg spectral optim checkpoint "
   may["diagnostics"] = " core linalg spectral diagnostics "
   may["interop"] = " core interop "
   may["umbrella"] = " core linalg spectral optim diagnostics "

@@ -41,6 +41,8 @@ order optim/htmuon.hpp '#include <cblas.h>' "vendor's header: cblas.h"
 order optim/htmuon.hpp '// #include <cblas.h>' clean
 order optim/htmuon.hpp '#include SCHATTEN_HEADER' 'includes a macro'
 order diagnostics/hill.hpp '#include <schatten/optim/step.hpp>' 'room diagnostics must not include room optim'
+order checkpoint/save.hpp '#include <schatten/optim/step.hpp>' clean
+order optim/step.hpp '#include <schatten/checkpoint/save.hpp>' 'room optim must not include room checkpoint'
 order interop/eigen.hpp '#include <Eigen/Core>' clean
 order interop/eigen.hpp '#include <schatten/spectral/exact.hpp>' 'room interop must not include room spectral'
 order schatten.hpp '#include <schatten/interop/eigen.hpp>' 'room umbrella must not include room interop'

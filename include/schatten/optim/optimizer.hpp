@@ -2,6 +2,7 @@
 // The optimizer: groups of parameters, each under a rule, and the step that they share. It knows no rule.
 #pragma once
 
+#include <schatten/optim/inventory.hpp>
 #include <schatten/optim/optimizer_core.hpp>
 #include <schatten/optim/rule_group.hpp>
 
@@ -191,6 +192,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Continues from the counts of an Optimizer with parameters of the same names, in any order. Throws InvalidArgument,
   /// changing nothing, for unknown names and counts that cannot be. Fences `exec`.
   using Core::write_counts;
+  /// All that a run needs to go on, to list, copy and put back byte by byte (inventory.hpp): what checkpoints are made of.
+  [[nodiscard]] optim::Inventory<T, Exec> inventory() { return optim::Inventory<T, Exec>(*this); }
   /// Matrix steps skipped so far because of a NaN or an infinity in the gradient; of one parameter, or of all. Fences.
   using Core::skipped_steps;
   /// Names of the parameters whose weights hold a NaN or an infinity. Fences `exec`.
@@ -218,6 +221,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     Parameter parameter;
     parameter.name = std::move(name);
     parameter.extents = optim::extents_of(w);
+    parameter.shape = optim::shape_of(w);
     parameter.rank = view_rank<VW>;
     parameter.options = options;
     parameter.weight = optim::typed_batch<Exec>(w, options.row_blocks, "Optimizer::add", "w", parameter.name);

@@ -24,6 +24,9 @@ struct GroupId {
 
 namespace optim {
 
+template <Scalar T, ExecutionSpace Exec>
+class Inventory;
+
 /// The public functions are documented where Optimizer offers them (optimizer.hpp).
 template <Scalar T, ExecutionSpace Exec>
 class OptimizerCore {
@@ -297,6 +300,7 @@ class OptimizerCore {
   std::unique_ptr<Registry> registry_ = std::make_unique<Registry>();
 
  private:
+  friend class Inventory<T, Exec>;
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Telemetry = Kokkos::View<MatrixTelemetry*, Kokkos::LayoutRight, typename Exec::device_type>;

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace schatten::optim {
 
@@ -70,6 +71,14 @@ inline bool share_memory(const TypedBatch& a, const TypedBatch& b) {
   return with_sized_view(a, [&](const auto& x) {
     return with_sized_view(b, [&](const auto& y) { return overlap(x, y) && overlap(joined(x), joined(y)); });
   });
+}
+
+/// The extents of a user's View.
+template <KokkosView V>
+std::vector<std::size_t> shape_of(const V& view) {
+  std::vector<std::size_t> shape;
+  for (int d = 0; d < view_rank<V>; ++d) shape.push_back(view.extent(std::size_t(d)));
+  return shape;
 }
 
 /// "4x3", the extents of a user's View.
@@ -158,7 +167,8 @@ TypedBatch typed_batch(const V& view, std::size_t row_blocks, std::string_view f
 /// One registered parameter. weight and gradient have the user's rows and columns.
 struct Parameter {
   std::string name;
-  std::string extents;  ///< of the user's View, for messages
+  std::string extents;               ///< of the user's View, for messages
+  std::vector<std::size_t> shape{};  ///< the same as numbers
   int rank = 0;
   ParameterOptions options{};
   TypedBatch weight, gradient{};

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Files that appear whole or not at all (POSIX).
+#pragma once
+
+#include <schatten/checkpoint/file_error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <fcntl.h>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+namespace schatten::checkpoint {
+
+/// An open file, closed when it goes.
+class FileHandle {
+ public:
+  explicit FileHandle(int number) : number_(number) {}
+  FileHandle(const FileHandle&) = delete;
+  FileHandle& operator=(const FileHandle&) = delete;
+  ~FileHandle() { (void)close(); }
+
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] bool open() const { return number_ >= 0; }
+  /// Whether the system had nothing to say against it.
+  bool close() {
+    const int number = std::exchange(number_, -1);
+    return number < 0 || ::close(number) == 0;
+  }
+
+ private:
+  int number_;
+};
+
+/// Writes a file beside `path` and puts it in its place at `commit`: whoever opens `path` finds the old contents or the new
+/// ones, whenever the program or the machine stops. The rights are those that the process gives to new files. Without
+/// commit, the file beside it is removed. A program that is killed leaves it behind: "<path>.<process>.<number>.tmp".
+class AtomicFile {
+ public:
+  /// Throws FileError if the folder cannot be written to.
+  explicit AtomicFile(std::string path) : path_(std::move(path)), file_(create()) {}
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+
+  /// Appends. Throws FileError, of a full disk for one.
+  void write(const char* data, std::size_t bytes) {
+    constexpr std::size_t most = std::size_t{1} << 30;
+    while (bytes > 0) {
+      const ::ssize_t written = ::write(file_.number(), data, std::min(bytes, most));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw_system_error(path_, "cannot be written");
+      data += written;
+      bytes -= static_cast<std::size_t>(written);
+    }
+  }
+
+  /// The file on the disk, in its place. Throws FileError; the old contents stay, unless it was the folder that could not
+  /// be brought to the disk. Waits for the disk twice.
+  void commit() {
+    if (!synchronize(file_)) throw_system_error(path_, "cannot be brought to the disk");
+    if (!file_.close()) throw_system_error(path_, "cannot be closed");
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw_system_error(path_, "cannot be replaced");
+    temporary_.clear();
+    const std::size_t slash = path_.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+    FileHandle handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!handle.open() || !synchronize(handle)) throw_system_error(path_, "its folder cannot be brought to the disk");
+  }
+
+ private:
+  int create() {
+    static std::atomic<unsigned> files{0};
+    for (int attempt = 0; attempt < 1000; ++attempt) {  // a killed process of this number may have left some
+      temporary_ = path_ + "." + std::to_string(::getpid()) + "." + std::to_string(files++) + ".tmp";
+      const int number = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (number >= 0) return number;
+      if (errno != EEXIST) break;
+    }
+    temporary_.clear();
+    throw_system_error(path_, "no file can be made beside it");
+  }
+  /// False where the disk has failed; file systems that know no such call are taken at their word.
+  static bool synchronize(const FileHandle& file) {
+    int status = 0;
+    do {
+      status = ::fsync(file.number());
+    } while (status != 0 && errno == EINTR);
+    return status == 0 || errno == EINVAL || errno == ENOTSUP;
+  }
+
+  std::string path_, temporary_;
+  FileHandle file_;
+};
+
+}  // namespace schatten::checkpoint

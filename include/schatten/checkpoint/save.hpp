@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An Optimizer into a file. docs/checkpoints.md says what is in it.
+#pragma once
+
+#include <schatten/checkpoint/manifest.hpp>
+#include <schatten/checkpoint/safetensors.hpp>
+#include <schatten/optim/optimizer.hpp>
+#include <schatten/version.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace schatten::checkpoint {
+
+struct SaveOptions {
+  bool weights = true;                         ///< whether the parameters themselves are saved too
+  std::map<std::string, std::string> notes{};  ///< the program's own, UTF-8: load returns them
+};
+
+namespace detail {
+
+/// The format's name of an element type.
+inline std::string type_name(ElementType type) {
+  constexpr const char* names[] = {"F32", "F64", "F16", "BF16"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+/// "4x3".
+inline std::string shape_text(const std::vector<std::size_t>& shape) {
+  std::string text;
+  for (const std::size_t extent : shape) text.append(text.empty() ? "" : "x").append(std::to_string(extent));
+  return text;
+}
+
+inline std::vector<std::uint64_t> tensor_shape(const ArrayInfo& array) {
+  return {array.matrices, array.rows, array.cols};
+}
+
+/// What a manifest says of an Optimizer.
+template <class Inventory>
+Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo>& parameters) {
+  Manifest manifest{.version = std::to_string(version_major) + "." + std::to_string(version_minor) + "." +
+                               std::to_string(version_patch),
+                    .seed = inventory.seed()};
+  for (std::size_t k = 0; k < inventory.groups(); ++k) {
+    const GroupInfo info = inventory.group(k);
+    GroupRecord group{.rule = info.rule, .steps = info.steps, .lr_factor = info.lr_factor};
+    for (const FieldInfo& field : info.fields) group.numbers.emplace(field.name, field.value);
+    manifest.groups.push_back(std::move(group));
+  }
+  for (const ParameterInfo& p : parameters) {
+    manifest.parameters.emplace(p.name, ParameterRecord{p.group, shape_text(p.shape), p.paused, p.stochastic});
+  }
+  return manifest;
+}
+
+}  // namespace detail
+
+/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file is the
+/// old or the new one, whole, whenever the program stops.
+///
+/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what the
+/// system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for weights
+/// on the device: that of the largest array.
+template <Scalar T, ExecutionSpace Exec, class Backend>
+void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
+          const SaveOptions& options = {}) {
+  constexpr std::string_view function = "checkpoint::save";
+  struct Source {
+    enum { weight, state, counts } kind;
+    std::string parameter, array;
+  };
+  auto inventory = optimizer.inventory();
+  inventory.require_settled(function);
+  const std::vector<ParameterInfo> parameters = inventory.parameters();
+  std::unordered_map<std::string, std::vector<std::int64_t>> counts;
+  for (const ParameterCounts& c : inventory.read_counts(exec)) {
+    std::vector<std::int64_t>& numbers = counts[c.name];
+    numbers.push_back(c.attempted);
+    numbers.insert(numbers.end(), c.applied.begin(), c.applied.end());
+  }
+
+  std::vector<Tensor> tensors;
+  std::unordered_map<std::string, Source> sources;
+  const auto add = [&](const std::string& name, const std::string& type, const std::vector<std::uint64_t>& shape,
+                       const Source& source) {
+    tensors.push_back({.name = name, .type = type, .shape = shape});
+    sources.emplace(name, source);
+  };
+  for (const ParameterInfo& p : parameters) {
+    add(counts_tensor(p.name), "I64", {1 + p.matrices}, {Source::counts, p.name, {}});
+    if (options.weights) {
+      add(weight_tensor(p.name), detail::type_name(p.type), {p.shape.begin(), p.shape.end()},
+          {Source::weight, p.name, {}});
+    }
+    for (const ArrayInfo& array : inventory.arrays(p.name)) {
+      require(array.name.find('/') == std::string::npos, function, "state", array.name, "must have a name without /");
+      add(state_tensor(array.name, p.name), detail::type_name(array.type), detail::tensor_shape(array),
+          {Source::state, p.name, array.name});
+    }
+  }
+  Manifest manifest = detail::manifest_of(inventory, parameters);
+  manifest.notes = options.notes;
+  write_safetensors(path, std::move(tensors), to_metadata(manifest), [&](const Tensor& tensor, char* to) {
+    const Source& source = sources.at(tensor.name);
+    if (source.kind == Source::counts) {
+      std::memcpy(to, counts.at(source.parameter).data(), tensor.bytes());
+    } else if (source.kind == Source::weight) {
+      inventory.read_weight(exec, source.parameter, to);
+    } else {
+      inventory.read(exec, source.parameter, source.array, to);
+    }
+  });
+}
+
+}  // namespace schatten::checkpoint

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All that a run needs to go on: an Optimizer's groups and parameters, listed, copied and put back to the last bit.
+// Checkpoints are made of it; a format of your own can be.
+#pragma once
+
+#include <schatten/optim/optimizer_core.hpp>
+#include <schatten/optim/stored_bytes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten {
+
+/// A group as it is.
+struct GroupInfo {
+  std::string rule;
+  std::vector<FieldInfo> fields;
+  std::size_t steps = 0;
+  double lr_factor = 1;
+};
+
+/// A parameter as it was registered.
+struct ParameterInfo {
+  std::string name;
+  std::size_t group = 0;           ///< by number, in the order of add_group
+  std::vector<std::size_t> shape;  ///< extents of the user's View
+  std::size_t matrices = 0;
+  ElementType type = ElementType::float32;  ///< of the weight
+  bool stochastic = false;                  ///< whether the weight is rounded at random
+  bool paused = false;
+};
+
+/// A state array of a parameter: (matrices, rows, cols) in the user's rows and columns.
+struct ArrayInfo {
+  std::string name;
+  ElementType type = ElementType::float32;
+  std::size_t matrices = 0, rows = 0, cols = 0;
+};
+
+namespace optim {
+
+/// A window on one Optimizer, valid as long as that stays where it is. Functions that take a parameter's name throw
+/// InvalidArgument for an unknown one, those that take a group's number have it as a precondition.
+template <Scalar T, ExecutionSpace Exec>
+class Inventory {
+  using Core = OptimizerCore<T, Exec>;
+
+ public:
+  explicit Inventory(Core& core) : core_(core) {}
+
+  [[nodiscard]] std::uint64_t seed() const { return core_.options_.seed; }
+  /// Throws InvalidArgument between direction and apply, where what is held is half of a step.
+  void require_settled(std::string_view function) const { core_.require_settled(function); }
+
+  [[nodiscard]] std::size_t groups() const { return core_.groups_.size(); }
+  [[nodiscard]] GroupInfo group(std::size_t k) const {
+    const auto& group = *core_.groups_[k];
+    return {std::string(group.rule_name()), group.fields(), group.steps, group.lr_factor};
+  }
+  /// As Optimizer::set. No memory is touched before the next step or copy.
+  void set(std::size_t k, const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) {
+    core_.groups_[k]->set(values, function);
+  }
+  /// @pre finite, not negative.
+  void set_lr_factor(std::size_t k, double factor) { core_.groups_[k]->lr_factor = factor; }
+
+  /// In the order of their registration.
+  [[nodiscard]] std::vector<ParameterInfo> parameters() const {
+    std::vector<ParameterInfo> all;
+    core_.registry_->for_each([&](const Parameter& p) {
+      all.push_back({p.name, p.group, p.shape, p.matrices(), p.weight.type, p.stochastic(), p.paused});
+    });
+    return all;
+  }
+  void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
+
+  /// The arrays that the parameter has with its group's present numbers. No memory is touched.
+  [[nodiscard]] std::vector<ArrayInfo> arrays(std::string_view name) const {
+    const Parameter& p = at(name);
+    const BucketKey& key = core_.bucket_of(p).key();
+    std::vector<ArrayInfo> all;
+    for (const StateSlot& slot : core_.groups_[p.group]->slots(key)) {
+      auto [rows, cols] = slot_shape(slot, key.rows, key.cols);
+      if (p.matrices() * rows * cols == 0) continue;
+      if (key.transposed && slot.extent == Extent::matrix) std::swap(rows, cols);
+      all.push_back({std::string(slot.name), element_type<T>(slot.storage), p.matrices(), rows, cols});
+    }
+    return all;
+  }
+
+  /// Bytes of an array, row-major, of the type and the extents that arrays() gives. Makes arrays that do not exist yet.
+  /// Fences `exec`.
+  void read(const Exec& exec, std::string_view name, std::string_view array, char* to) {
+    const Parameter& p = core_.prepared(exec, name, "Inventory::read");
+    read_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::read"), p, to);
+  }
+  /// The other way round. Fences `exec`.
+  void write(const Exec& exec, std::string_view name, std::string_view array, const char* from) {
+    const Parameter& p = core_.prepared(exec, name, "Inventory::write");
+    write_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::write"), p, from);
+  }
+  /// Bytes of the weight, row-major, of the parameter's type and shape. Fences `exec`.
+  void read_weight(const Exec& exec, std::string_view name, char* to) const { read_weight_bytes(exec, at(name), to); }
+  /// The other way round. Fences `exec`.
+  void write_weight(const Exec& exec, std::string_view name, const char* from) {
+    write_weight_bytes(exec, at(name), from);
+  }
+
+  /// As Optimizer's. Fences `exec`.
+  [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) { return core_.read_counts(exec); }
+  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { core_.write_counts(exec, counts); }
+
+ private:
+  [[nodiscard]] Parameter& at(std::string_view name) const { return core_.registry_->at(name, "Inventory"); }
+
+  Core& core_;
+};
+
+}  // namespace optim
+
+}  // namespace schatten
