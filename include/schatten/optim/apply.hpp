@@ -74,10 +74,12 @@ struct ApplySink {
 
   struct Block {
     SplitFactor factor;
-    double rate;
+    double rate, decay;
   };
   KOKKOS_FUNCTION Block begin(std::size_t k) const {
-    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, update.lr * update.records(k).scale};
+    const MatrixRecord& record = update.records(k);
+    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, update.lr * record.scale,
+            update.decay * record.decay};
   }
   void store(const Block& block, std::size_t k, std::size_t cols, std::size_t first, std::size_t count,
              const T* direction) const {
@@ -106,7 +108,7 @@ struct ApplySink {
     const Block block = begin(k);
     const T change = block.factor.is_one() ? T(block.rate) * direction : scaled(block, direction);
     T weight = has_master ? load_element<T>(update.master.matrix(k), i, j) : load_element<T>(record.weight, i, j);
-    weight -= with_decay(update.mode, T(update.decay), [&](const auto& decay) { return decay(weight, change); });
+    weight -= with_decay(update.mode, T(block.decay), [&](const auto& decay) { return decay(weight, change); });
     if (has_master) store_element<T>(update.master.matrix(k), i, j, weight);
     if (!record.stochastic) return store_element<T>(record.weight, i, j, weight);
     const std::uint64_t number = update.transposed ? j * update.rows + i : i * update.cols + j;
@@ -116,7 +118,7 @@ struct ApplySink {
 
  private:
   void change(const Block& block, std::size_t count, const T* direction, T* weight) const {
-    with_decay(update.mode, T(update.decay),
+    with_decay(update.mode, T(block.decay),
                [&](const auto& decay) { change_by(decay, block, count, direction, weight); });
   }
   template <class D>

@@ -53,7 +53,8 @@ struct Measure {
         const double step = double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second;
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
-        change.add(with_decay(update.mode, update.decay, [&](const auto& decay) { return decay(w, step); }));
+        change.add(
+            with_decay(update.mode, update.decay * record.decay, [&](const auto& decay) { return decay(w, step); }));
       }
     }
     const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));
