@@ -60,12 +60,33 @@ inline constexpr ElementType element_type_of = std::same_as<E, float>    ? Eleme
                                                : detail::is_float16<E>   ? ElementType::float16
                                                                          : ElementType::bfloat16;
 
+/// An index that stands for up to three whose strides do not fold into one, as those of a convolution that is read as a
+/// matrix: k = (o·middle + m)·inner + i.
+struct NestedIndex {
+  std::size_t inner = 0, middle = 0;  ///< extents; inner 0: the index is a plain one
+  std::size_t middle_stride = 0, outer_stride = 0;
+
+  /// Where k is, in elements; `stride`: of the innermost index.
+  [[nodiscard]] KOKKOS_FUNCTION std::size_t at(std::size_t k, std::size_t stride) const {
+    const std::size_t whole = k / inner, outer = whole / middle;
+    return (k - whole * inner) * stride + (whole - outer * middle) * middle_stride + outer * outer_stride;
+  }
+};
+
 /// A matrix of elements of a type known at run time: element (i, j) is the one number i·row_stride + j·col_stride from
-/// `data` on. Owns nothing. It has no const: what is only read is named so by who reads it.
+/// `data` on; with a nested index its rows, or its columns, have more strides. Owns nothing. It has no const: what is only
+/// read is named so by who reads it.
 struct TypedMatrix {
   void* data = nullptr;
   std::size_t row_stride = 0, col_stride = 0;  ///< in elements; of an index of extent 1 any
   ElementType type = ElementType::float32;
+  bool nested_rows = false;  ///< whether `nested` is that of the rows
+  NestedIndex nested{};
+
+  [[nodiscard]] KOKKOS_FUNCTION std::size_t at(std::size_t i, std::size_t j) const {
+    if (nested.inner == 0) return i * row_stride + j * col_stride;
+    return nested_rows ? nested.at(i, row_stride) + j * col_stride : i * row_stride + nested.at(j, col_stride);
+  }
 };
 
 namespace detail {
@@ -123,7 +144,7 @@ KOKKOS_FUNCTION void store_at(const TypedMatrix& a, std::size_t at, T x, Bits...
 /// Element (i, j), rounded to the nearest T.
 template <Scalar T>
 KOKKOS_FUNCTION T load_element(const TypedMatrix& a, std::size_t i, std::size_t j) {
-  const std::size_t at = i * a.row_stride + j * a.col_stride;
+  const std::size_t at = a.at(i, j);
   switch (a.type) {
     case ElementType::float64: return static_cast<T>(static_cast<const double*>(a.data)[at]);
     case ElementType::float16: return detail::Stored<Half>::load<T>(static_cast<const std::uint16_t*>(a.data)[at]);
@@ -136,7 +157,7 @@ KOKKOS_FUNCTION T load_element(const TypedMatrix& a, std::size_t i, std::size_t 
 /// Element (i, j) ← x, rounded once to the nearest, ties to even.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::size_t j, T x) {
-  detail::store_at(a, i * a.row_stride + j * a.col_stride, x);
+  detail::store_at(a, a.at(i, j), x);
 }
 
 /// Element (i, j) ← x. One of 16 bits is rounded by 16 random bits (stochastic_bfloat16, stochastic_half), another to
@@ -144,7 +165,7 @@ KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::siz
 template <Scalar T>
 KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::size_t i, std::size_t j, T x,
                                                   std::uint32_t bits16) {
-  detail::store_at(a, i * a.row_stride + j * a.col_stride, x, bits16);
+  detail::store_at(a, a.at(i, j), x, bits16);
 }
 
 namespace detail {
@@ -199,6 +220,17 @@ template <class Run>
 void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const Run& run) {
   if (count == 0) return;
   std::size_t row = first / cols, col = first - row * cols;
+  if (a.nested.inner != 0) {
+    const std::size_t most = a.nested_rows ? cols : a.nested.inner;
+    for (std::size_t done = 0; done < count;) {
+      const std::size_t length = std::min({most - col % most, cols - col, count - done});
+      run(a.at(row, col), a.col_stride, done, length);
+      done += length;
+      col += length;
+      if (col == cols) ++row, col = 0;
+    }
+    return;
+  }
   if (cols == 1) return run(row * a.row_stride, a.row_stride, std::size_t{0}, count);
   const bool even = a.row_stride == cols * a.col_stride;
   for (std::size_t done = 0; done < count; ++row, col = 0) {
@@ -226,7 +258,7 @@ void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::s
 /// they are of another type or apart.
 template <Scalar T>
 T* contiguous_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count) {
-  if (a.type != element_type_of<T>) return nullptr;
+  if (a.type != element_type_of<T> || a.nested.inner != 0) return nullptr;
   if (a.col_stride == 1 && a.row_stride == cols) return static_cast<T*>(a.data) + first;
   if (a.col_stride != 1 && cols != 1) return nullptr;
   const std::size_t row = first / cols, col = first % cols;

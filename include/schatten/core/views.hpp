@@ -122,6 +122,34 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
   throw InvalidArgument(function, argument, shape_of(a), wanted);
 }
 
+/// Where the elements of an array lie, whatever their type: up to four indices. Those that it lacks have extent 1.
+struct StridedArray {
+  const void* data = nullptr;
+  std::size_t element_bytes = 1;
+  std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
+
+  [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// One past the last byte; `data` if it is empty.
+  [[nodiscard]] const void* end() const {
+    if (size() == 0) return data;
+    std::size_t last = 0;
+    for (std::size_t d = 0; d < 4; ++d) last += (extent[d] - 1) * stride[d];
+    return static_cast<const char*>(data) + (last + 1) * element_bytes;
+  }
+};
+
+/// Where the elements of a View of rank 1 to 4 lie.
+template <KokkosView V>
+StridedArray strided_array(const V& view) {
+  static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
+  StridedArray array{.data = view.data(), .element_bytes = sizeof(typename std::remove_cvref_t<V>::value_type)};
+  for (int d = 0; d < view_rank<V>; ++d) {
+    array.extent[d] = view.extent(std::size_t(d));
+    array.stride[d] = view.stride(std::size_t(d));
+  }
+  return array;
+}
+
 namespace detail {
 
 /// One index of two arrays of equal strides.
@@ -150,25 +178,32 @@ inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const 
   return false;
 }
 
+/// Whether offset + Σ k_d·stride_d = 0 with |k_d| < extent_d, not all zero. The last index follows from the others, and of a
+/// solution and its negative one is enough. zero: all indices before are.
+inline bool names_twice(std::ptrdiff_t offset, bool zero, const SharedIndex* index, const SharedIndex* end) {
+  if (index + 1 == end) {
+    const std::ptrdiff_t k = -offset / index->stride;
+    return offset % index->stride == 0 && k < index->extent_a && -k < index->extent_a && !(zero && k == 0);
+  }
+  for (std::ptrdiff_t k = zero ? 0 : 1 - index->extent_a; k < index->extent_a; ++k) {
+    if (names_twice(offset + k * index->stride, zero && k == 0, index + 1, end)) return true;
+  }
+  return false;
+}
+
 }  // namespace detail
 
 /// Whether some element belongs to both. Exact for parts of one array, vectors among them (strides nest); otherwise whether
 /// the address ranges meet.
-template <class T, class U, class Space>
-bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
+inline bool overlap(const StridedArray& a, const StridedArray& b) {
   if (a.size() == 0 || b.size() == 0) return false;
-  const auto last = [](const auto& v) {
-    return (v.extent(0) - 1) * v.stride(0) + (v.extent(1) - 1) * v.stride(1) + (v.extent(2) - 1) * v.stride(2);
-  };
-  const auto* a_begin = reinterpret_cast<const char*>(a.data());
-  const auto* a_end = reinterpret_cast<const char*>(a.data() + last(a) + 1);
-  const auto* b_begin = reinterpret_cast<const char*>(b.data());
-  const auto* b_end = reinterpret_cast<const char*>(b.data() + last(b) + 1);
-  if (a_end <= b_begin || b_end <= a_begin) return false;
-  constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-  if (sizeof(T) != sizeof(U) || (b_begin - a_begin) % size != 0) return true;
+  const auto* const a_begin = static_cast<const char*>(a.data);
+  const auto* const b_begin = static_cast<const char*>(b.data);
+  if (a.end() <= b.data || b.end() <= a.data) return false;
+  const auto size = static_cast<std::ptrdiff_t>(a.element_bytes);
+  if (a.element_bytes != b.element_bytes || (b_begin - a_begin) % size != 0) return true;
   // Indices of equal strides are one, whichever places they have.
-  detail::SharedIndex indices[6] = {};
+  detail::SharedIndex indices[8] = {};
   int count = 0;
   const auto index_of = [&](std::size_t stride) -> detail::SharedIndex& {
     int k = 0;
@@ -176,9 +211,9 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
     if (k == count) indices[count++] = {static_cast<std::ptrdiff_t>(stride), 1, 1};
     return indices[k];
   };
-  for (std::size_t d = 0; d < 3; ++d) {
-    if (a.extent(d) > 1) index_of(a.stride(d)).extent_a += static_cast<std::ptrdiff_t>(a.extent(d)) - 1;
-    if (b.extent(d) > 1) index_of(b.stride(d)).extent_b += static_cast<std::ptrdiff_t>(b.extent(d)) - 1;
+  for (std::size_t d = 0; d < 4; ++d) {
+    if (a.extent[d] > 1) index_of(a.stride[d]).extent_a += static_cast<std::ptrdiff_t>(a.extent[d]) - 1;
+    if (b.extent[d] > 1) index_of(b.stride[d]).extent_b += static_cast<std::ptrdiff_t>(b.extent[d]) - 1;
   }
   detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride > y.stride; });
   std::ptrdiff_t span = 0;
@@ -188,18 +223,21 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   }
   return detail::offset_meets((b_begin - a_begin) / size, indices, indices + count);
 }
+template <class T, class U, class Space>
+bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
+  return overlap(strided_array(a), strided_array(b));
+}
 
 /// Whether two different indices of the array name the same element. Exact. Cost: constant for arrays whose strides nest;
-/// otherwise at most the product of the two smaller extents.
-template <class T, class Space>
-bool overlaps_itself(const BatchView<T, Space>& a) {
-  detail::SharedIndex indices[3] = {};
+/// otherwise at most the product of all extents but the largest.
+inline bool overlaps_itself(const StridedArray& a) {
+  detail::SharedIndex indices[4] = {};
   int count = 0;
-  for (std::size_t d = 0; d < 3; ++d) {
-    if (a.extent(d) == 0) return false;
-    if (a.extent(d) == 1) continue;
-    const auto extent = static_cast<std::ptrdiff_t>(a.extent(d));
-    indices[count++] = {static_cast<std::ptrdiff_t>(a.stride(d)), extent, extent};
+  for (std::size_t d = 0; d < 4; ++d) {
+    if (a.extent[d] == 0) return false;
+    if (a.extent[d] == 1) continue;
+    const auto extent = static_cast<std::ptrdiff_t>(a.extent[d]);
+    indices[count++] = {static_cast<std::ptrdiff_t>(a.stride[d]), extent, extent};
   }
   detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.stride < y.stride; });
   std::ptrdiff_t span = 0;
@@ -210,19 +248,12 @@ bool overlaps_itself(const BatchView<T, Space>& a) {
     span += (indices[d].extent_a - 1) * indices[d].stride;
   }
   if (nested) return false;
-  // k₀s₀ + k₁s₁ + k₂s₂ = 0 with |k_d| < extent_d, not all zero: the last index follows from the others. Of a solution and
-  // its negative one is enough.
-  if (count == 2) indices[2] = {1, 1, 1};
-  detail::sort_indices(indices, 3, [](const auto& x, const auto& y) { return x.extent_a < y.extent_a; });
-  for (std::ptrdiff_t i = 0; i < indices[0].extent_a; ++i) {
-    for (std::ptrdiff_t j = i == 0 ? 0 : 1 - indices[1].extent_a; j < indices[1].extent_a; ++j) {
-      const std::ptrdiff_t offset = i * indices[0].stride + j * indices[1].stride;
-      const std::ptrdiff_t k = -offset / indices[2].stride;
-      if (offset % indices[2].stride != 0 || k >= indices[2].extent_a || -k >= indices[2].extent_a) continue;
-      if (i != 0 || j != 0 || k != 0) return true;
-    }
-  }
-  return false;
+  detail::sort_indices(indices, count, [](const auto& x, const auto& y) { return x.extent_a < y.extent_a; });
+  return detail::names_twice(0, true, indices, indices + count);
+}
+template <class T, class Space>
+bool overlaps_itself(const BatchView<T, Space>& a) {
+  return overlaps_itself(strided_array(a));
 }
 
 /// Throws InvalidArgument if the array, which a function writes, overlaps itself.

@@ -82,9 +82,10 @@ struct ApplySink {
     double rate, decay;
   };
   KOKKOS_FUNCTION Block begin(std::size_t k) const {
+    const MatrixRecord& record = update.records(k);
     const double moves = update.moves(k) ? 1 : 0;
-    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, moves * update.lr * update.records(k).scale,
-            moves * update.decay};
+    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, moves * update.lr * record.scale,
+            moves * update.decay * record.decay};
   }
   void store(const Block& block, std::size_t k, std::size_t cols, std::size_t first, std::size_t count,
              const T* direction) const {

@@ -80,6 +80,7 @@ class BucketStorage {
                           p.oriented(p.weight).matrix(b),
                           p.first_matrix + b,
                           scale(p),
+                          p.decay_factor,
                           p.stochastic(),
                           p.key,
                           b * p.rows() * p.cols()};

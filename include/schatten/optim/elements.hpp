@@ -87,11 +87,12 @@ struct GradientSource {
     if (decay == 0) return;
     T weight[chunk];
     load_elements<T>(weights.matrix(k), cols, first, count, weight);
-    for (std::size_t c = 0; c < count; ++c) to[c] += T(decay) * weight[c];
+    const T share = T(decay * records(k).decay);
+    for (std::size_t c = 0; c < count; ++c) to[c] += share * weight[c];
   }
   KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const {
     const T g = load_element<T>(records(k).gradient, i, j);
-    return decay != 0 ? g + T(decay) * weights(k, i, j) : g;
+    return decay != 0 ? g + T(decay * records(k).decay) * weights(k, i, j) : g;
   }
 };
 

@@ -161,6 +161,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Forgets all groups and parameters and frees all memory.
   using Core::clear;
 
+  /// Multiplies the group's weight decay for one parameter from the next step on, as AlphaDecay does; 1 until set.
+  /// Throws InvalidArgument for an unknown name and a factor that is negative or not finite.
+  using Core::set_decay_factor;
+  /// The factor of a parameter's weight decay.
+  using Core::decay_factor;
+
   // ---- steps ----------------------------------------------------------------------------------------------------------
 
   /// One step of every parameter: direction and apply in as few passes as the rules allow.

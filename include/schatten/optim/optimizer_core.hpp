@@ -7,6 +7,7 @@
 #include <schatten/optim/state_access.hpp>
 #include <schatten/optim/telemetry.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -220,6 +221,20 @@ class OptimizerCore {
   void resume(std::string_view name) {
     require_settled("Optimizer::resume");
     registry_->at(name, "Optimizer::resume").paused = false;
+  }
+
+  void set_decay_factor(std::string_view name, double factor) {
+    constexpr std::string_view function = "Optimizer::set_decay_factor";
+    require_settled(function);
+    Parameter& p = registry_->at(name, function);
+    require(std::isfinite(factor) && factor >= 0, function, argument_of("factor", name), factor,
+            "must be finite and not negative");
+    p.decay_factor = factor;
+    bucket_of(p).invalidate_records();
+    dirty_ = true;
+  }
+  [[nodiscard]] double decay_factor(std::string_view name) const {
+    return registry_->at(name, "Optimizer::decay_factor").decay_factor;
   }
 
   void set_telemetry(bool on) {

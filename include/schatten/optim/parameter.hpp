@@ -180,6 +180,7 @@ struct Parameter {
   std::size_t first_matrix = 0;       ///< number of its first matrix among all of the Optimizer
   bool transposed = false;            ///< whether the bucket's rows are the user's columns
   std::uint64_t key = 0;              ///< of stochastic rounding
+  double decay_factor = 1;            ///< of the group's weight decay
 
   [[nodiscard]] std::size_t matrices() const { return weight.batch; }
   [[nodiscard]] std::size_t rows() const { return weight.rows; }

@@ -17,6 +17,7 @@ struct MatrixRecord {
   TypedMatrix gradient, weight;
   std::size_t number = 0;           ///< among all matrices of the Optimizer
   double scale = 1;                 ///< what the shape contributes to the learning rate
+  double decay = 1;                 ///< factor of the group's weight decay
   bool stochastic = false;          ///< whether the weight is rounded at random
   std::uint64_t key = 0;            ///< of the random bits
   std::uint64_t first_element = 0;  ///< number of the matrix's first element in its parameter

@@ -54,7 +54,8 @@ struct Measure {
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
         if (!update.moves(k)) continue;
-        change.add(with_decay(update.mode, update.decay, [&](const auto& decay) { return decay(w, step); }));
+        change.add(
+            with_decay(update.mode, update.decay * record.decay, [&](const auto& decay) { return decay(w, step); }));
       }
     }
     const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));
