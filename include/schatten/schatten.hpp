@@ -6,6 +6,7 @@
 #include <schatten/optim/rules.hpp>
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/schatten_norm.hpp>
+#include <schatten/spectral/spectral_map.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 #include <schatten/spectral/steepest_descent.hpp>
 #include <schatten/spectral/streaming.hpp>

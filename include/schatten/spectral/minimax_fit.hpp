@@ -13,7 +13,7 @@
 
 namespace schatten::spectral {
 
-/// Relative minimax fits of σ^p on [delta, 1] in one basis, for one room after another.
+/// Relative minimax fits of a function on [delta, 1] in one basis, for one room after another.
 ///
 /// The basis is a Haar system: no combination of its K functions but zero vanishes at K points of [delta, 1]. The best fit
 /// is then the one whose error takes its largest size with alternating signs at K + 1 points, which the exchange finds:
@@ -21,15 +21,15 @@ namespace schatten::spectral {
 /// and repeats; it converges quadratically. Deterministic.
 /// Cost: `points_each`·(K + 1) evaluations of the basis once; then an exchange 2K flops a point and (K + 1)³.
 /// Source: Remez (1934); Cheney, Introduction to Approximation Theory (1966), chapter 3.
-template <class Basis>
+template <class Basis, class Target = PowerTarget>
 class MinimaxFit {
  public:
-  /// `basis(sigma, row)` writes the `terms` functions at sigma. @pre terms >= 1, 0 < delta < 1
-  MinimaxFit(const Basis& basis, std::size_t terms, double power, double delta)
+  /// `basis(sigma, row)` writes the `terms` functions at sigma. @pre terms >= 1, 0 < delta < 1, target > 0
+  MinimaxFit(const Basis& basis, std::size_t terms, const Target& target, double delta)
       : basis_(basis),
         terms_(terms),
         count_(std::max(fewest_points, points_each * (terms + 1))),
-        power_(power),
+        target_(target),
         lowest_(std::log(delta)) {
     relative_.resize(count_ * terms);
     sigma_.resize(count_);
@@ -46,7 +46,7 @@ class MinimaxFit {
     for (std::size_t k = 0; k <= terms; ++k) places_[k] = k * (count_ - 1) / terms;
   }
 
-  /// The weights of least error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)), room in (0, 1], and that error, at its largest over
+  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) room(σ)), room in (0, 1], and that error, at its largest over
   /// the points, points between them around each extremum, and those in `kinks`, where room is not smooth. The exchange
   /// begins where that of the call before ended. Where it does not converge (for twenty poles and more it may not),
   /// Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails too.
@@ -65,7 +65,7 @@ class MinimaxFit {
       if (converged || !move_points()) break;
     }
     if (!converged) {
-      LawsonFit<Basis, Room> lawson(basis_, terms_, power_, sigma_, 0, room);
+      LawsonFit<Basis, Room, Target> lawson(basis_, terms_, target_, sigma_, 0, room);
       lawson.iterate(lawson_iterations);
       WeightFit fit = lawson.best();
       for (std::size_t k = 0; k < fit.weights.size(); ++k) fit.weights[k] *= scale_[k];
@@ -106,7 +106,7 @@ class MinimaxFit {
   }
   void relative_basis(double sigma, double* row) const {
     basis_(sigma, row);
-    const double inverse = std::pow(sigma, -power_);
+    const double inverse = 1 / target_(sigma);
     for (std::size_t k = 0; k < terms_; ++k) row[k] *= inverse;
   }
   template <class Room>
@@ -181,9 +181,10 @@ class MinimaxFit {
 
   const Basis& basis_;
   std::size_t terms_, count_;
-  double power_, lowest_;
+  Target target_;
+  double lowest_;
   std::vector<double> sigma_;
-  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/σ^p over its largest value
+  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/target(σ) over its largest value
   std::vector<double> scale_;     ///< those largest values
   std::vector<std::size_t> places_, extrema_;
   std::vector<double> room_, error_;

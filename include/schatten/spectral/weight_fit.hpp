@@ -1,4 +1,5 @@
-// Fits of weights: a fixed basis of functions of σ, combined linearly to σ^p with least relative error.
+// Fits of weights: a fixed basis of functions of σ, combined linearly to σ^p, or another function, with least relative
+// error.
 #pragma once
 
 #include <algorithm>
@@ -17,6 +18,13 @@ inline constexpr double scale_margin = 1.05;
 struct WeightFit {
   std::vector<double> weights;
   double error = std::numeric_limits<double>::infinity();
+};
+
+/// What is fitted: σ^p.
+struct PowerTarget {
+  double power;
+  PowerTarget(double p) : power(p) {}
+  double operator()(double sigma) const { return std::pow(sigma, power); }
 };
 
 /// The same room for every σ: the plain relative error.
@@ -78,20 +86,20 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
   return grid;
 }
 
-/// Lawson's iteration for the relative minimax fit of σ^p: least squares in which the importance of each point is
+/// Lawson's iteration for the relative minimax fit of `target`: least squares in which the importance of each point is
 /// multiplied by its error. Points may be added between iterations; the best weights are kept.
 ///
 /// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in
 /// (0, 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k²
-/// (w_k in units of 1/max|b_k σ^{−p}|) against the mean of squared relative errors: it keeps a dependent basis from large
+/// (w_k in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from large
 /// weights.
 /// Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
-template <class Basis, class Room = EqualRoom>
+template <class Basis, class Room = EqualRoom, class Target = PowerTarget>
 class LawsonFit {
  public:
-  LawsonFit(const Basis& basis, std::size_t terms, double power, const std::vector<double>& grid, double ridge = 0,
-            const Room& room = {})
-      : basis_(basis), room_(room), terms_(terms), power_(power), ridge_(ridge) {
+  LawsonFit(const Basis& basis, std::size_t terms, const Target& target, const std::vector<double>& grid,
+            double ridge = 0, const Room& room = {})
+      : basis_(basis), room_(room), target_(target), terms_(terms), ridge_(ridge) {
     for (const double sigma : grid) append(sigma);
     importance_.assign(grid.size(), 1.0 / double(grid.size()));
     scale_.assign(terms, 0.0);
@@ -143,7 +151,7 @@ class LawsonFit {
     relative_.resize(relative_.size() + terms_);
     double* const row = relative_.data() + relative_.size() - terms_;
     basis_(sigma, row);
-    const double room = room_(sigma), value = std::pow(sigma, power_) * room;
+    const double room = room_(sigma), value = target_(sigma) * room;
     wanted_.push_back(1 / room);
     for (std::size_t k = 0; k < terms_; ++k) row[k] /= value;
   }
@@ -163,9 +171,10 @@ class LawsonFit {
 
   const Basis& basis_;
   Room room_;
+  Target target_;
   std::size_t terms_;
-  double power_, ridge_;
-  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/(σ^p room(σ)) over its largest value
+  double ridge_;
+  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/(target(σ) room(σ)) over its largest value
   std::vector<double> wanted_;    ///< (points) 1/room(σ)
   std::vector<double> scale_, importance_;
   std::vector<double> matrix_, rhs_;  ///< of one least-squares problem

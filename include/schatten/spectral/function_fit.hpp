@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rational fits of any spectral function, and what the rounding of a map by it depends on.
+#pragma once
+
+#include <schatten/spectral/rational_power.hpp>
+#include <schatten/spectral/spectral_function.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <initializer_list>
+#include <limits>
+#include <utility>
+
+namespace schatten::spectral {
+
+/// What of f is needed besides its values, by log-spaced points of [δ, 1].
+struct FunctionRange {
+  double slope = 0;      ///< largest |d ln f/d ln x − 1|: how f(x)/x turns
+  double own_slope = 0;  ///< largest |d ln f/d ln x|
+  double moved = 0;      ///< largest |h − d ln f/d ln x|: what a wrong σ₁ costs
+  double ratio = 1;      ///< largest f over the smallest
+  double steepness = 1;  ///< largest f(x)/x over the smallest
+  bool positive = true;  ///< whether f > 0 at all of them
+};
+
+/// The range of f on [delta, 1].
+template <SpectralFunction F>
+FunctionRange range_of(const F& f, double delta) {
+  constexpr std::size_t points = 2000;
+  FunctionRange range;
+  double least = std::numeric_limits<double>::infinity(), largest = 0, least_ratio = least, largest_ratio = 0;
+  const std::vector<double> grid = log_grid(delta, points);
+  double before = 0;
+  for (std::size_t i = 0; i < points; ++i) {
+    const double value = f(grid[i]);
+    if (!(value > 0) || !std::isfinite(value)) {
+      range.positive = false;
+      return range;
+    }
+    if (i > 0) {
+      const double slope = std::log(value / before) / std::log(grid[i] / grid[i - 1]);
+      range.slope = std::max(range.slope, std::abs(slope - 1));
+      range.own_slope = std::max(range.own_slope, std::abs(slope));
+      range.moved = std::max(range.moved, std::abs(f.degree() - slope));
+    }
+    least = std::min(least, value);
+    largest = std::max(largest, value);
+    least_ratio = std::min(least_ratio, value / grid[i]);
+    largest_ratio = std::max(largest_ratio, value / grid[i]);
+    before = value;
+  }
+  range.ratio = largest / least;
+  range.steepness = largest_ratio / least_ratio;
+  return range;
+}
+
+namespace detail {
+
+/// y ↦ f(scale_margin·y)·scale_margin^{−h}: what rational_power, which divides by scale_margin times the estimate of σ₁ and
+/// multiplies by that to the power h, has to have fitted.
+template <SpectralFunction F>
+struct FunctionTarget {
+  F f;
+  double operator()(double y) const { return f(scale_margin * y) * std::pow(scale_margin, -f.degree()); }
+};
+
+}  // namespace detail
+
+/// The fit of f with that many poles, relative to f, on [resolution/scale_margin, 1].
+///
+/// Poles are Zolotarev's for intervals that begin at the resolution or where f turns: the best of some beginnings and two
+/// spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
+template <SpectralFunction F>
+RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
+  constexpr double between_check_points = 1.002, latest = 0.6;
+  const double delta = std::min(resolution / scale_margin, 0.5);
+  const detail::FunctionTarget<F> target{f};
+  RationalFit best;
+  for (double begin = delta; begin < latest; begin *= 2) {
+    for (const double spacing : {0.0, 0.4}) {  // as for p = 0 and 0.4
+      const detail::PoleBasis basis{rational_poles(poles, spacing, begin)};
+      MinimaxFit<detail::PoleBasis, detail::FunctionTarget<F>> minimax(basis, 2 + poles, target, delta);
+      const WeightFit fit = minimax(EqualRoom());
+      const double error = between_check_points * fit.error;
+      if (fit.weights.empty() || !(error < best.error)) continue;
+      best = {
+          {fit.weights[0], fit.weights[1], basis.poles, {fit.weights.begin() + 2, fit.weights.end()}}, error, error};
+    }
+    if (poles == 0) break;
+  }
+  return best;
+}
+
+}  // namespace schatten::spectral

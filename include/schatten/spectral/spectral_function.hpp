@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Functions f of singular values, for maps M = UΣVᵀ ↦ σ₁^h U f(Σ/σ₁) Vᵀ.
+#pragma once
+
+#include <schatten/core/kokkos.hpp>
+#include <schatten/core/root.hpp>
+
+#include <concepts>
+#include <string_view>
+
+namespace schatten {
+
+/// What SpectralMap takes: a function f of x = σ/σ₁ with what its fit must know.
+///
+///   static constexpr std::string_view name    for messages
+///   KOKKOS_FUNCTION double operator()(double x) const    f(x) > 0 for 0 < x <= 1.06, where the estimate of σ₁ may put x
+///   double order() const     a with f(x) ~ x^a as x → 0; 0: f does not vanish there, and the null space counts as zero
+///   double degree() const    h: the map of c·M is c^h times the map of M; 0: of the directions alone
+///
+/// Copied into kernels, so trivially copyable.
+template <class F>
+concept SpectralFunction = std::copyable<F> && requires(const F& f) {
+  {std::string_view(F::name)};
+  { f(0.5) } -> std::convertible_to<double>;
+  { f.order() } -> std::convertible_to<double>;
+  { f.degree() } -> std::convertible_to<double>;
+};
+
+/// f = x^p, h = p: UΣ^pVᵀ (Pang et al., arXiv 2603.10067). SpectralPower has more methods for it.
+struct PowerFunction {
+  double power = 0.125;
+  static constexpr std::string_view name = "power";
+  KOKKOS_FUNCTION double operator()(double x) const { return math::pow(x, power); }
+  [[nodiscard]] double order() const { return power; }
+  [[nodiscard]] double degree() const { return power; }
+};
+
+/// f = x/√(x² + τ²): the soft sign, the polar factor for σ ≫ τσ₁ and M/(τσ₁) for σ ≪ τσ₁. With τ = 1/(temperature·σ₁) it is
+/// SoftMuon's map (Feoktistov et al., arXiv 2605.31371).
+struct SoftSign {
+  double tau = 0.1;
+  static constexpr std::string_view name = "soft_sign";
+  KOKKOS_FUNCTION double operator()(double x) const { return x / math::sqrt(x * x + tau * tau); }
+  [[nodiscard]] double order() const { return 1; }
+  [[nodiscard]] double degree() const { return 0; }
+};
+
+/// f = x/(x + τ): the soft sign that falls off slowly, σ/(σ + τσ₁).
+struct SoftRatio {
+  double tau = 0.1;
+  static constexpr std::string_view name = "soft_ratio";
+  KOKKOS_FUNCTION double operator()(double x) const { return x / (x + tau); }
+  [[nodiscard]] double order() const { return 1; }
+  [[nodiscard]] double degree() const { return 0; }
+};
+
+/// f = min(x, τ), h = 1: min(σ, τσ₁), the projection to the spectral-norm ball of radius τσ₁ (MuCon: Yi, arXiv 2605.26459,
+/// whose τ is σ's own unit). Its kink takes many poles: decompositions where the tolerance is small.
+struct Clip {
+  double tau = 0.5;
+  static constexpr std::string_view name = "clip";
+  KOKKOS_FUNCTION double operator()(double x) const { return x < tau ? x : tau; }
+  [[nodiscard]] double order() const { return 1; }
+  [[nodiscard]] double degree() const { return 1; }
+};
+
+/// f = τx/(x² + τ²)·2: like τ/x above τ, at most 1 and linear below: an inverse that small singular values do not blow up,
+/// as Tikhonov's regularisation has it.
+struct CappedInverse {
+  double tau = 0.1;
+  static constexpr std::string_view name = "capped_inverse";
+  KOKKOS_FUNCTION double operator()(double x) const { return 2 * tau * x / (x * x + tau * tau); }
+  [[nodiscard]] double order() const { return 1; }
+  [[nodiscard]] double degree() const { return 0; }
+};
+
+/// f = x³/(x² + τ²)^{3/2}: the polar factor of what lies above τσ₁; what lies below falls off with the third power.
+struct HighPass {
+  double tau = 0.05;
+  static constexpr std::string_view name = "high_pass";
+  KOKKOS_FUNCTION double operator()(double x) const {
+    const double ratio = x / math::sqrt(x * x + tau * tau);
+    return ratio * ratio * ratio;
+  }
+  [[nodiscard]] double order() const { return 3; }
+  [[nodiscard]] double degree() const { return 0; }
+};
+
+/// f = (1 − s) + s·x: the polar factor with a share s of the own spectrum.
+struct SoftPolar {
+  double share = 0.5;
+  static constexpr std::string_view name = "soft_polar";
+  KOKKOS_FUNCTION double operator()(double x) const { return (1 - share) + share * x; }
+  [[nodiscard]] double order() const { return share < 1 ? 0 : 1; }
+  [[nodiscard]] double degree() const { return 0; }
+};
+
+}  // namespace schatten

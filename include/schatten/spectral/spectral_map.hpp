@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The map M = UΣVᵀ ↦ σ₁^h U f(Σ/σ₁) Vᵀ for any function f, as a plan.
+#pragma once
+
+#include <schatten/spectral/choose_method.hpp>
+#include <schatten/spectral/function_fit.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace schatten {
+
+/// What a SpectralMap is made for.
+struct SpectralMapOptions {
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
+  double tolerance = 3e-2;   ///< relative error of f(σ/σ₁), for σ >= resolution·σ_max
+  SpectralMethod method = SpectralMethod::automatic;  ///< or svd, rational
+};
+
+namespace spectral {
+
+namespace detail {
+
+/// σ_k ↦ (s σ_0)^h f(σ_k/σ_0). Where f does not vanish at 0, singular values at the rounding level of σ_0 count as zero and
+/// map to zero. @pre value is finite.
+template <class T, SpectralFunction F>
+struct FunctionOfSigma {
+  F f;
+  double degree, order;
+  KOKKOS_FUNCTION double operator()(double value, double largest, double scale, std::size_t) const {
+    if (value == 0.0 || (order <= 0.0 && value <= sigma_floor<T> * largest)) return 0.0;
+    return math::pow(scale, degree) * math::pow(largest, degree) * f(value / largest);
+  }
+};
+
+/// The rational function of fewest poles with which f meets the tolerance in precision Work; an infinite bound where none
+/// does for less than `most_cost`.
+template <Scalar T, Scalar Work, SpectralFunction F>
+MethodChoice choose_rational(const F& f, const SpectralMapOptions& options, double most_cost) {
+  constexpr std::size_t most_poles = 32;
+  constexpr double largest_share = 0.9, estimate = 2e-4;  // what the host's estimate of σ₁ may lack
+  const Shape shape = Shape::of(options.rows, options.cols);
+  const double delta = options.resolution, ulp = double(std::numeric_limits<Work>::epsilon());
+  constexpr Format format = format_of<T, Work>;
+  const FunctionRange range = range_of(f, std::min(delta, 0.999));
+  if (!range.positive) return {SpectralMethod::rational, format};
+  const double rounding =
+      ulp * (rational_rounding<Work>(shape) * 0.5 * range.slope / (delta * delta) + 2 * range.steepness) +
+      double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio) + estimate * range.moved;
+  if (!(rounding <= largest_share * options.tolerance)) return {SpectralMethod::rational, format};
+  for (std::size_t poles = 0; poles <= most_poles; ++poles) {
+    const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
+    if (cost >= most_cost) break;
+    RationalFit fit = fit_function(f, poles, delta);
+    if (fit.error + rounding > options.tolerance) continue;
+    return {SpectralMethod::rational, format, fit.error + rounding, cost, std::move(fit.function)};
+  }
+  return {SpectralMethod::rational, format};
+}
+
+/// Promised relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error has it for σ^p.
+template <Scalar T, SpectralFunction F>
+double svd_error(const F& f, double resolution, const Shape& shape) {
+  const FunctionRange range = range_of(f, std::min(resolution, 0.999));
+  if (!range.positive) return std::numeric_limits<double>::infinity();
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
+  const double turn = backward / resolution;
+  return backward * (1 + range.moved + range.own_slope / resolution) + epsilon * range.ratio + turn * turn;
+}
+
+}  // namespace detail
+
+}  // namespace spectral
+
+/// Computes σ₁^h U f(Σ/σ₁) Vᵀ for matrices of one shape: f a SpectralFunction of degree h, shipped or the caller's.
+///
+/// A matrix with a NaN or an infinity gives NaN throughout and leaves its neighbours in the batch alone; a zero matrix
+/// gives zero; any scale is legal.
+template <SpectralFunction F, Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
+          class Backend = linalg::DefaultBackend<Exec>>
+class SpectralMap {
+ public:
+  using memory_space = typename Exec::memory_space;
+
+  /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at most 32
+  /// poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options out of range, for a
+  /// method other than automatic, svd and rational, and where the method does not meet the tolerance, with the reason.
+  /// Cost: a millisecond a pole.
+  SpectralMap(const F& f, const SpectralMapOptions& options) : f_(f), options_(options) {
+    constexpr std::string_view function = "SpectralMap";
+    require(!std::isnan(options.resolution) && options.resolution > 0 && options.resolution <= 1, function,
+            "resolution", options.resolution, "must lie in (0, 1]");
+    require(std::isfinite(options.tolerance) && options.tolerance > 0, function, "tolerance", options.tolerance,
+            "must be positive and finite");
+    const SpectralMethod wanted = options.method;
+    require(wanted == SpectralMethod::automatic || wanted == SpectralMethod::svd || wanted == SpectralMethod::rational,
+            function, "method", to_string(wanted), "must be automatic, svd or rational: the others are for powers");
+    require(wanted != SpectralMethod::rational || is_host_execution_space<Exec>, function, "method", "rational",
+            "needs a host execution space");
+    choose(wanted);
+  }
+
+  /// out ← σ₁^h U f(Σ/σ₁) Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
+  /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` as far as the backend is.
+  template <KokkosView VM, KokkosView VO>
+  void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
+    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>,
+                  "schatten: M and out must have the scalar type of the SpectralMap");
+    static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
+    static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
+    constexpr std::string_view function = "SpectralMap::apply";
+    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+    const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
+    require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, function, "m");
+    require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, function, "out");
+    require_own_elements(batch_out, function, "out");
+    require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
+    if (batch_m.size() == 0) return;
+    const ProfilingRegion region("schatten::SpectralMap::apply");
+    if constexpr (is_host_execution_space<Exec>) {
+      if (choice_.method == SpectralMethod::rational) {
+        if (choice_.format == Format::float64 && !std::is_same_v<T, double>) {
+          return spectral::rational_power<double, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out,
+                                                           workspace);
+        }
+        return spectral::rational_power<T, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out, workspace);
+      }
+    }
+    spectral::detail::svd_map<Backend>(exec, "schatten::SpectralMap/scale",
+                                       spectral::detail::FunctionOfSigma<T, F>{f_, f_.degree(), f_.order()}, batch_m,
+                                       batch_out, workspace);
+  }
+  /// The same with scratch memory of the plan's own.
+  template <KokkosView VM, KokkosView VO>
+  void apply(const Exec& exec, const VM& m, const VO& out) {
+    apply(exec, m, out, workspace_);
+  }
+
+  /// Promised relative error of f in every singular direction with σ >= resolution·σ_max, rounding included.
+  [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
+  /// svd or rational.
+  [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
+  /// What the method works in.
+  [[nodiscard]] Format format() const noexcept { return choice_.format; }
+  /// Poles of `rational`; 0 for svd.
+  [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  [[nodiscard]] const F& function() const noexcept { return f_; }
+  [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
+
+ private:
+  void choose(SpectralMethod wanted) {
+    const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
+    const double svd_cost = spectral::CostModel(shape).svd();
+    const double most = wanted == SpectralMethod::rational ? std::numeric_limits<double>::infinity() : svd_cost;
+    double best = std::numeric_limits<double>::infinity();
+    const auto take = [&](spectral::MethodChoice&& choice) {
+      best = std::min(best, choice.error_bound);
+      if (choice.error_bound > options_.tolerance || found_) return;
+      choice_ = std::move(choice);
+      found_ = true;
+    };
+    if (wanted != SpectralMethod::svd && is_host_execution_space<Exec>) {
+      take(spectral::detail::choose_rational<T, T>(f_, options_, most));
+      if constexpr (std::is_same_v<T, float>) {
+        if (!found_) take(spectral::detail::choose_rational<T, double>(f_, options_, most));
+      }
+    }
+    if (wanted != SpectralMethod::rational && !found_) {
+      take({SpectralMethod::svd, Format::scalar, spectral::detail::svd_error<T>(f_, options_.resolution, shape),
+            svd_cost});
+    }
+    if (found_) return;
+    const bool positive = spectral::range_of(f_, std::min(options_.resolution, 0.999)).positive;
+    throw InvalidArgument("SpectralMap", "tolerance", schatten::detail::printed(options_.tolerance),
+                          "is out of reach for " + std::string(F::name) +
+                              (positive ? ": rational needs more than 32 poles or more digits, and svd promises " +
+                                              (std::isfinite(best) ? schatten::detail::printed(best) : "less")
+                                        : ": it is not positive above the resolution, so that no relative error is"));
+  }
+
+  F f_;
+  SpectralMapOptions options_;
+  spectral::MethodChoice choice_;
+  bool found_ = false;
+  Workspace<memory_space> workspace_;
+};
+
+}  // namespace schatten
