@@ -117,6 +117,11 @@ class Bucket {
   void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
     over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
   }
+  /// f(g, s₁, s₂, …), f = maker(k), for what it does to the state; what it returns is dropped. One pass.
+  template <class Maker, std::size_t n>
+  void update(const Maker& maker, const std::array<std::size_t, n>& slots) {
+    over_gradients("schatten::step/update", maker, DropSink<T>{}, slots);
+  }
   /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
   [[nodiscard]] Batch gradient() {
     const Batch copy = workspace().template batch<T>(count_, gradient_rows(), cols());

@@ -196,6 +196,18 @@ struct StoreSink {
   KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
 };
 
+/// Takes nothing: for functors that are called for what they do to the state.
+template <Scalar T>
+struct DropSink {
+  struct Block {};
+  [[nodiscard]] Block begin(std::size_t) const { return {}; }
+  void store(Block, std::size_t, std::size_t, std::size_t, std::size_t, const T*) const {}
+  void end(Block, std::size_t) const {}
+  void skip(std::size_t, std::size_t, std::size_t) const {}
+  KOKKOS_FUNCTION void element(std::size_t, std::size_t, std::size_t, T) const {}
+  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
+};
+
 /// A loop's parts for the matrices of a window.
 template <Scalar T, class Space, class Source, class Maker, class Sink, std::size_t slots>
 struct ElementLoop {
