@@ -135,7 +135,8 @@ class Bucket {
     check();
     const Vectors out = workspace().template vectors<double>(count_, rows() / each);
     using Source = GradientSource<T, Space>;
-    ElementLoop<T, Space, Source, Maker, NormSink<T, Space>, n> loop{gradients(), maker, {}, finite(), rows(), cols()};
+    ElementLoop<T, Space, Source, MakeOnCopies<Maker>, NormSink<T, Space>, n> loop{gradients(), {maker}, {},
+                                                                                   finite(),    rows(),  cols()};
     read_slots(loop, slots);
     optim::block_norms<T>(exec(), "schatten::step/norms", loop, count_, each, out, workspace());
     return out;

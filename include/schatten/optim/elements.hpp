@@ -134,6 +134,23 @@ struct OneFunctor {
   KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
 };
 
+/// f whose references are to copies: what it does to the state is dropped.
+template <class F>
+struct OnCopies {
+  F f;
+  template <class T, class... States>
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T x, States... states) const {
+    return f(x, states...);
+  }
+};
+
+/// k ↦ maker(k) on copies.
+template <class Maker>
+struct MakeOnCopies {
+  Maker maker;
+  KOKKOS_FUNCTION auto operator()(std::size_t k) const { return OnCopies<decltype(maker(k))>{maker(k)}; }
+};
+
 /// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones; with
 /// `prepared`, one number a matrix, rule.element<T>(t, prepared(k)).
 template <Scalar T, class Space, class Rule>

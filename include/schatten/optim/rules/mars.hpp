@@ -3,7 +3,7 @@
 
 #include <schatten/optim/rule.hpp>
 #include <schatten/optim/stages/adam.hpp>
-#include <schatten/optim/stages/gradient_difference.hpp>
+#include <schatten/optim/stages/mars.hpp>
 
 namespace schatten {
 
@@ -17,35 +17,35 @@ struct MARS {
   double lr = 3e-3;
   double beta1 = 0.95;
   double beta2 = 0.99;
+  double gamma = 0.025;
+  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as the authors' code has it; false: c = g
+  bool exact = false;
   double epsilon = 1e-8;
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::decoupled;
-  GradientDifference difference{};
 
   static constexpr std::string_view name = "mars";
 
   template <class Fields>
   static void fields(Fields& f) {
     optim::adam_fields<MARS>(f);
-    f(&MARS::difference);
+    optim::mars_fields<MARS>(f);
   }
   [[nodiscard]] std::vector<StateSlot> state() const {
-    return {{"momentum"}, {"gradient_before"}, {"second_moment_root"}};
+    return {{"momentum"}, {"previous_gradient"}, {"second_moment_root"}};
   }
 
   template <class Bucket>
   void prepare(Bucket& bucket, const typename Bucket::Numbers& x) const {
-    optim::clip_factors(bucket, difference, beta1, 1, x);
+    optim::clip_factors(bucket, *this, beta1, 1, x);
   }
   template <class Bucket>
   void observe(Bucket& bucket) const {
-    optim::observe_gradient_before(bucket, 1);
+    bucket.update(optim::OneFunctor<optim::KeepGradient>{}, std::array<std::size_t, 1>{1});
   }
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step, double clip = 1) const {
-    return optim::DifferenceElement<T, optim::AdamElement<T>>{optim::difference_of<T>(difference, beta1, step), T(clip),
-                                                              difference.exact,
-                                                              optim::adam_element<T>(beta1, beta2, epsilon, step)};
+    return optim::mars_element<T>(*this, step, clip, optim::adam_element<T>(beta1, beta2, epsilon, step));
   }
 };
 

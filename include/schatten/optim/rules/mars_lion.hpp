@@ -2,7 +2,7 @@
 #pragma once
 
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/gradient_difference.hpp>
+#include <schatten/optim/stages/mars.hpp>
 
 namespace schatten {
 
@@ -25,33 +25,34 @@ struct SignElement {
 struct MARSLion {
   double lr = 3e-3;
   double beta1 = 0.95;
+  double gamma = 0.025;
+  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as the authors' code has it; false: c = g
+  bool exact = false;
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::decoupled;
-  GradientDifference difference{};
 
   static constexpr std::string_view name = "mars_lion";
 
   template <class Fields>
   static void fields(Fields& f) {
     f("beta1", &MARSLion::beta1, optim::below_one);
-    f(&MARSLion::difference);
+    optim::mars_fields<MARSLion>(f);
   }
-  [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}, {"gradient_before"}}; }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}, {"previous_gradient"}}; }
   /// Signs do not shrink with the momentum.
   [[nodiscard]] double floor_beta() const { return beta1; }
 
   template <class Bucket>
   void prepare(Bucket& bucket, const typename Bucket::Numbers& x) const {
-    optim::clip_factors(bucket, difference, beta1, 1, x);
+    optim::clip_factors(bucket, *this, beta1, 1, x);
   }
   template <class Bucket>
   void observe(Bucket& bucket) const {
-    optim::observe_gradient_before(bucket, 1);
+    bucket.update(optim::OneFunctor<optim::KeepGradient>{}, std::array<std::size_t, 1>{1});
   }
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step, double clip = 1) const {
-    return optim::DifferenceElement<T, optim::SignElement<T>>{
-        optim::difference_of<T>(difference, beta1, step), T(clip), difference.exact, {optim::moving_average<T>(beta1)}};
+    return optim::mars_element<T>(*this, step, clip, optim::SignElement<T>{optim::moving_average<T>(beta1)});
   }
 };
 
