@@ -117,6 +117,11 @@ class Bucket {
   void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
     over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
   }
+  /// f(g, s₁, s₂, …), f = maker(k), for what it does to the state; what it returns is dropped. One pass.
+  template <class Maker, std::size_t n>
+  void update(const Maker& maker, const std::array<std::size_t, n>& slots) {
+    over_gradients("schatten::step/update", maker, DropSink<T>{}, slots);
+  }
   /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
   [[nodiscard]] Batch gradient() {
     const Batch copy = workspace().template batch<T>(count_, gradient_rows(), cols());
@@ -130,7 +135,8 @@ class Bucket {
     check();
     const Vectors out = workspace().template vectors<double>(count_, rows() / each);
     using Source = GradientSource<T, Space>;
-    ElementLoop<T, Space, Source, Maker, NormSink<T, Space>, n> loop{gradients(), maker, {}, finite(), rows(), cols()};
+    ElementLoop<T, Space, Source, MakeOnCopies<Maker>, NormSink<T, Space>, n> loop{gradients(), {maker}, {},
+                                                                                   finite(),    rows(),  cols()};
     read_slots(loop, slots);
     optim::block_norms<T>(exec(), "schatten::step/norms", loop, count_, each, out, workspace());
     return out;

@@ -134,6 +134,23 @@ struct OneFunctor {
   KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
 };
 
+/// f whose references are to copies: what it does to the state is dropped.
+template <class F>
+struct OnCopies {
+  F f;
+  template <class T, class... States>
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T x, States... states) const {
+    return f(x, states...);
+  }
+};
+
+/// k ↦ maker(k) on copies.
+template <class Maker>
+struct MakeOnCopies {
+  Maker maker;
+  KOKKOS_FUNCTION auto operator()(std::size_t k) const { return OnCopies<decltype(maker(k))>{maker(k)}; }
+};
+
 /// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones; with
 /// `prepared`, one number a matrix, rule.element<T>(t, prepared(k)).
 template <Scalar T, class Space, class Rule>
@@ -194,6 +211,18 @@ struct StoreSink {
     out(k, i, j) = direction;
   }
   KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
+};
+
+/// Takes nothing: for functors that are called for what they do to the state.
+template <Scalar T>
+struct DropSink {
+  struct Block {};
+  [[nodiscard]] Block begin(std::size_t) const { return {}; }
+  void store(Block, std::size_t, std::size_t, std::size_t, std::size_t, const T*) const {}
+  void end(Block, std::size_t) const {}
+  void skip(std::size_t, std::size_t, std::size_t) const {}
+  KOKKOS_FUNCTION void element(std::size_t, std::size_t, std::size_t, T) const {}
+  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 };
 
 /// A loop's parts for the matrices of a window.

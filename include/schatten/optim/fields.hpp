@@ -70,6 +70,8 @@ inline constexpr Range flag{.least = 0, .most = 1, .whole = true, .words = "must
 inline constexpr Range at_least_one{.least = 1, .whole = true, .words = "must be at least 1"};
 /// The same, fixed when the group is made.
 inline constexpr Range fixed_at_least_one{.least = 1, .whole = true, .fixed = true, .words = "must be at least 1"};
+/// 0, 1, 2, …
+inline constexpr Range natural{.least = 0, .whole = true, .words = "must be 0 or a positive integer"};
 /// An enumerator of `count`, as an integer from 0 on.
 constexpr Range choice(int count) {
   return {.least = 0, .most = double(count - 1), .whole = true, .words = "must be the integer of an enumerator"};

@@ -33,7 +33,8 @@
 //   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, if it is not lr
 //   template <class Bucket> void finish(Bucket& bucket) const      runs after the weights have moved
 //   template <class Bucket> void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
-//                                                    takes what the caller gives beside gradients (Optimizer::observe)
+//                                                    takes what the caller gives beside gradients (Optimizer::observe);
+//                                                    or observe(bucket), where it stands in the gradients' place
 //   static constexpr bool observes_inputs            whether that is a layer's inputs, not an array of the weight's shape
 #pragma once
 

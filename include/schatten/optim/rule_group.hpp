@@ -151,7 +151,10 @@ class RuleGroup final : public Group<T, Exec> {
 
   void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
                std::string_view function) override {
-    if constexpr (requires(View & bucket, const typename View::ConstBatch& in) { rule_.observe(bucket, in); }) {
+    constexpr bool takes_batch = requires(View & bucket, const typename View::ConstBatch& in) {
+      rule_.observe(bucket, in);
+    };
+    if constexpr (takes_batch || requires(View & bucket) { rule_.observe(bucket); }) {
       const typename Workspace<Space>::Frame frame(step.workspace);
       View bucket = bucket_of(step, storage, p.place, p.matrices());
       const auto observed = step.workspace.template numbers<MatrixRecord>(p.matrices());
@@ -159,7 +162,11 @@ class RuleGroup final : public Group<T, Exec> {
           step.exec, "schatten::observe/records", p.matrices(),
           ObservedRecord<Space>{bucket.records(), input.matrix(0), input.batch_stride * size_of(input.type), observed});
       bucket.set_observed(observed, input.rows);
-      rule_.observe(bucket, as_const(bucket.gradient()));
+      if constexpr (takes_batch) {
+        rule_.observe(bucket, as_const(bucket.gradient()));
+      } else {
+        rule_.observe(bucket);
+      }
       for_each_matrix(step.exec, "schatten::observe/finite", p.matrices(), ResetFlag<Space>{bucket.finite()});
     } else {
       throw InvalidArgument(function, "group", std::string(R::name), "runs a rule that observes nothing but gradients");

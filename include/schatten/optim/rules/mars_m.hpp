@@ -50,8 +50,7 @@ struct MARSM {
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
     const auto u = bucket.buffer();
-    const double kappa = gamma * momentum.beta / (1 - momentum.beta);
-    optim::corrected_gradient(bucket, kappa, !exact, corrects_first, 1, u);
+    optim::corrected_gradient(bucket, *this, momentum.beta, 1, u);
     const auto element = optim::momentum_element<typename Bucket::Scalar>(momentum);
     bucket.average_of(u, optim::of_clipped(bucket, u, clip, element), std::array<std::size_t, 1>{0}, momentum.beta, u);
     bucket.map(power, map, u, out);
@@ -59,9 +58,8 @@ struct MARSM {
   }
   /// The previous weights' gradient on the present batch, for `exact`.
   template <class Bucket>
-  void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const {
-    bucket.elements("schatten::observe/previous_gradient",
-                    optim::StoreElement<typename Bucket::Scalar, typename Bucket::Space>{input, bucket.state(1)});
+  void observe(Bucket& bucket) const {
+    bucket.update(optim::OneFunctor<optim::KeepGradient>{}, std::array<std::size_t, 1>{1});
   }
 };
 

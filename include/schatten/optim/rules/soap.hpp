@@ -3,8 +3,8 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/kronecker.hpp>
+#include <schatten/optim/stages/rotated_adam.hpp>
 
 namespace schatten {
 

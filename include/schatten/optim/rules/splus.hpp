@@ -3,9 +3,9 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/kronecker.hpp>
 #include <schatten/optim/stages/momentum.hpp>
+#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/weight_average.hpp>
 
 namespace schatten {

@@ -27,11 +27,11 @@ KOKKOS_FORCEINLINE_FUNCTION bool agrees(T u, T g) {
   return (u > T(0) && g > T(0)) || (u < T(0) && g < T(0));
 }
 
-/// (g, m) ↦ 1 where the average of m and g agrees with g, else 0. m is not changed.
+/// (g, m) ↦ 1 where the average of m and g agrees with g, else 0.
 template <Scalar T>
 struct Agreement {
   Average<T> average;
-  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T m) const { return T(agrees(average(m, g), g)); }
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, const T& m) const { return T(agrees(average(m, g), g)); }
 };
 
 /// (g, m, …) ↦ factor·f(g, m, …) where the average of the old m and g agrees with g, else 0.

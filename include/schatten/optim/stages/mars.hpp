@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 namespace schatten::optim {
 
@@ -57,16 +58,80 @@ struct OfClipped {
   }
 };
 
-/// out ← c of the gradients, not clipped; g⁻ in `slot`, a T, which becomes g where `stores` is set, else the caller gives
-/// it. corrects_first: whether the first step has c = (1 + κ)g, as published codes have it, or g. One pass.
-template <class Bucket>
-void corrected_gradient(Bucket& bucket, double kappa, bool stores, bool corrects_first, std::size_t slot,
-                        const typename Bucket::Batch& out) {
+/// The CorrectedGradient of a rule's numbers gamma, corrects_first and exact for an average by `beta`; the matrices of a
+/// bucket by their steps.
+template <class Bucket, class Rule>
+auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
   using T = typename Bucket::Scalar;
   const auto applied = bucket.applied();
-  bucket.transform(
-      CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{T(kappa), stores, corrects_first, applied},
-      std::array<std::size_t, 1>{slot}, out);
+  return CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{T(rule.gamma * beta / (1 - beta)), !rule.exact,
+                                                                         rule.corrects_first, applied};
+}
+
+/// The numbers of MARS' gradient by name.
+template <class Rule, class Fields>
+void mars_fields(Fields& f) {
+  f("gamma", &Rule::gamma, not_negative);
+  f("corrects_first", &Rule::corrects_first, flag);
+  f("exact", &Rule::exact, flag);
+}
+
+/// (g, m, g⁻, …) ↦ f(clip·c, m, …): what comes of c, element by element.
+template <Scalar T, class F>
+struct MarsElement {
+  CorrectedGradient<T> corrected;
+  T clip;
+  F f;
+  template <class... States>
+  requires std::is_invocable_v<const F&, T, T&, States&...> KOKKOS_FORCEINLINE_FUNCTION T
+  operator()(T g, T& m, T& previous, States&... more) const {
+    return f(clip * corrected(g, previous), m, more...);
+  }
+  /// The same for the elements of a chunk. No two of the arrays overlap.
+  template <std::size_t count, class... States>
+  void run(const T* KOKKOS_RESTRICT g, T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT m, T* KOKKOS_RESTRICT previous,
+           States*... more) const {
+    T c[count];
+    for (std::size_t k = 0; k < count; ++k) c[k] = clip * corrected(g[k], previous[k]);
+    run_chunk(f, c, direction, m, more...);
+  }
+};
+
+/// The functor of a rule with the numbers gamma, beta1, corrects_first and exact in step `step`.
+template <Scalar T, class Rule, class F>
+KOKKOS_FUNCTION MarsElement<T, F> mars_element(const Rule& rule, double step, double clip, const F& f) {
+  const bool corrects = step > 1 || rule.corrects_first;
+  return {{corrects ? T(rule.gamma * rule.beta1 / (1 - rule.beta1)) : T(0), !rule.exact}, T(clip), f};
+}
+
+/// x(k) ← 1/max(1, norm(k)).
+template <class Space>
+struct ClipFactor {
+  NumberBatchView<const double, Space> norm;
+  NumberBatchView<double, Space> x;
+  KOKKOS_FUNCTION void operator()(std::size_t k) const { x(k) = norm(k) > 1 ? 1 / norm(k) : 1.0; }
+};
+
+/// x(k) ← 1/max(1, ‖c‖_F) of matrix k, g⁻ being kept in `slot`. One pass over g and g⁻.
+template <class Bucket, class Rule>
+void clip_factors(Bucket& bucket, const Rule& rule, double beta, std::size_t slot, const typename Bucket::Numbers& x) {
+  const auto norm = bucket.norms(corrected_gradients(bucket, rule, beta), std::array{slot});
+  for_each_matrix(bucket.exec(), "schatten::step/clip", bucket.matrices(), ClipFactor<typename Bucket::Space>{norm, x});
+}
+
+/// (g, g⁻) ↦ g⁻ ← g.
+struct KeepGradient {
+  template <Scalar T>
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& previous) const {
+    return previous = g;
+  }
+};
+
+/// out ← c of the gradients, not clipped, by the numbers of corrected_gradients; g⁻ in `slot`, a T. One pass.
+template <class Bucket, class Rule>
+void corrected_gradient(Bucket& bucket, const Rule& rule, double beta, std::size_t slot,
+                        const typename Bucket::Batch& out) {
+  bucket.transform(corrected_gradients(bucket, rule, beta), std::array{slot}, out);
 }
 
 /// What makes f see c/max(1, ‖c‖_F): for Bucket::average_of. Two passes over c; none, and f of c itself, without `clips`.
@@ -79,13 +144,5 @@ auto of_clipped(Bucket& bucket, const typename Bucket::Batch& c, bool clips, con
   }
   return OfClipped<typename Bucket::Scalar, typename Bucket::Space, F>{f, norm};
 }
-
-/// to(k, i, j) ← from(k, i, j).
-template <Scalar T, class Space>
-struct StoreElement {
-  BatchView<const T, Space> from;
-  BatchView<T, Space> to;
-  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i, std::size_t j) const { to(k, i, j) = from(k, i, j); }
-};
 
 }  // namespace schatten::optim
