@@ -171,7 +171,8 @@ TEST_CASE("NorMuon in both forms") {
 TEST_CASE("AdaMuon") {
   const auto make = [](const AdaMuon& rule, const Matrix& w) { return AdaMuonReference(rule, w); };
   check_rule(AdaMuon{}, make);
-  check_agreement(AdaMuon{.power = 0.25, .scale = ScaleMode::match_rms_adamw, .map = svd}, make);
+  // p = 1: matrices of signs may be singular, and small powers of a zero are noise.
+  check_agreement(AdaMuon{.power = 1, .scale = ScaleMode::match_rms_adamw, .map = svd}, make);
 }
 
 TEST_CASE("Cautious Muon, masked before and after the map") {

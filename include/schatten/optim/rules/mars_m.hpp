@@ -3,10 +3,25 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/mars.hpp>
+#include <schatten/optim/stages/gradient_difference.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 
 namespace schatten {
+
+namespace optim {
+
+/// The momentum of c/max(1, ‖c‖_F) in matrix k's step; an empty x clips nothing.
+template <Scalar T, class Space, class Applied>
+struct MomentumOfDifference {
+  DifferenceOfStep<T, Applied> difference;
+  NumberBatchView<const double, Space> x;
+  MomentumElement<T> momentum;
+  KOKKOS_FUNCTION DifferenceElement<T, MomentumElement<T>> operator()(std::size_t k) const {
+    return {difference(k), x.extent(0) > 0 ? T(x(k)) : T(1), difference.options.exact, momentum};
+  }
+};
+
+}  // namespace optim
 
 /// MARS-M (Liu et al., arXiv 2510.21800, Algorithm 1): Muon of MARS' variance-reduced gradients. For matrices.
 ///
@@ -17,10 +32,8 @@ struct MARSM {
   double lr = 1e-3;
   double power = 0;  ///< p; any other makes it HTMuon in Muon's place
   Momentum momentum{.nesterov = false};
-  double gamma = 0.025;
+  GradientDifference difference{};
   bool clip = true;
-  bool corrects_first = true;  ///< c = (1 + γβ/(1−β))g in the first step, as published codes have it; false: c = g
-  bool exact = false;
   double weight_decay = 0.1;
   DecayMode decay = DecayMode::decoupled;
   ScaleMode scale = ScaleMode::match_rms_adamw;
@@ -32,14 +45,12 @@ struct MARSM {
   static void fields(Fields& f) {
     f("power", &MARSM::power, optim::any_number);
     f(&MARSM::momentum);
-    f("gamma", &MARSM::gamma, optim::not_negative);
+    f(&MARSM::difference);
     f("clip", &MARSM::clip, optim::flag);
-    f("corrects_first", &MARSM::corrects_first, optim::flag);
-    f("exact", &MARSM::exact, optim::flag);
     f("scale", &MARSM::scale, optim::choice(scale_modes));
     f(&MARSM::map);
   }
-  [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum), {"previous_gradient"}}; }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum), {"gradient_before"}}; }
   [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
   template <class F>
   void maps(const F& f) const {
@@ -49,19 +60,23 @@ struct MARSM {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    using T = typename Bucket::Scalar;
+    using Maker = optim::MomentumOfDifference<T, typename Bucket::Space, decltype(bucket.applied())>;
     const auto u = bucket.buffer();
-    const double kappa = gamma * momentum.beta / (1 - momentum.beta);
-    optim::corrected_gradient(bucket, kappa, !exact, corrects_first, 1, u);
-    const auto element = optim::momentum_element<typename Bucket::Scalar>(momentum);
-    bucket.average_of(u, optim::of_clipped(bucket, u, clip, element), std::array<std::size_t, 1>{0}, momentum.beta, u);
+    typename Bucket::Numbers x;
+    if (clip) {
+      x = bucket.workspace().template numbers<double>(bucket.matrices());
+      optim::clip_factors(bucket, difference, momentum.beta, 1, x);
+    }
+    bucket.average_each(Maker{{difference, momentum.beta, bucket.applied()}, x, optim::momentum_element<T>(momentum)},
+                        std::array<std::size_t, 2>{0, 1}, momentum.beta, u);
     bucket.map(power, map, u, out);
     bucket.scale(scale, power, u, out);
   }
-  /// The previous weights' gradient on the present batch, for `exact`.
+  /// The gradient of the weights before on the present batch, for `exact`.
   template <class Bucket>
-  void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const {
-    bucket.elements("schatten::observe/previous_gradient",
-                    optim::StoreElement<typename Bucket::Scalar, typename Bucket::Space>{input, bucket.state(1)});
+  void observe(Bucket& bucket, const typename Bucket::ConstBatch&) const {
+    optim::observe_gradient_before(bucket, 1);
   }
 };
 
