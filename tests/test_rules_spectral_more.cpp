@@ -156,3 +156,69 @@ TEST_CASE("Newton-Muon") {
   check_rule(NewtonMuon{.weight_decay = 0.1}, make, checks);
   check_agreement(NewtonMuon{.power = 0.125, .map = svd}, make, checks);
 }
+
+TEST_CASE("LionMuon maps in steps 1, K + 1, 2K + 1, …; the others are signs that decay by their own rate") {
+  const Matrix g = conditioned_gaussian(6, 4, 3), start = Matrix::Constant(6, 4, 1.0);
+  const LionMuon rule{.interval = 3, .lion_lr = 0.25, .weight_decay = 0.5};
+  const std::vector<Matrix> w = weights_after(rule, start, std::vector<Matrix>(7, g));
+  for (std::size_t k = 1; k < 7; ++k) {
+    const double error = max_abs(w[k] - (w[k - 1] - 0.25 * (0.5 * w[k - 1] + signs(g))));
+    CAPTURE(k);
+    if (k % 3 == 0) {
+      CHECK(error > 0.1);
+    } else {
+      CHECK(error <= 1e-14);
+    }
+  }
+}
+
+TEST_CASE("Scion's constrained steps stay in the ball, and its factors follow the shape") {
+  for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{7, 4}, {4, 7}}) {
+    const Matrix g = conditioned_gaussian(rows, cols, 3), zero = 0 * g;
+    const std::vector<Matrix> gradients(40, g);
+    const Matrix sign = weights_after(Scion{.lr = 0.3, .ball = ScionBall::sign, .radius = 2}, zero, gradients).back();
+    CHECK(max_abs(sign) <= 2.0 / double(cols) * (1 + 1e-12));
+    CHECK(max_abs(sign) >= 2.0 / double(cols) * (1 - 1e-5));
+    const Scion spectral{.lr = 0.3, .radius = 2, .map = svd};
+    const double radius = 2 * std::sqrt(double(rows) / double(cols));
+    CHECK(max_abs(weights_after(spectral, zero, gradients).back() + radius * map_of(svd, 0, g)) <= 1e-5 * radius);
+  }
+}
+
+TEST_CASE("the first step of MARS-M: c = g, or (1 + γβ/(1−β))g as published, of norm one at most") {
+  const Matrix g = 1e-3 * conditioned_gaussian(6, 4, 3);
+  const auto step = [&](FirstGradient first, double times) {
+    MARSM rule{.lr = 1, .power = 1, .momentum = {.beta = 0.5, .nesterov = false}, .weight_decay = 0, .map = svd};
+    rule.scale = ScaleMode::none;
+    rule.difference = {.gamma = 0.25, .first = first};
+    return weights_after(rule, 0 * g, {times * g}).back();
+  };
+  CHECK(max_abs(step(FirstGradient::itself, 1) + 0.5 * g) <= 1e-15);
+  CHECK(max_abs(step(FirstGradient::zero, 1) + 0.5 * 1.25 * g) <= 1e-15);
+  CHECK(max_abs(step(FirstGradient::zero, 1e6) + 0.5 * g / g.norm()) <= 1e-14);
+}
+
+TEST_CASE("Newton-Muon: inputs that are not finite leave the inverse as it is, and a step before any is Muon's") {
+  Training<double> training(NewtonMuon{});
+  const auto& p = training.add("w", {2, 5, 4}, Storage::right, 1);
+  const Strided<double> z({2, 6, 4}, Storage::right);
+  const auto observe = [&](unsigned seed, double at) {
+    for (std::size_t b = 0; b < 2; ++b) z.assign(b, gaussian(6, 4, seed + unsigned(b)));
+    if (at != 0) z.at(1, 2, 2) = at;
+    training.optimizer.observe(training.exec, p.name, z.view());
+    training.exec.fence();
+  };
+  training.step(1);
+  observe(3, 0);
+  const std::vector<StateArray> before = training.state("w");
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), 1e300}) {  // its square is infinite
+    observe(5, bad);
+    const std::vector<StateArray> after = training.state("w");
+    for (std::size_t k = 0; k < before.size(); ++k) {
+      CAPTURE(before[k].name);
+      CHECK(same_bits(after[k].matrices[1], before[k].matrices[1]));
+    }
+  }
+  const Strided<double> narrow({2, 6, 3}, Storage::right);
+  CHECK_THROWS_AS(training.optimizer.observe(training.exec, p.name, narrow.view()), InvalidArgument);
+}
