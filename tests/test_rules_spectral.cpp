@@ -278,3 +278,20 @@ TEST_CASE("Aurora brings the rows of a tall matrix, and the columns of a wide on
   CHECK(spread(after(g, 8)) < spread(after(g, 2)));
   CHECK(spread(after(g.transpose(), 8).transpose()) < 1.05);
 }
+
+TEST_CASE("weights come to rest when gradients become zero for good") {
+  const Matrix g = conditioned_gaussian(6, 4, 3), zero = 0 * g;
+  std::vector<Matrix> gradients(5, g);
+  gradients.resize(705, zero);
+  const auto check = [&](const auto& rule) {
+    const std::vector<Matrix> w = weights_after(rule, zero, gradients);
+    CHECK(max_abs(w[5] - w[4]) > 0);
+    CHECK(max_abs(w[704] - w[604]) == 0);
+  };
+  check(AdaMuon{.weight_decay = 0});
+  check(RMNP{});
+  check(MuonEq{.weight_decay = 0});
+  check(Aurora{.weight_decay = 0});
+  // Its mask is empty at once.
+  CHECK(max_abs(weights_after(CautiousMuon{}, zero, {g, zero})[1] - weights_after(CautiousMuon{}, zero, {g})[0]) == 0);
+}

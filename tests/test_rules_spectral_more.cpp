@@ -222,3 +222,20 @@ TEST_CASE("Newton-Muon: inputs that are not finite leave the inverse as it is, a
   const Strided<double> narrow({2, 6, 3}, Storage::right);
   CHECK_THROWS_AS(training.optimizer.observe(training.exec, p.name, narrow.view()), InvalidArgument);
 }
+
+TEST_CASE("weights come to rest when gradients become zero for good, also by signs") {
+  const Matrix g = conditioned_gaussian(6, 4, 3), zero = 0 * g;
+  std::vector<Matrix> gradients(5, g);
+  gradients.resize(705, zero);
+  const auto check = [&](const auto& rule) {
+    const std::vector<Matrix> w = weights_after(rule, zero, gradients);
+    CHECK(max_abs(w[5] - w[4]) > 0);
+    CHECK(max_abs(w[704] - w[604]) == 0);
+  };
+  check(LionMuon{.beta1 = 0.9, .beta2 = 0.9, .interval = 3});
+  check(Scion{.weight_decay = 0});
+  check(Scion{.ball = ScionBall::sign, .weight_decay = 0});
+  check(Scion{.ball = ScionBall::column_norm, .weight_decay = 0});
+  check(MARSM{.weight_decay = 0});
+  check(NewtonMuon{});
+}
