@@ -62,4 +62,32 @@ Matrix apply(const Matrix& w, const R& rule, const Matrix& d) {
   return w - rule.lr * (rule.weight_decay * w + shape_factor(rule.scale, double(w.rows()), double(w.cols())) * d);
 }
 
+/// The weight of one matrix after each of the gradients.
+template <class R>
+std::vector<Matrix> weights_after(const R& rule, const Matrix& start, const std::vector<Matrix>& gradients) {
+  Training<double> training(rule);
+  const auto& p = training.add("w", {1, std::size_t(start.rows()), std::size_t(start.cols())}, Storage::right, 1);
+  p.w.assign(0, start);
+  std::vector<Matrix> weights;
+  for (const Matrix& g : gradients) {
+    p.g.assign(0, g);
+    training.step();
+    weights.push_back(p.w.matrix(0));
+  }
+  return weights;
+}
+
+/// Largest change of the last weight, of how far it went, when every gradient is multiplied by a number.
+template <class R>
+double change_by_scale(const R& rule, std::size_t rows, std::size_t cols, double factor) {
+  const Matrix zero = Matrix::Zero(Eigen::Index(rows), Eigen::Index(cols));
+  std::vector<Matrix> gradients, scaled;
+  for (unsigned k = 0; k < 4; ++k) {
+    gradients.push_back(conditioned_gaussian(rows, cols, 7 + k));
+    scaled.push_back(factor * gradients.back());
+  }
+  const Matrix w = weights_after(rule, zero, gradients).back();
+  return max_abs(weights_after(rule, zero, scaled).back() - w) / max_abs(w);
+}
+
 }  // namespace schatten::test

@@ -19,7 +19,7 @@ struct MARSM {
   Momentum momentum{.nesterov = false};
   double gamma = 0.025;
   bool clip = true;
-  bool corrects_first = true;  ///< c = (1 + γβ/(1−β))g in the first step, as published codes have it; false: c = g
+  bool corrects_first = false;  ///< c = (1 + γβ/(1−β))g in the first step, as published codes have it; false: c = g
   bool exact = false;
   double weight_decay = 0.1;
   DecayMode decay = DecayMode::decoupled;
