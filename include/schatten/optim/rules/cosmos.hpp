@@ -11,8 +11,7 @@
 namespace schatten {
 
 /// COSMOS: Adam in the leading right singular subspace, Muon's map outside of it (Liu et al., arXiv 2502.17410,
-/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices of one row or column or of more than
-/// max_rows rows, by Adam.
+/// Algorithm 1; as its codes have it). Vectors, one row or column, and more rows than max_rows go by Adam.
 ///
 /// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
 /// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_N).
@@ -53,10 +52,8 @@ struct COSMOS {
   }
   [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
     const std::size_t r = by_adam(rows, cols) ? 0 : std::min({basis_rank, rows, cols});
-    std::vector<StateSlot> slots = optim::tracked_basis_slots(cols, r);
-    const StateSlot second = {
-        .name = "second_moment_root", .extent = r > 0 ? Extent::given : Extent::matrix, .rows = rows, .cols = r};
-    slots.insert(slots.begin(), {{"momentum"}, second});
+    std::vector<StateSlot> slots = optim::tracked_basis_slots(rows, cols, r);
+    slots.insert(slots.begin(), {"momentum"});
     return slots;
   }
   template <class F>
@@ -87,9 +84,7 @@ struct COSMOS {
   }
 
  private:
-  [[nodiscard]] bool by_adam(std::size_t rows, std::size_t cols) const {
-    return rows == 1 || cols == 1 || rows > max_rows;
-  }
+  [[nodiscard]] bool by_adam(std::size_t m, std::size_t n) const { return std::min(m, n) == 1 || m > max_rows; }
 };
 
 }  // namespace schatten
