@@ -235,7 +235,7 @@ class COSMOSReference {
       const Matrix b = quintics(rest);
       x += o_.gamma * n * b / (b.norm() + o_.epsilon);
     }
-    return kept - o_.lr * o_.ratio * n * x / (x.norm() + o_.norm_epsilon);
+    return kept - o_.lr * o_.ratio * n * x / (x.norm() + o_.update_epsilon);
   }
 
  private:
@@ -284,7 +284,7 @@ TEST_CASE("COSMOS") {
   COSMOS other = rule;
   other.nesterov = true;
   other.gamma = 0.7;
-  other.norm_epsilon = 0.1;
+  other.update_epsilon = 0.1;
   other.epsilon = 0.01;
   other.basis_beta = 0.5;
   other.max_rows = 6;
@@ -415,7 +415,7 @@ TEST_CASE("the scale of the gradients") {
     CHECK(difference(path(splus, start, 8), path(splus, start, 8, factor)) == 0);
     const SOAP soap{.epsilon = 1e-300, .interval = 3};
     CHECK(difference(path(soap, start, 8), path(soap, start, 8, factor)) < 1e-12);
-    const COSMOS cosmos{.epsilon = 1e-300, .norm_epsilon = 1e-300, .basis_rank = 2};
+    const COSMOS cosmos{.epsilon = 1e-300, .update_epsilon = 1e-300, .basis_rank = 2};
     CHECK(difference(path(cosmos, start, 8), path(cosmos, start, 8, factor)) < 1e-12);
     const GaLore galore{.epsilon = 1e-300, .rank = 2, .interval = 3};
     CHECK(difference(path(galore, start, 8), path(galore, start, 8, factor)) < 1e-12);
@@ -423,7 +423,7 @@ TEST_CASE("the scale of the gradients") {
 }
 
 TEST_CASE("COSMOS: every change has the root mean square lr·ratio") {
-  const COSMOS rule{.norm_epsilon = 1e-300, .ratio = 0.3, .basis_rank = 2};
+  const COSMOS rule{.update_epsilon = 1e-300, .ratio = 0.3, .basis_rank = 2};
   Matrix before = gaussian(9, 5, 5);
   for (const Matrix& w : path(rule, before, 5)) {
     CHECK((w - before).norm() / std::sqrt(45.0) == doctest::Approx(rule.lr * rule.ratio).epsilon(1e-10));

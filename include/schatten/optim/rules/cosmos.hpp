@@ -3,9 +3,9 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/residual.hpp>
+#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/tracked_basis.hpp>
 
 namespace schatten {
@@ -14,7 +14,7 @@ namespace schatten {
 /// Algorithm 1; as its codes have it). Vectors, one row or column, and more rows than max_rows go by Adam.
 ///
 /// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
-/// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_N).
+/// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).
 struct COSMOS {
   double lr = 1e-3;
   double beta1 = 0.9;
@@ -22,7 +22,7 @@ struct COSMOS {
   double beta2 = 0.98;
   double basis_beta = 0.98;  ///< β of P and S
   double epsilon = 1e-8;
-  double norm_epsilon = 1e-8;  ///< ε_N
+  double update_epsilon = 1e-8;  ///< ε_X
   double ratio = 0.1;
   double gamma = 0.2;
   double weight_decay = 0.0;
@@ -42,7 +42,7 @@ struct COSMOS {
     f("beta2", &COSMOS::beta2, optim::below_one);
     f("basis_beta", &COSMOS::basis_beta, optim::below_one);
     f("epsilon", &COSMOS::epsilon, optim::positive);
-    f("norm_epsilon", &COSMOS::norm_epsilon, optim::positive);
+    f("update_epsilon", &COSMOS::update_epsilon, optim::positive);
     f("ratio", &COSMOS::ratio, optim::not_negative);
     f("gamma", &COSMOS::gamma, optim::not_negative);
     f("basis_rank", &COSMOS::basis_rank, optim::fixed_at_least_one);
@@ -67,7 +67,7 @@ struct COSMOS {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
-    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon, EpsilonPlacement::corrected);
     if (by_adam(bucket.rows(), bucket.cols())) return bucket.transform(adam, std::array<std::size_t, 2>{0, 1}, out);
     const auto u = bucket.buffer(), rest = bucket.buffer();
     const optim::TrackedBasis<Bucket> basis(bucket, 2);
@@ -80,7 +80,7 @@ struct COSMOS {
     optim::adam(bucket, low, part, second, adam);
     bucket.map(power, map, rest, out);
     optim::add_residual(bucket, low, basis.vectors, part, rest, gamma, epsilon, out);
-    optim::set_rms(bucket, out, ratio, norm_epsilon);
+    optim::set_rms(bucket, out, ratio, update_epsilon);
   }
 
  private:

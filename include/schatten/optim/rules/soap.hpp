@@ -3,8 +3,8 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/rotated_adam.hpp>
 #include <schatten/optim/stages/kronecker.hpp>
+#include <schatten/optim/stages/rotated_adam.hpp>
 
 namespace schatten {
 
@@ -48,8 +48,7 @@ struct SOAP {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
-    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
-    adam.before_correction = true;
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon, EpsilonPlacement::raw);
     adam.waits = waits;
     const optim::Kronecker<Bucket> bases(bucket, 2);
     if (optim::is_identity(bases.unit)) return bucket.transform(adam, std::array<std::size_t, 2>{0, 1}, out);
