@@ -11,11 +11,10 @@
 namespace schatten {
 
 /// COSMOS: Adam in the leading right singular subspace, Muon's map outside of it (Liu et al., arXiv 2502.17410,
-/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices of one row or column or of more than
-/// max_rows rows, by Adam.
+/// Algorithm 1; as its codes have it). Vectors, one row or column, and more rows than max_rows go by Adam.
 ///
 /// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
-/// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_N).
+/// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).
 struct COSMOS {
   double lr = 1e-3;
   double beta1 = 0.9;
@@ -23,7 +22,7 @@ struct COSMOS {
   double beta2 = 0.98;
   double basis_beta = 0.98;  ///< β of P and S
   double epsilon = 1e-8;
-  double norm_epsilon = 1e-8;  ///< ε_N
+  double update_epsilon = 1e-8;  ///< ε_X
   double ratio = 0.1;
   double gamma = 0.2;
   double weight_decay = 0.0;
@@ -43,7 +42,7 @@ struct COSMOS {
     f("beta2", &COSMOS::beta2, optim::below_one);
     f("basis_beta", &COSMOS::basis_beta, optim::below_one);
     f("epsilon", &COSMOS::epsilon, optim::positive);
-    f("norm_epsilon", &COSMOS::norm_epsilon, optim::positive);
+    f("update_epsilon", &COSMOS::update_epsilon, optim::positive);
     f("ratio", &COSMOS::ratio, optim::not_negative);
     f("gamma", &COSMOS::gamma, optim::not_negative);
     f("basis_rank", &COSMOS::basis_rank, optim::fixed_at_least_one);
@@ -53,10 +52,8 @@ struct COSMOS {
   }
   [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
     const std::size_t r = by_adam(rows, cols) ? 0 : std::min({basis_rank, rows, cols});
-    std::vector<StateSlot> slots = optim::tracked_basis_slots(cols, r);
-    const StateSlot second = {
-        .name = "second_moment_root", .extent = r > 0 ? Extent::given : Extent::matrix, .rows = rows, .cols = r};
-    slots.insert(slots.begin(), {{"momentum"}, second});
+    std::vector<StateSlot> slots = optim::tracked_basis_slots(rows, cols, r);
+    slots.insert(slots.begin(), {"momentum"});
     return slots;
   }
   template <class F>
@@ -70,7 +67,7 @@ struct COSMOS {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
-    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon, EpsilonPlacement::corrected);
     if (by_adam(bucket.rows(), bucket.cols())) return bucket.transform(adam, std::array<std::size_t, 2>{0, 1}, out);
     const auto u = bucket.buffer(), rest = bucket.buffer();
     const optim::TrackedBasis<Bucket> basis(bucket, 2);
@@ -83,13 +80,11 @@ struct COSMOS {
     optim::adam(bucket, low, part, second, adam);
     bucket.map(power, map, rest, out);
     optim::add_residual(bucket, low, basis.vectors, part, rest, gamma, epsilon, out);
-    optim::set_rms(bucket, out, ratio, norm_epsilon);
+    optim::set_rms(bucket, out, ratio, update_epsilon);
   }
 
  private:
-  [[nodiscard]] bool by_adam(std::size_t rows, std::size_t cols) const {
-    return rows == 1 || cols == 1 || rows > max_rows;
-  }
+  [[nodiscard]] bool by_adam(std::size_t m, std::size_t n) const { return std::min(m, n) == 1 || m > max_rows; }
 };
 
 }  // namespace schatten

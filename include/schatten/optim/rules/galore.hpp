@@ -50,8 +50,7 @@ struct GaLore {
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
     using T = typename Bucket::Scalar;
     using Backend = typename Bucket::Backend;
-    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
-    adam.before_correction = true;
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon, EpsilonPlacement::raw);
     const auto m = bucket.state(0), r = bucket.state(1), p = bucket.state(2);
     if (optim::is_identity(p)) return bucket.transform(adam, std::array<std::size_t, 2>{0, 1}, out);
     const bool turns = bucket.rows() < bucket.cols();

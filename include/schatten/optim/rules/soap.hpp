@@ -48,12 +48,12 @@ struct SOAP {
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon, EpsilonPlacement::raw);
+    adam.waits = waits;
     const optim::Kronecker<Bucket> bases(bucket, 2);
+    if (optim::is_identity(bases.unit)) return bucket.transform(adam, std::array<std::size_t, 2>{0, 1}, out);
     const auto g = bucket.gradient(), turned = bucket.buffer();
     optim::rotate(bucket, g, bases.left_vectors, bases.right_vectors, turned);
-    auto adam = optim::adam_of_step(bucket, beta1, beta2, epsilon);
-    adam.before_correction = true;
-    adam.waits = waits;
     optim::adam(bucket, turned, bucket.state(0), bucket.state(1), adam);
     optim::rotate_back(bucket, turned, bases.left_vectors, bases.right_vectors, out);
     optim::average_factors(bucket, g, shampoo_beta, bases);

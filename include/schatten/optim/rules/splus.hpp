@@ -5,22 +5,10 @@
 #include <schatten/optim/rule.hpp>
 #include <schatten/optim/stages/kronecker.hpp>
 #include <schatten/optim/stages/momentum.hpp>
-#include <schatten/optim/stages/rotated_adam.hpp>
+#include <schatten/optim/stages/sign.hpp>
 #include <schatten/optim/stages/weight_average.hpp>
 
 namespace schatten {
-
-namespace optim {
-
-/// x ↦ sign(x), sign(0) = 0.
-struct Sign {
-  template <class T>
-  KOKKOS_FORCEINLINE_FUNCTION T operator()(T x) const {
-    return T(x > T(0)) - T(x < T(0));
-  }
-};
-
-}  // namespace optim
 
 /// SPlus: the sign of the momentum in the eigenbases of Shampoo's two factors (Frans et al., arXiv 2506.07254,
 /// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices with one row or one column, take sign(m).
@@ -68,8 +56,7 @@ struct SPlus {
     const auto u = bucket.buffer(), turned = bucket.buffer();
     optim::average(bucket, Momentum{.beta = beta1, .nesterov = false}, 0, u);
     optim::rotate(bucket, u, bases.left_vectors, bases.right_vectors, turned);
-    optim::map_elements(bucket, "schatten::step/sign", turned, optim::OneFunctor<optim::Sign>{},
-                        std::array<optim::SlotMemory, 0>{}, turned);
+    optim::take_signs(bucket, turned);
     optim::rotate_back(bucket, turned, bases.left_vectors, bases.right_vectors, out);
     if (optim::is_identity(bases.unit)) return;
     optim::average_factors(bucket, bucket.gradient(), beta2, bases);

@@ -7,38 +7,40 @@
 
 #include <array>
 #include <cstddef>
-#include <limits>
 #include <string_view>
 
 namespace schatten::optim {
 
-/// (k) ↦ (g, m, r) ↦ m̂/(√v̂ + ε), m̂ = m/c₁, √v̂ = r/√c₂, r = √v, c = 1 − β^t, t the number of matrix k's step.
+/// (k) ↦ (g, m, r) ↦ m̂/(√v̂ + ε), as AdamElement has it, with the number of matrix k's step.
 template <Scalar T, class Space>
 struct AdamOfStep {
   AppliedSteps<Space> applied;
   double beta1, beta2, epsilon;
-  bool before_correction = false;  ///< ε beside √v: m̂/((√v + ε)/√c₂)
-  bool averages = true;            ///< m ← β₁m + (1−β₁)g; else m is what it is
-  double ahead = 0;                ///< c₁ = 1 − β₁^(t + ahead)
-  long long waits = 0;  ///< t counts from the step after these; in them m and v stay zero, and so does the direction
+  EpsilonPlacement placement = EpsilonPlacement::corrected;
+  bool averages = true;  ///< m ← β₁m + (1−β₁)g; else m is what it is
+  double ahead = 0;      ///< m's correction is that of so many steps later
+  long long waits = 0;   ///< steps count from the one after these; in them m and v stay zero, and so does the direction
 
   KOKKOS_FUNCTION AdamElement<T> operator()(std::size_t k) const {
     const long long steps = applied(k) - waits;
-    const bool moves = steps >= 0;
-    const double t = moves ? double(steps + 1) : 1.0;
-    const double first = bias_correction(beta1, t + ahead), second = math::sqrt(bias_correction(beta2, t));
-    const double divisor = epsilon * first / (before_correction ? second : 1.0);
-    const double least = double(std::numeric_limits<T>::denorm_min());
-    return {averages && moves ? moving_average<T>(beta1) : Average<T>(1.0, T(0)), T(moves ? 1 - beta2 : 0.0),
-            T(first / second), T(divisor > least ? divisor : least)};
+    const double t = steps >= 0 ? double(steps + 1) : 1.0;
+    AdamElement<T> element = adam_element<T>(beta1, beta2, epsilon, t, placement);
+    if (!averages || steps < 0) element.first = Average<T>(1.0, T(0));
+    if (steps < 0) element.gain2 = T(0);
+    if (ahead == 0) return element;
+    const double ratio = bias_correction(beta1, t + ahead) / bias_correction(beta1, t);
+    element.correction = T(ratio * double(element.correction));
+    element.epsilon = T(ratio * double(element.epsilon));
+    return element;
   }
 };
 
 /// The same for a bucket's matrices.
 template <class Bucket>
 AdamOfStep<typename Bucket::Scalar, typename Bucket::Space> adam_of_step(const Bucket& bucket, double beta1,
-                                                                         double beta2, double epsilon) {
-  return {bucket.applied(), beta1, beta2, epsilon};
+                                                                         double beta2, double epsilon,
+                                                                         EpsilonPlacement placement) {
+  return {bucket.applied(), beta1, beta2, epsilon, placement};
 }
 
 /// out ← f(x, s₁, s₂, …) with f = maker(k), for the elements of x in the gradient's place, whatever its shape; zero for

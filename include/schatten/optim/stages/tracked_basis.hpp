@@ -42,14 +42,17 @@ void right_singular_vectors(Bucket& bucket, const X& x, const typename Bucket::B
                    StoreRowsAsColumns<T, typename Bucket::Space>{vt, basis, chosen});
 }
 
-/// The three slots of a basis of r columns for matrices of `cols` columns; empty for r = 0.
-inline std::vector<StateSlot> tracked_basis_slots(std::size_t cols, std::size_t r) {
+/// The slots of a basis of r columns for rows×cols matrices: √v of what is projected to it (rows×r), then the three of
+/// TrackedBasis. For r = 0 √v is rows×cols and the others are empty.
+inline std::vector<StateSlot> tracked_basis_slots(std::size_t rows, std::size_t cols, std::size_t r) {
   const std::size_t any = r > 0 ? 1 : 0;
-  return {given_slot("basis", any * cols, r, Start::identity), given_slot("gram", r, r),
+  StateSlot root = given_slot("second_moment_root", rows, r);
+  if (r == 0) root.extent = Extent::matrix;
+  return {root, given_slot("basis", any * cols, r, Start::identity), given_slot("gram", r, r),
           given_slot("gram_unit", any, any)};
 }
 
-/// A basis that follows the gradients, in these slots: P (C×r, orthonormal columns), S (r×r) so that PSPᵀ is near the
+/// A basis that follows the gradients, in three slots: P (C×r, orthonormal columns), S (r×r) so that PSPᵀ is near the
 /// average of GᵀG, and the s of which S is stored as a multiple of s² (gradient_unit.hpp).
 template <class Bucket>
 struct TrackedBasis {
