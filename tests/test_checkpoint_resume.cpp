@@ -150,9 +150,9 @@ void check_resumed(const Rule& rule, const std::function<void(Run&, unsigned)>& 
 }  // namespace
 
 TEST_CASE("resumed runs are the uninterrupted ones to the last bit") {
-  check_resumed(HTMuon{.interval = 3});
+  check_resumed<HTMuon, Storage::left>(HTMuon{.interval = 3});
   check_resumed<HTMuon, Storage::left>(HTMuon{.momentum = {.storage = StateStorage::bfloat16}});
-  check_resumed(HTMuon{.map = {.method = SpectralMethod::streaming, .tolerance = 1, .rank = 2}});
+  check_resumed<HTMuon, Storage::left>(HTMuon{.map = {.method = SpectralMethod::streaming, .tolerance = 1, .rank = 2}});
   check_resumed(Muon{.momentum = {.storage = StateStorage::float16}});
   check_resumed(NorMuon{});
   check_resumed<AdamW, Storage::left>(AdamW{});
@@ -166,7 +166,7 @@ TEST_CASE("the numbers that a program has changed come back, and the arrays that
     if (number == 3) run.optimizer.set(run.groups[0], {{"momentum", 0.0}, {"lr", 0.1 / 3}, {"power", 1.0 / 7}});
     if (number == 9) run.optimizer.set(run.groups[1], "momentum_kind", int(MomentumKind::heavy_ball));
   };
-  check_resumed(HTMuon{.map = {.method = SpectralMethod::svd}}, change);
+  check_resumed<HTMuon, Storage::left>(HTMuon{.map = {.method = SpectralMethod::svd}}, change);
 }
 
 TEST_CASE("layouts and order do not matter, and equal states give equal files") {
@@ -213,6 +213,40 @@ TEST_CASE("without weights, and into groups that keep their numbers") {
   CHECK(other->optimizer.get(other->groups[1], "lr") == 0.5 * Lion{}.lr);
   CHECK(other->optimizer.get(other->groups[0], "beta1") == Lion{}.beta1);
   CHECK(other->optimizer.lr_factor(other->groups[0]) == run->optimizer.lr_factor(run->groups[0]));
+}
+
+TEST_CASE("shapes of every rank, empty ones, and gradients that do not exist yet") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("run");
+  const Exec exec;
+  const auto make = [&](TestOptimizer& optimizer, float first) {
+    const Kokkos::View<double[5], TestSpace> vector("vector");
+    const Kokkos::View<float****, Kokkos::LayoutRight, TestSpace> convolution("convolution", 2, 3, 1, 2);
+    const Kokkos::View<Half**, Kokkos::LayoutLeft, TestSpace> empty("empty", 0, 3);
+    for (std::size_t k = 0; k < 12; ++k) convolution.data()[k] = first + float(k);
+    Kokkos::deep_copy(vector, double(first));
+    const GroupId group = optimizer.add_group(AdamW{});
+    const Kokkos::View<double[5], TestSpace> gradient("gradient");
+    optimizer.add(group, "vector", vector, gradient);
+    optimizer.add(group, "convolution", convolution);
+    optimizer.add(group, "empty", empty);
+    return convolution;
+  };
+  TestOptimizer saved, other;
+  const auto from = make(saved, 1), to = make(other, 7);
+  saved.step(exec);
+  checkpoint::save(exec, saved, path);
+  checkpoint::load(exec, other, path);
+  const checkpoint::SafetensorsFile file(path);
+  using Shape = std::vector<std::uint64_t>;
+  CHECK(file.find("weight/vector")->shape == Shape{5});
+  CHECK(file.find("weight/convolution")->shape == Shape{2, 3, 1, 2});
+  CHECK(file.find("weight/empty")->shape == Shape{0, 3});
+  CHECK(file.find("state/momentum/vector")->shape == Shape{1, 1, 5});
+  CHECK(file.find("state/momentum/convolution")->shape == Shape{1, 2, 6});
+  for (std::size_t k = 0; k < 12; ++k) CHECK(to.data()[k] == from.data()[k]);
+  checkpoint::save(exec, other, folder.file("again"));
+  CHECK(contents_of(path) == contents_of(folder.file("again")));
 }
 
 TEST_CASE("neither between direction and apply") {

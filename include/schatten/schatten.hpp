@@ -1,4 +1,4 @@
-// Everything but the adapters of interop/, for training codes that include one file.
+// Everything but the adapters of interop/ and the files of checkpoint/, for training codes that include one file.
 #pragma once
 
 #include <schatten/diagnostics/hill.hpp>

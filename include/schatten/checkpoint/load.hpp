@@ -90,7 +90,7 @@ class Loading {
   struct GroupMatch {
     const GroupRecord* record = nullptr;  ///< null: no parameter of the group is in the file
     bool usable = false;                  ///< whether the rule is the file's
-    GroupInfo before{};                   ///< as it was
+    GroupInfo here{};                     ///< as it was
     bool changed = false;                 ///< whether its numbers are the file's now
   };
   struct Write {
@@ -118,6 +118,7 @@ class Loading {
       GroupMatch& match = groups_[p.group];
       if (match.record != nullptr && match.record != group) {
         mismatch(p.name, "is in another group of the file than the other parameters of its group");
+        continue;
       }
       if (match.record == nullptr) match.record = group;
       const std::string shape = shape_text(p.shape);
@@ -141,16 +142,16 @@ class Loading {
   }
 
   [[nodiscard]] std::string name_of(std::size_t k) const {
-    return "group " + std::to_string(k) + " (" + groups_[k].before.rule + ")";
+    return "group " + std::to_string(k) + " (" + groups_[k].here.rule + ")";
   }
 
   /// Rules, steps, and the numbers that are fixed.
   void match_groups() {
     for (std::size_t k = 0; k < groups_.size(); ++k) {
       GroupMatch& match = groups_[k];
-      match.before = inventory_.group(k);
+      match.here = inventory_.group(k);
       if (match.record == nullptr) continue;
-      match.usable = match.record->rule == match.before.rule;
+      match.usable = match.record->rule == match.here.rule;
       if (!match.usable) mismatch(name_of(k), "has the rule " + match.record->rule + " in the file");
       if (match.record->steps > most_steps) {
         mismatch(name_of(k), "has taken " + std::to_string(match.record->steps) + " steps in the file");
@@ -160,7 +161,7 @@ class Loading {
   }
   void match_numbers(std::size_t k) {
     std::set<std::string_view> known;
-    for (const FieldInfo& field : groups_[k].before.fields) {
+    for (const FieldInfo& field : groups_[k].here.fields) {
       known.insert(field.name);
       const auto found = groups_[k].record->numbers.find(field.name);
       if (found == groups_[k].record->numbers.end()) {
@@ -179,10 +180,13 @@ class Loading {
   template <class Value>
   static Numbers numbers_of(const GroupMatch& match, const Value& value) {
     Numbers numbers;
-    for (const FieldInfo& field : match.before.fields) {
+    for (const FieldInfo& field : match.here.fields) {
       if (!field.fixed && match.record->numbers.contains(field.name)) numbers.emplace_back(field.name, value(field));
     }
     return numbers;
+  }
+  static Numbers before(const GroupMatch& match) {
+    return numbers_of(match, [](const FieldInfo& field) { return field.value; });
   }
   /// The file's numbers into the groups: which arrays a rule keeps goes by them.
   void try_numbers() {
@@ -195,14 +199,28 @@ class Loading {
         inventory_.set(k, numbers, "checkpoint::load");
         match.changed = true;
       } catch (const InvalidArgument& error) {
-        mismatch(name_of(k), error.what());
+        if (!name_bad_numbers(k, numbers)) mismatch(name_of(k), error.what());
       }
     }
+  }
+  /// One mismatch for each number that is refused on its own; false if there is none.
+  bool name_bad_numbers(std::size_t k, const Numbers& numbers) {
+    bool found = false;
+    for (const auto& [name, value] : numbers) {
+      try {
+        inventory_.set(k, {{name, value}}, "checkpoint::load");
+        inventory_.set(k, before(groups_[k]), "checkpoint::load");
+      } catch (const InvalidArgument& error) {
+        mismatch(name_of(k), error.what());
+        found = true;
+      }
+    }
+    return found;
   }
   void restore_numbers() {
     for (std::size_t k = 0; k < groups_.size(); ++k) {
       if (!groups_[k].changed) continue;
-      inventory_.set(k, numbers_of(groups_[k], [](const FieldInfo& field) { return field.value; }), "checkpoint::load");
+      inventory_.set(k, before(groups_[k]), "checkpoint::load");
     }
   }
 
@@ -237,7 +255,7 @@ class Loading {
     }
   }
   void match_counts(const ParameterInfo& p) {
-    const Tensor* const tensor = match_tensor(p.name, "the counts", counts_tensor(p.name), "I64", {1 + p.matrices});
+    const Tensor* const tensor = match_tensor(p.name, "the count", counts_tensor(p.name), "I64", {1 + p.matrices});
     if (tensor == nullptr) return;
     std::vector<std::int64_t> numbers(1 + p.matrices);
     file_.read(*tensor, numbers.data());
