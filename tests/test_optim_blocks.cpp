@@ -125,11 +125,8 @@ AnyOrder ordered(const std::array<std::size_t, 4>& extents, const std::array<int
     strides[index] = stride;
     stride = stride * extents[index] + (d == 3 ? gap : 0);
   }
-  const HostView<double*> memory("memory", stride);
-  static std::vector<HostView<double*>> kept;
-  kept.push_back(memory);
-  return AnyOrder(memory.data(), Kokkos::LayoutStride(extents[0], strides[0], extents[1], strides[1], extents[2],
-                                                      strides[2], extents[3], strides[3]));
+  return AnyOrder("ordered", Kokkos::LayoutStride(extents[0], strides[0], extents[1], strides[1], extents[2],
+                                                  strides[2], extents[3], strides[3]));
 }
 
 }  // namespace
@@ -141,7 +138,7 @@ TEST_CASE("row_sizes: query, key and value of grouped-query attention are three 
   for_each_rule([&](const auto& rule) {
     check_one_by_one(rule, Rows("w", 12, 5), Rows("g", 12, 5), {.row_sizes = {8, 2, 2}}, places);
   });
-  check_one_by_one(Muon{}, HostView<double**, Kokkos::LayoutLeft>("w", 12, 5), Rows("g", 12, 5),
+  check_one_by_one(AdamW{}, HostView<double**, Kokkos::LayoutLeft>("w", 12, 5), Rows("g", 12, 5),
                    {.row_sizes = {8, 2, 2}}, places);
 }
 
@@ -338,10 +335,10 @@ TEST_CASE("a parameter of several parts: what goes by its name and what by that 
   CHECK(contains(message_of([&] { optimizer.set_gradient("qkv[1]", g); }), "is a part of the parameter qkv"));
   CHECK(contains(message_of([&] { optimizer.add(group, "qkv", Rows("x", 2, 2)); }), "is registered already"));
   CHECK(contains(message_of([&] { optimizer.add(group, "qkv[1]", Rows("x", 2, 2)); }), "is registered already"));
-  CHECK(contains(message_of([&] { optimizer.add(group, "v", w); }), "must not overlap the parameter qkv[0]"));
+  CHECK(contains(message_of([&] { optimizer.add(group, "v", w); }), "must not overlap the parameter qkv["));
   CHECK(contains(message_of([&] { optimizer.set_gradient("qkv", w); }), "must not overlap w"));
   CHECK(contains(message_of([&] { optimizer.set_gradient("o", Kokkos::subview(w, Kokkos::ALL, Kokkos::ALL)); }),
-                 "must not overlap the parameter qkv[0]"));
+                 "must not overlap the parameter qkv["));
   optimizer.remove("qkv");
   CHECK(contains(message_of([&] { (void)optimizer.part_names("qkv"); }), "name = qkv, but it is not registered"));
   optimizer.add(group, "qkv", w, g, {.row_blocks = 2});
