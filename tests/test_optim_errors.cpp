@@ -151,13 +151,6 @@ TEST_CASE("add refuses shapes that the group cannot serve") {
   f.check_add(f.spectral, "none", HostView<double**>("v", 6, 4), HostView<double**>("h", 6, 4), "row_blocks of none",
               "0", {.row_blocks = 0});
   f.check_add(f.adamw, "cut vector", v, h, "w of cut vector", "6", thirds);
-  const HostView<double****> c("c", 5, 4, 3, 3), d("d", 5, 4, 3, 2);
-  const auto gap = Kokkos::subview(c, Kokkos::ALL, Kokkos::ALL, Kokkos::ALL, Range(0, 2));
-  f.check_add(f.spectral, "convolution", gap, d, "w of convolution", "5x4x3x2");
-  const HostView<double****> e("e", 5, 4, 3, 2);
-  f.check_add(f.spectral, "its gradient", e, gap, "g of its gradient", "5x4x3x2");
-  f.check_add(f.spectral, "left convolution", HostView<double****, Kokkos::LayoutLeft>("l", 5, 4, 3, 2), d,
-              "w of left convolution", "5x4x3x2");
   // A tolerance that the quintics meet for small matrices but not for this one.
   const GroupId tight = f.optimizer.add_group(
       MuonOptions{.map = {.method = SpectralMethod::quintic, .resolution = 0.02, .tolerance = 0.5}});

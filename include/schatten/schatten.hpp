@@ -2,8 +2,11 @@
 #pragma once
 
 #include <schatten/diagnostics/hill.hpp>
+#include <schatten/diagnostics/weight_decay.hpp>
 #include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/routing.hpp>
 #include <schatten/optim/rules.hpp>
+#include <schatten/optim/schedules.hpp>
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/schatten_norm.hpp>
 #include <schatten/spectral/spectral_map.hpp>

@@ -304,7 +304,10 @@ class Loading {
     for (const Write& w : writes_) {
       if (!w.array.empty()) inventory_.write(exec, w.parameter, w.array, w.bytes.data());
     }
-    for (const Matched& p : matched_) inventory_.set_paused(p.info.name, p.record->paused);
+    for (const Matched& p : matched_) {
+      inventory_.set_paused(p.info.name, p.record->paused);
+      inventory_.set_decay_factor(p.info.name, p.record->decay_factor);
+    }
     for (std::size_t k = 0; k < groups_.size(); ++k) {
       if (groups_[k].changed) inventory_.set_lr_factor(k, groups_[k].record->lr_factor);
     }

@@ -32,6 +32,7 @@ struct ParameterRecord {
   std::uint64_t group = 0;
   std::string shape;
   bool paused = false, stochastic = false;
+  double decay_factor = 1;
   friend bool operator==(const ParameterRecord&, const ParameterRecord&) = default;
 };
 
@@ -62,7 +63,7 @@ inline std::string exact(double value) {
 ///
 ///   schatten/format, schatten/version, schatten/seed
 ///   group/<k>/rule, group/<k>/steps, group/<k>/lr_factor, group/<k>/number/<name>      k = 0, 1, …
-///   parameter/<name>/group, …/shape, …/paused, …/stochastic
+///   parameter/<name>/group, …/shape, …/paused, …/stochastic, and …/decay_factor unless it is 1
 ///   note/<key>
 inline Metadata to_metadata(const Manifest& manifest) {
   Metadata all{{"schatten/format", std::to_string(Manifest::format)},
@@ -82,6 +83,7 @@ inline Metadata to_metadata(const Manifest& manifest) {
     all[prefix + "shape"] = parameter.shape;
     all[prefix + "paused"] = parameter.paused ? "1" : "0";
     all[prefix + "stochastic"] = parameter.stochastic ? "1" : "0";
+    if (parameter.decay_factor != 1) all[prefix + "decay_factor"] = exact(parameter.decay_factor);
   }
   for (const auto& [key, value] : manifest.notes) all["note/" + key] = value;
   return all;
@@ -190,6 +192,9 @@ class ManifestReader {
     } else if (name == "stochastic") {
       parameter.second |= 8;
       parameter.first.stochastic = flag();
+    } else if (name == "decay_factor") {
+      parameter.first.decay_factor = number(key, value);
+      if (!std::isfinite(parameter.first.decay_factor) || parameter.first.decay_factor < 0) bad(key, value);
     } else {
       unknown(key);
     }

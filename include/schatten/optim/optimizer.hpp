@@ -86,7 +86,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Registers a parameter W with its gradient G. Its state begins at the next step. No kernel, no Kokkos memory.
   /// @pre no step of this Optimizer is under way on another execution-space instance.
   ///
-  /// W, G: Views of equal extents, rank 1 to 4 (optim::typed_batch says how they are read as matrices), any layout, of
+  /// W, G: Views of equal extents, rank 1 to 4 (optim::pieces_of says how they are read as matrices), any layout, of
   /// float, double, Half, BFloat16 or Kokkos' own 16-bit types; W of no more digits than T. The Views are kept, the memory
   /// stays the caller's. Rank 1 only where the rule works element by element. Throws InvalidArgument, changing nothing, for
   /// an empty or known name, an unknown group, a View without memory, extents that differ, W overlapping itself, G, another
@@ -95,40 +95,40 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   void add(GroupId id, std::string name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
     check_types<VW>();
     check_types<VW, VG>();
-    Parameter parameter = parameter_of(id, std::move(name), w, options);
-    parameter.gradient = gradient_of(parameter, g, "Optimizer::add");
-    parameter.has_gradient = true;
-    parameter.gradient_owner = std::make_shared<VG>(g);
-    this->add_parameter(id, std::move(parameter));
+    std::vector<Parameter> parts = parts_of(id, name, w, options);
+    const std::vector<optim::Piece> gradient = gradient_of(parts[0], g, "Optimizer::add");
+    const auto owner = std::make_shared<VG>(g);
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      parts[k].gradient = gradient[k].batch;
+      parts[k].gradient_memory = gradient[k].memory;
+      parts[k].has_gradient = true;
+      parts[k].gradient_owner = owner;
+    }
+    const StridedArray memory = strided_array(g);
+    this->add_parameter(id, std::move(parts), strided_array(w), &memory);
   }
   /// Registers a parameter whose gradient does not exist yet: steps leave it out until set_gradient.
   template <KokkosView VW>
   void add(GroupId id, std::string name, const VW& w, const ParameterOptions& options = {}) {
     check_types<VW>();
-    this->add_parameter(id, parameter_of(id, std::move(name), w, options));
+    this->add_parameter(id, parts_of(id, name, w, options), strided_array(w), nullptr);
   }
 
   /// Replaces a parameter's gradient View, for codes whose gradients move. Same extents. Throws as add does. O(log n).
   template <KokkosView VG>
   void set_gradient(std::string_view name, const VG& g) {
-    Parameter& parameter = this->registry_->at(name, "Optimizer::set_gradient");
-    const optim::TypedBatch gradient = gradient_of(parameter, g, "Optimizer::set_gradient");
-    this->registry_->check_gradient(gradient, parameter.weight, name, "Optimizer::set_gradient");
-    this->replace_gradient(parameter, gradient, std::make_shared<VG>(g));
+    const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
+    this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
   }
   /// The same for many: a range of pairs (name, View). All or none.
   template <class Range>
   void set_gradients(const Range& gradients) {
-    std::vector<std::pair<Parameter*, optim::TypedBatch>> checked;
-    for (const auto& [name, g] : gradients) {
-      Parameter& parameter = this->registry_->at(name, "Optimizer::set_gradients");
-      checked.emplace_back(&parameter, gradient_of(parameter, g, "Optimizer::set_gradients"));
-      this->registry_->check_gradient(checked.back().second, parameter.weight, name, "Optimizer::set_gradients");
-    }
+    std::vector<Replacement> checked;
+    for (const auto& [name, g] : gradients) checked.push_back(replacement_of(name, g, "Optimizer::set_gradients"));
     auto next = checked.begin();
     for (const auto& [name, g] : gradients) {
       using View = std::remove_cvref_t<decltype(g)>;
-      this->replace_gradient(*next->first, next->second, std::make_shared<View>(g));
+      this->replace_gradient(next->parts, next->gradient, std::make_shared<View>(g));
       ++next;
     }
   }
@@ -142,13 +142,21 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   template <KokkosView V>
   void observe(const Exec& exec, std::string_view name, const V& x) {
     constexpr std::string_view function = "Optimizer::observe";
-    Parameter& p = this->registry_->at(name, function);
-    if (!this->observes_inputs(p)) return Core::observe(exec, p, gradient_of(p, x, function, "x"), function);
-    const optim::TypedBatch input = optim::typed_batch<Exec>(x, 1, function, "x", p.name);
-    require(view_rank<V> >= 2 && input.batch == p.matrices() && input.cols == p.cols() && input.rows > 0, function,
-            optim::argument_of("x", name), optim::extents_of(x),
-            "must be (samples, columns of w), before them the matrices of a batch");
-    Core::observe(exec, p, input, function);
+    const std::vector<Parameter*> parts = this->registry_->all_parts(name, function);
+    std::vector<optim::Piece> given;
+    if (this->observes_inputs(*parts[0])) {
+      const optim::Piece input = optim::pieces_of<Exec>(x, {}, function, "x", name)[0];
+      for (const Parameter* const p : parts) {
+        require(view_rank<V> >= 2 && input.batch.batch == p->matrices() && input.batch.cols == p->cols() &&
+                    input.batch.rows > 0,
+                function, optim::argument_of("x", name), optim::extents_of(x),
+                "must be (samples, columns of w), before them the matrices of a batch");
+        given.push_back(input);
+      }
+    } else {
+      given = gradient_of(*parts[0], x, function, "x");
+    }
+    for (std::size_t k = 0; k < parts.size(); ++k) Core::observe(exec, *parts[k], given[k].batch, function);
   }
 
   /// Leaves a parameter out of the steps from now on: it does not move, decay or age. Throws InvalidArgument for an unknown
@@ -158,6 +166,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::resume;
   /// Forgets a parameter and its state.
   using Core::remove;
+  /// The names that a parameter's parts have: "qkv[0]", … with ParameterOptions::row_sizes, else its own alone.
+  using Core::part_names;
   /// Forgets all groups and parameters and frees all memory.
   using Core::clear;
 
@@ -221,27 +231,51 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     static_assert(sizeof(scalar_of<VW>) <= sizeof(T), "schatten: W has more digits than the Optimizer's scalar");
   }
 
+  /// A gradient that may replace the one of all parts of a parameter.
+  struct Replacement {
+    std::vector<Parameter*> parts;
+    std::vector<optim::Piece> gradient;
+  };
+
+  /// The parameter, or its parts, without a gradient.
   template <class VW>
-  Parameter parameter_of(GroupId id, std::string name, const VW& w, const ParameterOptions& options) const {
-    this->check_new(id, name, view_rank<VW>, "Optimizer::add");
-    Parameter parameter;
-    parameter.name = std::move(name);
-    parameter.extents = optim::extents_of(w);
-    parameter.shape = optim::shape_of(w);
-    parameter.rank = view_rank<VW>;
-    parameter.options = options;
-    parameter.weight = optim::typed_batch<Exec>(w, options.row_blocks, "Optimizer::add", "w", parameter.name);
-    parameter.weight_owner = std::make_shared<VW>(w);
-    return parameter;
+  std::vector<Parameter> parts_of(GroupId id, const std::string& name, const VW& w,
+                                  const ParameterOptions& options) const {
+    constexpr std::string_view function = "Optimizer::add";
+    this->check_new(id, name, view_rank<VW>, function);
+    const auto owner = std::make_shared<VW>(w);
+    std::vector<Parameter> parts;
+    for (const optim::Piece& piece : optim::pieces_of<Exec>(w, options, function, "w", name)) {
+      Parameter part;
+      part.name = options.row_sizes.empty() ? name : optim::part_name(name, parts.size());
+      part.whole = name;
+      part.extents = optim::extents_of(w);
+      part.shape = options.row_sizes.empty() ? optim::shape_of(w) : optim::shape_of(piece.batch);
+      part.rank = view_rank<VW>;
+      part.options = options;
+      part.weight = piece.batch;
+      part.weight_memory = piece.memory;
+      part.weight_owner = owner;
+      parts.push_back(std::move(part));
+    }
+    return parts;
   }
 
+  /// The pieces of a View of the extents of the parameter that `part` belongs to.
   template <class VG>
-  static optim::TypedBatch gradient_of(const Parameter& parameter, const VG& g, std::string_view function,
-                                       std::string_view argument = "g") {
+  static std::vector<optim::Piece> gradient_of(const Parameter& part, const VG& g, std::string_view function,
+                                               std::string_view argument = "g") {
     const std::string extents = optim::extents_of(g);
-    require(extents == parameter.extents, function, optim::argument_of(argument, parameter.name), extents,
-            "must have the extents of w, " + parameter.extents);
-    return optim::typed_batch<Exec>(g, parameter.options.row_blocks, function, argument, parameter.name);
+    require(extents == part.extents, function, optim::argument_of(argument, part.whole), extents,
+            "must have the extents of w, " + part.extents);
+    return optim::pieces_of<Exec>(g, part.options, function, argument, part.whole);
+  }
+  template <class VG>
+  Replacement replacement_of(std::string_view name, const VG& g, std::string_view function) const {
+    Replacement checked{this->registry_->all_parts(name, function), {}};
+    checked.gradient = gradient_of(*checked.parts[0], g, function);
+    this->registry_->check_gradient(strided_array(g), name, function);
+    return checked;
   }
 };
 

@@ -7,6 +7,7 @@
 #include <schatten/optim/state_access.hpp>
 #include <schatten/optim/telemetry.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -96,11 +97,18 @@ class OptimizerCore {
 
   void remove(std::string_view name) {
     require_settled("Optimizer::remove");
-    Parameter& p = registry_->at(name, "Optimizer::remove");
-    groups_[p.group]->remove(p);
-    live_matrices_ -= p.matrices();
-    registry_->remove(p);
+    for (const Parameter* const p : registry_->all_parts(name, "Optimizer::remove")) {
+      groups_[p->group]->remove(*p);
+      live_matrices_ -= p->matrices();
+      registry_->remove(*p);
+    }
     dirty_ = true;
+  }
+
+  [[nodiscard]] std::vector<std::string> part_names(std::string_view name) const {
+    std::vector<std::string> names;
+    for (const Parameter* const p : registry_->parts(name, "Optimizer::part_names")) names.push_back(p->name);
+    return names;
   }
 
   void clear() {
@@ -182,9 +190,11 @@ class OptimizerCore {
   }
 
   [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
-    const Parameter& p = registry_->at(name, "Optimizer::skipped_steps");
+    const std::vector<Parameter*> parts = registry_->parts(name, "Optimizer::skipped_steps");
     const auto host = copy_to_host(exec, counts_);  // fences: documented
-    return skipped(host, p);
+    long long sum = 0;
+    for (const Parameter* const p : parts) sum += skipped(host, *p);
+    return sum;
   }
   [[nodiscard]] long long skipped_steps(const Exec& exec) const {
     const auto host = copy_to_host(exec, counts_);  // fences: documented
@@ -216,21 +226,23 @@ class OptimizerCore {
 
   void pause(std::string_view name) {
     require_settled("Optimizer::pause");
-    registry_->at(name, "Optimizer::pause").paused = true;
+    for (Parameter* const p : registry_->parts(name, "Optimizer::pause")) p->paused = true;
   }
   void resume(std::string_view name) {
     require_settled("Optimizer::resume");
-    registry_->at(name, "Optimizer::resume").paused = false;
+    for (Parameter* const p : registry_->parts(name, "Optimizer::resume")) p->paused = false;
   }
 
   void set_decay_factor(std::string_view name, double factor) {
     constexpr std::string_view function = "Optimizer::set_decay_factor";
     require_settled(function);
-    Parameter& p = registry_->at(name, function);
+    const std::vector<Parameter*> parts = registry_->parts(name, function);
     require(std::isfinite(factor) && factor >= 0, function, argument_of("factor", name), factor,
             "must be finite and not negative");
-    p.decay_factor = factor;
-    bucket_of(p).invalidate_records();
+    for (Parameter* const p : parts) {
+      p->decay_factor = factor;
+      bucket_of(*p).invalidate_records();
+    }
     dirty_ = true;
   }
   [[nodiscard]] double decay_factor(std::string_view name) const {
@@ -243,17 +255,25 @@ class OptimizerCore {
   }
 
   [[nodiscard]] std::vector<MatrixTelemetry> telemetry(const Exec& exec, std::string_view name) {
-    const Parameter& p = prepared(exec, name, "Optimizer::telemetry");
-    std::vector<MatrixTelemetry> all(p.matrices());
-    if (telemetry_.extent(0) == 0) return all;
-    const auto host = copy_to_host(exec, telemetry_);  // fences: documented
-    for (std::size_t b = 0; b < p.matrices(); ++b) all[b] = host(p.first_matrix + b);
+    const std::vector<Parameter*> parts = registry_->parts(name, "Optimizer::telemetry");
+    prepare(exec);
+    decltype(host_mirror(telemetry_)) host;
+    if (telemetry_.extent(0) > 0) host = copy_to_host(exec, telemetry_);  // fences: documented
+    std::vector<MatrixTelemetry> all;
+    for (const Parameter* const p : parts) {
+      for (std::size_t k = p->first_matrix; k < p->first_matrix + p->matrices(); ++k) {
+        all.push_back(host.extent(0) > 0 ? host(k) : MatrixTelemetry{});
+      }
+    }
     return all;
   }
 
   [[nodiscard]] double map_error_bound(std::string_view name) const {
-    const Parameter& p = registry_->at(name, "Optimizer::map_error_bound");
-    return groups_[p.group]->map_error(bucket_of(p));
+    double largest = 0;
+    for (const Parameter* const p : registry_->parts(name, "Optimizer::map_error_bound")) {
+      largest = std::max(largest, groups_[p->group]->map_error(bucket_of(*p)));
+    }
+    return largest;
   }
 
  protected:
@@ -277,34 +297,45 @@ class OptimizerCore {
     require_settled(function);
     const Group& group = at(id, function);
     require(!name.empty(), function, "name", name, "must not be empty");
-    require(registry_->find(name) == nullptr, function, "name", name, "is registered already");
+    require(!registry_->has(name), function, "name", name, "is registered already");
     require(!group.only_matrices() || rank > 1, function, argument_of("rank", name), rank,
             "must be at least 2: " + std::string(group.rule_name()) +
                 " takes matrices; put vectors into a group with AdamW or SGD");
   }
 
-  void add_parameter(GroupId id, Parameter parameter) {
+  /// Takes a parameter in, given as its parts. weight, gradient: the user's Views; gradient: null if there is none yet.
+  void add_parameter(GroupId id, std::vector<Parameter> parts, const StridedArray& weight,
+                     const StridedArray* gradient) {
     constexpr std::string_view function = "Optimizer::add";
-    if (parameter.has_gradient) {
-      registry_->check_gradient(parameter.gradient, parameter.weight, parameter.name, function);
+    const std::string& name = parts[0].whole;
+    if (gradient != nullptr) {
+      require(!overlap(*gradient, weight), function, "g", name, "must not overlap w");
+      registry_->check_gradient(*gradient, name, function);
     }
-    registry_->check_weight(parameter.weight, parameter.name, function);
+    registry_->check_weight(weight, name, function);
     Group& group = *groups_[id.index];
-    const BucketKey key = group.key_of(parameter);
-    group.check_shape(parameter, key, function);
-    parameter.group = id.index;
-    parameter.first_matrix = matrices_;
-    parameter.key = random_key(options_.seed, parameter.name);
-    matrices_ += parameter.matrices();
-    live_matrices_ += parameter.matrices();
-    dirty_ = true;
-    group.add(registry_->add(std::move(parameter)));
+    for (const Parameter& part : parts) {
+      require(part.name == name || !registry_->has(part.name), function, "name", part.name, "is registered already");
+      group.check_shape(part, group.key_of(part), function);
+    }
+    for (Parameter& part : parts) {
+      part.group = id.index;
+      part.first_matrix = matrices_;
+      part.key = random_key(options_.seed, part.name);
+      matrices_ += part.matrices();
+      live_matrices_ += part.matrices();
+      dirty_ = true;
+      group.add(registry_->add(std::move(part)));
+    }
   }
 
-  void replace_gradient(Parameter& p, const TypedBatch& gradient, std::shared_ptr<const void> owner) {
+  void replace_gradient(const std::vector<Parameter*>& parts, const std::vector<Piece>& gradient,
+                        const std::shared_ptr<const void>& owner) {
     require_settled("Optimizer::set_gradient");
-    registry_->set_gradient(p, gradient, std::move(owner));
-    bucket_of(p).invalidate_records();
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      registry_->set_gradient(*parts[k], gradient[k], owner);
+      bucket_of(*parts[k]).invalidate_records();
+    }
     dirty_ = true;
   }
 

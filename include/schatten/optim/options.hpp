@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace schatten {
 
@@ -133,6 +134,10 @@ enum class ReducedWeight {
 /// What concerns one parameter, given at `add`.
 struct ParameterOptions {
   std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
+  bool interleaved = false;  ///< whether the rows of row_blocks take turns: with 2, rows 0, 2, 4, … and 1, 3, 5, …
+  std::vector<std::size_t>
+      row_sizes{};  ///< rows of stacked matrices of several sizes: {512, 128, 128}; in place of row_blocks
+  std::size_t column_blocks = 1;  ///< each matrix is this many side by side (heads of an output projection)
   ReducedWeight reduced_weight = ReducedWeight::master_copy;  ///< for weights of 16 bits
 };
 

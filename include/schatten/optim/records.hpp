@@ -6,6 +6,7 @@
 #include <schatten/core/element_type.hpp>
 #include <schatten/core/host_copy.hpp>
 #include <schatten/core/views.hpp>
+#include <schatten/optim/typed_batch.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,13 +32,11 @@ using Records = NumberBatchView<const MatrixRecord, Space>;
 template <class Space>
 struct ObservedRecord {
   Records<Space> records;
-  TypedMatrix first;  ///< of the caller's
-  std::size_t bytes;  ///< from one of them to the next
+  TypedBatch given;  ///< the caller's
   NumberBatchView<MatrixRecord, Space> observed;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     MatrixRecord record = records(k);
-    record.gradient = first;
-    record.gradient.data = static_cast<char*>(first.data) + k * bytes;
+    record.gradient = given.matrix(k);
     observed(k) = record;
   }
 };

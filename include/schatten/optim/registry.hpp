@@ -14,6 +14,11 @@
 
 namespace schatten::optim {
 
+/// The name of a parameter's part.
+inline std::string part_name(std::string_view name, std::size_t part) {
+  return std::string(name) + "[" + std::to_string(part) + "]";
+}
+
 /// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n) where
 /// address ranges do not meet.
 class Registry {
@@ -23,11 +28,33 @@ class Registry {
     const auto found = names_.find(std::string(name));
     return found == names_.end() ? nullptr : parameters_[found->second].get();
   }
-  /// The parameter of that name. Throws InvalidArgument.
+  /// The parameter or part of that name. Throws InvalidArgument, also for a parameter of several parts.
   [[nodiscard]] Parameter& at(std::string_view name, std::string_view function) const {
     Parameter* const found = find(name);
-    require(found != nullptr, function, "name", name, "is not registered");
-    return *found;
+    if (found != nullptr) return *found;
+    const auto parts = parts_.find(std::string(name));
+    require(parts == parts_.end(), function, "name", name,
+            "has several parts: name one of " + part_name(name, 0) + " to " +
+                part_name(name, parts == parts_.end() ? 0 : parts->second.size() - 1));
+    throw InvalidArgument(function, "name", std::string(name), "is not registered");
+  }
+  /// The parts of the parameter of that name, or the parameter or part itself. Throws InvalidArgument.
+  [[nodiscard]] std::vector<Parameter*> parts(std::string_view name, std::string_view function) const {
+    const auto found = parts_.find(std::string(name));
+    if (found == parts_.end()) return {&at(name, function)};
+    std::vector<Parameter*> parts;
+    for (const std::size_t id : found->second) parts.push_back(parameters_[id].get());
+    return parts;
+  }
+  /// The same for what only a whole parameter can do.
+  [[nodiscard]] std::vector<Parameter*> all_parts(std::string_view name, std::string_view function) const {
+    std::vector<Parameter*> all = parts(name, function);
+    require(all[0]->whole == name, function, "name", name, "is a part of the parameter " + all[0]->whole);
+    return all;
+  }
+  /// Whether a parameter or a part has that name.
+  [[nodiscard]] bool has(std::string_view name) const {
+    return find(name) != nullptr || parts_.find(std::string(name)) != parts_.end();
   }
   /// f(parameter) for all of them.
   template <class F>
@@ -42,58 +69,66 @@ class Registry {
   Parameter& add(Parameter parameter) {
     const std::size_t id = parameters_.size();
     names_.emplace(parameter.name, id);
+    if (parameter.whole != parameter.name) parts_[parameter.whole].push_back(id);
     parameters_.push_back(std::make_unique<Parameter>(std::move(parameter)));
     Parameter& added = *parameters_.back();
-    weights_.insert(added.weight.data, added.weight.end(), id);
-    if (added.has_gradient) gradients_.insert(added.gradient.data, added.gradient.end(), id);
+    insert(weights_, added.weight_memory, id);
+    if (added.has_gradient) insert(gradients_, added.gradient_memory, id);
     return added;
   }
   void remove(const Parameter& parameter) {
     const std::size_t id = names_.at(parameter.name);
-    weights_.erase(parameter.weight.data, parameter.weight.end(), id);
-    if (parameter.has_gradient) gradients_.erase(parameter.gradient.data, parameter.gradient.end(), id);
+    erase(weights_, parameter.weight_memory, id);
+    if (parameter.has_gradient) erase(gradients_, parameter.gradient_memory, id);
     names_.erase(parameter.name);
+    parts_.erase(parameter.whole);
     parameters_[id].reset();
   }
   /// Gives a parameter another gradient. @pre check_gradient has passed.
-  void set_gradient(Parameter& parameter, const TypedBatch& gradient, std::shared_ptr<const void> owner) {
+  void set_gradient(Parameter& parameter, const Piece& gradient, std::shared_ptr<const void> owner) {
     const std::size_t id = names_.at(parameter.name);
-    if (parameter.has_gradient) gradients_.erase(parameter.gradient.data, parameter.gradient.end(), id);
-    parameter.gradient = gradient;
+    if (parameter.has_gradient) erase(gradients_, parameter.gradient_memory, id);
+    parameter.gradient = gradient.batch;
+    parameter.gradient_memory = gradient.memory;
     parameter.gradient_owner = std::move(owner);
     parameter.has_gradient = true;
-    gradients_.insert(gradient.data, gradient.end(), id);
+    insert(gradients_, gradient.memory, id);
   }
 
   /// Throws InvalidArgument if a step would write a weight of this name where it reads or writes something else.
-  void check_weight(const TypedBatch& weight, std::string_view name, std::string_view function) const {
-    require(!with_sized_view(weight, [](const auto& view) { return overlaps_itself(view); }), function,
-            argument_of("w", name), "View", "must not overlap itself");
+  void check_weight(const StridedArray& weight, std::string_view name, std::string_view function) const {
+    require(!overlaps_itself(weight), function, argument_of("w", name), "View", "must not overlap itself");
     weights_.for_each_meeting(weight.data, weight.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
-      require(!share_memory(weight, other.weight), function, "w", name, "must not overlap the parameter " + other.name);
+      require(!overlap(weight, other.weight_memory), function, "w", name,
+              "must not overlap the parameter " + other.name);
     });
     gradients_.for_each_meeting(weight.data, weight.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
-      require(!share_memory(weight, other.gradient), function, "w", name,
+      require(!overlap(weight, other.gradient_memory), function, "w", name,
               "must not overlap the gradient of " + other.name);
     });
   }
-  /// Throws InvalidArgument if a step would write where it reads this gradient of the parameter `name` with that weight.
-  void check_gradient(const TypedBatch& gradient, const TypedBatch& weight, std::string_view name,
-                      std::string_view function) const {
-    require(!share_memory(gradient, weight), function, "g", name, "must not overlap w");
+  /// Throws InvalidArgument if a step would write where it reads this gradient of the whole parameter `name`.
+  void check_gradient(const StridedArray& gradient, std::string_view name, std::string_view function) const {
     weights_.for_each_meeting(gradient.data, gradient.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
-      if (other.name == name) return;
-      require(!share_memory(gradient, other.weight), function, "g", name,
-              "must not overlap the parameter " + other.name);
+      require(!overlap(gradient, other.weight_memory), function, "g", name,
+              other.whole == name ? "must not overlap w" : "must not overlap the parameter " + other.name);
     });
   }
 
  private:
+  static void insert(AddressMap& map, const StridedArray& array, std::size_t id) {
+    map.insert(array.data, array.end(), id);
+  }
+  static void erase(AddressMap& map, const StridedArray& array, std::size_t id) {
+    map.erase(array.data, array.end(), id);
+  }
+
   std::vector<std::unique_ptr<Parameter>> parameters_;  ///< null where removed
   std::unordered_map<std::string, std::size_t> names_;
+  std::unordered_map<std::string, std::vector<std::size_t>> parts_;  ///< of the parameters that have some, in order
   AddressMap weights_, gradients_;
 };
 

@@ -158,9 +158,8 @@ class RuleGroup final : public Group<T, Exec> {
       const typename Workspace<Space>::Frame frame(step.workspace);
       View bucket = bucket_of(step, storage, p.place, p.matrices());
       const auto observed = step.workspace.template numbers<MatrixRecord>(p.matrices());
-      for_each_matrix(
-          step.exec, "schatten::observe/records", p.matrices(),
-          ObservedRecord<Space>{bucket.records(), input.matrix(0), input.batch_stride * size_of(input.type), observed});
+      for_each_matrix(step.exec, "schatten::observe/records", p.matrices(),
+                      ObservedRecord<Space>{bucket.records(), input, observed});
       bucket.set_observed(observed, input.rows);
       if constexpr (takes_batch) {
         rule_.observe(bucket, as_const(bucket.gradient()));

@@ -15,12 +15,14 @@ namespace schatten::optim {
 
 namespace detail {
 
-/// to(b, i, j) ← from(b, i, j), bit by bit. Both are `Bits`.
-template <class Bits, class Space>
+/// Element (i, j) of matrix b of `to` ← that of `from`, bit by bit. Both are of the size of `Bits`.
+template <class Bits>
 struct MoveBits {
-  BatchView<const Bits, Space> from;
-  BatchView<Bits, Space> to;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const { to(b, i, j) = from(b, i, j); }
+  TypedBatch from, to;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    const TypedMatrix source = from.matrix(b), target = to.matrix(b);
+    static_cast<Bits*>(target.data)[target.at(i, j)] = static_cast<const Bits*>(source.data)[source.at(i, j)];
+  }
 };
 
 /// use(Bits()) with the unsigned type of an element's size.
@@ -33,12 +35,6 @@ void with_bits(ElementType type, const Use& use) {
   }
 }
 
-template <class Bits, class Space>
-BatchView<Bits, Space> bits_of(const TypedBatch& a) {
-  auto* const data = static_cast<Bits*>(const_cast<void*>(a.data));
-  return batch_view<Space>(data, a.batch, a.rows, a.cols, a.batch_stride, a.row_stride, a.col_stride);
-}
-
 /// Bytes on the host that a program has.
 inline auto host_bytes(const char* bytes, std::size_t count) {
   return NumberBatchView<const char, Kokkos::HostSpace>(bytes, count);
@@ -47,23 +43,37 @@ inline auto host_bytes(char* bytes, std::size_t count) {
   return NumberBatchView<char, Kokkos::HostSpace>(bytes, count);
 }
 
-/// A contiguous array like the parameter's weight, in the weight's memory space.
+/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the same
+/// blocks.
+inline TypedBatch packed_like(const Parameter& p, const void* data) {
+  const TypedBatch& w = p.weight;
+  const bool side_by_side = p.options.column_blocks > 1, take_turns = p.options.interleaved;
+  const std::size_t width = side_by_side ? w.cols * w.blocks : w.cols;  // of a row of the View
+  TypedBatch packed{.data = data, .type = w.type, .batch = w.batch, .rows = w.rows, .cols = w.cols};
+  packed.blocks = w.blocks;
+  packed.batch_stride = w.blocks * w.rows * w.cols;
+  packed.row_stride = take_turns ? width * w.blocks : width;
+  packed.col_stride = 1;
+  packed.block_stride = side_by_side ? w.cols : take_turns ? width : w.rows * width;
+  return packed;
+}
+
+/// Memory for it where the weight is.
 template <ExecutionSpace Exec>
 struct Packed {
   Kokkos::View<char*, Kokkos::LayoutRight, typename Exec::device_type> memory;
   TypedBatch batch;
-  explicit Packed(const TypedBatch& like)
-      : memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::weight"), like.size() * size_of(like.type)),
-        batch{memory.data(), like.type, like.batch, like.rows, like.cols, like.rows * like.cols, like.cols, 1} {}
+  explicit Packed(const Parameter& p)
+      : memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::weight"),
+               p.weight.size() * size_of(p.weight.type)),
+        batch(packed_like(p, memory.data())) {}
 };
 
 /// to ← from, of equal shapes and types.
 template <ExecutionSpace Exec>
 void move_bits(const Exec& exec, const TypedBatch& from, const TypedBatch& to) {
-  using Space = typename Exec::memory_space;
   with_bits(to.type, [&]<class Bits>(Bits) {
-    for_each_element(exec, "schatten::weight", to.batch, to.rows, to.cols,
-                     MoveBits<Bits, Space>{bits_of<const Bits, Space>(from), bits_of<Bits, Space>(to)});
+    for_each_element(exec, "schatten::weight", to.batch, to.rows, to.cols, MoveBits<Bits>{from, to});
   });
 }
 
@@ -88,7 +98,7 @@ void turn_bytes(const StateArray<Exec>& array, const Parameter& p, const char* f
 /// The parameter's weight into `to`. Fences `exec`.
 template <ExecutionSpace Exec>
 void read_weight_bytes(const Exec& exec, const Parameter& p, char* to) {
-  const detail::Packed<Exec> packed(p.weight);
+  const detail::Packed<Exec> packed(p);
   if (packed.memory.size() == 0) return;
   detail::move_bits(exec, p.weight, packed.batch);
   Kokkos::deep_copy(exec, detail::host_bytes(to, packed.memory.size()), packed.memory);
@@ -98,7 +108,7 @@ void read_weight_bytes(const Exec& exec, const Parameter& p, char* to) {
 /// The other way round. Fences `exec`.
 template <ExecutionSpace Exec>
 void write_weight_bytes(const Exec& exec, const Parameter& p, const char* from) {
-  const detail::Packed<Exec> packed(p.weight);
+  const detail::Packed<Exec> packed(p);
   if (packed.memory.size() == 0) return;
   Kokkos::deep_copy(exec, packed.memory, detail::host_bytes(from, packed.memory.size()));
   detail::move_bits(exec, packed.batch, p.weight);

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Routing: which parameters of a model go through a spectral map and which do not, by their names and shapes.
+//
+//   const auto table = schatten::route({{"wte.weight", {50257, 768}}, {"h.0.attn.c_attn.weight", {2304, 768}}, …});
+//   std::cout << schatten::to_string(table);
+//   for (const auto& line : table) opt.add(line.route == schatten::Route::matrix ? hidden : other, line.name, …);
+#pragma once
+
+#include <schatten/core/error.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten {
+
+/// Where a parameter goes.
+enum class Route {
+  matrix,     ///< a rule with a spectral map: HTMuon, Muon, …
+  embedding,  ///< an element rule: rows that are looked up, not multiplied
+  head,       ///< an element rule: the last matrix, whose rows are classes
+  vector      ///< an element rule: biases, gains, vectors and what only looks like a matrix
+};
+
+/// The enumerator's name.
+inline std::string to_string(Route route) {
+  constexpr const char* names[] = {"matrix", "embedding", "head", "vector"};
+  return names[static_cast<std::size_t>(route)];
+}
+
+/// A parameter as a framework names it: "layers.0.mlp.up.weight", and its extents.
+struct NamedShape {
+  std::string name;
+  std::vector<std::size_t> shape;
+};
+
+/// A line of a table: a parameter, where it goes, and why.
+struct RoutedParameter {
+  std::string name;
+  std::vector<std::size_t> shape;
+  Route route = Route::vector;
+  std::string reason;
+};
+using RoutingTable = std::vector<RoutedParameter>;
+
+/// What a name says of a parameter, and why; nothing where it says nothing.
+struct Routing {
+  Route route;
+  std::string reason;
+};
+
+/// A framework's names: a callable (name, shape) → Routing or nothing.
+using NameConvention = std::function<std::optional<Routing>(std::string_view, const std::vector<std::size_t>&)>;
+
+/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words between
+/// '_', '-', changes from small to capital letters, and before and after digits. Capitals and small letters are one.
+enum class NameMatch {
+  holds,         ///< some component holds the text
+  component,     ///< some component is the text
+  first,         ///< the first component is the text
+  last,          ///< the last component is the text
+  word,          ///< a word of some component is the text
+  ends_in_word,  ///< the last word of some component is the text
+  glob           ///< the whole name, with * for any characters and ? for one
+};
+
+/// A pattern of names and where they go.
+struct NamePattern {
+  NameMatch match = NameMatch::glob;
+  std::string text;
+  Route route = Route::vector;
+};
+
+namespace optim {
+
+inline std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = char(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+/// "a.b/c" as a, b, c.
+inline std::vector<std::string_view> name_components(std::string_view name) {
+  std::vector<std::string_view> components;
+  while (!name.empty()) {
+    const std::size_t end = std::min(name.find_first_of("./:"), name.size());
+    if (end > 0) components.push_back(name.substr(0, end));
+    name.remove_prefix(std::min(end + 1, name.size()));
+  }
+  return components;
+}
+
+/// "LayerNorm_0", "LMHead", "ln1" as layer, norm, 0, as lm, head, and as ln, 1.
+inline std::vector<std::string> name_words(std::string_view component) {
+  std::vector<std::string> words(1);
+  const auto kind = [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return std::isdigit(u) != 0 ? 1 : std::isupper(u) != 0 ? 2 : std::isalpha(u) != 0 ? 3 : 0;
+  };
+  int before = 0;
+  for (const char c : component) {
+    const int now = kind(c);
+    const bool capital_before = before == 2 && now == 3;  // it begins this word, after others: "LMHead"
+    if (capital_before && words.back().size() > 1) {
+      const char first = words.back().back();
+      words.back().pop_back();
+      words.emplace_back(1, first);
+    }
+    if (now != before && !capital_before && !words.back().empty()) words.emplace_back();
+    if (now != 0) words.back() += char(std::tolower(static_cast<unsigned char>(c)));
+    before = now;
+  }
+  if (words.back().empty()) words.pop_back();
+  return words;
+}
+
+/// Whether the text is the pattern, with * for any characters and ? for one.
+inline bool glob_matches(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p, ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+/// Whether the pattern is one of the name.
+inline bool matches(const NamePattern& pattern, std::string_view name) {
+  const std::string text = lower_case(pattern.text);
+  if (pattern.match == NameMatch::glob) return glob_matches(text, lower_case(name));
+  const std::vector<std::string_view> components = name_components(name);
+  for (std::size_t k = 0; k < components.size(); ++k) {
+    const std::string component = lower_case(components[k]);
+    const std::vector<std::string> words = name_words(components[k]);
+    switch (pattern.match) {
+      case NameMatch::holds:
+        if (component.find(text) != std::string::npos) return true;
+        break;
+      case NameMatch::component:
+        if (component == text) return true;
+        break;
+      case NameMatch::first:
+        if (k == 0 && component == text) return true;
+        break;
+      case NameMatch::last:
+        if (k + 1 == components.size() && component == text) return true;
+        break;
+      case NameMatch::word:
+        if (std::find(words.begin(), words.end(), text) != words.end()) return true;
+        break;
+      case NameMatch::ends_in_word:
+        if (!words.empty() && words.back() == text) return true;
+        break;
+      case NameMatch::glob: break;
+    }
+  }
+  return false;
+}
+
+/// In words: "a component holds 'norm'".
+inline std::string describe(const NamePattern& pattern) {
+  constexpr const char* words[] = {"the name holds",        "a component is",        "the first component is",
+                                   "the last component is", "a word of the name is", "a component ends in",
+                                   "the name matches"};
+  return std::string(words[static_cast<std::size_t>(pattern.match)]) + " '" + pattern.text + "'";
+}
+
+/// "50257x768".
+inline std::string print_shape(const std::vector<std::size_t>& shape) {
+  std::string text;
+  for (const std::size_t extent : shape) {
+    if (!text.empty()) text += 'x';
+    text += std::to_string(extent);
+  }
+  return shape.empty() ? "()" : text;
+}
+
+}  // namespace optim
+
+/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches decides.
+inline const std::vector<NamePattern>& common_names() {
+  using enum NameMatch;
+  static const std::vector<NamePattern> names = {
+      // Biases, and tables of them.
+      {word, "bias", Route::vector},
+      {last, "b", Route::vector},
+      // Norms: their gains are vectors, but frameworks that stack layers or keep dimensions make them look like matrices.
+      {holds, "norm", Route::vector},
+      {word, "ln", Route::vector},
+      {word, "bn", Route::vector},
+      {word, "gn", Route::vector},
+      {last, "gain", Route::vector},
+      {last, "scale", Route::vector},
+      {last, "gamma", Route::vector},
+      {last, "beta", Route::vector},
+      {word, "layerscale", Route::vector},
+      // Heads.
+      {ends_in_word, "head", Route::head},
+      {first, "heads", Route::head},
+      {holds, "unembed", Route::head},
+      {component, "classifier", Route::head},
+      {first, "output", Route::head},
+      {first, "fc", Route::head},
+      {last, "score", Route::head},
+      // Embeddings and tokens.
+      {holds, "embed", Route::embedding},
+      {word, "emb", Route::embedding},
+      {component, "wte", Route::embedding},
+      {component, "wpe", Route::embedding},
+      {ends_in_word, "token", Route::embedding},
+      {holds, "codebook", Route::embedding},
+  };
+  return names;
+}
+
+/// A convention of patterns: the first that matches decides.
+inline NameConvention convention_of(std::vector<NamePattern> patterns) {
+  return [patterns = std::move(patterns)](std::string_view name,
+                                          const std::vector<std::size_t>&) -> std::optional<Routing> {
+    for (const NamePattern& pattern : patterns) {
+      if (optim::matches(pattern, name)) return Routing{pattern.route, optim::describe(pattern)};
+    }
+    return std::nullopt;
+  };
+}
+
+/// How parameters are routed.
+struct RoutingOptions {
+  std::vector<NamePattern> overrides{};                       ///< yours, before everything else
+  NameConvention convention = convention_of(common_names());  ///< what names say
+  bool conv_matrices = true;                                  ///< whether (out, a, b, c) may be a matrix
+  bool require_matrix = true;                                 ///< whether a table without a matrix is an error
+};
+
+namespace optim {
+
+/// What a shape says: why it is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
+inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& shape, bool conv_matrices) {
+  const std::size_t rank = shape.size();
+  if (rank == 0) return "a number";
+  if (rank == 1) return "a vector";
+  if (rank > 4) return "rank " + std::to_string(rank) + ": give it as a matrix";
+  std::size_t longer = 0, elements = 1;
+  for (const std::size_t extent : shape) {
+    longer += extent > 1 ? 1 : 0;
+    elements *= extent;
+  }
+  if (elements == 0) return "empty";
+  if (longer == 0) return "a number";
+  if (longer == 1) return "a vector: one extent is above 1";
+  const std::size_t rows = rank == 3 ? shape[1] : shape[0];
+  const std::size_t cols = rank == 2 ? shape[1] : rank == 3 ? shape[2] : shape[1] * shape[2] * shape[3];
+  if (rows == 1) return "matrices of one row";
+  if (cols == 1) return "matrices of one column";
+  if (rank == 4 && !conv_matrices) return "a convolution";
+  if (rank == 4 && shape[1] == 1) return "a filter for each channel";
+  return std::nullopt;
+}
+
+}  // namespace optim
+
+/// Where each parameter goes, and why: by the overrides, then by what is no matrix, then by its name; what remains is a
+/// matrix. One line for each parameter, in their order.
+///
+/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no parameter with
+/// two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for each pattern and
+/// parameter.
+inline RoutingTable route(const std::vector<NamedShape>& parameters, const RoutingOptions& options = {}) {
+  constexpr std::string_view function = "route";
+  RoutingTable table;
+  std::vector<std::string_view> names;
+  bool some_matrix = false;
+  const NameConvention overrides = convention_of(options.overrides);
+  for (const NamedShape& parameter : parameters) {
+    require(!parameter.name.empty(), function, "name", parameter.name, "must not be empty");
+    names.emplace_back(parameter.name);
+    RoutedParameter line{parameter.name, parameter.shape, Route::matrix, "a matrix"};
+    const std::optional<std::string> no_matrix = optim::why_no_matrix(parameter.shape, options.conv_matrices);
+    if (const auto chosen = overrides(parameter.name, parameter.shape)) {
+      line.route = chosen->route;
+      line.reason = "override: " + chosen->reason;
+    } else if (no_matrix) {
+      line.route = Route::vector;
+      line.reason = *no_matrix;
+    } else if (const auto named = options.convention(parameter.name, parameter.shape)) {
+      line.route = named->route;
+      line.reason = named->reason;
+    } else if (parameter.shape.size() == 3) {
+      line.reason = std::to_string(parameter.shape[0]) + " matrices";
+    } else if (parameter.shape.size() == 4) {
+      line.reason = "a convolution, as a matrix";
+    }
+    some_matrix = some_matrix || (line.route == Route::matrix && !no_matrix);
+    table.push_back(std::move(line));
+  }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  require(twice == names.end(), function, "name", twice == names.end() ? std::string_view() : *twice,
+          "must not be that of two parameters");
+  require(some_matrix || !options.require_matrix, function, "parameters", parameters.size(),
+          "must hold a matrix that goes to Route::matrix: the spectral map of its group would never run");
+  return table;
+}
+
+/// The table as text: name, shape, route and reason in columns, a line for each parameter.
+inline std::string to_string(const RoutingTable& table) {
+  std::size_t name_width = 0, shape_width = 0;
+  for (const RoutedParameter& line : table) {
+    name_width = std::max(name_width, line.name.size());
+    shape_width = std::max(shape_width, optim::print_shape(line.shape).size());
+  }
+  const auto pad = [](std::string text, std::size_t width) {
+    text.resize(std::max(width, text.size()), ' ');
+    return text + "  ";
+  };
+  std::string text;
+  for (const RoutedParameter& line : table) {
+    text += pad(line.name, name_width) + pad(optim::print_shape(line.shape), shape_width) +
+            pad(to_string(line.route), 9) + line.reason + "\n";
+  }
+  return text;
+}
+
+}  // namespace schatten
