@@ -282,11 +282,12 @@ TEST_CASE("Aurora brings the rows of a tall matrix, and the columns of a wide on
 TEST_CASE("weights come to rest when gradients become zero for good") {
   const Matrix g = conditioned_gaussian(6, 4, 3), zero = 0 * g;
   std::vector<Matrix> gradients(5, g);
-  gradients.resize(705, zero);
-  const auto check = [&](const auto& rule) {
+  gradients.resize(1200, zero);
+  const auto check = [&](auto rule) {
+    if constexpr (requires { rule.momentum; }) rule.momentum.beta = 0.9;
     const std::vector<Matrix> w = weights_after(rule, zero, gradients);
     CHECK(max_abs(w[5] - w[4]) > 0);
-    CHECK(max_abs(w[704] - w[604]) == 0);
+    CHECK(max_abs(w[1199] - w[1099]) == 0);
   };
   check(AdaMuon{.weight_decay = 0});
   check(RMNP{});

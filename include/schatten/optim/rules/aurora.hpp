@@ -15,7 +15,7 @@ namespace schatten {
 ///
 /// u as Muon's. Square: D = UΣ^pVᵀ of u. Else, on the long side (rows of a tall matrix, columns of a wide one), from
 /// d_i = 1/max(‖u_i‖, ε): O = UΣ^pVᵀ of diag(d)u; between two maps d_i ← d_i·(√(short/long)/max(‖O_i‖, ε))^(2·balance);
-/// D is the last O. The default map, twelve quintics, takes σ >= 2e-3‖u‖ to 1.
+/// D is the last O. The default map, twelve quintics, takes σ >= 1e-3‖u‖ to 1 within 5e-6.
 struct Aurora {
   double lr = 0.05;
   double power = 0;  ///< p; any other makes it HTMuon in Aurora's place

@@ -50,9 +50,8 @@ struct MARSM {
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
     const auto u = bucket.buffer();
-    optim::corrected_gradient(bucket, *this, momentum.beta, 1, u);
     const auto element = optim::momentum_element<typename Bucket::Scalar>(momentum);
-    bucket.average_of(u, optim::of_clipped(bucket, u, clip, element), std::array<std::size_t, 1>{0}, momentum.beta, u);
+    optim::mars_average(bucket, *this, momentum.beta, clip, {0, 1}, element, u);
     bucket.map(power, map, u, out);
     bucket.scale(scale, power, u, out);
   }

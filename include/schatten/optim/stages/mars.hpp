@@ -2,9 +2,7 @@
 // MARS' variance-reduced gradient c = g + κ(g − g⁻), κ = γβ/(1 − β), at most of norm one (Yuan et al., arXiv 2411.10438).
 #pragma once
 
-#include <schatten/linalg/norms.hpp>
 #include <schatten/optim/elements.hpp>
-#include <schatten/optim/records.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 
 #include <array>
@@ -33,28 +31,6 @@ struct CorrectedGradientOfStep {
   Applied applied;
   KOKKOS_FUNCTION CorrectedGradient<T> operator()(std::size_t k) const {
     return {corrects_first || applied(k) > 0 ? kappa : T(0), stores};
-  }
-};
-
-/// (x, s₁, s₂, …) ↦ f(multiple·x, s₁, s₂, …).
-template <Scalar T, class F>
-struct OfMultiple {
-  F f;
-  T multiple;
-  template <class... States>
-  KOKKOS_FORCEINLINE_FUNCTION auto operator()(T x, States&... states) const -> decltype(f(x, states...)) {
-    return f(multiple * x, states...);
-  }
-};
-
-/// f of x/max(1, norm(k)) for matrix k; an empty `norm` clips nothing.
-template <Scalar T, class Space, class F>
-struct OfClipped {
-  F f;
-  NumberBatchView<const double, Space> norm;
-  KOKKOS_FUNCTION OfMultiple<T, F> operator()(std::size_t k) const {
-    const bool clips = norm.extent(0) > 0 && linalg::is_finite(norm(k)) && norm(k) > 1;
-    return {f, clips ? T(1 / norm(k)) : T(1)};
   }
 };
 
@@ -97,6 +73,17 @@ struct MarsElement {
   }
 };
 
+/// f of clip·c for matrix k; an empty x clips nothing. Corrected: k ↦ CorrectedGradient.
+template <Scalar T, class Space, class Corrected, class F>
+struct MarsElementOfStep {
+  Corrected corrected;
+  NumberBatchView<const double, Space> x;
+  F f;
+  KOKKOS_FUNCTION MarsElement<T, F> operator()(std::size_t k) const {
+    return {corrected(k), x.extent(0) > 0 ? T(x(k)) : T(1), f};
+  }
+};
+
 /// The functor of a rule with the numbers gamma, beta1, corrects_first and exact in step `step`.
 template <Scalar T, class Rule, class F>
 KOKKOS_FUNCTION MarsElement<T, F> mars_element(const Rule& rule, double step, double clip, const F& f) {
@@ -127,22 +114,20 @@ struct KeepGradient {
   }
 };
 
-/// out ← c of the gradients, not clipped, by the numbers of corrected_gradients; g⁻ in `slot`, a T. One pass.
-template <class Bucket, class Rule>
-void corrected_gradient(Bucket& bucket, const Rule& rule, double beta, std::size_t slot,
-                        const typename Bucket::Batch& out) {
-  bucket.transform(corrected_gradients(bucket, rule, beta), std::array{slot}, out);
-}
-
-/// What makes f see c/max(1, ‖c‖_F): for Bucket::average_of. Two passes over c; none, and f of c itself, without `clips`.
-template <class Bucket, class F>
-auto of_clipped(Bucket& bucket, const typename Bucket::Batch& c, bool clips, const F& f) {
-  NumberBatchView<double, typename Bucket::Space> norm;
+/// out ← f(c, m) of the gradients, m in `slots`[0] and g⁻ in `slots`[1], c clipped where `clips` is set. One pass over g and
+/// both slots, with the clip one more over g and g⁻.
+template <class Bucket, class Rule, class F>
+void mars_average(Bucket& bucket, const Rule& rule, double beta, bool clips, const std::array<std::size_t, 2>& slots,
+                  const F& f, const typename Bucket::Batch& out) {
+  typename Bucket::Numbers x;
   if (clips) {
-    norm = bucket.workspace().template numbers<double>(bucket.matrices());
-    linalg::frobenius_norm(bucket.exec(), c, norm, bucket.workspace());
+    x = bucket.workspace().template numbers<double>(bucket.matrices());
+    clip_factors(bucket, rule, beta, slots[1], x);
   }
-  return OfClipped<typename Bucket::Scalar, typename Bucket::Space, F>{f, norm};
+  const auto corrected = corrected_gradients(bucket, rule, beta);
+  using Corrected = std::remove_cv_t<decltype(corrected)>;
+  bucket.average_each(MarsElementOfStep<typename Bucket::Scalar, typename Bucket::Space, Corrected, F>{corrected, x, f},
+                      slots, beta, out);
 }
 
 }  // namespace schatten::optim
