@@ -15,12 +15,26 @@ namespace character_model {
 //     0.02              1.423  1.425                  |         1.374  1.377        |         1.362  1.363
 //
 // Another seed moves these numbers by about a hundredth.
-std::vector<Recipe> tuned_recipes() {
-  return {
-      {"adamw", Algorithm::adamw, 0.0015, 0.01, 0.1, 0.0},
-      {"muon", Algorithm::muon, 0.04, 0.0025, 0.1, 0.0},
-      {"htmuon", Algorithm::htmuon, 0.05, 0.0025, 0.1, 0.125},
+//
+// The others start from the rates of their papers or codes, or from a short look; --search looks around them.
+std::vector<Recipe> known_recipes() {
+  std::vector<Recipe> recipes = {
+      {.name = "adamw", .hidden_lr = 0.0015, .other_lr = 0.01, .numbers = {{"beta2", 0.95}}},
+      {.name = "muon", .hidden_lr = 0.04, .other_lr = 0.0025},
+      {.name = "htmuon", .hidden_lr = 0.05, .other_lr = 0.0025, .power = 0.125},
+      // rules with a spectral map
+      {.name = "normuon", .hidden_lr = 0.04, .other_lr = 0.0025, .power = 0.0},
+      // rules that work element by element
+      {.name = "sgd", .hidden_lr = 0.5, .other_lr = 0.0025},
+      {.name = "lion", .hidden_lr = 0.0004, .other_lr = 0.0025},
   };
+  return recipes;
+}
+
+std::vector<Recipe> tuned_recipes() {
+  std::vector<Recipe> recipes = known_recipes();
+  recipes.resize(3);
+  return recipes;
 }
 
 }  // namespace character_model
