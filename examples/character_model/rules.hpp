@@ -23,9 +23,9 @@ struct Rule {
   int interval = 1;  // of the steps that observe
 };
 
+// A group of the rule with the recipe's numbers.
 template <class R>
-schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe) {
-  R rule;
+schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe, R rule) {
   rule.lr = recipe.hidden_lr;
   rule.weight_decay = recipe.weight_decay;
   if constexpr (requires { rule.power; }) {
@@ -38,8 +38,13 @@ schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe) {
 }
 
 template <class R>
+schatten::GroupId add_default(RuleOptimizer& optimizer, const Recipe& recipe) {
+  return add_group(optimizer, recipe, R{});
+}
+
+template <class R>
 Rule rule(Observed observed = Observed::nothing, int interval = 1) {
-  return {R::name, &add_group<R>, observed, interval};
+  return {R::name, &add_default<R>, observed, interval};
 }
 
 std::vector<Rule> spectral_rules();
