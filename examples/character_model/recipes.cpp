@@ -44,6 +44,11 @@ std::vector<Recipe> known_recipes() {
       {.name = "lion", .hidden_lr = 0.0003, .other_lr = 0.0025},
       {.name = "cautious_adamw", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
       {.name = "cautious_lion", .hidden_lr = 0.0003, .other_lr = 0.0025},
+      {.name = "mars", .hidden_lr = 0.003, .other_lr = 0.0025},
+      {.name = "mars_lion", .hidden_lr = 0.0003, .other_lr = 0.0025},
+      {.name = "ademamix", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
+      {.name = "sophia_g", .hidden_lr = 0.0006, .other_lr = 0.0025},
+      {.name = "adam_mini", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
       {.name = "rmnp", .hidden_lr = 0.04, .other_lr = 0.0025},
       // with factors or projections of the gradients
       {.name = "soap", .hidden_lr = 0.003, .other_lr = 0.0025},

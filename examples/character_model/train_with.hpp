@@ -25,8 +25,9 @@ class ModelOptimizer {
   // Whether observe_gradients is to be called before this step.
   bool wants_sampled_gradients(int step) const { return observes(Observed::sampled_gradients, step); }
 
-  // Takes the gradients as they are: those of targets that the model's predictions were sampled for.
-  void observe_gradients() {
+  // Takes the gradients as they are: those of targets drawn from the model's predictions, of this many positions.
+  void observe_gradients(int positions) {
+    optimizer_.set(hidden_, "examples", positions);
     for (const Parameter<float>& parameter : parameters_)
       if (parameter.role == Role::hidden) optimizer_.observe(exec_, parameter.name, schatten::view(parameter.gradient));
     exec_.fence();

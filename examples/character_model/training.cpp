@@ -57,7 +57,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
       sampled = batch;
       model.sample_targets(sampled, random);
       model.loss_and_gradients(sampled);
-      optimizer.observe_gradients();
+      optimizer.observe_gradients(sampled.sequences * sampled.length);
       record.optimizer_seconds += seconds_since(sampling_start);
     }
     const double loss = model.loss_and_gradients(batch);
