@@ -43,8 +43,15 @@ struct Panel {
 
 // Distinguishable with the common colour blindnesses; Okabe and Ito, 2008.
 const char* colour_of(std::size_t curve) {
-  constexpr const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7"};
-  return colours[curve % 4];
+  constexpr const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"};
+  return colours[curve % 7];
+}
+
+// Each seven curves have dashes of their own.
+std::string dashes_of(std::size_t curve) {
+  constexpr const char* dashes[] = {"", " stroke-dasharray='7 3'", " stroke-dasharray='2 3'",
+                                    " stroke-dasharray='9 3 2 3'"};
+  return dashes[curve / 7 % 4];
 }
 
 std::string formatted(const char* format, double value) {
@@ -119,7 +126,7 @@ void draw_curves(std::ostream& out, const Panel& panel, const std::vector<Curve>
   for (std::size_t c = 0; c < curves.size(); ++c) {
     const std::string stroke = std::string("stroke='") + colour_of(c) + "' ";
     draw_polyline(out, panel, curves[c].train, stroke + "stroke-width='1.2' stroke-opacity='0.5'");
-    draw_polyline(out, panel, curves[c].validation, stroke + "stroke-width='2.4'");
+    draw_polyline(out, panel, curves[c].validation, stroke + "stroke-width='2.4'" + dashes_of(c));
     for (const Point& point : curves[c].validation)
       draw_dot(out, {panel.at_x(point.x), panel.at_y(point.y)}, colour_of(c));
   }
@@ -128,19 +135,23 @@ void draw_curves(std::ostream& out, const Panel& panel, const std::vector<Curve>
 
 void draw_legend(std::ostream& out, const Panel& panel, const std::vector<Curve>& curves) {
   constexpr double width = 236;
-  constexpr double row = 22;
+  // Smaller where there are many.
+  const double row = std::min(22.0, 320.0 / double(curves.size() + 1));
+  const double size = std::min(14.0, 0.85 * row);
   const double left = panel.right() - width - 10;
   const double height = row * double(curves.size() + 1) + 8;
   draw_rectangle(out, {left, panel.top + 10}, width, height, "fill='white' fill-opacity='0.9' stroke='#ccc'");
-  double y = panel.top + 25;
+  const std::string font = "font-size='" + formatted("%.4g", size) + "'";
+  double y = panel.top + 14 + row / 2;
   for (std::size_t c = 0; c < curves.size(); ++c, y += row) {
-    draw_line(out, {left + 10, y}, {left + 38, y}, std::string("stroke='") + colour_of(c) + "' stroke-width='2.4'");
+    draw_line(out, {left + 10, y}, {left + 38, y},
+              std::string("stroke='") + colour_of(c) + "' stroke-width='2.4'" + dashes_of(c));
     draw_dot(out, {left + 24, y}, colour_of(c));
-    draw_text(out, left + 48, y + 4.5, "start",
-              curves[c].name + ": " + formatted("%.3f", curves[c].final_loss) + " at the end");
+    draw_text(out, left + 48, y + size / 3, "start",
+              curves[c].name + ": " + formatted("%.3f", curves[c].final_loss) + " at the end", font);
   }
   draw_line(out, {left + 10, y}, {left + 38, y}, "stroke='#666' stroke-width='1.2'");
-  draw_text(out, left + 48, y + 4.5, "start", "training loss, smoothed");
+  draw_text(out, left + 48, y + size / 3, "start", "training loss, smoothed", font);
 }
 
 // Mean over about a fifteenth of the run around each step.
@@ -161,6 +172,7 @@ template <class Abscissa>
 std::vector<Curve> curves_over(const std::vector<Record>& records, const Abscissa& abscissa) {
   std::vector<Curve> curves;
   for (const Record& record : records) {
+    if (!curves.empty() && curves.back().name == record.optimizer) continue;  // another seed's
     Curve& curve = curves.emplace_back();
     curve.name = record.optimizer;
     curve.final_loss = record.validation_loss;

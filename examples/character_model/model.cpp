@@ -1,18 +1,18 @@
 #include "model.hpp"
 
-#include <random>
-
 namespace character_model {
 namespace {
+
+// In (0, 1).
+double uniform(std::mt19937_64& random) { return (double(random() >> 11) + 0.5) * 0x1p-53; }
 
 // std::normal_distribution differs between standard libraries; Box-Muller on the specified
 // std::mt19937_64 does not.
 template <class Scalar>
 void fill_normal(Matrix<Scalar>& matrix, double deviation, std::mt19937_64& random) {
-  const auto uniform = [&random] { return (double(random() >> 11) + 0.5) * 0x1p-53; };
   for (Eigen::Index i = 0; i < matrix.size(); ++i) {
-    const double radius = std::sqrt(-2.0 * std::log(uniform()));
-    const double angle = 6.283185307179586 * uniform();
+    const double radius = std::sqrt(-2.0 * std::log(uniform(random)));
+    const double angle = 6.283185307179586 * uniform(random);
     matrix.data()[i] = Scalar(deviation * radius * std::cos(angle));
   }
 }
@@ -23,6 +23,7 @@ template <class Scalar>
 Model<Scalar>::Model(const ModelShape& shape, std::uint64_t seed) : shape_(shape) {
   std::mt19937_64 random(seed);
   parameters_.reserve(2 * shape.blocks.size() + 2);  // the pointers below rely on it
+  blocks_.reserve(shape.blocks.size());
   const auto add = [&](std::string name, Role role, int rows, int cols, double deviation) {
     auto& parameter = parameters_.emplace_back();
     parameter.name = std::move(name);
@@ -41,6 +42,8 @@ Model<Scalar>::Model(const ModelShape& shape, std::uint64_t seed) : shape_(shape
     block.shift = shape.blocks[b];
     block.up = add(name + ".up", Role::hidden, shape.width, shape.width, hidden);
     block.down = add(name + ".down", Role::hidden, shape.width, shape.width, branch);
+    block.up->input = &block.shifted;
+    block.down->input = &block.squared;
   }
   output_ = add("output", Role::other, shape.symbols, shape.width, 0.1 * hidden);
 }
@@ -105,6 +108,18 @@ double Model<Scalar>::loss_and_gradients(const Batch& batch) {
   const double loss = forward(batch, true);
   backward(batch);
   return loss;
+}
+
+template <class Scalar>
+void Model<Scalar>::sample_targets(Batch& batch, std::mt19937_64& random) {
+  forward(batch, false);
+  for (Eigen::Index t = 0; t < logits_.cols(); ++t) {  // exp(logits - largest)
+    const auto weights = logits_.col(t);
+    double left = uniform(random) * double(weights.sum());
+    Eigen::Index symbol = 0;
+    while (symbol + 1 < weights.size() && (left -= double(weights(symbol))) > 0) ++symbol;
+    batch.targets[std::size_t(t)] = std::uint8_t(symbol);
+  }
 }
 
 template class Model<float>;

@@ -12,6 +12,7 @@
 #include "columns.hpp"
 
 #include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Parameter {
   Role role = Role::hidden;
   Matrix<Scalar> value;
   Matrix<Scalar> gradient;
+  const Matrix<Scalar>* input = nullptr;  // of hidden ones: what they multiplied last, width x positions
 };
 
 // Characters (as symbol numbers) and the characters that follow them, sequence after sequence.
@@ -53,6 +55,9 @@ class Model {
 
   // The same, and every Parameter::gradient overwritten with its derivative.
   double loss_and_gradients(const Batch& batch);
+
+  // Replaces the batch's targets by characters drawn from the model's predictions.
+  void sample_targets(Batch& batch, std::mt19937_64& random);
 
   // The list and the memory of its matrices stay where they are as long as the model lives.
   std::vector<Parameter<Scalar>>& parameters() { return parameters_; }

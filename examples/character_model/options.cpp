@@ -20,17 +20,32 @@ Number parse_number(const std::string& option, const std::string& value, Number 
   return number;
 }
 
-// The recipes of a list such as "adamw,htmuon", in its order.
+// The name in lower case without '-' and '_': CautiousMuon, cautious-muon and cautious_muon are the same.
+std::string letters_of(const std::string& name) {
+  std::string letters;
+  for (char c : name)
+    if (c != '-' && c != '_') letters += char(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return letters;
+}
+
+std::string known_names() {
+  std::string names;
+  for (const Recipe& recipe : known_recipes()) names += (names.empty() ? "" : ", ") + recipe.name;
+  return names;
+}
+
+// The recipes of a list such as "adamw,htmuon", in its order, or of "all".
 std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list) {
-  const std::vector<Recipe> known = tuned_recipes();
+  const std::vector<Recipe> known = known_recipes();
+  if (letters_of(list) == "all") return known;
   std::vector<Recipe> chosen;
   for (std::size_t begin = 0; begin <= list.size();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
     const std::string name = list.substr(begin, end - begin);
-    const auto is_named = [&](const Recipe& recipe) { return recipe.name == name; };
+    const auto is_named = [&](const Recipe& recipe) { return letters_of(recipe.name) == letters_of(name); };
     const auto found = std::find_if(known.begin(), known.end(), is_named);
     if (found == known.end())
-      throw BadOption(option + ": expected names among adamw, muon and htmuon, got '" + name + "'");
+      throw BadOption(option + ": expected all, or names among " + known_names() + ", got '" + name + "'");
     if (std::any_of(chosen.begin(), chosen.end(), is_named))
       throw BadOption(option + ": '" + name + "' is named twice");
     chosen.push_back(*found);
@@ -70,8 +85,12 @@ Options parse_options(int count, const char* const* arguments) {
       options.seed = parse_number<std::uint64_t>(option, value(), 0, ~std::uint64_t{0}, "a whole number");
     } else if (option == "--threads") {
       options.threads = parse_number(option, value(), 1, 1024, "a whole number from 1 to 1024");
-    } else if (option == "--optimizers") {
+    } else if (option == "--optimizer" || option == "--optimizers") {
       options.recipes = chosen_recipes(option, value());
+    } else if (option == "--search") {
+      options.search = parse_number(option, value(), 1, 100, "a whole number from 1 to 100");
+    } else if (option == "--seeds") {
+      options.seeds = parse_number(option, value(), 1, 100, "a whole number from 1 to 100");
     } else if (option == "--power") {
       power = parse_number(option, value(), -0.499, 1.0, "a number above -0.5 and up to 1");
     } else if (option == "--hidden-lr") {
@@ -83,7 +102,7 @@ Options parse_options(int count, const char* const* arguments) {
     }
   }
   for (Recipe& recipe : options.recipes) {
-    if (recipe.algorithm == Algorithm::htmuon) recipe.power = power.value_or(recipe.power);
+    if (power && recipe.power) recipe.power = power;
     recipe.hidden_lr = hidden_lr.value_or(recipe.hidden_lr);
     recipe.other_lr = other_lr.value_or(recipe.other_lr);
   }
@@ -91,8 +110,8 @@ Options parse_options(int count, const char* const* arguments) {
 }
 
 std::string usage() {
-  return R"(Trains a character-level language model once with each optimizer, from the same start and on the
-same batches, and compares them.
+  return R"(Trains a character-level language model with each of some optimizers, from the same start and on the same
+batches, and compares them.
 
   --text FILE        train on this text (default: the C++ of the installed Eigen headers)
   --steps N          steps of each training (default: 250, with --quick 16)
@@ -100,13 +119,18 @@ same batches, and compares them.
   --out DIR          where losses.csv and losses.svg go (default: train_output)
   --seed N           of the initial weights and the batches (default: 1)
   --threads N        OpenMP threads (default: as many as OpenMP starts)
-  --optimizers LIST  of adamw, muon and htmuon, separated by commas (default: all three)
-  --power P          HTMuon's power, above -0.5 and up to 1 (default: 0.125)
+  --optimizer LIST   names separated by commas, or all (default: adamw,muon,htmuon); also --optimizers
+  --search N         first N trainings of each optimizer on another seed, with hidden learning rates that are powers
+                     of two apart; the best goes on
+  --seeds K          K trainings of each optimizer, with this seed and the following; the table has means
+  --power P          of the optimizers that have one, above -0.5 and up to 1 (default: HTMuon's is 0.125, others' 0)
   --hidden-lr X      learning rate of the hidden matrices, instead of the tuned one
   --other-lr X       learning rate of embedding and output, instead of the tuned one
   --check-gradients  compare the model's gradients with differences, and stop
   --help             print this, and stop
-)";
+
+Optimizers: )" +
+         known_names() + "\n";
 }
 
 }  // namespace character_model

@@ -19,6 +19,8 @@ struct Options {
   std::uint64_t seed = 1;
   int threads = 0;  // 0: as many as OpenMP starts
   std::vector<Recipe> recipes;
+  int search = 0;  // trainings of each recipe's search for a learning rate
+  int seeds = 1;
   bool help = false;
   bool check_gradients = false;
 };

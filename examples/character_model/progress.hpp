@@ -35,9 +35,9 @@ class Progress {
  private:
   // At most 79 characters, the width of a narrow terminal.
   std::string line(int step, double loss) const {
-    constexpr int width = 22;
+    const int width = std::max(1, 29 - std::max(7, int(label_.size())));
     const int full = int(width * std::int64_t(step) / steps_);
-    const std::string bar = std::string(std::size_t(full), '=') + std::string(width - full, ' ');
+    const std::string bar = std::string(std::size_t(full), '=') + std::string(std::size_t(width - full), ' ');
     const int left = int(mean_seconds_ * (steps_ - step) + 0.5);
     char text[160];
     std::snprintf(text, sizeof text, "%-7s [%s] %4d/%d  loss %.3f  %.3f s/step  ETA %d:%02d", label_.c_str(),

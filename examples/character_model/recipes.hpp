@@ -1,23 +1,27 @@
 #pragma once
 // How each optimizer is set.
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace character_model {
 
-enum class Algorithm { adamw, muon, htmuon };
-
-// The hidden matrices follow the algorithm; embedding and output always follow AdamW.
+// The hidden matrices follow the rule of that name; embedding and output always follow AdamW.
 struct Recipe {
   std::string name;
-  Algorithm algorithm = Algorithm::adamw;
   double hidden_lr = 0;
   double other_lr = 0;
-  double weight_decay = 0.1;  // of the hidden matrices
-  double power = 0;           // htmuon: the update is U S^power V^T of the momentum U S V^T
+  double weight_decay = 0.1;         // of the hidden matrices
+  std::optional<double> power = {};  // of rules that have one: U S^power V^T of a momentum U S V^T
+  std::vector<std::pair<std::string, double>> numbers = {};  // others of the rule, by name, where not its defaults
 };
 
+// Of every optimizer; the demo's three come first.
+std::vector<Recipe> known_recipes();
+
+// What a run without --optimizer trains with: AdamW, Muon and HTMuon.
 std::vector<Recipe> tuned_recipes();
 
 }  // namespace character_model

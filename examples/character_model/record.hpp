@@ -1,6 +1,7 @@
 #pragma once
 // What one training leaves behind.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +17,12 @@ struct StepRecord {
 
 struct Record {
   std::string optimizer;
+  double hidden_lr = 0;
+  std::uint64_t seed = 0;
   std::vector<StepRecord> steps;
   double validation_loss = 0;
   double seconds = 0;            // of all steps: batch, model and optimizer
-  double optimizer_seconds = 0;  // of the optimizer's part in them
+  double optimizer_seconds = 0;  // of the optimizer's part in them, with what it asks of the model
   double alpha_before = 0;       // mean Hill alpha of the hidden matrices
   double alpha_after = 0;
 };

@@ -1,30 +1,91 @@
 #include "report.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <stdexcept>
+#include <string>
 
 namespace character_model {
 
+namespace {
+
+int name_width(const std::vector<Record>& records) {
+  std::size_t width = std::string("optimizer").size();
+  for (const Record& record : records) width = std::max(width, record.optimizer.size());
+  return int(width);
+}
+
+// Of one optimizer's trainings.
+struct Means {
+  std::string optimizer;
+  double hidden_lr = 0, loss = 0, least = 0, most = 0;
+  double step_seconds = 0, optimizer_step_seconds = 0, alpha = 0;
+};
+
+Means means_of(const std::vector<Record>& trainings) {
+  Means means{trainings[0].optimizer, trainings[0].hidden_lr};
+  means.least = means.most = trainings[0].validation_loss;
+  for (const Record& training : trainings) {
+    const double steps = double(training.steps.size()), share = 1 / double(trainings.size());
+    means.loss += share * training.validation_loss;
+    means.least = std::min(means.least, training.validation_loss);
+    means.most = std::max(means.most, training.validation_loss);
+    means.step_seconds += share * training.seconds / steps;
+    means.optimizer_step_seconds += share * training.optimizer_seconds / steps;
+    means.alpha += share * training.alpha_after;
+  }
+  return means;
+}
+
+// The trainings of each optimizer, which follow one another.
+std::vector<std::vector<Record>> by_optimizer(const std::vector<Record>& records) {
+  std::vector<std::vector<Record>> groups;
+  for (const Record& record : records) {
+    if (groups.empty() || groups.back()[0].optimizer != record.optimizer) groups.emplace_back();
+    groups.back().push_back(record);
+  }
+  return groups;
+}
+
+}  // namespace
+
 void print_table(const std::vector<Record>& records) {
   constexpr double nats_per_bit = 0.6931471805599453;
-  std::printf("\n%-9s  %-28s  %-8s  %-14s  %s\n", "", "validation loss", "training", "share of the",
+  const int width = name_width(records);
+  std::printf("\n%-*s  %-28s  %-8s  %-14s  %s\n", width, "", "validation loss", "training", "share of the",
               "Hill alpha of the");
-  std::printf("%-9s  %-28s  %-8s  %-14s  %s\n", "optimizer", "at the end", "time", "optimizer step", "hidden matrices");
+  std::printf("%-*s  %-28s  %-8s  %-14s  %s\n", width, "optimizer", "at the end", "time", "optimizer step",
+              "hidden matrices");
   for (const Record& record : records)
-    std::printf("%-9s  %.4f nats, %.3f bits/char  %6.1f s  %12.1f %%  %6.2f -> %.2f\n", record.optimizer.c_str(),
+    std::printf("%-*s  %.4f nats, %.3f bits/char  %6.1f s  %12.1f %%  %6.2f -> %.2f\n", width, record.optimizer.c_str(),
                 record.validation_loss, record.validation_loss / nats_per_bit, record.seconds,
                 100.0 * record.optimizer_seconds / record.seconds, record.alpha_before, record.alpha_after);
 }
 
+void print_means(const std::vector<Record>& records) {
+  std::vector<Means> rows;
+  for (const auto& trainings : by_optimizer(records)) rows.push_back(means_of(trainings));
+  std::stable_sort(rows.begin(), rows.end(), [](const Means& a, const Means& b) { return a.loss < b.loss; });
+  const int width = name_width(records);
+  std::printf("\n%-*s  %-9s  %-24s  %-9s  %-14s  %s\n", width, "", "hidden", "validation loss (nats)", "time of",
+              "the optimizer", "Hill");
+  std::printf("%-*s  %-9s  %-24s  %-9s  %-14s  %s\n", width, "optimizer", "lr", "mean, largest - smallest", "a step",
+              "in it", "alpha");
+  for (const Means& row : rows)
+    std::printf("%-*s  %-9.4g  %.4f     %-13.4f  %6.1f ms  %9.1f ms  %8.2f\n", width, row.optimizer.c_str(),
+                row.hidden_lr, row.loss, row.most - row.least, 1000 * row.step_seconds,
+                1000 * row.optimizer_step_seconds, row.alpha);
+}
+
 void write_csv(const std::filesystem::path& path, const std::vector<Record>& records) {
   std::ofstream file(path);
-  file << "optimizer,step,train_loss,validation_loss,seconds\n";
+  file << "optimizer,step,train_loss,validation_loss,seconds,seed\n";
   for (const Record& record : records)
     for (const StepRecord& step : record.steps) {
       file << record.optimizer << ',' << step.step << ',' << step.train_loss << ',';
       if (step.validation_loss) file << *step.validation_loss;
-      file << ',' << step.seconds << '\n';
+      file << ',' << step.seconds << ',' << record.seed << '\n';
     }
   file.flush();
   if (!file) throw std::runtime_error("cannot write '" + path.string() + "'");

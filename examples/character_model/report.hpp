@@ -10,10 +10,13 @@ namespace character_model {
 
 void print_table(const std::vector<Record>& records);
 
-// One row a step: optimizer, step, train loss, validation loss where evaluated, seconds so far.
+// The same for several trainings of each optimizer: means and, of the losses, largest less smallest; best first.
+void print_means(const std::vector<Record>& records);
+
+// One row a step: optimizer, step, train loss, validation loss where evaluated, seconds so far, seed.
 void write_csv(const std::filesystem::path& path, const std::vector<Record>& records);
 
-// Two panels: loss against steps, and against training time.
+// Two panels: loss against steps, and against training time; of each optimizer its first training.
 void write_svg(const std::filesystem::path& path, const std::vector<Record>& records);
 
 }  // namespace character_model

@@ -1,4 +1,4 @@
-// Trains a character-level language model once each with AdamW, Muon and HTMuon.
+// Trains a character-level language model with AdamW, Muon, HTMuon or any other rule of the library.
 
 #include "check_gradients.hpp"
 #include "options.hpp"
@@ -35,21 +35,33 @@ TrainingPlan plan_of(const Options& options) {
   return plan;
 }
 
+std::vector<Record> train_all(const Options& options, const TrainingPlan& first, const Data& data) {
+  std::vector<Record> records;
+  for (Recipe recipe : options.recipes) {
+    if (options.search > 0) recipe = search(recipe, first, data, options.search);
+    TrainingPlan plan = first;
+    for (int k = 0; k < options.seeds; ++k, ++plan.seed) records.push_back(train(recipe, plan, data));
+  }
+  return records;
+}
+
 void run(const Options& options) {
-  const Symbols symbols = load_text(options);
-  const Split split = split_text(symbols.size());
+  Data data;
+  data.symbols = load_text(options);
+  data.split = split_text(data.symbols.size());
   const TrainingPlan plan = plan_of(options);
   const int batches = options.quick ? 8 : 16;
-  const auto validation = spread_batches(symbols, split.validation, plan.sequences, plan.length, batches);
+  data.validation = spread_batches(data.symbols, data.split.validation, plan.sequences, plan.length, batches);
   std::filesystem::create_directories(options.out);  // before the work, to fail early
-  std::printf("%zu characters of text, a tenth held out (unigram entropy %.3f nats); %d threads\n", symbols.size(),
-              unigram_entropy(symbols, split.validation), thread_count());
+  std::printf("%zu characters of text, a tenth held out (unigram entropy %.3f nats); %d threads\n", data.symbols.size(),
+              unigram_entropy(data.symbols, data.split.validation), thread_count());
   std::printf("%d steps of %d x %d characters\n\n", plan.steps, plan.sequences, plan.length);
 
-  std::vector<Record> records;
-  for (const Recipe& recipe : options.recipes) records.push_back(train(recipe, plan, symbols, split, validation));
-
-  print_table(records);
+  const std::vector<Record> records = train_all(options, plan, data);
+  if (options.search > 0 || options.seeds > 1)
+    print_means(records);
+  else
+    print_table(records);
   const std::filesystem::path out = options.out;
   write_csv(out / "losses.csv", records);
   write_svg(out / "losses.svg", records);

@@ -1,10 +1,11 @@
 #pragma once
-// The model's parameters under a Schatten optimizer: all that this program asks of the library.
+// The model's parameters under a Schatten optimizer.
 
 #include "model.hpp"
 #include "recipes.hpp"
+#include "rules.hpp"
+#include <schatten/diagnostics/hill.hpp>
 #include <schatten/interop/eigen.hpp>
-#include <schatten/schatten.hpp>
 
 #include <vector>
 
@@ -13,43 +14,57 @@ namespace character_model {
 class ModelOptimizer {
  public:
   ModelOptimizer(const Recipe& recipe, std::vector<Parameter<float>>& parameters)
-      : recipe_(recipe), hidden_(add_hidden_group()), other_(add_adamw_group(recipe.other_lr, 0.0)) {
+      : recipe_(recipe), other_recipe_(adamw(recipe.other_lr)), rule_(rule_of(recipe)), parameters_(parameters) {
+    hidden_ = rule_.add_group(optimizer_, recipe_);
+    other_ = rule_of(other_recipe_).add_group(optimizer_, other_recipe_);
     for (Parameter<float>& parameter : parameters)
       optimizer_.add(parameter.role == Role::hidden ? hidden_ : other_, parameter.name, schatten::view(parameter.value),
                      schatten::view(parameter.gradient));
   }
 
-  // One step at this part of the peak learning rates; the parameters may be read when it returns.
-  void step(double schedule) {
-    optimizer_.set_lr(hidden_, schedule * recipe_.hidden_lr);
-    optimizer_.set_lr(other_, schedule * recipe_.other_lr);
+  // Whether observe_gradients is to be called before this step.
+  bool wants_sampled_gradients(int step) const { return observes(Observed::sampled_gradients, step); }
+
+  // Takes the gradients as they are: those of targets drawn from the model's predictions, of this many positions.
+  void observe_gradients(int positions) {
+    optimizer_.set(hidden_, "examples", positions);
+    for (const Parameter<float>& parameter : parameters_)
+      if (parameter.role == Role::hidden) optimizer_.observe(exec_, parameter.name, schatten::view(parameter.gradient));
+    exec_.fence();
+  }
+
+  // Step number `step` at this part of the peak learning rates; the parameters may be read when it returns.
+  void step(int step, double schedule) {
+    if (observes(Observed::layer_inputs, step)) observe_inputs();
+    optimizer_.set_lr_factor(hidden_, schedule);
+    optimizer_.set_lr_factor(other_, schedule);
     optimizer_.step(exec_);
     exec_.fence();
   }
 
  private:
-  schatten::GroupId add_adamw_group(double lr, double weight_decay) {
-    return optimizer_.add_group(schatten::AdamWOptions{.lr = lr, .beta2 = 0.95, .weight_decay = weight_decay});
+  static Recipe adamw(double lr) {
+    return {.name = "adamw", .hidden_lr = lr, .weight_decay = 0.0, .numbers = {{"beta2", 0.95}}};
   }
 
-  schatten::GroupId add_hidden_group() {
-    const double lr = recipe_.hidden_lr;
-    const double weight_decay = recipe_.weight_decay;
-    switch (recipe_.algorithm) {
-      case Algorithm::muon: return optimizer_.add_group(schatten::MuonOptions{.lr = lr, .weight_decay = weight_decay});
-      case Algorithm::htmuon:
-        return optimizer_.add_group(
-            schatten::HTMuonOptions{.lr = lr, .power = recipe_.power, .weight_decay = weight_decay});
-      default: return add_adamw_group(lr, weight_decay);
+  bool observes(Observed what, int step) const { return rule_.observed == what && (step - 1) % rule_.interval == 0; }
+
+  // A column-major width x positions matrix is a row-major positions x width one: a sample a row.
+  void observe_inputs() {
+    for (const Parameter<float>& parameter : parameters_) {
+      if (parameter.role != Role::hidden) continue;
+      const Matrix<float>& input = *parameter.input;
+      optimizer_.observe(exec_, parameter.name,
+                         schatten::matrix_view(input.data(), std::size_t(input.cols()), std::size_t(input.rows())));
     }
   }
 
-  using Exec = Kokkos::DefaultHostExecutionSpace;  // Eigen's memory is the host's
   Exec exec_;
-  Recipe recipe_;
-  schatten::Optimizer<float, Exec> optimizer_;
-  schatten::GroupId hidden_;
-  schatten::GroupId other_;
+  Recipe recipe_, other_recipe_;
+  Rule rule_;
+  std::vector<Parameter<float>>& parameters_;
+  RuleOptimizer optimizer_;
+  schatten::GroupId hidden_{}, other_{};
 };
 
 // Mean over the hidden matrices; heavier-tailed spectra have smaller alpha.
@@ -58,7 +73,7 @@ inline double mean_hill_alpha(const std::vector<Parameter<float>>& parameters) {
   int count = 0;
   for (const Parameter<float>& parameter : parameters) {
     if (parameter.role != Role::hidden) continue;
-    sum += schatten::hill_alpha(Kokkos::DefaultHostExecutionSpace{}, schatten::view(parameter.value));
+    sum += schatten::hill_alpha(Exec{}, schatten::view(parameter.value));
     ++count;
   }
   return sum / count;

@@ -1,5 +1,5 @@
 #pragma once
-// One training of the model, from initial weights to a Record.
+// One training of the model, from initial weights to a Record, and the search for a learning rate.
 
 #include "batches.hpp"
 #include "recipes.hpp"
@@ -23,7 +23,17 @@ struct TrainingPlan {
 // zero over the last 60 %.
 double schedule(int step, int steps);
 
-Record train(const Recipe& recipe, const TrainingPlan& plan, const Symbols& symbols, const Split& split,
-             const std::vector<Batch>& validation);
+// What every training reads.
+struct Data {
+  Symbols symbols;
+  Split split;
+  std::vector<Batch> validation;
+};
+
+Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data);
+
+// The recipe with the hidden learning rate of the least validation loss among `trials`, its own times 2^k with k
+// around 0, of one training each on another seed than the plan's and those that follow it. Prints the losses.
+Recipe search(Recipe recipe, TrainingPlan plan, const Data& data, int trials);
 
 }  // namespace character_model

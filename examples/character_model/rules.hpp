@@ -1,0 +1,57 @@
+#pragma once
+// The library's rules by name, each as a group with default numbers but those of a recipe. The tables are in three
+// translation units, which compile side by side.
+
+#include "recipes.hpp"
+#include <schatten/optim/optimizer.hpp>
+
+#include <string_view>
+#include <vector>
+
+namespace character_model {
+
+using Exec = Kokkos::DefaultHostExecutionSpace;  // Eigen's memory is the host's
+using RuleOptimizer = schatten::Optimizer<float, Exec>;
+
+// What a rule is given beside gradients.
+enum class Observed { nothing, sampled_gradients, layer_inputs };
+
+struct Rule {
+  std::string_view name;
+  schatten::GroupId (*add_group)(RuleOptimizer& optimizer, const Recipe& recipe);
+  Observed observed = Observed::nothing;
+  int interval = 1;  // of the steps that observe
+};
+
+// A group of the rule with the recipe's numbers.
+template <class R>
+schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe, R rule) {
+  rule.lr = recipe.hidden_lr;
+  rule.weight_decay = recipe.weight_decay;
+  if constexpr (requires { rule.power; }) {
+    rule.power = recipe.power.value_or(rule.power);
+    if (rule.power != 0) rule.map.method = schatten::SpectralMethod::automatic;  // quintics are for power 0 alone
+  }
+  const schatten::GroupId group = optimizer.add_group(rule);
+  for (const auto& [name, value] : recipe.numbers) optimizer.set(group, name, value);
+  return group;
+}
+
+template <class R>
+schatten::GroupId add_default(RuleOptimizer& optimizer, const Recipe& recipe) {
+  return add_group(optimizer, recipe, R{});
+}
+
+template <class R>
+Rule rule(Observed observed = Observed::nothing, int interval = 1) {
+  return {R::name, &add_default<R>, observed, interval};
+}
+
+std::vector<Rule> spectral_rules();
+std::vector<Rule> elementwise_rules();
+std::vector<Rule> preconditioned_rules();
+
+// Throws std::logic_error where no table has it.
+Rule rule_of(const Recipe& recipe);
+
+}  // namespace character_model
