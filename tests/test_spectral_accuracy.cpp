@@ -4,6 +4,7 @@
 // A backward error η of the decomposition moves σ^p by η|p|σ^{p−1} and turns singular vectors by η/σ, which enters
 // squared; both are what any backward stable SVD does. For p < 0 the largest singular value of the output is σ_min^p,
 // and its rounding, ε·σ_min^p, reaches every direction.
+// labels: accuracy
 
 #include "support/known_spectrum.hpp"
 #include "support/typed.hpp"

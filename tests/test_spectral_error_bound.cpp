@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // error_bound() is never exceeded, in any direction with σ >= resolution·σ_max, by any method.
+// labels: accuracy
 
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The matmul-rich methods keep error_bound() in every direction down to the resolution, and stay bounded under it.
+// labels: accuracy
 
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"
