@@ -6,6 +6,8 @@
 #include <schatten/optim/rules/adamw.hpp>
 #include <schatten/optim/rules/aurora.hpp>
 #include <schatten/optim/rules/cautious_muon.hpp>
+#include <schatten/optim/rules/cosmos.hpp>
+#include <schatten/optim/rules/galore.hpp>
 #include <schatten/optim/rules/htmuon.hpp>
 #include <schatten/optim/rules/lion.hpp>
 #include <schatten/optim/rules/lion_muon.hpp>
@@ -17,6 +19,8 @@
 #include <schatten/optim/rules/rmnp.hpp>
 #include <schatten/optim/rules/scion.hpp>
 #include <schatten/optim/rules/sgd.hpp>
+#include <schatten/optim/rules/soap.hpp>
+#include <schatten/optim/rules/splus.hpp>
 
 namespace schatten {
 
