@@ -115,3 +115,45 @@ TEST_CASE("CautiousLion") {
   check_rule(CautiousLion{.lr = 1e-2, .weight_decay = 0.1}, make<CautiousLionReference>, any_shape);
   check_agreement(CautiousLion{.lr = 1e-2, .mask_scale = MaskScale::mean}, make<CautiousLionReference>, any_shape);
 }
+
+TEST_CASE(
+    "cautious rules: what disagrees or has no gradient stays; few elements that move, move by the factor of the "
+    "scale") {
+  const auto last_change = []<class R>(R rule, double elsewhere) {
+    rule.lr = 1;
+    Training<double> training(rule);
+    auto& p = training.add("w", {1, 1, 3000, true}, Storage::right, 1);
+    p.g.assign(0, Matrix::Constant(1, 3000, 1.0));
+    training.step();
+    const Matrix before = training.weights("w")[0];
+    Matrix g = Matrix::Constant(1, 3000, elsewhere);
+    g(5) = 1;
+    p.g.assign(0, g);
+    training.step();
+    return Matrix(before - training.weights("w")[0]);
+  };
+  for (const double elsewhere : {-0.01, 0.0}) {
+    CAPTURE(elsewhere);
+    for (const MaskScale scale : {MaskScale::count, MaskScale::mean}) {
+      const double factor = scale == MaskScale::count ? 1500 : 1000;
+      for (Matrix change : {last_change(CautiousLion{.mask_scale = scale}, elsewhere),
+                            last_change(CautiousAdamW{.epsilon = 1e-12, .mask_scale = scale}, elsewhere)}) {
+        CHECK(std::abs(change(5) - factor) <= 1e-7);
+        change(5) = 0;
+        CHECK(max_abs(change) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("cautious rules: an empty mask moves nothing but by decay") {
+  const auto step = [](const auto& rule) {
+    Training<double> training(rule);
+    auto& p = training.add("w", {1, 2, 2}, Storage::right, 1);
+    p.g.assign(0, Matrix::Zero(2, 2));
+    training.step();
+    return max_abs(training.weights("w")[0] - (1 - 0.5 * 0.25) * p.start(0));
+  };
+  CHECK(step(CautiousLion{.lr = 0.5, .weight_decay = 0.25}) <= 1e-15);
+  CHECK(step(CautiousAdamW{.lr = 0.5, .weight_decay = 0.25, .mask_scale = MaskScale::mean}) <= 1e-15);
+}

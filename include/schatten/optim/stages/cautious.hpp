@@ -64,7 +64,7 @@ struct MaskFactor {
   MaskScale scale;
   NumberBatchView<double, Space> x;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    const double n = root(k) * root(k), mean = n / size;
+    const double n = double(static_cast<long long>(root(k) * root(k) + 0.5)), mean = n / size;
     x(k) = scale == MaskScale::count ? size / (n + 1) : 1 / (mean > 1e-3 ? mean : 1e-3);
   }
 };
