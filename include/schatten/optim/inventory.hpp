@@ -32,6 +32,7 @@ struct ParameterInfo {
   ElementType type = ElementType::float32;  ///< of the weight
   bool stochastic = false;                  ///< whether the weight is rounded at random
   bool paused = false;
+  double decay_factor = 1;
 };
 
 /// A state array of a parameter: (matrices, rows, cols) in the user's rows and columns.
@@ -72,11 +73,14 @@ class Inventory {
   [[nodiscard]] std::vector<ParameterInfo> parameters() const {
     std::vector<ParameterInfo> all;
     core_.registry_->for_each([&](const Parameter& p) {
-      all.push_back({p.name, p.group, p.shape, p.matrices(), p.weight.type, p.stochastic(), p.paused});
+      all.push_back({p.name, p.group, p.shape, p.matrices(), p.weight.type, p.stochastic(), p.paused, p.decay_factor});
     });
     return all;
   }
   void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
+
+  /// As Optimizer's.
+  void set_decay_factor(std::string_view name, double factor) { core_.set_decay_factor(name, factor); }
 
   /// The arrays that the parameter has with its group's present numbers. No memory is touched.
   [[nodiscard]] std::vector<ArrayInfo> arrays(std::string_view name) const {
