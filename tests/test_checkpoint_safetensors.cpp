@@ -290,7 +290,7 @@ TEST_CASE("a reader keeps the file that it opened") {
 TEST_CASE("numbers go through metadata exactly") {
   checkpoint::Manifest manifest{.version = "1.2.3", .seed = std::numeric_limits<std::uint64_t>::max()};
   manifest.groups.push_back({.rule = "a", .lr_factor = 0.1});
-  manifest.parameters["w/x"] = {.group = 0, .shape = "3"};
+  manifest.parameters["w/x"] = {.group = 0, .shape = "3", .decay_factor = 0.1};
   manifest.notes = {{"", ""}, {"a/b", "c"}};
   double number = 1;
   for (int k = 0; k < 2000; ++k) {
@@ -347,8 +347,10 @@ TEST_CASE("metadata that no checkpoint has") {
   for (const char* const value : {"nan", "-nan", "NaN", "", "1x", "1e999", "0x1p3", " 1", "--1"}) {
     CHECK(contains(with("group/1/number/lr", value), "group/1/number/lr = " + std::string(value)));
   }
-  for (const char* const value : {"nan", "inf", "-1"})
+  for (const char* const value : {"nan", "inf", "-1"}) {
     CHECK(contains(with("group/1/lr_factor", value), "lr_factor = "));
+    CHECK(contains(with("parameter/w/decay_factor", value), "decay_factor = "));
+  }
   CHECK(contains(with("parameter/w/group", "2"), "lack the group of the parameter w"));
   CHECK(contains(with("parameter/w/paused", "2"), "parameter/w/paused = 2"));
   CHECK(contains(with("group/3/rule", "a"), "lack a group"));

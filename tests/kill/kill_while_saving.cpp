@@ -106,10 +106,15 @@ int drive(const char* self, int kills, const std::string& folder) {
       ::_exit(127);
     }
     ::close(ends[1]);
-    // From the first save on: a random moment in the next ones.
+    // Two saves say how long one takes; then a random moment in the next three.
     long first = before;
-    if (::read(ends[0], &first, sizeof(first)) != sizeof(first)) return 2;
-    std::this_thread::sleep_for(microseconds(std::uniform_int_distribution<int>(0, 30000)(random)));
+    steady_clock::duration one_save{};
+    for (int save = 0; save < 2; ++save) {
+      const auto begin = steady_clock::now();
+      if (::read(ends[0], &first, sizeof(first)) != sizeof(first)) return 2;
+      one_save = steady_clock::now() - begin;
+    }
+    std::this_thread::sleep_for(one_save * std::uniform_real_distribution<double>(0, 3)(random));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);

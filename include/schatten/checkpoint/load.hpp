@@ -20,7 +20,7 @@ struct LoadOptions {
   bool allow_missing = false;  ///< whether the Optimizer may have parameters that the file lacks; they stay as they are
   bool allow_extra = false;    ///< whether the file may have parameters that the Optimizer lacks
   bool weights = true;         ///< whether the weights are read, which the file must then have
-  bool numbers = true;         ///< whether groups get their numbers and lr factors from the file, or keep their own
+  bool numbers = true;         ///< whether numbers, lr and decay factors are read, or stay as they are here
 };
 
 struct LoadReport {
@@ -306,7 +306,7 @@ class Loading {
     }
     for (const Matched& p : matched_) {
       inventory_.set_paused(p.info.name, p.record->paused);
-      inventory_.set_decay_factor(p.info.name, p.record->decay_factor);
+      if (options_.numbers) inventory_.set_decay_factor(p.info.name, p.record->decay_factor);
     }
     for (std::size_t k = 0; k < groups_.size(); ++k) {
       if (groups_[k].changed) inventory_.set_lr_factor(k, groups_[k].record->lr_factor);

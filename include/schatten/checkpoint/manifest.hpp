@@ -63,7 +63,7 @@ inline std::string exact(double value) {
 ///
 ///   schatten/format, schatten/version, schatten/seed
 ///   group/<k>/rule, group/<k>/steps, group/<k>/lr_factor, group/<k>/number/<name>      k = 0, 1, …
-///   parameter/<name>/group, …/shape, …/paused, …/stochastic, and …/decay_factor unless it is 1
+///   parameter/<name>/group, …/shape, …/paused, …/stochastic, …/decay_factor
 ///   note/<key>
 inline Metadata to_metadata(const Manifest& manifest) {
   Metadata all{{"schatten/format", std::to_string(Manifest::format)},
@@ -83,7 +83,7 @@ inline Metadata to_metadata(const Manifest& manifest) {
     all[prefix + "shape"] = parameter.shape;
     all[prefix + "paused"] = parameter.paused ? "1" : "0";
     all[prefix + "stochastic"] = parameter.stochastic ? "1" : "0";
-    if (parameter.decay_factor != 1) all[prefix + "decay_factor"] = exact(parameter.decay_factor);
+    all[prefix + "decay_factor"] = exact(parameter.decay_factor);
   }
   for (const auto& [key, value] : manifest.notes) all["note/" + key] = value;
   return all;
@@ -111,7 +111,7 @@ class ManifestReader {
       manifest_.groups.push_back(std::move(group.first));
     }
     for (auto& [name, parameter] : parameters_) {
-      check_all(parameter.second, 15, "parameter/" + name);
+      check_all(parameter.second, 31, "parameter/" + name);
       if (parameter.first.group >= manifest_.groups.size()) {
         throw FileError(path_, "the metadata lack the group of the parameter " + name);
       }
@@ -166,8 +166,7 @@ class ManifestReader {
       group.first.steps = whole(key, value);
     } else if (name == "lr_factor") {
       group.second |= 4;
-      group.first.lr_factor = number(key, value);
-      if (!std::isfinite(group.first.lr_factor) || group.first.lr_factor < 0) bad(key, value);
+      group.first.lr_factor = factor(key, value);
     } else if (name.starts_with("number/")) {
       group.first.numbers.emplace(name.substr(7), number(key, value));
     } else {
@@ -193,8 +192,8 @@ class ManifestReader {
       parameter.second |= 8;
       parameter.first.stochastic = flag();
     } else if (name == "decay_factor") {
-      parameter.first.decay_factor = number(key, value);
-      if (!std::isfinite(parameter.first.decay_factor) || parameter.first.decay_factor < 0) bad(key, value);
+      parameter.second |= 16;
+      parameter.first.decay_factor = factor(key, value);
     } else {
       unknown(key);
     }
@@ -210,6 +209,11 @@ class ManifestReader {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || std::isnan(value)) bad(key, text);
+    return value;
+  }
+  [[nodiscard]] double factor(const std::string& key, const std::string& text) const {
+    const double value = number(key, text);
+    if (!std::isfinite(value) || value < 0) bad(key, text);
     return value;
   }
   void check_all(unsigned seen, unsigned all, const std::string& key) const {

@@ -147,6 +147,12 @@ class BucketStorage {
 
   std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
   std::shared_ptr<spectral::Fits> fits{};  ///< that the plans share
+  /// The parameter's counts have been written: its matrices may not have been in a step.
+  void forget_steps(const Parameter& parameter) {
+    for (Member& member : members_) {
+      if (member.parameter == &parameter) member.stepped = 0;
+    }
+  }
 
  private:
   static constexpr std::size_t none = std::size_t(-1);

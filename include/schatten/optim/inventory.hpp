@@ -78,7 +78,7 @@ class Inventory {
     return all;
   }
   void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
-  /// @pre finite, not negative.
+  /// As Optimizer's.
   void set_decay_factor(std::string_view name, double factor) { core_.set_decay_factor(name, factor); }
 
   /// The arrays that the parameter has with its group's present numbers. No memory is touched.

@@ -181,6 +181,7 @@ class OptimizerCore {
     for (const ParameterCounts& counts : all) {
       const Parameter& p = *registry_->find(counts.name);
       groups_[p.group]->steps = static_cast<std::size_t>(counts.group_steps);
+      bucket_of(p).forget_steps(p);
       for (std::size_t b = 0; b < p.matrices(); ++b) {
         host(p.first_matrix + b) = MatrixCounts{counts.attempted, counts.applied[b]};
       }
