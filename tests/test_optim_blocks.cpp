@@ -346,6 +346,42 @@ TEST_CASE("a parameter of several parts: what goes by its name and what by that 
   CHECK(optimizer.read_state(exec, "qkv", "momentum").extent(0) == 2);
 }
 
+TEST_CASE("weights leave and return in the order of the user's View, whatever the blocks are") {
+  const Exec exec;
+  const auto check = [&](const auto& w, const ParameterOptions& options, std::size_t size) {
+    Tested optimizer;
+    const GroupId group = optimizer.add_group(SGD{});
+    optimizer.add(group, "w", w, options);
+    auto inventory = optimizer.inventory();
+    std::vector<double> bytes(w.size());
+    std::size_t done = 0;
+    for (const ParameterInfo& part : inventory.parameters()) {
+      std::size_t elements = 1;
+      for (const std::size_t extent : part.shape) elements *= extent;
+      inventory.read_weight(exec, part.name, reinterpret_cast<char*>(bytes.data() + done));
+      for (std::size_t k = done; k < done + elements; ++k) bytes[k] += 0.5;
+      inventory.write_weight(exec, part.name, reinterpret_cast<const char*>(bytes.data() + done));
+      done += elements;
+    }
+    CHECK(done == size);
+    return bytes;
+  };
+  std::vector<double> expected(24);
+  for (std::size_t k = 0; k < 24; ++k) expected[k] = double(k) + 0.5;
+  for (const ParameterOptions& options :
+       {ParameterOptions{}, ParameterOptions{.row_blocks = 2}, ParameterOptions{.row_blocks = 3, .interleaved = true},
+        ParameterOptions{.row_sizes = {3, 2, 1}}, ParameterOptions{.column_blocks = 2}}) {
+    const HostView<double**, Kokkos::LayoutLeft> w("w", 6, 4);
+    for (std::size_t k = 0; k < 24; ++k) w(k / 4, k % 4) = double(k);
+    CHECK(check(w, options, 24) == expected);
+    for (std::size_t k = 0; k < 24; ++k) CHECK(w(k / 4, k % 4) == expected[k]);
+  }
+  const AnyOrder w = ordered({2, 3, 2, 2}, {0, 2, 3, 1}, 1);
+  for (std::size_t k = 0; k < 24; ++k) w(k / 12, k / 4 % 3, k / 2 % 2, k % 2) = double(k);
+  CHECK(check(w, {}, 24) == expected);
+  CHECK(w(1, 2, 1, 1) == expected[23]);
+}
+
 TEST_CASE("blocks that a shape cannot be cut into are refused, each with its own words") {
   Tested optimizer;
   const GroupId group = optimizer.add_group(SGD{});
