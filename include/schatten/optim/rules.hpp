@@ -2,13 +2,22 @@
 // The rules that come with the library.
 #pragma once
 
+#include <schatten/optim/rules/adam.hpp>
+#include <schatten/optim/rules/adam_mini.hpp>
 #include <schatten/optim/rules/adamuon.hpp>
 #include <schatten/optim/rules/adamw.hpp>
+#include <schatten/optim/rules/ademamix.hpp>
 #include <schatten/optim/rules/aurora.hpp>
+#include <schatten/optim/rules/cautious_adamw.hpp>
+#include <schatten/optim/rules/cautious_lion.hpp>
 #include <schatten/optim/rules/cautious_muon.hpp>
+#include <schatten/optim/rules/cosmos.hpp>
+#include <schatten/optim/rules/galore.hpp>
 #include <schatten/optim/rules/htmuon.hpp>
 #include <schatten/optim/rules/lion.hpp>
 #include <schatten/optim/rules/lion_muon.hpp>
+#include <schatten/optim/rules/mars.hpp>
+#include <schatten/optim/rules/mars_lion.hpp>
 #include <schatten/optim/rules/mars_m.hpp>
 #include <schatten/optim/rules/muon.hpp>
 #include <schatten/optim/rules/muon_eq.hpp>
@@ -17,6 +26,9 @@
 #include <schatten/optim/rules/rmnp.hpp>
 #include <schatten/optim/rules/scion.hpp>
 #include <schatten/optim/rules/sgd.hpp>
+#include <schatten/optim/rules/soap.hpp>
+#include <schatten/optim/rules/sophia_g.hpp>
+#include <schatten/optim/rules/splus.hpp>
 
 namespace schatten {
 
