@@ -28,7 +28,9 @@ namespace {
 
 using namespace schatten;
 
-using Rules = std::tuple<AdamW, HTMuon, Lion, Muon, NorMuon, SGD>;
+using Rules = std::tuple<AdaMuon, Adam, AdamMini, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
+                         COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon,
+                         NorMuon, RMNP, Scion, SGD, SOAP, SophiaG, SPlus>;
 
 const std::filesystem::path pages = "docs/rules", headers = "include/schatten/optim/rules";
 
@@ -85,16 +87,18 @@ template <class M>
 std::string words_of_range(const optim::Range& range) {
   std::string words;
   if constexpr (std::is_same_v<M, bool>) {
-    words = "`false`, `true`";
+    words = "0 `false`, 1 `true`";
   } else if constexpr (std::is_enum_v<M>) {
     CHECK(range.most + 1 == double(enumerators<M>().size()));  // all can be set
-    for (int k = 0; k <= int(range.most); ++k) words += (k == 0 ? "" : ", ") + words_of(static_cast<M>(k));
+    for (int k = 0; k <= int(range.most); ++k) {
+      words += (k == 0 ? "" : ", ") + std::to_string(k) + " " + words_of(static_cast<M>(k));
+    }
   } else if (std::isinf(range.least) && std::isinf(range.most)) {
     words = std::is_integral_v<M> ? "an integer" : "a number";
   } else {
     const bool open = range.without_most || std::isinf(range.most);
-    words = std::string(range.whole ? "integers of " : "") + (range.without_least ? "(" : "[") + shortest(range.least) +
-            ", " + shortest(range.most) + (open ? ")" : "]");
+    words = std::string(range.whole ? "an integer in " : "") + (range.without_least ? "(" : "[") +
+            shortest(range.least) + ", " + shortest(range.most) + (open ? ")" : "]");
   }
   return range.fixed ? words + "; fixed" : words;
 }
@@ -145,7 +149,7 @@ Page page_of(const std::string& text) {
       for (std::string cell; std::getline(row, cell, '|');) cells.push_back(trimmed(cell));
       cells.resize(std::max<std::size_t>(cells.size(), 4));
       page.rows.push_back({cells[0], cells[1], cells[2]});
-      page.meanings[cells[0]] = cells[3];
+      page.meanings[cells[0].find('`') == 0 ? cells[0] : "`" + cells[0] + "`"] = cells[3];
       continue;
     }
     done = done || line_of_table > 0;
@@ -155,7 +159,7 @@ Page page_of(const std::string& text) {
 }
 
 std::string table_of(const std::vector<Row>& rows, std::map<std::string, std::string> meanings) {
-  std::string table = "| option | default | range | meaning |\n|---|---|---|---|\n";
+  std::string table = "| option | default | range | meaning (the paper's name) |\n|---|---|---|---|\n";
   for (const Row& row : rows) table += row.text() + " " + meanings[row.option] + " |\n";
   return table;
 }
@@ -164,7 +168,8 @@ template <class R>
 void check_page() {
   const std::filesystem::path path = pages / (std::string(R::name) + ".md");
   CAPTURE(path.string());
-  REQUIRE(std::filesystem::exists(path));
+  CHECK(std::filesystem::exists(path));
+  if (!std::filesystem::exists(path)) return;
   const Page page = page_of(text_of(path));
   const std::vector<Row> rows = rows_of_rule<R>();
   const std::string table = table_of(rows, page.meanings);
