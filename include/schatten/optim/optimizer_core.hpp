@@ -5,6 +5,7 @@
 #include <schatten/optim/group.hpp>
 #include <schatten/optim/registry.hpp>
 #include <schatten/optim/state_access.hpp>
+#include <schatten/optim/step_counters.hpp>
 #include <schatten/optim/telemetry.hpp>
 
 #include <algorithm>
@@ -151,16 +152,9 @@ class OptimizerCore {
 
   [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) {
     prepare(exec);
-    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    const auto host = counters_.counts_on_host(exec);  // fences: documented
     std::vector<ParameterCounts> all;
-    registry_->for_each([&](const Parameter& p) {
-      ParameterCounts counts{p.name, static_cast<long long>(groups_[p.group]->steps), 0, {}};
-      for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices(); ++k) {
-        counts.attempted = host(k).attempted;
-        counts.applied.push_back(host(k).applied);
-      }
-      all.push_back(std::move(counts));
-    });
+    registry_->for_each([&](const Parameter& p) { all.push_back(counts_of(host, p, groups_[p.group]->steps)); });
     return all;
   }
 
@@ -177,7 +171,7 @@ class OptimizerCore {
       steps = counts.group_steps;
     }
     prepare(exec);
-    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    const auto host = counters_.counts_on_host(exec);  // fences: documented
     for (const ParameterCounts& counts : all) {
       const Parameter& p = *registry_->find(counts.name);
       groups_[p.group]->steps = static_cast<std::size_t>(counts.group_steps);
@@ -186,27 +180,27 @@ class OptimizerCore {
         host(p.first_matrix + b) = MatrixCounts{counts.attempted, counts.applied[b]};
       }
     }
-    Kokkos::deep_copy(exec, counts_, host);
-    exec.fence();  // fences: documented
+    counters_.write_counts(exec, host);
   }
 
   [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
     const std::vector<Parameter*> parts = registry_->parts(name, "Optimizer::skipped_steps");
-    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    const auto host = counters_.counts_on_host(exec);  // fences: documented
     long long sum = 0;
-    for (const Parameter* const p : parts) sum += skipped(host, *p);
+    for (const Parameter* const p : parts) sum += skipped_of(host, *p);
     return sum;
   }
   [[nodiscard]] long long skipped_steps(const Exec& exec) const {
-    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    const auto host = counters_.counts_on_host(exec);  // fences: documented
     long long sum = 0;
-    registry_->for_each([&](const Parameter& p) { sum += skipped(host, p); });
+    registry_->for_each([&](const Parameter& p) { sum += skipped_of(host, p); });
     return sum;
   }
 
   [[nodiscard]] std::vector<std::string> non_finite_weights(const Exec& exec) {
     prepare(exec);
-    const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite_weights"), matrices_);
+    const typename StepCounters<Exec>::Flags flags(
+        Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite_weights"), matrices_);
     for_each_matrix(exec, "schatten::finite_weights", matrices_, StartFlags<Space>{flags});
     for_each_bucket([&](Group&, Storage& storage) {
       const FiniteFlags<Space> finite{flags, storage.records().view(0, storage.matrices())};
@@ -216,11 +210,7 @@ class OptimizerCore {
     const auto host = copy_to_host(exec, flags);  // fences: documented
     std::vector<std::string> names;
     registry_->for_each([&](const Parameter& p) {
-      for (std::size_t b = 0; b < p.matrices(); ++b) {
-        if (host(p.first_matrix + b) != 0) continue;
-        names.push_back(p.name);
-        break;
-      }
+      if (any_flag_cleared(host, p)) names.push_back(p.name);
     });
     return names;
   }
@@ -348,8 +338,6 @@ class OptimizerCore {
 
  private:
   friend class Inventory<T, Exec>;
-  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
-  using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Telemetry = Kokkos::View<MatrixTelemetry*, Kokkos::LayoutRight, typename Exec::device_type>;
 
   [[nodiscard]] Storage& bucket_of(const Parameter& p) const { return groups_[p.group]->bucket(p.bucket); }
@@ -370,17 +358,7 @@ class OptimizerCore {
     for (const auto& group : groups_) stale = stale || group->stale;
     if (!stale) return;
     for (const auto& group : groups_) group->prepare(exec);
-    if (flags_.extent(0) < matrices_) {
-      Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices_);
-      Counts counts(Kokkos::view_alloc(exec, "schatten::counts"), matrices_);
-      for_each_matrix(exec, "schatten::finite", matrices_, StartFlags<Space>{flags});
-      const std::pair<std::size_t, std::size_t> old(0, counts_.extent(0));
-      if (old.second > 0) Kokkos::deep_copy(exec, Kokkos::subview(counts, old), counts_);
-      exec.fence();  // fences: documented. The old counts are read until here
-      flags_ = flags;
-      counts_ = counts;
-      if (options_.non_finite == NonFinite::raise) host_flags_ = host_mirror(flags_);
-    }
+    counters_.resize(exec, matrices_, options_.non_finite == NonFinite::raise);
     if (measures_ && telemetry_.extent(0) < matrices_) {
       telemetry_ = Telemetry(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices_);
     }
@@ -388,7 +366,7 @@ class OptimizerCore {
   }
 
   [[nodiscard]] Step context(const Exec& exec) {
-    return {exec, flags_, counts_, workspace_, options_.non_finite == NonFinite::raise};
+    return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
   }
 
   /// f(group, bucket) for all buckets that have matrices.
@@ -418,17 +396,14 @@ class OptimizerCore {
 
   void raise_non_finite(const Exec& exec) {
     for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
-      const FiniteFlags<Space> finite{flags_, storage.records().view(first, count)};
-      check_finite<T>(exec, finite, storage.key().rows, storage.key().cols, 0, count);
+      check_finite<T>(exec, counters_.finite(storage.records().view(first, count)), storage.key().rows,
+                      storage.key().cols, 0, count);
     });
-    Kokkos::deep_copy(exec, host_flags_, flags_);
-    exec.fence();  // fences: documented
+    const auto& host = counters_.flags_on_host(exec);  // fences: documented
     registry_->for_each([&](const Parameter& p) {
-      for (std::size_t b = 0; p.active() && b < p.matrices(); ++b) {
-        if (host_flags_(p.first_matrix + b) != 0) continue;
-        for_each_matrix(exec, "schatten::finite", matrices_, StartFlags<Space>{flags_});
-        throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
-      }
+      if (!p.active() || !any_flag_cleared(host, p)) return;
+      counters_.start(exec, matrices_);
+      throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
     });
   }
 
@@ -449,26 +424,16 @@ class OptimizerCore {
       throw;
     }
     if (moved < live_matrices_) return count_runs(exec, done);
-    for_each_matrix(exec, "schatten::step/count", matrices_, CountStep<Space>{flags_, {}, counts_, true});
+    counters_.count_all(exec, matrices_);
   }
 
   /// Counts the step of every run, as applied for the first `done` of them.
   void count_runs(const Exec& exec, std::size_t done) {
     std::size_t run = 0;
     for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
-      for_each_matrix(exec, "schatten::step/count", count,
-                      CountStep<Space>{flags_, storage.records().view(first, count), counts_, run < done});
+      counters_.count(exec, storage.records().view(first, count), run < done);
       ++run;
     });
-  }
-
-  template <class HostView>
-  static long long skipped(const HostView& counts, const Parameter& p) {
-    long long sum = 0;
-    for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices() && k < counts.extent(0); ++k) {
-      sum += counts(k).attempted - counts(k).applied;
-    }
-    return sum;
   }
 
   std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
@@ -476,9 +441,7 @@ class OptimizerCore {
   std::size_t matrices_ = 0;       ///< of all parameters that there ever were
   std::size_t live_matrices_ = 0;  ///< of those that are there
   bool dirty_ = false, pending_ = false, measures_ = false;
-  Flags flags_{};
-  decltype(host_mirror(std::declval<Flags>())) host_flags_{};  ///< for NonFinite::raise alone
-  Counts counts_{};
+  StepCounters<Exec> counters_;
   Telemetry telemetry_{};
   Workspace<Space> workspace_;
 };

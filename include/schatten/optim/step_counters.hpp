@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an Optimizer counts of every matrix: whether its gradient is finite in the present step, and how often it was stepped.
+#pragma once
+
+#include <schatten/core/host_copy.hpp>
+#include <schatten/optim/parameter.hpp>
+#include <schatten/optim/skip.hpp>
+#include <schatten/optim/state_access.hpp>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace schatten::optim {
+
+/// Flags and counts of all matrices of an Optimizer, in memory that kernels read; by the matrices' numbers.
+template <ExecutionSpace Exec>
+class StepCounters {
+ public:
+  using Space = typename Exec::memory_space;
+  using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
+  using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
+
+  /// Room for that many matrices; what was counted stays. on_host: makes the mirror that flags_on_host needs.
+  void resize(const Exec& exec, std::size_t matrices, bool on_host) {
+    if (flags_.extent(0) >= matrices) return;
+    const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices);
+    const Counts counts(Kokkos::view_alloc(exec, "schatten::counts"), matrices);
+    for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags});
+    const std::pair<std::size_t, std::size_t> old(0, counts_.extent(0));
+    if (old.second > 0) Kokkos::deep_copy(exec, Kokkos::subview(counts, old), counts_);
+    exec.fence();  // fences: documented. The old counts are read until here
+    flags_ = flags;
+    counts_ = counts;
+    if (on_host) host_flags_ = host_mirror(flags_);
+  }
+
+  [[nodiscard]] const Flags& flags() const { return flags_; }
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+  /// The flags of those whose records these are.
+  [[nodiscard]] FiniteFlags<Space> finite(const Records<Space>& records) const { return {flags_, records}; }
+
+  /// Counts a step of the matrices with these records, as applied or not, and sets their flags to 1.
+  void count(const Exec& exec, const Records<Space>& records, bool applied) const {
+    for_each_matrix(exec, "schatten::step/count", records.extent(0),
+                    CountStep<Space>{flags_, records, counts_, applied});
+  }
+  /// The same for the first `matrices` of all.
+  void count_all(const Exec& exec, std::size_t matrices) const {
+    for_each_matrix(exec, "schatten::step/count", matrices, CountStep<Space>{flags_, {}, counts_, true});
+  }
+  /// All flags ← 1.
+  void start(const Exec& exec, std::size_t matrices) const {
+    for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags_});
+  }
+
+  /// The flags on the host. Fences `exec`. @pre resize was told so.
+  [[nodiscard]] const auto& flags_on_host(const Exec& exec) {
+    Kokkos::deep_copy(exec, host_flags_, flags_);
+    exec.fence();  // fences: documented
+    return host_flags_;
+  }
+  /// A copy of the counts on the host. Fences `exec`.
+  [[nodiscard]] auto counts_on_host(const Exec& exec) const { return copy_to_host(exec, counts_); }
+  /// The other way round. Fences `exec`.
+  template <class HostView>
+  void write_counts(const Exec& exec, const HostView& host) const {
+    Kokkos::deep_copy(exec, counts_, host);
+    exec.fence();  // fences: documented
+  }
+
+ private:
+  Flags flags_{};
+  decltype(host_mirror(std::declval<Flags>())) host_flags_{};
+  Counts counts_{};
+};
+
+/// The counts of a parameter from those of all matrices.
+template <class HostView>
+ParameterCounts counts_of(const HostView& counts, const Parameter& p, std::size_t group_steps) {
+  ParameterCounts its{p.name, static_cast<long long>(group_steps), 0, {}};
+  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices(); ++k) {
+    its.attempted = counts(k).attempted;
+    its.applied.push_back(counts(k).applied);
+  }
+  return its;
+}
+
+/// Steps of a parameter's matrices that were skipped.
+template <class HostView>
+long long skipped_of(const HostView& counts, const Parameter& p) {
+  long long sum = 0;
+  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices() && k < counts.extent(0); ++k) {
+    sum += counts(k).attempted - counts(k).applied;
+  }
+  return sum;
+}
+
+/// Whether one of a parameter's matrices has the flag 0.
+template <class HostView>
+bool any_flag_cleared(const HostView& flags, const Parameter& p) {
+  for (std::size_t b = 0; b < p.matrices(); ++b) {
+    if (flags(p.first_matrix + b) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace schatten::optim
