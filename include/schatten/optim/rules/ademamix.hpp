@@ -6,33 +6,6 @@
 
 namespace schatten {
 
-namespace optim {
-
-/// (g, m, r, n) ↦ (m + mix·n)/(r·c₁/√c₂ + ε·c₁) with Adam's m and r, n the average of g by `slow`.
-template <Scalar T>
-struct AdEMAMixElement {
-  AdamElement<T> adam;
-  Average<T> slow;
-  T mix;
-  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m, T& r, T& n) const {
-    (void)adam(g, m, r);
-    n = slow(n, g);
-    return (m + mix * n) / (r * adam.correction + adam.epsilon);
-  }
-  /// The same for the elements of a chunk. No two of the arrays overlap.
-  template <std::size_t count>
-  void run(const T* KOKKOS_RESTRICT g, T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT m, T* KOKKOS_RESTRICT r,
-           T* KOKKOS_RESTRICT n) const {
-    adam.template run<count>(g, direction, m, r);
-    for (std::size_t k = 0; k < count; ++k) {
-      n[k] = slow(n[k], g[k]);
-      direction[k] = (m[k] + mix * n[k]) / (r[k] * adam.correction + adam.epsilon);
-    }
-  }
-};
-
-}  // namespace optim
-
 /// AdEMAMix: D = (m̂ + αn)/(√v̂ + ε), elementwise, with a second, slow average n of the gradients (Pagliardini et al.,
 /// arXiv 2409.03137, Algorithm 1). For any parameter.
 ///
@@ -85,8 +58,8 @@ struct AdEMAMix {
   KOKKOS_FUNCTION auto element(double step) const {
     const double now = step >= double(alpha_warmup) ? alpha : alpha * step / double(alpha_warmup);
     const double correction = corrects_slow ? 1 : optim::bias_correction(beta1, step);
-    return optim::AdEMAMixElement<T>{optim::adam_element<T>(beta1, beta2, epsilon, step),
-                                     optim::moving_average<T>(beta3_at(step)), T(now * correction)};
+    return optim::TwoAveragesElement<T>{optim::adam_element<T>(beta1, beta2, epsilon, step),
+                                        optim::moving_average<T>(beta3_at(step)), T(now * correction)};
   }
 
  private:
