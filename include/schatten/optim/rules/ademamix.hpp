@@ -58,8 +58,8 @@ struct AdEMAMix {
   KOKKOS_FUNCTION auto element(double step) const {
     const double now = step >= double(alpha_warmup) ? alpha : alpha * step / double(alpha_warmup);
     const double correction = corrects_slow ? 1 : optim::bias_correction(beta1, step);
-    return optim::AdEMAMixElement<T>{optim::adam_element<T>(beta1, beta2, epsilon, step),
-                                     optim::moving_average<T>(beta3_at(step)), T(now * correction)};
+    return optim::TwoAveragesElement<T>{optim::adam_element<T>(beta1, beta2, epsilon, step),
+                                        optim::moving_average<T>(beta3_at(step)), T(now * correction)};
   }
 
  private:

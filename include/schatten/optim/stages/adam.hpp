@@ -49,6 +49,29 @@ struct AdamElement {
   }
 };
 
+/// AdEMAMix: (g, m, r, n) ↦ (m + mix·n)/(r·c₁/√c₂ + ε·c₁) with Adam's m and r, n the average of g by `slow`.
+template <Scalar T>
+struct TwoAveragesElement {
+  AdamElement<T> adam;
+  Average<T> slow;
+  T mix;
+  KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m, T& r, T& n) const {
+    (void)adam(g, m, r);
+    n = slow(n, g);
+    return (m + mix * n) / (r * adam.correction + adam.epsilon);
+  }
+  /// The same for the elements of a chunk. No two of the arrays overlap.
+  template <std::size_t count>
+  void run(const T* KOKKOS_RESTRICT g, T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT m, T* KOKKOS_RESTRICT r,
+           T* KOKKOS_RESTRICT n) const {
+    adam.template run<count>(g, direction, m, r);
+    for (std::size_t k = 0; k < count; ++k) {
+      n[k] = slow(n[k], g[k]);
+      direction[k] = (m[k] + mix * n[k]) / (r[k] * adam.correction + adam.epsilon);
+    }
+  }
+};
+
 /// The functor of a rule's numbers in step `step`, counted from 1.
 template <Scalar T>
 KOKKOS_FUNCTION AdamElement<T> adam_element(double beta1, double beta2, double epsilon, double step,

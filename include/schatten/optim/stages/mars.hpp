@@ -17,7 +17,7 @@ struct CorrectedGradient {
   T kappa;
   bool stores;
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& previous) const {
-    const T corrected = g + kappa * (g - previous);
+    const T corrected = g + kappa * saturated(g - previous);  // no infinity that κ = 0 would meet
     previous = stores ? g : previous;
     return saturated(corrected);
   }
