@@ -122,7 +122,7 @@ namespace {
 template <class T>
 void check_normuon(double power, int binary) {
   const NorMuon rule{.power = power, .momentum = {.beta = 0, .nesterov = false}, .scale = ScaleMode::none, .map = svd};
-  Training<T> training({"NorMuon", rule});
+  Training<T> training(RuleLine{"NorMuon", rule});
   const auto& p = training.add("w", {1, rows, cols}, Storage::right, 1);
   p.w.assign(0, Matrix::Zero(rows, cols));
   p.g.assign(0, std::ldexp(1.0, binary) * gradient_of(1));

@@ -211,12 +211,13 @@ TEST_CASE("numbers by name: read, listed, set together or not at all") {
   CHECK(contains(message_of([&] { optimizer.set(group, "beta3", 0.5); }), "name = beta3"));
   CHECK(contains(message_of([&] { (void)optimizer.get(group, "beta3"); }), "name = beta3"));
   const std::vector<FieldInfo> fields = optimizer.fields(group);
-  REQUIRE(fields.size() == 5);
+  REQUIRE(fields.size() == 6);
   CHECK(fields[0].name == "lr");
   CHECK(fields[0].value == 0.5);
   CHECK(fields[0].initial == 1e-3);
-  CHECK(fields[3].name == "beta2");
-  CHECK(fields[3].range == "must lie in [0, 1)");
+  CHECK(fields[2].name == "decay");
+  CHECK(fields[4].name == "beta2");
+  CHECK(fields[4].range == "must lie in [0, 1)");
 
   const GroupId spectral = optimizer.add_group(HTMuon{});
   CHECK(contains(message_of([&] { optimizer.set(spectral, "method", 1); }), "is fixed when the group is made"));

@@ -225,7 +225,10 @@ class Bucket {
     observed_rows_ = rows;
   }
   /// Memory of the factors, which become 1.
-  void set_factor(const NumberBatchView<SplitFactor, Space>& factor) { factor_ = factor; }
+  void set_factor(const NumberBatchView<SplitFactor, Space>& factor) {
+    factor_ = factor;
+    if constexpr (loops_as_on_device<Exec>) size_ = workspace().template numbers<double>(count_);
+  }
   /// Slot k as loops over elements read it.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
   [[nodiscard]] Records<Space> records() const { return records_; }
@@ -233,15 +236,10 @@ class Bucket {
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
   /// Puts the floor of floor.hpp on the factors, by what `average` has noted. `recent`: the slot of r.
   void apply_floor(std::size_t recent) {
-    if (averaged_.extent(0) == 0) return;
-    NumberBatchView<double, Space> size;
-    if constexpr (loops_as_on_device<Exec>) {
-      size = workspace().template numbers<double>(count_);
-      linalg::max_abs(exec(), averaged_, size, workspace());
-    }
+    if (!averaged_) return;
     const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
     for_each_matrix(exec(), "schatten::step/floor", count_,
-                    ApplyFloor<T, Space>{bits, size, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
+                    ApplyFloor<T, Space>{bits, size_, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
   }
 
   /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has noted.
@@ -302,8 +300,9 @@ class Bucket {
 
   template <std::size_t n>
   void note_average(const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
-    averaged_ = out;
+    averaged_ = true;
     beta_ = beta;
+    if constexpr (loops_as_on_device<Exec>) linalg::max_abs(exec(), out, size_, workspace());
     if constexpr (n > 0) {
       const SlotMemory memory = slot(slots[0]);
       stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
@@ -324,7 +323,8 @@ class Bucket {
   Records<Space> records_;
   std::size_t observed_rows_ = 0;  ///< of each observed array; 0: none, the gradients are there
   double lr_ = 0, decay_ = 0, coupled_ = 0;
-  Batch averaged_{};  ///< what `average` has made
+  bool averaged_ = false;  ///< whether `average` has been called
+  Numbers size_{};         ///< on devices: the largest entry of each matrix that it has made
   double beta_ = 0, stuck_ = 0;
   NumberBatchView<SplitFactor, Space> factor_{};
 };
