@@ -290,7 +290,7 @@ TEST_CASE("a reader keeps the file that it opened") {
 TEST_CASE("numbers go through metadata exactly") {
   checkpoint::Manifest manifest{.version = "1.2.3", .seed = std::numeric_limits<std::uint64_t>::max()};
   manifest.groups.push_back({.rule = "a", .lr_factor = 0.1});
-  manifest.parameters["w/x"] = {.group = 0, .shape = "3", .decay_factor = 0.1};
+  manifest.parameters["w/x"] = {.group = 0, .shape = "3", .blocks = "1 block", .decay_factor = 0.1};
   manifest.notes = {{"", ""}, {"a/b", "c"}};
   double number = 1;
   for (int k = 0; k < 2000; ++k) {
@@ -320,7 +320,7 @@ TEST_CASE("numbers go through metadata exactly") {
 TEST_CASE("metadata that no checkpoint has") {
   checkpoint::Manifest manifest{.version = "1.2.3", .seed = 3};
   manifest.groups.resize(2, {.rule = "a", .numbers = {{"lr", 0.5}}});
-  manifest.parameters["w"] = {.group = 1, .shape = "3"};
+  manifest.parameters["w"] = {.group = 1, .shape = "3", .blocks = "1 block"};
   const Metadata good = checkpoint::to_metadata(manifest);
   const auto refusal = [](const Metadata& metadata) {
     return message_of<FileError>([&] { (void)checkpoint::manifest_of(metadata, "p"); });

@@ -126,6 +126,10 @@ class Loading {
         mismatch(p.name, "has the shape " + record.shape + " in the file, " + shape + " here");
         continue;
       }
+      if (record.blocks != p.blocks) {
+        mismatch(p.name, "is cut into " + record.blocks + " in the file, " + p.blocks + " here");
+        continue;
+      }
       if (record.stochastic != p.stochastic) {
         mismatch(p.name, std::string("is rounded stochastically only ") + (p.stochastic ? "here" : "in the file"));
       } else if (p.stochastic && manifest_.seed != inventory_.seed()) {

@@ -27,10 +27,10 @@ struct GroupRecord {
   friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 };
 
-/// A parameter: its group's number, the shape of its View as "4x3".
+/// A parameter: its group's number, the shape of its View as "4x3", and how it is cut into blocks (optim::blocks_of).
 struct ParameterRecord {
   std::uint64_t group = 0;
-  std::string shape;
+  std::string shape, blocks;
   bool paused = false, stochastic = false;
   double decay_factor = 1;
   friend bool operator==(const ParameterRecord&, const ParameterRecord&) = default;
@@ -63,7 +63,7 @@ inline std::string exact(double value) {
 ///
 ///   schatten/format, schatten/version, schatten/seed
 ///   group/<k>/rule, group/<k>/steps, group/<k>/lr_factor, group/<k>/number/<name>      k = 0, 1, …
-///   parameter/<name>/group, …/shape, …/paused, …/stochastic, …/decay_factor
+///   parameter/<name>/group, …/shape, …/blocks, …/paused, …/stochastic, …/decay_factor
 ///   note/<key>
 inline Metadata to_metadata(const Manifest& manifest) {
   Metadata all{{"schatten/format", std::to_string(Manifest::format)},
@@ -81,6 +81,7 @@ inline Metadata to_metadata(const Manifest& manifest) {
     const std::string prefix = "parameter/" + name + "/";
     all[prefix + "group"] = std::to_string(parameter.group);
     all[prefix + "shape"] = parameter.shape;
+    all[prefix + "blocks"] = parameter.blocks;
     all[prefix + "paused"] = parameter.paused ? "1" : "0";
     all[prefix + "stochastic"] = parameter.stochastic ? "1" : "0";
     all[prefix + "decay_factor"] = exact(parameter.decay_factor);
@@ -111,7 +112,7 @@ class ManifestReader {
       manifest_.groups.push_back(std::move(group.first));
     }
     for (auto& [name, parameter] : parameters_) {
-      check_all(parameter.second, 31, "parameter/" + name);
+      check_all(parameter.second, 63, "parameter/" + name);
       if (parameter.first.group >= manifest_.groups.size()) {
         throw FileError(path_, "the metadata lack the group of the parameter " + name);
       }
@@ -185,6 +186,9 @@ class ManifestReader {
     } else if (name == "shape") {
       parameter.second |= 2;
       parameter.first.shape = value;
+    } else if (name == "blocks") {
+      parameter.second |= 32;
+      parameter.first.blocks = value;
     } else if (name == "paused") {
       parameter.second |= 4;
       parameter.first.paused = flag();

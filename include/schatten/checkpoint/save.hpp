@@ -55,8 +55,8 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
     manifest.groups.push_back(std::move(group));
   }
   for (const ParameterInfo& p : parameters) {
-    manifest.parameters.emplace(p.name,
-                                ParameterRecord{p.group, shape_text(p.shape), p.paused, p.stochastic, p.decay_factor});
+    manifest.parameters.emplace(
+        p.name, ParameterRecord{p.group, shape_text(p.shape), p.blocks, p.paused, p.stochastic, p.decay_factor});
   }
   return manifest;
 }

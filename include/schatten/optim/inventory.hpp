@@ -29,6 +29,7 @@ struct ParameterInfo {
   std::size_t group = 0;           ///< by number, in the order of add_group
   std::vector<std::size_t> shape;  ///< extents of the user's View
   std::size_t matrices = 0;
+  std::string blocks;                       ///< how it is cut: "3 row blocks"; see blocks_of
   ElementType type = ElementType::float32;  ///< of the weight
   bool stochastic = false;                  ///< whether the weight is rounded at random
   bool paused = false;
@@ -43,6 +44,14 @@ struct ArrayInfo {
 };
 
 namespace optim {
+
+/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks". Parts
+/// of several sizes are parameters of their own, one block each.
+inline std::string blocks_of(const ParameterOptions& options) {
+  if (options.column_blocks > 1) return std::to_string(options.column_blocks) + " column blocks";
+  if (options.row_blocks == 1) return "1 block";
+  return std::to_string(options.row_blocks) + (options.interleaved ? " interleaved row blocks" : " row blocks");
+}
 
 /// A window on one Optimizer, valid as long as that stays where it is. Functions that take a parameter's name throw
 /// InvalidArgument for an unknown one, those that take a group's number have it as a precondition.
@@ -73,7 +82,8 @@ class Inventory {
   [[nodiscard]] std::vector<ParameterInfo> parameters() const {
     std::vector<ParameterInfo> all;
     core_.registry_->for_each([&](const Parameter& p) {
-      all.push_back({p.name, p.group, p.shape, p.matrices(), p.weight.type, p.stochastic(), p.paused, p.decay_factor});
+      all.push_back({p.name, p.group, p.shape, p.matrices(), blocks_of(p.options), p.weight.type, p.stochastic(),
+                     p.paused, p.decay_factor});
     });
     return all;
   }
