@@ -110,6 +110,31 @@ TEST_CASE("telemetry counts the factor") {
   CHECK(optimizer.telemetry(exec, "w")[0].ratio() == doctest::Approx(0.375).epsilon(1e-14));
 }
 
+TEST_CASE("the factor multiplies coupled decay too") {
+  const Exec exec;
+  for (const bool left : {false, true}) {
+    Tested optimizer;
+    const GroupId group =
+        optimizer.add_group(SGD{.lr = 0.5, .momentum = {.beta = 0}, .weight_decay = 0.25, .decay = DecayMode::coupled});
+    const HostView<double**> rows("w", 3, 200), g("g", 3, 200);
+    const HostView<double**, Kokkos::LayoutLeft> cols("w", 3, 200);
+    const Matrix start = gaussian(3, 200, 1), gradient = gaussian(3, 200, 2);
+    assign(rows, start);
+    assign(cols, start);
+    assign(g, gradient);
+    if (left) {
+      optimizer.add(group, "w", cols, g);
+    } else {
+      optimizer.add(group, "w", rows, g);
+    }
+    optimizer.set_decay_factor("w", 3);
+    optimizer.step(exec);
+    exec.fence();
+    const Matrix w = left ? to_matrix(cols) : to_matrix(rows);
+    CHECK(max_abs(w - (start - 0.5 * (gradient + 0.75 * start))) < 1e-14);
+  }
+}
+
 TEST_CASE("AlphaDecay's exponent is that of the larger half of the eigenvalues") {
   const Exec exec;
   for (const std::size_t n : {3, 4, 9, 10, 51}) {
