@@ -40,7 +40,7 @@ std::vector<Recipe> known_recipes() {
       {.name = "cosmos", .hidden_lr = 0.016, .other_lr = 0.0025, .power = 0.0},
       // by elements and by rows
       {.name = "adam", .hidden_lr = 0.0015, .other_lr = 0.0025, .weight_decay = 0.0, .numbers = {{"beta2", 0.95}}},
-      {.name = "sgd", .hidden_lr = 4.0, .other_lr = 0.0025, .weight_decay = 0.0},
+      {.name = "sgd", .hidden_lr = 1.0, .other_lr = 0.0025, .weight_decay = 0.0},
       {.name = "lion", .hidden_lr = 0.0008, .other_lr = 0.0025},
       {.name = "cautious_adamw", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
       {.name = "cautious_lion", .hidden_lr = 0.0008, .other_lr = 0.0025},
