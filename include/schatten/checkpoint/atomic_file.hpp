@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 #include <utility>
 
@@ -45,9 +46,7 @@ class AtomicFile {
   explicit AtomicFile(std::string path) : path_(std::move(path)), file_(create()) {}
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
+  ~AtomicFile() { remove(); }
 
   /// Appends. Throws FileError, of a full disk for one.
   void write(const char* data, std::size_t bytes) {
@@ -55,7 +54,7 @@ class AtomicFile {
     while (bytes > 0) {
       const ::ssize_t written = ::write(file_.number(), data, std::min(bytes, most));
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw_system_error(path_, "cannot be written");
+      if (written < 0) fail("cannot be written");
       data += written;
       bytes -= static_cast<std::size_t>(written);
     }
@@ -64,9 +63,9 @@ class AtomicFile {
   /// The file on the disk, in its place. Throws FileError; the old contents stay, unless it was the folder that could not
   /// be brought to the disk. Waits for the disk twice.
   void commit() {
-    if (!synchronize(file_)) throw_system_error(path_, "cannot be brought to the disk");
-    if (!file_.close()) throw_system_error(path_, "cannot be closed");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw_system_error(path_, "cannot be replaced");
+    if (!synchronize(file_)) fail("cannot be brought to the disk");
+    if (!file_.close()) fail("cannot be closed");
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be replaced");
     temporary_.clear();
     const std::size_t slash = path_.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
@@ -85,6 +84,17 @@ class AtomicFile {
     }
     temporary_.clear();
     throw_system_error(path_, "no file can be made beside it");
+  }
+  void remove() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    temporary_.clear();
+  }
+  /// Removes the file before it throws: a program that does not catch may end without destructors.
+  [[noreturn]] void fail(std::string_view what) {
+    const int error = errno;
+    remove();
+    errno = error;
+    throw_system_error(path_, what);
   }
   /// False where the disk has failed; file systems that know no such call are taken at their word.
   static bool synchronize(const FileHandle& file) {
