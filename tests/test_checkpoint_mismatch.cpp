@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A checkpoint of something else: every difference is named, and nothing is changed.
+// labels: portable
 
 #include "support/errors.hpp"
 #include "support/optimizer_state.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A run that goes on from a checkpoint is the run that was never interrupted, to the last bit.
+// labels: portable
 
 #include "support/errors.hpp"
 #include "support/resumed_runs.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Safetensors files on their own: what is written, what is read, and what is refused.
+// labels: portable
 
 #include "fuzz/read_safetensors.hpp"
 #include "support/errors.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Elements of a type known at run time: every type, layout and range against a conversion by hand; what lies between
 // the elements stays as it is.
+// labels: portable
 
 #include <schatten/core/element_type.hpp>
 

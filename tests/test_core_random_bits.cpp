@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Philox against its published answers, the bits of elements over any cut of them, stochastic rounding at every pattern.
+// labels: portable
 
 #include <schatten/core/random_bits.hpp>
 

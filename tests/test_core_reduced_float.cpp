@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: bare
+// labels: bare portable
 // The types of 16 bits: every pattern to float and double and back, rounding at every midpoint, NaN without a trap.
 
 #include <schatten/core/reduced_float.hpp>

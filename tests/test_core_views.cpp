@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: bare
+// labels: bare portable
 // Views of every layout as strided batches, and what the checks on them say.
 
 #include "support/views.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: bare
+// labels: bare portable
 // Frames, growth and reuse of scratch memory.
 
 #include "support/tool_events.hpp"

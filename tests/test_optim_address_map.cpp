@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The map of addresses: against comparison with all, for ranges of every kind, and its cost for many.
+// labels: portable
 
 #include <schatten/optim/address_map.hpp>
 

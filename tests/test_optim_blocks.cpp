@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Parameters that are cut into blocks, and convolutions in any order of memory: to the last bit what the matrices give
 // that are added one by one.
+// labels: portable
 
 #include "support/errors.hpp"
 #include "support/optimizer_cases.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What programs ask of an Optimizer besides steps: parameters that come late, rest and go; directions before they are
 // applied; numbers by name; telemetry; state by name.
+// labels: portable
 
 #include "support/errors.hpp"
 #include "support/optimizer_state.hpp"

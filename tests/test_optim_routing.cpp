@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Routing by the names and shapes of published models, overrides, and what it refuses.
+// labels: portable
 
 #include "support/errors.hpp"
 #include <schatten/optim/routing.hpp>

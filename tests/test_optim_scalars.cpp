@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Weights, gradients and momenta of every type: against the reference, master copies, other libraries' types.
+// labels: portable
 
 #include "support/rule_suite.hpp"
 #include <schatten/interop/pointers.hpp>

@@ -2,6 +2,7 @@
 // docs/rules/<name>.md of each rule: its table of options says what the rule's fields() say. The first three columns are
 // made here; with SCHATTEN_WRITE_RULE_PAGES=1 in the environment the test writes them instead, beside the meanings that
 // a page has. It reads docs/ and include/ of the working directory.
+// labels: portable
 #include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // AdEMAMix, Sophia-G and Adam-mini, beside plain loops.
+// labels: portable
 
 #include "support/rule_checks.hpp"
 #include <schatten/optim/rules/adam_mini.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // MARS in its forms, beside plain loops.
+// labels: portable
 
 #include "support/rule_checks.hpp"
 #include <schatten/optim/rules/mars.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules with Kronecker factors, beside plain loops and Eigen's decompositions.
+// labels: portable
 
 #include "support/rule_checks.hpp"
 #include <schatten/optim/rules/cosmos.hpp>

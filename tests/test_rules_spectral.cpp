@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules with a spectral map, or something in its place, beside plain loops.
+// labels: portable
 
 #include "support/spectral_references.hpp"
 #include <schatten/optim/rules/adamuon.hpp>
