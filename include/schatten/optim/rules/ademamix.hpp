@@ -2,7 +2,7 @@
 #pragma once
 
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/stages/slow_average.hpp>
+#include <schatten/optim/stages/adam.hpp>
 
 namespace schatten {
 
