@@ -46,8 +46,8 @@ template <class Bucket, class Rule>
 auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
   using T = typename Bucket::Scalar;
   const auto applied = bucket.applied();
-  return CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{correction_gain<T>(rule.gamma, beta), !rule.exact,
-                                                                         rule.corrects_first, applied};
+  return CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{correction_gain<T>(rule.gamma, beta),
+                                                                         !rule.exact, rule.corrects_first, applied};
 }
 
 /// The numbers of MARS' gradient by name.
