@@ -90,7 +90,40 @@ struct Everything {
   }
 };
 
+/// Gradient descent whose rate has a factor for matrices of more than two rows.
+struct TallRate {
+  double lr = 1, weight_decay = 0, factor = 1;
+  static constexpr std::string_view name = "tall_rate";
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("factor", &TallRate::factor, optim::positive);
+  }
+  [[nodiscard]] std::vector<StateSlot> state() const { return {}; }
+  [[nodiscard]] double shape_factor(std::size_t rows, std::size_t) const { return rows > 2 ? factor : 1; }
+  template <Scalar>
+  KOKKOS_FUNCTION auto element(double) const {
+    return optim::Same{};
+  }
+};
+
 }  // namespace
+
+TEST_CASE("a factor of the shape that changes between steps") {
+  const Exec exec;
+  Plain optimizer;
+  const GroupId group = optimizer.add_group(TallRate{});
+  const Array w("w", 3, 2), g("g", 3, 2), small("small", 2, 2), small_g("small_g", 2, 2);
+  Kokkos::deep_copy(g, 1.0);
+  Kokkos::deep_copy(small_g, 1.0);
+  optimizer.add(group, "w", w, g);
+  optimizer.add(group, "small", small, small_g);
+  optimizer.step(exec);
+  optimizer.set(group, "factor", 4);
+  optimizer.step(exec);
+  exec.fence();
+  CHECK(w(2, 1) == -5);
+  CHECK(small(1, 1) == -2);
+}
 
 TEST_CASE("weight decay is what its mode says, for rules by element and by matrix, in one call and in two") {
   const Exec exec;

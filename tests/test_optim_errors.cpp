@@ -196,6 +196,7 @@ TEST_CASE("add_group refuses numbers out of range") {
   check(HTMuonOptions{.power = -0.1, .scale = ScaleMode::unit_norm}, "power", "-0.1");
   check(HTMuonOptions{.power = -0.1, .scale = ScaleMode::dual_norm}, "power", "-0.1");
   check(HTMuonOptions{.map = {.method = SpectralMethod::quintic}}, "power", "0.125");
+  check(MuonOptions{.map = {.method = SpectralMethod::svd, .rank = 3}}, "rank", "3");
   CHECK(optimizer.add_group(HTMuonOptions{.power = 1.0}).index == 0);  // none of the above left a group
 }
 

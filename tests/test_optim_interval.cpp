@@ -22,10 +22,10 @@ using namespace schatten::test;
 using Exec = Kokkos::DefaultHostExecutionSpace;
 using DoubleOptimizer = Optimizer<double, Exec>;
 
-struct Shape {
+struct Sides {
   std::size_t rows, cols;
 };
-constexpr Shape shapes[] = {{12, 7}, {7, 12}, {8, 8}};
+constexpr Sides shapes[] = {{12, 7}, {7, 12}, {8, 8}};
 
 /// The reference's options for step `step`, counted from 0.
 reference::Options reference_of_step(const HTMuonOptions& o, unsigned step) {
@@ -57,7 +57,7 @@ TEST_CASE("ten steps agree with the reference for every interval, scale and shap
   for (const std::size_t interval : {1, 2, 3, 5, 10, 11}) {
     for (const ScaleMode scale : {ScaleMode::none, ScaleMode::original, ScaleMode::match_rms_adamw, ScaleMode::unit_rms,
                                   ScaleMode::unit_norm, ScaleMode::dual_norm}) {
-      for (const Shape shape : shapes) {
+      for (const Sides shape : shapes) {
         const HTMuonOptions options{
             .power = 0.25, .interval = interval, .scale = scale, .map = {.method = SpectralMethod::svd}};
         const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(

@@ -17,10 +17,10 @@ using namespace schatten::test;
 using Exec = Kokkos::DefaultHostExecutionSpace;
 using DoubleOptimizer = Optimizer<double, Exec>;
 
-struct Shape {
+struct Sides {
   std::size_t rows, cols;
 };
-constexpr Shape shapes[] = {{12, 7}, {7, 12}, {8, 8}};
+constexpr Sides shapes[] = {{12, 7}, {7, 12}, {8, 8}};
 constexpr ScaleMode scales[] = {ScaleMode::none,     ScaleMode::original,  ScaleMode::match_rms_adamw,
                                 ScaleMode::unit_rms, ScaleMode::unit_norm, ScaleMode::dual_norm,
                                 ScaleMode::adamw_rms};
@@ -30,7 +30,7 @@ constexpr MomentumKind kinds[] = {MomentumKind::ema, MomentumKind::heavy_ball};
 constexpr double bound = 40;
 
 template <class O>
-double distance_of(const O& options, Shape shape, unsigned seed) {
+double distance_of(const O& options, Sides shape, unsigned seed) {
   return distance_after_steps<DoubleOptimizer, Storage::right, double>(Exec{}, options, shape.rows, shape.cols, seed);
 }
 
@@ -52,7 +52,7 @@ TEST_CASE("HTMuon agrees with the reference for every power, scale, momentum and
     for (const double power : {-0.25, 0.0, 0.125, 0.5, 1.0}) {
       for (const ScaleMode scale : scales) {
         if (power < 0 && (scale == ScaleMode::unit_norm || scale == ScaleMode::dual_norm)) continue;
-        for (const Shape shape : shapes) {
+        for (const Sides shape : shapes) {
           const double distance =
               distance_of(HTMuonOptions{.lr = 0.03,
                                         .power = power,
@@ -80,7 +80,7 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
   double worst = 0;
   for_each_momentum([&](bool nesterov, MomentumKind kind, double weight_decay) {
     for (const ScaleMode scale : scales) {
-      for (const Shape shape : shapes) {
+      for (const Sides shape : shapes) {
         const double distance = distance_of(MuonOptions{.lr = 0.02,
                                                         .momentum = {.nesterov = nesterov, .kind = kind},
                                                         .weight_decay = weight_decay,
@@ -100,7 +100,7 @@ TEST_CASE("Muon's quintics agree with the reference for every scale, momentum an
 }
 
 TEST_CASE("HTMuon and Muon with exact methods agree with the reference") {
-  for (const Shape shape : shapes) {
+  for (const Sides shape : shapes) {
     CAPTURE(shape.rows);
     CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::svd}}, shape, 3) < bound);
     CHECK(distance_of(HTMuonOptions{.map = {.method = SpectralMethod::eigh}}, shape, 4) < bound);
@@ -151,7 +151,7 @@ TEST_CASE("SGD agrees with the reference for every momentum and decay") {
 }
 
 TEST_CASE("learning rate, power and decay may change before every step") {
-  for (const Shape shape : shapes) {
+  for (const Sides shape : shapes) {
     HTMuonOptions options{.weight_decay = 0.1, .scale = ScaleMode::unit_rms, .map = {.method = SpectralMethod::svd}};
     const double distance = distance_after_steps<DoubleOptimizer, Storage::right, double>(
         Exec{}, options, shape.rows, shape.cols, 9, [&](auto& optimizer, GroupId group, unsigned step) {

@@ -138,7 +138,9 @@ TEST_CASE("Sophia-G") {
   check_rule(SophiaG{.lr = 1e-2, .examples = 40}, reference, checks);
   check_agreement(SophiaG{.lr = 1e-2, .examples = 40, .epsilon = 0.1, .denominator = SophiaDenominator::sum}, reference,
                   checks);
-  checks.observed = [](unsigned) { return false; };  // the sign of the momentum
+  check_agreement(SophiaG{.lr = 1e-2, .rho = 1e200, .examples = 1e200, .denominator = SophiaDenominator::sum},
+                  reference, {.shapes = checks.shapes});  // ρB is infinite
+  checks.observed = [](unsigned) { return false; };       // the sign of the momentum
   check_agreement(SophiaG{.lr = 1e-2}, reference, checks);
 }
 

@@ -112,3 +112,23 @@ TEST_CASE("MARSLion: the sign of zero is zero, and weights rest when their gradi
   const Matrix rested = one.step(0, 0);
   for (int k = 0; k < 100; ++k) CHECK(same_bits(one.step(0, 0), rested));
 }
+
+TEST_CASE("a correction that is no number of its own is the largest that is") {
+  OneStep<MARS> one(MARS{.lr = 0.5, .gamma = 1e308});
+  (void)one.step(1, -1);
+  CHECK(std::isfinite(max_abs(one.step(1, -2))));  // the first difference is zero, the second is not
+}
+
+TEST_CASE("matrices without elements are counted, and no rule meets them") {
+  using Host = Kokkos::HostSpace;
+  Training<double> training(MARS{});
+  const Kokkos::View<double**, Host> no_rows("w", 0, 4), no_cols("v", 4, 0), g("g", 0, 4), h("h", 4, 0);
+  training.optimizer.add(training.group, "no rows", no_rows, g);
+  training.optimizer.add(training.group, "no columns", no_cols, h);
+  training.optimizer.step(training.exec);
+  training.optimizer.direction(training.exec);
+  training.optimizer.apply(training.exec);
+  for (const ParameterCounts& counts : training.optimizer.read_counts(training.exec)) {
+    CHECK(counts.applied == std::vector<long long>{2});
+  }
+}

@@ -423,6 +423,13 @@ TEST_CASE("the scale of the gradients") {
   }
 }
 
+TEST_CASE("COSMOS says which option of the map it cannot have") {
+  Tested optimizer;
+  const auto says = [&](const COSMOS& rule) { return message_of<InvalidArgument>([&] { optimizer.add_group(rule); }); };
+  CHECK(contains(says(COSMOS{.map = {.method = SpectralMethod::streaming}}), "streaming"));
+  CHECK(contains(says(COSMOS{.map = {.rank = 3}}), "basis_rank"));
+}
+
 TEST_CASE("COSMOS: every change has the root mean square lr·ratio") {
   const COSMOS rule{.update_epsilon = 1e-300, .ratio = 0.3, .basis_rank = 2};
   Matrix before = gaussian(9, 5, 5);
@@ -440,12 +447,13 @@ TEST_CASE("SPlus averages the weights before their decay") {
   const Matrix start = gaussian(6, 6, 5);
   Stepped p(start);
   optimizer.add(group, "w", p.w, p.g);
+  optimizer.set_decay_factor("w", 0.5);
   Matrix average = 0 * start;
   for (unsigned k = 1; k <= 6; ++k) {
     Stepped::assign(p.g, gradient_of(6, 6, k));
     optimizer.step(exec);
     exec.fence();
-    average = 0.8 * average + 0.2 * p.weight() / (1 - rule.lr * 2 / 12 * 3);
+    average = 0.8 * average + 0.2 * p.weight() / (1 - rule.lr * 2 / 12 * 3 * 0.5);
   }
   const auto kept = optimizer.read_state(exec, "w", "average");
   for (std::size_t i = 0; i < 6; ++i) {

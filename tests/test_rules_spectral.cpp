@@ -238,6 +238,10 @@ TEST_CASE("a row of zeros stays where it is, and the others move") {
     check(MuonEq{.sides = Equilibration::both});
     check(Aurora{});
     check(AdaMuon{});
+    // Factors of the row that would be infinite.
+    check(Aurora{.balance = 25});
+    check(Aurora{.iterations = 60});
+    check(MuonEq{.exponent = 50});
   }
 }
 

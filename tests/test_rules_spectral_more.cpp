@@ -221,6 +221,21 @@ TEST_CASE("Newton-Muon: inputs that are not finite leave the inverse as it is, a
       CHECK(same_bits(after[k].matrices[1], before[k].matrices[1]));
     }
   }
+  // Row blocks share the inputs of their matrix.
+  const Kokkos::View<double**, Kokkos::HostSpace> w("w", 6, 4), g("g", 6, 4), x("x", 5, 4);
+  for (std::size_t k = 0; k < x.size(); ++k) x.data()[k] = gaussian(5, 4, 9)(Eigen::Index(k));
+  training.optimizer.add(training.group, "blocks", w, g, {.row_blocks = 3});
+  training.optimizer.add(training.group, "one", Kokkos::View<double**, Kokkos::HostSpace>("one", 2, 4));
+  for (const char* const name : {"blocks", "one"}) training.optimizer.observe(training.exec, name, x);
+  for (const StateArray& array : training.state("blocks")) {
+    CAPTURE(array.name);
+    CHECK(array.matrices.size() == 3);
+    for (const Matrix& matrix : array.matrices) {
+      for (const StateArray& own : training.state("one")) {
+        if (own.name == array.name) CHECK(same_bits(matrix, own.matrices[0]));
+      }
+    }
+  }
   const Strided<double> narrow({2, 6, 3}, Storage::right);
   CHECK_THROWS_AS(training.optimizer.observe(training.exec, p.name, narrow.view()), InvalidArgument);
 }

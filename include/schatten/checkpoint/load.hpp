@@ -121,7 +121,7 @@ class Loading {
         continue;
       }
       if (match.record == nullptr) match.record = group;
-      const std::string shape = shape_text(p.shape);
+      const std::string shape = schatten::detail::shape_text(p.shape);
       if (record.shape != shape) {
         mismatch(p.name, "has the shape " + record.shape + " in the file, " + shape + " here");
         continue;

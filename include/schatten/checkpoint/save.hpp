@@ -31,13 +31,6 @@ inline std::string type_name(ElementType type) {
   return names[static_cast<std::size_t>(type)];
 }
 
-/// "4x3".
-inline std::string shape_text(const std::vector<std::size_t>& shape) {
-  std::string text;
-  for (const std::size_t extent : shape) text.append(text.empty() ? "" : "x").append(std::to_string(extent));
-  return text;
-}
-
 inline std::vector<std::uint64_t> tensor_shape(const ArrayInfo& array) {
   return {array.matrices, array.rows, array.cols};
 }
@@ -55,8 +48,8 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
     manifest.groups.push_back(std::move(group));
   }
   for (const ParameterInfo& p : parameters) {
-    manifest.parameters.emplace(
-        p.name, ParameterRecord{p.group, shape_text(p.shape), p.blocks, p.paused, p.stochastic, p.decay_factor});
+    manifest.parameters.emplace(p.name, ParameterRecord{p.group, schatten::detail::shape_text(p.shape), p.blocks,
+                                                        p.paused, p.stochastic, p.decay_factor});
   }
   return manifest;
 }

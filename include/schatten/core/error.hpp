@@ -1,10 +1,12 @@
 // Errors: what was wrong, with which value, in one sentence. Checks are always on.
 #pragma once
 
+#include <cstddef>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace schatten {
 
@@ -40,6 +42,13 @@ std::string printed(const T& value) {
   text.precision(9);
   text << value;
   return text.str();
+}
+
+/// "4x3"; "()" for a number.
+inline std::string shape_text(const std::vector<std::size_t>& shape) {
+  std::string text;
+  for (const std::size_t extent : shape) text.append(text.empty() ? "" : "x").append(std::to_string(extent));
+  return shape.empty() ? "()" : text;
 }
 
 }  // namespace detail

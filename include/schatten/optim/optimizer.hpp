@@ -136,7 +136,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Gives a parameter's rule what it needs beside gradients, before the step that uses it: SophiaG the gradient of a loss
   /// with sampled labels, MARS the old weights' gradient, Newton-Muon the layer's inputs.
   ///
-  /// x: of W's extents, or for a layer's inputs (samples, columns of W), for a batch of matrices (matrices, samples, columns).
+  /// x: of W's extents, or for a layer's inputs (samples, columns of W), for a batch of matrices (matrices, samples, columns);
+  /// row blocks of a matrix share its inputs.
   /// Read in order on `exec`. Matrices with a NaN or an infinity in x are left out. Throws InvalidArgument for a rule that
   /// takes nothing and for other extents.
   template <KokkosView V>
@@ -147,11 +148,15 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     if (this->observes_inputs(*parts[0])) {
       const optim::Piece input = optim::pieces_of<Exec>(x, {}, function, "x", name)[0];
       for (const Parameter* const p : parts) {
-        require(view_rank<V> >= 2 && input.batch.batch == p->matrices() && input.batch.cols == p->cols() &&
-                    input.batch.rows > 0,
-                function, optim::argument_of("x", name), optim::extents_of(x),
-                "must be (samples, columns of w), before them the matrices of a batch");
         given.push_back(input);
+        optim::TypedBatch& batch = given.back().batch;
+        if (batch.batch != p->matrices() && batch.batch * p->options.row_blocks == p->matrices()) {
+          batch.batch = p->matrices();  // stacked matrices have the same inputs
+          batch.blocks = p->options.row_blocks;
+        }
+        require(view_rank<V> >= 2 && batch.batch == p->matrices() && batch.cols == p->cols() && batch.rows > 0,
+                function, optim::argument_of("x", name), optim::extents_of(x),
+                "must be (samples, " + std::to_string(p->cols()) + "), before them the matrices of a batch");
       }
     } else {
       given = gradient_of(*parts[0], x, function, "x");

@@ -62,6 +62,7 @@ class OptimizerCore {
     const Step step = context(exec);
     try {
       for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        if (!has_elements(storage)) return;
         group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
       });
     } catch (...) {  // no direction is kept: the step counts as skipped
@@ -369,6 +370,10 @@ class OptimizerCore {
     return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
   }
 
+  /// Whether matrices of a bucket have elements. Those without take part in counts, but no rule meets them.
+  [[nodiscard]] static bool has_elements(const Storage& storage) {
+    return storage.key().rows > 0 && storage.key().cols > 0;
+  }
   /// f(group, bucket) for all buckets that have matrices.
   template <class F>
   void for_each_bucket(const F& f) const {
@@ -415,7 +420,7 @@ class OptimizerCore {
     std::size_t done = 0, moved = 0;
     try {
       for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        f(group, step, storage, first, count);
+        if (has_elements(storage)) f(group, step, storage, first, count);
         ++done;
         moved += count;
       });

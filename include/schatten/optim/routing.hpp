@@ -180,16 +180,6 @@ inline std::string describe(const NamePattern& pattern) {
   return std::string(words[static_cast<std::size_t>(pattern.match)]) + " '" + pattern.text + "'";
 }
 
-/// "50257x768".
-inline std::string print_shape(const std::vector<std::size_t>& shape) {
-  std::string text;
-  for (const std::size_t extent : shape) {
-    if (!text.empty()) text += 'x';
-    text += std::to_string(extent);
-  }
-  return shape.empty() ? "()" : text;
-}
-
 }  // namespace optim
 
 /// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches decides.
@@ -322,7 +312,7 @@ inline std::string to_string(const RoutingTable& table) {
   std::size_t name_width = 0, shape_width = 0;
   for (const RoutedParameter& line : table) {
     name_width = std::max(name_width, line.name.size());
-    shape_width = std::max(shape_width, optim::print_shape(line.shape).size());
+    shape_width = std::max(shape_width, detail::shape_text(line.shape).size());
   }
   const auto pad = [](std::string text, std::size_t width) {
     text.resize(std::max(width, text.size()), ' ');
@@ -330,7 +320,7 @@ inline std::string to_string(const RoutingTable& table) {
   };
   std::string text;
   for (const RoutedParameter& line : table) {
-    text += pad(line.name, name_width) + pad(optim::print_shape(line.shape), shape_width) +
+    text += pad(line.name, name_width) + pad(detail::shape_text(line.shape), shape_width) +
             pad(to_string(line.route), 9) + line.reason + "\n";
   }
   return text;

@@ -67,12 +67,7 @@ inline std::vector<std::size_t> shape_of(const TypedBatch& a) {
 /// "4x3", the extents of a user's View.
 template <KokkosView V>
 std::string extents_of(const V& view) {
-  std::string text;
-  for (int d = 0; d < view_rank<V>; ++d) {  // piece by piece: g++ 12 warns of sums of strings
-    if (d > 0) text += 'x';
-    text += std::to_string(view.extent(std::size_t(d)));
-  }
-  return text;
+  return schatten::detail::shape_text(shape_of(view));
 }
 
 /// What of an argument is wrong, for messages of a parameter: "g of layers.0.up".

@@ -61,8 +61,9 @@ struct COSMOS {
     f(power, map);
   }
   void check(std::string_view function) const {
-    require(map.rank == 0 && map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
-            "must not be streaming");
+    require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
+            "must not be streaming: HTMuon has it");
+    require(map.rank == 0, function, "rank", map.rank, "must be 0: r is basis_rank");
   }
 
   template <class Bucket>

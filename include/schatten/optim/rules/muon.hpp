@@ -35,6 +35,7 @@ struct Muon {
   void check(std::string_view function) const {
     require(map.method != SpectralMethod::streaming && map.method != SpectralMethod::rank_power, function, "method",
             to_string(map.method), "must not be streaming or rank_power: HTMuon has those");
+    require(map.rank == 0, function, "rank", map.rank, "must be 0: it is HTMuon's, for streaming");
   }
 
   template <class Bucket>

@@ -79,7 +79,7 @@ struct SophiaG {
   }
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double) const {
-    return optim::SophiaElement<T>{optim::moving_average<T>(beta1), T(rho * examples), T(epsilon),
+    return optim::SophiaElement<T>{optim::moving_average<T>(beta1), optim::saturated_as<T>(rho * examples), T(epsilon),
                                    denominator == SophiaDenominator::sum};
   }
 };

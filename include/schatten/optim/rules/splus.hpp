@@ -8,6 +8,8 @@
 #include <schatten/optim/stages/sign.hpp>
 #include <schatten/optim/stages/weight_average.hpp>
 
+#include <algorithm>
+
 namespace schatten {
 
 /// SPlus: the sign of the momentum in the eigenbases of Shampoo's two factors (Frans et al., arXiv 2506.07254,

@@ -6,6 +6,7 @@
 #include <schatten/core/root.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/apply.hpp>
+#include <schatten/optim/stages/momentum.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -55,7 +56,7 @@ KOKKOS_FUNCTION double norm_of_row(const Team& team, const T* row, std::size_t n
   return double(unit.unit) * math::sqrt(squares);
 }
 
-/// factor(k, i, 0) ← f(‖row i‖), times what was there where `multiply` is set.
+/// factor(k, i, 0) ← f(‖row i‖), times what was there where `multiply` is set; no infinity, which a row of zeros would meet.
 template <Scalar T, class Space, class F>
 struct RowFactors {
   BatchView<const T, Space> u;
@@ -64,8 +65,8 @@ struct RowFactors {
   BatchView<double, Space> factor;
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
-    const double value = f(norm_of_row(team, &u(k, i, 0), u.extent(2)));
-    team.once([&] { factor(k, i, 0) = multiply ? factor(k, i, 0) * value : value; });
+    const double value = saturated(f(norm_of_row(team, &u(k, i, 0), u.extent(2))));
+    team.once([&] { factor(k, i, 0) = saturated(multiply ? factor(k, i, 0) * value : value); });
   }
 };
 
@@ -100,13 +101,13 @@ struct ColumnFactors {
     }
     for (std::size_t c = 0; c < count; ++c) {
       double& to = factor(k, 0, first + c);
-      const double value = f(unit[c] * math::sqrt(sum[c]));
-      to = multiply ? to * value : value;
+      const double value = saturated(f(unit[c] * math::sqrt(sum[c])));
+      to = saturated(multiply ? to * value : value);
     }
   }
 };
 
-/// out_ij ← rows_i·columns_j·u_ij; an empty batch of factors counts as ones. May work in place.
+/// out_ij ← rows_i·columns_j·u_ij, no infinity; an empty batch of factors counts as ones. May work in place.
 template <Scalar T, class Space>
 struct ScaleLines {
   BatchView<const double, Space> rows, columns;
@@ -115,7 +116,7 @@ struct ScaleLines {
   KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i, std::size_t j) const {
     const double row = rows.extent(0) > 0 ? rows(k, i, 0) : 1.0,
                  column = columns.extent(0) > 0 ? columns(k, 0, j) : 1.0;
-    out(k, i, j) = T(double(u(k, i, j)) * row * column);
+    out(k, i, j) = saturated_as<T>(saturated(double(u(k, i, j)) * row) * column);
   }
 };
 

@@ -11,6 +11,12 @@
 
 namespace schatten::optim {
 
+/// κ = γβ/(1 − β).
+template <Scalar T>
+KOKKOS_FUNCTION T correction_gain(double gamma, double beta) {
+  return saturated_as<T>(gamma * beta / (1 - beta));
+}
+
 /// (g, g⁻) ↦ g + κ(g − g⁻), then g⁻ ← g where `stores` is set.
 template <Scalar T>
 struct CorrectedGradient {
@@ -40,8 +46,8 @@ template <class Bucket, class Rule>
 auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
   using T = typename Bucket::Scalar;
   const auto applied = bucket.applied();
-  return CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{T(rule.gamma * beta / (1 - beta)), !rule.exact,
-                                                                         rule.corrects_first, applied};
+  return CorrectedGradientOfStep<T, std::remove_cv_t<decltype(applied)>>{correction_gain<T>(rule.gamma, beta),
+                                                                         !rule.exact, rule.corrects_first, applied};
 }
 
 /// The numbers of MARS' gradient by name.
@@ -88,7 +94,7 @@ struct MarsElementOfStep {
 template <Scalar T, class Rule, class F>
 KOKKOS_FUNCTION MarsElement<T, F> mars_element(const Rule& rule, double step, double clip, const F& f) {
   const bool corrects = step > 1 || rule.corrects_first;
-  return {{corrects ? T(rule.gamma * rule.beta1 / (1 - rule.beta1)) : T(0), !rule.exact}, T(clip), f};
+  return {{corrects ? correction_gain<T>(rule.gamma, rule.beta1) : T(0), !rule.exact}, T(clip), f};
 }
 
 /// x(k) ← 1/max(1, norm(k)).

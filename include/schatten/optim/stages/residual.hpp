@@ -3,11 +3,13 @@
 #pragma once
 
 #include <schatten/linalg/norms.hpp>
+#include <schatten/optim/stages/line_norms.hpp>
 #include <schatten/optim/stages/rotation.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 namespace schatten::optim {
 
@@ -72,15 +74,6 @@ void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typenam
                    AddWeighted<T, Space>{rest, weight, out});
 }
 
-/// factor(k) ← factor(k)·size/(norm(k) + ε).
-template <class Space, class Factors>
-struct DivideByNorm {
-  NumberBatchView<const double, Space> norm;
-  double size, epsilon;
-  Factors factor;
-  KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k).first *= size / (norm(k) + epsilon); }
-};
-
 /// Puts the factor ratio·√(RC)/(‖out‖_F + ε) on the bucket: root mean square `ratio`. Two passes.
 template <class Bucket>
 void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, double epsilon) {
@@ -90,7 +83,7 @@ void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, do
   const double size = ratio * std::sqrt(double(out.extent(1)) * double(out.extent(2)));
   const auto factor = bucket.factor();
   for_each_matrix(bucket.exec(), "schatten::step/rms", bucket.matrices(),
-                  DivideByNorm<Space, decltype(factor)>{norm, size, epsilon, factor});
+                  FactorOverNorm<Space, std::remove_cv_t<decltype(factor)>>{size, {}, norm, epsilon, factor});
 }
 
 }  // namespace schatten::optim
