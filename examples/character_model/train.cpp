@@ -41,6 +41,7 @@ std::vector<Record> train_all(const Options& options, const TrainingPlan& first,
     if (options.search > 0) recipe = search(recipe, first, data, options.search);
     TrainingPlan plan = first;
     for (int k = 0; k < options.seeds; ++k, ++plan.seed) records.push_back(train(recipe, plan, data));
+    if (options.seeds > 1) print_means({records.end() - options.seeds, records.end()});  // a long run may be cut off
   }
   return records;
 }
