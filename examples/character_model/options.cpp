@@ -81,6 +81,9 @@ Options parse_options(int count, const char* const* arguments) {
       if (options.out.empty()) throw BadOption(option + ": expected a directory, got ''");
     } else if (option == "--steps") {
       options.steps = parse_number(option, value(), 1, 1000000, "a whole number from 1 to 1000000");
+    } else if (option == "--width") {
+      options.width = parse_number(option, value(), 4, 8192, "a multiple of 4 from 4 to 8192");
+      if (options.width % 4 != 0) throw BadOption(option + ": expected a multiple of 4, got " + arguments[i]);
     } else if (option == "--seed") {
       options.seed = parse_number<std::uint64_t>(option, value(), 0, ~std::uint64_t{0}, "a whole number");
     } else if (option == "--threads") {
@@ -116,6 +119,7 @@ batches, and compares them.
   --text FILE        train on this text (default: the C++ of the installed Eigen headers)
   --steps N          steps of each training (default: 250, with --quick 16)
   --quick            a run of seconds: fewer steps, smaller batches
+  --width N          rows and columns of the hidden matrices (default: 512, which the learning rates are tuned for)
   --out DIR          where losses.csv and losses.svg go (default: train_output)
   --seed N           of the initial weights and the batches (default: 1)
   --threads N        OpenMP threads (default: as many as OpenMP starts)

@@ -16,6 +16,7 @@ struct Options {
   std::string out = "train_output";
   int steps = 0;  // 0: as many as the default or the quick run has
   bool quick = false;
+  int width = 512;
   std::uint64_t seed = 1;
   int threads = 0;  // 0: as many as OpenMP starts
   std::vector<Recipe> recipes;

@@ -32,6 +32,7 @@ TrainingPlan plan_of(const Options& options) {
   }
   if (options.steps > 0) plan.steps = options.steps;
   plan.seed = options.seed;
+  plan.width = options.width;
   return plan;
 }
 
@@ -41,6 +42,7 @@ std::vector<Record> train_all(const Options& options, const TrainingPlan& first,
     if (options.search > 0) recipe = search(recipe, first, data, options.search);
     TrainingPlan plan = first;
     for (int k = 0; k < options.seeds; ++k, ++plan.seed) records.push_back(train(recipe, plan, data));
+    if (options.seeds > 1) print_means({records.end() - options.seeds, records.end()});  // a long run may be cut off
   }
   return records;
 }

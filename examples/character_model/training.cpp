@@ -36,7 +36,7 @@ double schedule(int step, int steps) {
 }
 
 Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
-  Model<float> model(ModelShape{}, plan.seed);
+  Model<float> model({.width = plan.width}, plan.seed);
   BatchSampler sampler(data.symbols, data.split.train, plan.sequences, plan.length, plan.seed);
   ModelOptimizer optimizer(recipe, model.parameters());
   Progress progress(recipe.name, plan.steps);

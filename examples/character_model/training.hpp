@@ -15,6 +15,7 @@ struct TrainingPlan {
   int steps = 250;
   int sequences = 16;  // of a batch
   int length = 128;    // characters predicted in a sequence
+  int width = 512;     // of the model
   int evaluations = 10;
   std::uint64_t seed = 1;
 };
