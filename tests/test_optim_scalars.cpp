@@ -125,7 +125,7 @@ TEST_CASE("gradients of 16 bits and of double on float weights are taken as the 
 TEST_CASE("momenta stored in 16 bits are rounded to nearest and used as rounded") {
   for (const StateStorage storage : {StateStorage::bfloat16, StateStorage::float16}) {
     // Emulated from the definition with numbers of few digits, so that nothing else is rounded.
-    Training<float> training({"SGD", SGD{.lr = 0.25, .momentum = {.beta = 0.5, .storage = storage}}});
+    Training<float> training(RuleLine{"SGD", SGD{.lr = 0.25, .momentum = {.beta = 0.5, .storage = storage}}});
     const auto& p = training.add("w", {1, 6, 4}, Storage::left, 1);
     const auto of_few_digits = [](const Matrix& x) {
       return Matrix((x * 64).unaryExpr([](double y) { return std::round(y) / 64; }));
@@ -146,7 +146,7 @@ TEST_CASE("momenta stored in 16 bits are rounded to nearest and used as rounded"
   }
   for (const StateStorage storage : {StateStorage::bfloat16, StateStorage::float16}) {
     const Muon rule{.momentum = {.storage = storage}, .map = {.method = SpectralMethod::svd}};
-    Training<float> training({"Muon", rule});
+    Training<float> training(RuleLine{"Muon", rule});
     const auto& p = training.add("w", {1, 6, 4}, Storage::right, 1);
     reference::Parameter expected(rounded<float>(p.start(0)));
     for (unsigned number = 1; number <= 20; ++number) {
@@ -164,7 +164,7 @@ TEST_CASE("momenta stored in 16 bits are rounded to nearest and used as rounded"
 TEST_CASE("a gradient that is not finite leaves a 16-bit weight and its master as they were") {
   for (const ReducedWeight kind :
        {ReducedWeight::master_copy, ReducedWeight::stochastic_rounding, ReducedWeight::nearest}) {
-    Training<float, Kokkos::Serial, BFloat16, Half> training({"Lion", Lion{.lr = 0.1}});
+    Training<float, Kokkos::Serial, BFloat16, Half> training(RuleLine{"Lion", Lion{.lr = 0.1}});
     const auto& p = training.add("w", {2, 3, 4}, Storage::right, 1, {.reduced_weight = kind});
     training.steps(1, 2);
     const std::vector<Matrix> before = p.w.matrices();

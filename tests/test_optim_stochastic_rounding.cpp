@@ -142,7 +142,7 @@ TEST_CASE_TEMPLATE("stochastic rounding moves the mean of weights as it should w
   constexpr unsigned steps = 200;
   const double lr = spacing<E> / 64;  // of gradients 1: a thirty-second of the spacing below 1.25
   const auto mean = [&](ReducedWeight kind) {
-    Training<float, Kokkos::Serial, E, float> training({"SGD", SGD{.lr = lr, .momentum = {.beta = 0}}});
+    Training<float, Kokkos::Serial, E, float> training(RuleLine{"SGD", SGD{.lr = lr, .momentum = {.beta = 0}}});
     const auto& p = training.add("w", {1, 1, n, true}, Storage::right, 1, {.reduced_weight = kind});
     p.w.assign(0, Matrix::Constant(1, n, 1.25));
     p.g.assign(0, Matrix::Constant(1, n, 1.0));

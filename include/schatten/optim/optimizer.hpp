@@ -255,7 +255,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
       part.name = options.row_sizes.empty() ? name : optim::part_name(name, parts.size());
       part.whole = name;
       part.extents = optim::extents_of(w);
-      part.shape = options.row_sizes.empty() ? optim::shape_of(w) : optim::shape_of(piece.batch);
+      part.shape = options.row_sizes.empty() ? optim::view_shape(w) : optim::batch_shape(piece.batch);
       part.rank = view_rank<VW>;
       part.options = options;
       part.weight = piece.batch;

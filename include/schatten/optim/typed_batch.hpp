@@ -53,13 +53,13 @@ struct Piece {
 
 /// The extents of a user's View.
 template <KokkosView V>
-std::vector<std::size_t> shape_of(const V& view) {
+std::vector<std::size_t> view_shape(const V& view) {
   std::vector<std::size_t> shape;
   for (int d = 0; d < view_rank<V>; ++d) shape.push_back(view.extent(std::size_t(d)));
   return shape;
 }
 /// (rows, cols) of a matrix, (matrices, rows, cols) of several.
-inline std::vector<std::size_t> shape_of(const TypedBatch& a) {
+inline std::vector<std::size_t> batch_shape(const TypedBatch& a) {
   if (a.batch == 1) return {a.rows, a.cols};
   return {a.batch, a.rows, a.cols};
 }
@@ -67,7 +67,7 @@ inline std::vector<std::size_t> shape_of(const TypedBatch& a) {
 /// "4x3", the extents of a user's View.
 template <KokkosView V>
 std::string extents_of(const V& view) {
-  return schatten::detail::shape_text(shape_of(view));
+  return schatten::detail::shape_text(view_shape(view));
 }
 
 /// What of an argument is wrong, for messages of a parameter: "g of layers.0.up".
