@@ -42,8 +42,8 @@ void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const
 ///
 /// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky
 /// factorisation that carries L⁻¹ and one product L⁻ᵀL⁻¹, in W's precision, error ε·κ(S/scale + t). Where S's precision
-/// exceeds W's, the first `fine` poles are factored in S's, error ε·√κ by W's precision of L⁻¹. A bad pivot sends the pole
-/// to double. On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
+/// exceeds W's, the first `fine` poles are factored and inverted in S's; rounding L⁻¹ to W's adds ε·√κ. A bad pivot sends the
+/// pole to double. On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
 template <class Backend, ExecutionSpace Exec, class S, class T, class Space>
 void rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                        const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,

@@ -59,7 +59,8 @@ enum class Format {
   float64,    ///< double, also for float matrices
   float16,    ///< Half, scaled by an estimate of σ_max; on devices
   bfloat16,   ///< BFloat16; on devices
-  tf32        ///< TensorFloat32, which libraries may cut instead of round; on devices
+  tf32,       ///< TensorFloat32, which libraries may cut instead of round; on devices
+  mixed       ///< what rational may take for float matrices: Gram matrix and smallest poles in double, the rest in float
 };
 
 /// "automatic", "scalar", ...
@@ -71,6 +72,7 @@ inline std::string to_string(Format format) {
     case Format::float16: return "float16";
     case Format::bfloat16: return "bfloat16";
     case Format::tf32: return "tf32";
+    case Format::mixed: return "mixed";
   }
   return "Format(" + std::to_string(static_cast<int>(format)) + ")";
 }
@@ -89,7 +91,7 @@ struct SpectralPowerOptions {
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
-  Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose scalar or float64
+  Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose themselves
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
 };
 

@@ -18,12 +18,8 @@ namespace schatten::linalg::backend {
 /// Leading dimension that keeps neighbouring columns out of the same cache sets.
 inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
 
-/// Scalars of scratch for the factor of one pole of an n×n matrix and what cholesky asks for.
-inline std::size_t factor_scratch(std::ptrdiff_t n) {
-  return std::size_t(padded(n) * n + 2 * triangular::factor_leaf * (n + 16));
-}
-
-/// The same with what invert_lower asks for and, after it, accumulate_inverse.
+/// Scalars of scratch for one pole of an n×n matrix: the factor, its leaves' inverses and what cholesky and invert_lower
+/// ask for; after them, accumulate_inverse.
 inline std::size_t pole_scratch(std::ptrdiff_t n) {
   const std::ptrdiff_t copy = std::min(n, triangular::transposed);
   return std::size_t(padded(n) * n + std::max(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
@@ -42,8 +38,8 @@ struct HostSymmetric {
   const double* diagonal;
 };
 
-/// Scratch of one pole: `pole` holds pole_scratch(n) scalars, `diagonal` n, `factor` factor_scratch(n) where the
-/// factorisation is done in another precision than the inverse.
+/// Scratch of one pole: pole_scratch(n) scalars, n for the diagonal, and where the factorisation is done in another
+/// precision than the sum, pole_scratch(n) scalars of that.
 template <class Factor, class T>
 struct PoleScratch {
   T* pole;
@@ -51,47 +47,49 @@ struct PoleScratch {
   Factor* factor;
 };
 
-/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹, factored in precision Factor, inverted in T; false if S/scale +
-/// shift·I is not positive definite to the precision of the factorisation.
+/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ = weight·L⁻ᵀL⁻¹, factored and inverted in precision Factor, multiplied
+/// in W's; false if S/scale + shift·I is not positive definite to the precision of the factorisation.
 ///
-/// An error e of the matrix moves the inverse by e/(λ + shift) of itself, and so does the factorisation's rounding; the
-/// rounding of the factor L, whose condition is the root, only by ε/√(λ + shift). Hence the two precisions.
+/// Rounding of the matrix or of the factorisation moves the inverse by ε/(λ + shift) of itself, and rounding of L by what a
+/// leading block's condition makes of it; rounding of L⁻¹ only by ε/√(λ + shift).
 template <class Factor, class S, class T>
 bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, double weight, const HostMatrix<T>& w,
                          const PoleScratch<Factor, T>& scratch) {
   using Wide = std::common_type_t<Factor, S>;
-  constexpr bool same = std::is_same_v<Factor, T>;
   constexpr std::ptrdiff_t leaf = triangular::factor_leaf;
   const std::ptrdiff_t n = s.lower.rows, stride = padded(n);
-  const HostMatrix<T> inverse{scratch.pole, n, n, 1, stride};
-  T* const rest = scratch.pole + stride * n + leaf * n;
-  const auto inverses = col_major_matrix(scratch.pole + stride * n, leaf, n);
-  // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
-  const CholeskyOptions options{0.5 * shift, shift < 256 * double(std::numeric_limits<Factor>::epsilon())};
-  const auto factored = [&](const HostMatrix<Factor>& factor, const HostMatrix<Factor>& leaves, Factor* more) {
+  const auto add = [&](Factor* memory, const auto& finish) {
+    const HostMatrix<Factor> factor{memory, n, n, 1, stride};
+    const auto inverses = col_major_matrix(memory + stride * n, leaf, n);
+    Factor* const rest = memory + stride * n + leaf * n;
     const Wide inverse_scale = Wide(1 / scale);
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       clear_leaf_above(factor, j);
       for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Factor(Wide(s.lower(i, j)) * inverse_scale);
       scratch.diagonal[j] = s.diagonal[j] / scale + shift;
     }
-    return cholesky(factor, scratch.diagonal, options, leaves, more);
+    // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
+    const CholeskyOptions options{0.5 * shift, shift < 256 * double(std::numeric_limits<Factor>::epsilon())};
+    if (!cholesky(factor, scratch.diagonal, options, inverses, rest)) return false;
+    invert_lower(factor, read_only(inverses), rest);
+    finish(factor);
+    return true;
   };
-  if constexpr (same) {
-    if (!factored(inverse, inverses, rest)) return false;
+  const auto accumulate = [&](const HostMatrix<T>& inverse) {
+    accumulate_inverse(T(weight), read_only(inverse), w, scratch.pole + stride * n);
+  };
+  if constexpr (std::is_same_v<Factor, T>) {
+    return add(scratch.pole, accumulate);
   } else {
-    const HostMatrix<Factor> factor{scratch.factor, n, n, 1, stride};
-    const auto leaves = col_major_matrix(scratch.factor + stride * n, leaf, n);
-    if (!factored(factor, leaves, scratch.factor + stride * n + leaf * n)) return false;
-    for (std::ptrdiff_t j = 0; j < n; ++j) {
-      clear_leaf_above(inverse, j);
-      for (std::ptrdiff_t i = j; i < n; ++i) inverse(i, j) = T(factor(i, j));
-    }
-    copy(leaves, inverses);
+    return add(scratch.factor, [&](const HostMatrix<Factor>& factor) {
+      const HostMatrix<T> inverse{scratch.pole, n, n, 1, stride};
+      for (std::ptrdiff_t j = 0; j < n; ++j) {
+        clear_leaf_above(inverse, j);
+        for (std::ptrdiff_t i = j; i < n; ++i) inverse(i, j) = T(factor(i, j));
+      }
+      accumulate(inverse);
+    });
   }
-  invert_lower(inverse, read_only(inverses), rest);
-  accumulate_inverse(T(weight), read_only(inverse), w, scratch.pole + stride * n);
-  return true;
 }
 
 /// The same, and where a pivot fails, in double: rounding in float may take definiteness away from a matrix of
@@ -214,7 +212,7 @@ inline std::size_t pole_sums(std::size_t poles, std::size_t n) {
 }
 
 /// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well. The
-/// first `fine` poles are factored in S's precision, the others in W's.
+/// first `fine` poles are factored and inverted in S's precision, the others in W's.
 template <ExecutionSpace Exec, class S, class T, class Space>
 void host_rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                             const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
@@ -232,7 +230,7 @@ void host_rational_function(const Exec& exec, const Rational& r, std::size_t fin
   const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
   const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
   const bool two_precisions = !std::is_same_v<S, T> && fine > 0;
-  const auto factors = workspace.template vectors<S>(slots, two_precisions ? factor_scratch(std::ptrdiff_t(n)) : 0);
+  const auto factors = workspace.template vectors<S>(slots, two_precisions ? pole_scratch(std::ptrdiff_t(n)) : 0);
   const auto sums = workspace.template vectors<T>(together * parts, sum_size);
   const ScratchSlots<Space> taken{workspace.template numbers<int>(slots)};
   for_each_matrix(exec, "schatten::rational_function/slots", slots, taken);
