@@ -1,6 +1,7 @@
 #include "training.hpp"
 
 #include "model.hpp"
+#include "momentum_recorder.hpp"
 #include "progress.hpp"
 #include "train_with.hpp"
 
@@ -34,6 +35,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Symbols& symb
   BatchSampler sampler(symbols, split.train, plan.sequences, plan.length, plan.seed);
   ModelOptimizer optimizer(recipe, model.parameters());
   Progress progress(recipe.name, plan.steps);
+  MomentumRecorder momenta(plan.record_momenta, plan.steps);
 
   Record record;
   record.optimizer = recipe.name;
@@ -44,6 +46,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Symbols& symb
     const auto start = std::chrono::steady_clock::now();
     sampler.next(batch);
     const double loss = model.loss_and_gradients(batch);
+    momenta.record(step, model.parameters());
     const auto optimizer_start = std::chrono::steady_clock::now();
     optimizer.step(schedule(step, plan.steps));
     record.optimizer_seconds += seconds_since(optimizer_start);
