@@ -158,11 +158,12 @@ void print_momenta(const Exec& exec, const char* directory) {
       exec.fence();
       exact.push_back(out);
     }
-    std::printf("\n**Momenta, p = %g, float**, %zu matrices; in the median %.0f, %.0f, %.0f %% of their singular values "
-                "lie below 1e-3, 1e-4, 1e-5 of the largest\n\n| options | median | 90 %% | largest | time |\n"
-                "|---|---|---|---|---|\n",
-                power, matrices.size(), 100 * bench::quantile(below[0], 0.5), 100 * bench::quantile(below[1], 0.5),
-                100 * bench::quantile(below[2], 0.5));
+    std::printf(
+        "\n**Momenta, p = %g, float**, %zu matrices; in the median %.0f, %.0f, %.0f %% of their singular values "
+        "lie below 1e-3, 1e-4, 1e-5 of the largest\n\n| options | median | 90 %% | largest | time |\n"
+        "|---|---|---|---|---|\n",
+        power, matrices.size(), 100 * bench::quantile(below[0], 0.5), 100 * bench::quantile(below[1], 0.5),
+        100 * bench::quantile(below[2], 0.5));
     std::vector<Choice> choices{
         {"default: 1e-3, 3e-2", {}},
         {"1e-4, 5e-2", {.resolution = 1e-4, .tolerance = 5e-2}},

@@ -42,7 +42,7 @@ std::optional<SpectralPower<T, Exec, Backend>> plan(const SpectralPowerOptions& 
 }
 
 struct Outcome {
-  double worst = 0;  ///< error over promise
+  double worst = 0;              ///< error over promise
   int plans = 0, in_double = 0;  ///< in double: or a part of it
 };
 

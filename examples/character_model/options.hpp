@@ -15,7 +15,7 @@ struct Options {
   std::string text;  // empty: the default text
   std::string out = "train_output";
   std::string record_momenta;  // empty: momenta are not recorded
-  int steps = 0;  // 0: as many as the default or the quick run has
+  int steps = 0;               // 0: as many as the default or the quick run has
   bool quick = false;
   std::uint64_t seed = 1;
   int threads = 0;  // 0: as many as OpenMP starts

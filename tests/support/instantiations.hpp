@@ -59,23 +59,23 @@
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, T, Backend)
 
 /// Methods that work in precision Work.
-#define SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, Work, Backend)                                                  \
-  EXTERN template void spectral::quintic_iteration<Work, linalg::Backend>(                                     \
-      const Exec&, std::span<const spectral::Quintic>, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T)); \
-  EXTERN template void spectral::iterate_power<Work, linalg::Backend>(                                         \
-      const Exec&, const spectral::IterateFit&, spectral::IterateForm, double, SCHATTEN_TEST_IN(Exec, T),      \
-      SCHATTEN_TEST_OUT(Exec, T));                                                                             \
-  EXTERN template void spectral::rational_power<Work, linalg::Backend>(                                        \
-      const Exec&, const linalg::Rational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T),     \
-      std::size_t);
+#define SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, Work, Backend)                                                        \
+  EXTERN template void spectral::quintic_iteration<Work, linalg::Backend>(                                           \
+      const Exec&, std::span<const spectral::Quintic>, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));       \
+  EXTERN template void spectral::iterate_power<Work, linalg::Backend>(                                               \
+      const Exec&, const spectral::IterateFit&, spectral::IterateForm, double, SCHATTEN_TEST_IN(Exec, T),            \
+      SCHATTEN_TEST_OUT(Exec, T));                                                                                   \
+  EXTERN template void spectral::rational_power<Work, linalg::Backend>(const Exec&, const linalg::Rational&, double, \
+                                                                       SCHATTEN_TEST_IN(Exec, T),                    \
+                                                                       SCHATTEN_TEST_OUT(Exec, T), std::size_t);
 
 /// What float matrices have besides: the Gram matrix's eigenvalues in float, and precision double.
-#define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                      \
-  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
-                                                                SCHATTEN_TEST_OUT(Exec, T));                    \
-  EXTERN template void spectral::rational_power<T, linalg::Backend, double>(                                    \
-      const Exec&, const linalg::Rational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T),      \
-      std::size_t);                                                                                             \
+#define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                            \
+  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),       \
+                                                                SCHATTEN_TEST_OUT(Exec, T));                          \
+  EXTERN template void spectral::rational_power<T, linalg::Backend, double>(const Exec&, const linalg::Rational&,     \
+                                                                            double, SCHATTEN_TEST_IN(Exec, T),        \
+                                                                            SCHATTEN_TEST_OUT(Exec, T), std::size_t); \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 
 namespace schatten {

@@ -60,7 +60,7 @@ enum class Format {
   float16,    ///< Half, scaled by an estimate of σ_max; on devices
   bfloat16,   ///< BFloat16; on devices
   tf32,       ///< TensorFloat32, which libraries may cut instead of round; on devices
-  mixed       ///< what rational may take for float matrices: Gram matrix and smallest poles in double, the rest in float
+  mixed  ///< what rational may take for float matrices: Gram matrix and smallest poles in double, the rest in float
 };
 
 /// "automatic", "scalar", ...
@@ -91,7 +91,7 @@ struct SpectralPowerOptions {
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
-  Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose themselves
+  Format format = Format::automatic;                 ///< for quintic and iterates; eigh and rational choose themselves
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
 };
 

@@ -238,9 +238,8 @@ void host_rational_function(const Exec& exec, const Rational& r, std::size_t fin
   using Task = PoleTask<S, T, Space>;
   for (std::size_t first = 0; first < batch; first += together) {
     const std::size_t count = std::min(together, batch - first);
-    for_each_matrix(
-        exec, "schatten::rational_function/poles", count * parts,
-        Task{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, factors, taken, parts, first, fine});
+    for_each_matrix(exec, "schatten::rational_function/poles", count * parts,
+                    Task{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, factors, taken, parts, first, fine});
     for_each_matrix(exec, "schatten::rational_function/sum", count * Sum::tiles(n),
                     Sum{sums, parts, first, scale, factor, w});
   }
