@@ -2,7 +2,9 @@
 // relative Frobenius error, against U Σ^p Vᵀ in double.
 //
 //   accuracy [rows cols]
+//   accuracy --momenta DIR    real matrices instead: those that examples/character_model records with --record-momenta
 #include "known_spectrum.hpp"
+#include "momenta.hpp"
 #include <schatten/spectral/streaming.hpp>
 
 #include <cstdio>
@@ -10,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 using bench::Exec;
 using bench::Known;
@@ -117,11 +120,100 @@ void print_streaming(const Exec& exec, const Shape& shape, const std::vector<Kno
   });
 }
 
+/// A row of the table of momenta.
+struct Choice {
+  const char* name;
+  schatten::SpectralPowerOptions options;
+};
+
+/// Relative Frobenius error of float against the exact map in double, over all matrices of the directory.
+void print_momenta(const Exec& exec, const char* directory) {
+  using Method = schatten::SpectralMethod;
+  using Clock = std::chrono::steady_clock;
+  const std::vector<Matrix<float>> matrices = bench::read_momenta(directory);
+  if (matrices.empty()) return;
+  for (const double power : {0.125, 0.0}) {
+    std::vector<Matrix<double>> exact;
+    std::vector<double> below[3];
+    for (const Matrix<float>& m : matrices) {
+      Matrix<double> wide("bench::wide", m.extent(0), m.extent(1)), out("bench::exact", m.extent(0), m.extent(1));
+      for (std::size_t k = 0; k < m.size(); ++k) wide.data()[k] = double(m.data()[k]);
+      const std::size_t n = std::min(m.extent(0), m.extent(1));
+      const Kokkos::View<double*, Kokkos::HostSpace> sigma("bench::sigma", n);
+      schatten::Workspace<Kokkos::HostSpace> workspace;
+      schatten::linalg::singular_values(exec, wide, sigma, workspace);
+      exec.fence();
+      for (int k = 0; k < 3; ++k) {
+        const double limit = std::pow(10.0, -3 - k) * sigma(0);
+        below[k].push_back(double(std::count_if(sigma.data(), sigma.data() + n, [=](double x) { return x < limit; })) /
+                           double(n));
+      }
+      schatten::SpectralPower<double, Exec> map({.rows = m.extent(0),
+                                                 .cols = m.extent(1),
+                                                 .power = power,
+                                                 .resolution = 1e-6,
+                                                 .tolerance = 1e-3,
+                                                 .method = Method::svd});
+      map.apply(exec, wide, out);
+      exec.fence();
+      exact.push_back(out);
+    }
+    std::printf(
+        "\n**Momenta, p = %g, float**, %zu matrices; in the median %.0f, %.0f, %.0f %% of their singular values "
+        "lie below 1e-3, 1e-4, 1e-5 of the largest\n\n| options | median | 90 %% | largest | time |\n"
+        "|---|---|---|---|---|\n",
+        power, matrices.size(), 100 * bench::quantile(below[0], 0.5), 100 * bench::quantile(below[1], 0.5),
+        100 * bench::quantile(below[2], 0.5));
+    std::vector<Choice> choices{
+        {"default: 1e-3, 3e-2", {}},
+        {"1e-4, 5e-2", {.resolution = 1e-4, .tolerance = 5e-2}},
+        {"full fidelity: 1e-5, 5e-2", {.resolution = 1e-5, .tolerance = 5e-2}},
+        {"1e-5, 2e-2", {.resolution = 1e-5, .tolerance = 2e-2}},
+        {"svd", {.tolerance = 1e-1, .method = Method::svd}},
+        {"eigh, 1e-5", {.resolution = 1e-5, .method = Method::eigh}},
+    };
+    if (power == 0) choices.push_back({"quintic: Muon's five", {.tolerance = 2, .method = Method::quintic}});
+    if (power != 0) choices.push_back({"newton_schulz", {.method = Method::newton_schulz}});
+    const auto fits = std::make_shared<schatten::spectral::Fits>();
+    double first = 0;
+    for (Choice& choice : choices) {
+      std::vector<double> errors;
+      double total = 0;
+      for (std::size_t k = 0; k < matrices.size(); ++k) {
+        const Matrix<float>& m = matrices[k];
+        choice.options.rows = m.extent(0);
+        choice.options.cols = m.extent(1);
+        choice.options.power = power;
+        schatten::SpectralPower<float, Exec> map(choice.options, fits);
+        const Matrix<float> out("bench::out", m.extent(0), m.extent(1));
+        double least = 0;
+        for (int repetition = 0; repetition < 3; ++repetition) {
+          const auto start = Clock::now();
+          map.apply(exec, m, out);
+          exec.fence();
+          const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+          least = repetition == 0 ? seconds : std::min(least, seconds);
+        }
+        total += least;
+        errors.push_back(bench::relative_error(out, {exact[k].data(), exact[k].data() + exact[k].size()}));
+      }
+      if (first == 0) first = total;
+      std::printf("| %s | %.2g | %.2g | %.2g | %.2f |\n", choice.name, bench::quantile(errors, 0.5),
+                  bench::quantile(errors, 0.9), bench::quantile(errors, 1), total / first);
+      std::fflush(stdout);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(argc, argv);
   const Exec exec;
+  if (argc == 3 && std::string_view(argv[1]) == "--momenta") {
+    print_momenta(exec, argv[2]);
+    return 0;
+  }
   Shape shape{256, 256};
   if (argc == 3) shape = {std::size_t(std::atoll(argv[1])), std::size_t(std::atoll(argv[2]))};
   std::vector<Known> matrices;

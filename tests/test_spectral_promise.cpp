@@ -43,8 +43,8 @@ std::optional<SpectralPower<T, Exec, Backend>> plan(const SpectralPowerOptions& 
 }
 
 struct Outcome {
-  double worst = 0;  ///< error over promise
-  int plans = 0, in_double = 0;
+  double worst = 0;              ///< error over promise
+  int plans = 0, in_double = 0;  ///< in double: or a part of it
 };
 
 /// What a direction under the resolution may become: σ^p or δ^p, the larger one, up to the bound (p > 0) or 1.3 times.
@@ -98,7 +98,7 @@ void check(SpectralMethod method, std::size_t rows, std::size_t cols, const std:
            .format = method == SpectralMethod::iterates ? whole_format<C> : Format::automatic});
       if (!power) continue;
       ++outcome.plans;
-      outcome.in_double += power->format() == Format::float64 ? 1 : 0;
+      outcome.in_double += power->format() != Format::scalar ? 1 : 0;
       CHECK(power->error_bound() <= tolerance);
       for (std::size_t k = 0; k < known.size(); ++k) {
         CAPTURE(k);  // three smallest values a spectrum

@@ -107,8 +107,8 @@ TEST_CASE_TEMPLATE("a rational function of a matrix is that of its eigenvalues",
     scale(0) = 2;
     factor(0) = 3;
     for (std::size_t i = 0; i < n; ++i) diagonal(0, i) = double(s(i, i));
-    linalg::rational_function<linalg::EigenBackend>(exec, r, as_const(as_batch<SerialExec>(s)), diagonal, scale, factor,
-                                                    as_batch<SerialExec>(w), workspace);
+    linalg::rational_function<linalg::EigenBackend>(exec, r, 0, as_const(as_batch<SerialExec>(s)), diagonal, scale,
+                                                    factor, as_batch<SerialExec>(w), workspace);
     const Matrix expected = q * value.asDiagonal() * q.transpose();
     CAPTURE(n);
     // Condition of the worst shifted matrix 500; rounding in it and in the sum.

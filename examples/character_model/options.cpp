@@ -79,6 +79,8 @@ Options parse_options(int count, const char* const* arguments) {
     } else if (option == "--out") {
       options.out = value();
       if (options.out.empty()) throw BadOption(option + ": expected a directory, got ''");
+    } else if (option == "--record-momenta") {
+      options.record_momenta = value();
     } else if (option == "--steps") {
       options.steps = parse_number(option, value(), 1, 1000000, "a whole number from 1 to 1000000");
     } else if (option == "--width") {
@@ -121,6 +123,7 @@ batches, and compares them.
   --quick            a run of seconds: fewer steps, smaller batches
   --width N          rows and columns of the hidden matrices (default: 512, which the learning rates are tuned for)
   --out DIR          where losses.csv and losses.svg go (default: train_output)
+  --record-momenta D write momenta of the hidden matrices there, as .npy files; the last optimizer's stay
   --seed N           of the initial weights and the batches (default: 1)
   --threads N        OpenMP threads (default: as many as OpenMP starts)
   --optimizer LIST   names separated by commas, or all (default: adamw,muon,htmuon); also --optimizers

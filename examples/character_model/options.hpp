@@ -14,7 +14,8 @@ namespace character_model {
 struct Options {
   std::string text;  // empty: the default text
   std::string out = "train_output";
-  int steps = 0;  // 0: as many as the default or the quick run has
+  std::string record_momenta;  // empty: momenta are not recorded
+  int steps = 0;               // 0: as many as the default or the quick run has
   bool quick = false;
   int width = 512;
   std::uint64_t seed = 1;

@@ -33,6 +33,7 @@ TrainingPlan plan_of(const Options& options) {
   if (options.steps > 0) plan.steps = options.steps;
   plan.seed = options.seed;
   plan.width = options.width;
+  plan.record_momenta = options.record_momenta;
   return plan;
 }
 

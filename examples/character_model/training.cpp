@@ -1,6 +1,7 @@
 #include "training.hpp"
 
 #include "model.hpp"
+#include "momentum_recorder.hpp"
 #include "progress.hpp"
 #include "train_with.hpp"
 
@@ -40,6 +41,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
   BatchSampler sampler(data.symbols, data.split.train, plan.sequences, plan.length, plan.seed);
   ModelOptimizer optimizer(recipe, model.parameters());
   Progress progress(recipe.name, plan.steps);
+  MomentumRecorder momenta(plan.record_momenta, plan.steps);
 
   Record record;
   record.optimizer = recipe.name;
@@ -61,6 +63,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
       record.optimizer_seconds += seconds_since(sampling_start);
     }
     const double loss = model.loss_and_gradients(batch);
+    momenta.record(step, model.parameters());
     const auto optimizer_start = std::chrono::steady_clock::now();
     optimizer.step(step, schedule(step, plan.steps));
     record.optimizer_seconds += seconds_since(optimizer_start);

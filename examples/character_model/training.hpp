@@ -6,6 +6,7 @@
 #include "record.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace character_model {
@@ -18,6 +19,7 @@ struct TrainingPlan {
   int width = 512;     // of the model
   int evaluations = 10;
   std::uint64_t seed = 1;
+  std::string record_momenta;  // directory for the momenta of the hidden matrices; empty: none are recorded
 };
 
 // The learning rate of a step (1 to steps) as a part of its peak: up over the first 4 %, level, down to

@@ -65,13 +65,17 @@
   EXTERN template void spectral::iterate_power<Work, linalg::Backend>(                                                 \
       const Exec&, const spectral::IterateFit&, spectral::IterateForm, double, SCHATTEN_TEST_IN(Exec, T),              \
       SCHATTEN_TEST_OUT(Exec, T));                                                                                     \
-  EXTERN template void spectral::rational_power<Work, linalg::Backend>(                                                \
-      const Exec&, const linalg::Rational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));
+  EXTERN template void spectral::rational_power<Work, linalg::Backend>(const Exec&, const linalg::Rational&, double,   \
+                                                                       SCHATTEN_TEST_IN(Exec, T),                      \
+                                                                       SCHATTEN_TEST_OUT(Exec, T), std::size_t);
 
 /// What float matrices have besides: the Gram matrix's eigenvalues in float, and precision double.
-#define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                      \
-  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
-                                                                SCHATTEN_TEST_OUT(Exec, T));                    \
+#define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                            \
+  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),       \
+                                                                SCHATTEN_TEST_OUT(Exec, T));                          \
+  EXTERN template void spectral::rational_power<T, linalg::Backend, double>(const Exec&, const linalg::Rational&,     \
+                                                                            double, SCHATTEN_TEST_IN(Exec, T),        \
+                                                                            SCHATTEN_TEST_OUT(Exec, T), std::size_t); \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 
 namespace schatten {

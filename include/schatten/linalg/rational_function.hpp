@@ -19,10 +19,11 @@ inline constexpr std::ptrdiff_t gram_pass = backend::kernel::depth<T>;
 /// S ← XᵀX, summed in chunks, and its diagonal in double: a rational function with poles near the rounding of S
 /// multiplies that rounding, and the diagonal has the largest share of it.
 ///
-/// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. Rounding of an entry: about
-/// ε/3·√(m/chunk)·(its partial sums), chunk = 32, where a sum in one run has √m. Cost: n²m flops.
-template <ExecutionSpace Exec, class T, class Space>
-void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
+/// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. In the precision of S, which may exceed X's: X is
+/// converted as it is packed. Rounding of an entry: about ε/3·√(m/chunk)·(its partial sums), chunk = 32, where a sum in one
+/// run has √m. Cost: n²m flops.
+template <ExecutionSpace Exec, class T, class S, class Space>
+void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<S, Space>& s,
                         const VectorBatchView<double, Space>& diagonal) {
   backend::host_gram(exec, x, s, diagonal);
 }
@@ -40,14 +41,15 @@ void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.
 ///
 /// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky
-/// factorisation that carries L⁻¹ and one product L⁻ᵀL⁻¹, error ε·κ(S/scale + t); a bad pivot sends the pole to double.
-/// On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
-template <class Backend, ExecutionSpace Exec, class T, class Space>
-void rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
+/// factorisation that carries L⁻¹ and one product L⁻ᵀL⁻¹, in W's precision, error ε·κ(S/scale + t). Where S's precision
+/// exceeds W's, the first `fine` poles are factored and inverted in S's; rounding L⁻¹ to W's adds ε·√κ. A bad pivot sends the
+/// pole to double. On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
+template <class Backend, ExecutionSpace Exec, class S, class T, class Space>
+void rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                        const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
                        const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
                        Workspace<Space>& workspace) {
-  backend::rational_function(Backend{}, exec, r, s, diagonal, scale, factor, w, workspace);
+  backend::rational_function(Backend{}, exec, r, fine, s, diagonal, scale, factor, w, workspace);
 }
 
 }  // namespace schatten::linalg

@@ -39,6 +39,7 @@ struct MethodChoice {
   double cost = 0;              ///< flops of matrix products in T that take as long
   linalg::Rational function{};  ///< rational
   IteratePlan iterates{};       ///< iterates
+  std::size_t fine_poles = 0;   ///< rational, mixed: the smallest poles, which are done in double
 };
 
 /// The fits that plans share.
@@ -59,6 +60,10 @@ struct CostModel {
   Machine machine;
   [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
+  /// The Gram matrix twice as dear, `fine` poles 1.75 times: all but their last third in double.
+  [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
+    return n * n * m + 0.75 * 1.3 * double(fine) * n * n * n + rational(poles);
+  }
   [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
     return 1.35 * iterate_flops(steps, form, m, n, machine.symmetric);
@@ -91,35 +96,70 @@ inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::s
                                     : ReducedFloat<Work>             ? Format::tf32
                                                                      : Format::float64;
 
-/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work.
-///
-/// The error falls as 1.5 exp(−π²K/ln(4/δ)) in the number K of poles: the search starts there and takes two or three
-/// fits. Where rounding takes most of the tolerance the bound is infinite.
+/// The fewest poles whose choice, with_poles(poles), meets the tolerance, and that choice; the one of the most poles where
+/// none does. The error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
+template <class WithPoles>
+MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, const WithPoles& with_poles) {
+  constexpr int most_poles = 32;
+  const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
+  int poles = std::clamp(static_cast<int>(std::log(1.5 / room) / rate), 1, most_poles);
+  MethodChoice choice = with_poles(std::size_t(poles));
+  while (choice.error_bound > options.tolerance && poles < most_poles) choice = with_poles(std::size_t(++poles));
+  while (poles > 1) {
+    MethodChoice fewer = with_poles(std::size_t(--poles));
+    if (fewer.error_bound > options.tolerance) break;
+    choice = std::move(fewer);
+  }
+  return choice;
+}
+
+/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work: two or
+/// three fits. Where rounding takes most of the tolerance the bound is infinite.
 template <Scalar T, Scalar Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
-  constexpr int most_poles = 32;
   constexpr double largest_share = 0.9;
   const Shape shape = Shape::of(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance;
   const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, shape);
   constexpr Format format = format_of<T, Work>;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
-  const auto with_poles = [&](int poles) {
-    const RationalFit& fit =
-        fits.get(std::size_t(poles), p, options.resolution, tolerance - rounding.rest, rounding.falling);
-    const double cost = product_cost<T, Work> * CostModel(shape).rational(std::size_t(poles));
+  const auto with_poles = [&](std::size_t poles) {
+    const RationalFit& fit = fits.get(poles, p, options.resolution, tolerance - rounding.rest, rounding.falling);
+    const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
     return MethodChoice{SpectralMethod::rational, format, fit.bound + rounding.rest, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
-  const double rate = std::numbers::pi * std::numbers::pi / std::log(4 / options.resolution);
-  const double estimate = std::log(1.5 / (tolerance - rounding.largest())) / rate;
-  int poles = std::clamp(static_cast<int>(estimate), 1, most_poles);
-  MethodChoice choice = with_poles(poles);
-  while (choice.error_bound > tolerance && poles < most_poles) choice = with_poles(++poles);
-  while (poles > 1) {
-    MethodChoice fewer = with_poles(--poles);
-    if (fewer.error_bound > tolerance) break;
-    choice = std::move(fewer);
+  return fewest_poles(options, tolerance - rounding.largest(), with_poles);
+}
+
+/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float matrices.
+/// These fits leave rounding no room of a particular shape, so that all shapes share them.
+template <Scalar T>
+MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fits) {
+  const Shape shape = Shape::of(options.rows, options.cols);
+  const double p = options.power, tolerance = options.tolerance;
+  // All poles in double: what is left is the rounding of their sum and of the product.
+  const double least = mixed_rounding_error<T>({}, 0, p, options.resolution, shape);
+  if (p == 1.0 || !(least < tolerance)) return {SpectralMethod::rational, Format::mixed};
+  // With poles and weights for σ down to `reach`.
+  const auto with = [&](std::size_t poles, std::size_t fine, double reach) {
+    const RationalFit& fit = fits.get(poles, p, reach, tolerance, 0);
+    const double error = fit.error + mixed_rounding_error<T>(fit.function, fine, p, options.resolution, shape);
+    const double cost = CostModel(shape).mixed(poles, fine);
+    return MethodChoice{SpectralMethod::rational, Format::mixed, error, cost, fit.function, {}, fine};
+  };
+  MethodChoice choice = fewest_poles(options, tolerance - least, [&](std::size_t poles) {
+    std::size_t fine = 0;
+    MethodChoice best = with(poles, fine, options.resolution);
+    while (best.error_bound > tolerance && fine < poles) best = with(poles, ++fine, options.resolution);
+    return best;
+  });
+  // What is left of the tolerance reaches further down: directions under the resolution come out less damped.
+  constexpr double step = 0.9;
+  for (double reach = options.resolution * step; choice.error_bound <= tolerance; reach *= step) {
+    MethodChoice further = with(choice.function.poles.size(), choice.fine_poles, reach);
+    if (further.error_bound > tolerance) break;
+    choice = std::move(further);
   }
   return choice;
 }
@@ -204,7 +244,10 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     add(choose_rational<T, T>(options, fits.rational));
     met = all.back().error_bound <= options.tolerance;
     if constexpr (std::is_same_v<T, float>) {
-      if (!met) add(choose_rational<T, double>(options, fits.rational));
+      if (!met) {
+        add(choose_mixed<T>(options, fits.rational));
+        add(choose_rational<T, double>(options, fits.rational));
+      }
     }
   }
   if (wanted(SpectralMethod::quintic) && p == 0.0) {

@@ -104,4 +104,31 @@ RoundingError rational_rounding_error(double power, double resolution, const Sha
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
 }
 
+/// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix and
+/// the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
+///
+/// An error e of S + tI moves its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
+/// e·w·max(σ, √t/2)/(t (σ² + t) σ^p) to out·v and outᵀu. W is as large as δ^{p−1}: its rounding and the product's are
+/// ε/δ at σ = δ, and εδ^{p−1} at σ = 1. Measured worst: 0.30 for e/ε; 0.74 (n = 24 to
+/// 300), 0.82 (1024) and 2.4 for the others.
+template <Scalar T>
+double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double power, double resolution,
+                            const Shape& shape) {
+  constexpr int points_each_decade = 8;
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), coarse = epsilon * rational_rounding<T>(shape);
+  const double falling = std::pow(10.0, -1.0 / points_each_decade);
+  double largest = 0;
+  for (double sigma = 1; sigma > resolution * falling; sigma *= falling) {
+    double sum = 0;
+    for (std::size_t j = fine; j < r.poles.size(); ++j) {
+      const double shift = r.poles[j];
+      sum += r.weights[j] * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
+    }
+    largest = std::max(largest, coarse * sum * std::pow(sigma, -power));
+  }
+  const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
+  const double stored = epsilon * std::max(product / resolution, sums * std::pow(resolution, power - 1));
+  return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
+}
+
 }  // namespace schatten::spectral

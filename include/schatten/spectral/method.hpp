@@ -61,7 +61,8 @@ enum class Format {
   float64,    ///< double, also for float matrices
   float16,    ///< Half, scaled by an estimate of σ_max; on devices
   bfloat16,   ///< BFloat16; on devices
-  tf32        ///< TensorFloat32, which libraries may cut instead of round; on devices
+  tf32,       ///< TensorFloat32, which libraries may cut instead of round; on devices
+  mixed  ///< what rational may take for float matrices: Gram matrix and smallest poles in double, the rest in float
 };
 
 /// "automatic", "scalar", ...
@@ -73,6 +74,7 @@ inline std::string to_string(Format format) {
     case Format::float16: return "float16";
     case Format::bfloat16: return "bfloat16";
     case Format::tf32: return "tf32";
+    case Format::mixed: return "mixed";
   }
   return "Format(" + std::to_string(static_cast<int>(format)) + ")";
 }
@@ -91,7 +93,7 @@ struct SpectralPowerOptions {
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;
-  Format format = Format::automatic;  ///< for quintic and iterates; eigh and rational choose scalar or float64
+  Format format = Format::automatic;                 ///< for quintic and iterates; eigh and rational choose themselves
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
   std::size_t quintic_steps = 0;  ///< of the method quintic: how many of them; 0: as the schedule says
   /// Of the method quintic: added to ‖M‖_F before M is divided by it (published codes have 1e-7). Where it is not 0 the

@@ -165,30 +165,37 @@ BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace
 
 }  // namespace detail
 
-/// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps.
+/// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps; the Gram matrix in precision Gram, in
+/// which the first `fine` poles are factored as well.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error (error_model.hpp).
-/// Directions under the resolution come out damped for p > 0. Cost: n²m + K n³ + 2n²m flops, K poles.
-template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
+/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error
+/// where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p > 0.
+/// Cost: n²m + K n³ + 2n²m flops, K poles.
+template <class Work, class Backend, class Gram = Work, ExecutionSpace Exec, class T, class Space>
 void rational_power(const Exec& exec, const linalg::Rational& r, double power, const BatchView<const T, Space>& m,
-                    const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+                    const BatchView<T, Space>& out, Workspace<Space>& workspace, std::size_t fine = 0) {
   if (m.extent(1) < m.extent(2)) {
-    return rational_power<Work, Backend>(exec, r, power, transpose(m), transpose(out), workspace);
+    return rational_power<Work, Backend, Gram>(exec, r, power, transpose(m), transpose(out), workspace, fine);
   }
   const std::size_t batch = m.extent(0), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
              factor = workspace.template numbers<double>(batch);
   const auto normalized = detail::padded_like<Work>(m, workspace);
-  const auto gram = detail::padded<Work>(batch, cols, cols, workspace);
+  const auto gram = detail::padded<Gram>(batch, cols, cols, workspace);
   const auto diagonal = workspace.template vectors<double>(batch, cols);
   const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
-  linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
+  if constexpr (std::is_same_v<Gram, Work>) {
+    linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
+  } else {  // reading S is what an estimate costs
+    copy_elements(exec, "schatten::convert", as_const(gram), inverse_power);
+    linalg::largest_eigenvalue<Backend>(exec, as_const(inverse_power), scale, workspace);
+  }
   for_each_matrix(exec, "schatten::rational_power/scale", batch,
                   detail::RationalScale<Space>{unit, scale, factor, power});
-  linalg::rational_function<Backend>(exec, r, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
+  linalg::rational_function<Backend>(exec, r, fine, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
   if constexpr (std::is_same_v<Work, T>) {
     if (out.stride(1) == 1 || out.stride(2) == 1) {
       return linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), out);

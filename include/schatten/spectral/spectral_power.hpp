@@ -64,6 +64,12 @@ class SpectralPower {
         if (choice_.format == Format::scalar) return apply_in<T>(exec, batch_m, batch_out, workspace);
         if constexpr (std::is_same_v<T, float>) {
           if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
+          if constexpr (machine.host) {
+            if (choice_.format == Format::mixed) {
+              return spectral::rational_power<T, Backend, double>(exec, choice_.function, options_.power, batch_m,
+                                                                  batch_out, workspace, choice_.fine_poles);
+            }
+          }
         }
         if constexpr (machine.reduced_floats) {
           if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
@@ -118,6 +124,8 @@ class SpectralPower {
   [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
   /// Poles of `rational`; 0 for the others.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  /// Of those, the ones in double where the format is `mixed`.
+  [[nodiscard]] std::size_t fine_poles() const noexcept { return choice_.fine_poles; }
   /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
   /// this space forms them: half on the host, whole on a device. 0 for the other methods.
   [[nodiscard]] double product_flops() const {

@@ -77,10 +77,10 @@ void mirror_columns(const HostMatrix<T>& c, std::ptrdiff_t first, std::ptrdiff_t
 }
 
 /// One task: a block of columns of the lower triangle of S = XᵀX, their mirror image, and their part of the diagonal.
-template <class T, class Space>
+template <class T, class S, class Space>
 struct GramTask {
   BatchView<const T, Space> x;
-  BatchView<T, Space> symmetric;
+  BatchView<S, Space> symmetric;
   VectorBatchView<double, Space> diagonal;
   std::size_t blocks;
   void operator()(std::size_t task) const {
@@ -93,22 +93,22 @@ struct GramTask {
     const std::ptrdiff_t count = std::min(gram_width, n - first), below = n - first - count;
     const auto columns = block(a, 0, first, m, count);
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
-    fill(c.col_major() ? transpose(square) : square, T(0));
-    fill(c.col_major() ? transpose(rest) : rest, T(0));
-    lower_product<true>(T(1), transpose(columns), columns, square);
-    kernel_gemm<true>(T(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
+    fill(c.col_major() ? transpose(square) : square, S(0));
+    fill(c.col_major() ? transpose(rest) : rest, S(0));
+    lower_product<true>(S(1), transpose(columns), columns, square);
+    kernel_gemm<true>(S(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
     mirror_columns(c, first, count);
     sum_squares(columns, &diagonal(b, std::size_t(first)));
   }
 };
 
-/// S ← XᵀX for every matrix, and its diagonal in double.
-template <ExecutionSpace Exec, class T, class Space>
-void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<T, Space>& s,
+/// S ← XᵀX for every matrix, in the precision of S, and its diagonal in double.
+template <ExecutionSpace Exec, class T, class S, class Space>
+void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<S, Space>& s,
                const VectorBatchView<double, Space>& diagonal) {
-  using Task = GramTask<T, Space>;
+  using Task = GramTask<T, S, Space>;
   // A product packs the operand that it reads across memory: let that be the narrow one.
-  const BatchView<T, Space> symmetric = x.stride(1) < x.stride(2) ? s : transpose(s);
+  const BatchView<S, Space> symmetric = x.stride(1) < x.stride(2) ? s : transpose(s);
   const std::size_t blocks = (s.extent(1) + std::size_t(gram_width) - 1) / std::size_t(gram_width);
   for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, symmetric, diagonal, blocks});
 }

@@ -117,21 +117,36 @@ void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, st
   }
 }
 
+/// A panel of at most tile_rows rows, column by column, filled up with zeros.
+template <class A, class T>
+void pack_panel(const HostMatrix<const A>& a, T* packed) {
+  constexpr std::ptrdiff_t rows = tile_rows<T>;
+  if (a.rows == rows && a.col_major()) {
+    for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
+      for (std::ptrdiff_t i = 0; i < rows; ++i) packed[l * rows + i] = T(a.data[l * a.col_stride + i]);
+    }
+    return;
+  }
+  for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
+    for (std::ptrdiff_t i = 0; i < rows; ++i) packed[l * rows + i] = i < a.rows ? T(a(i, l)) : T(0);
+  }
+}
+
 /// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a time.
 /// With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less.
-template <bool levels, class T>
-void panel(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
+/// A of another type is packed, and converted as it is.
+template <bool levels, class A, class T>
+void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
            const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
   alignas(64) T packed[rows * depth<T>];
-  const T* panel_a = a.data;
-  std::ptrdiff_t lda = a.col_stride;
-  if (a.rows < rows || !a.col_major() || a.col_stride >= far_apart<T>) {
-    for (std::ptrdiff_t l = 0; l < a.cols; ++l) {
-      for (std::ptrdiff_t i = 0; i < rows; ++i) packed[l * rows + i] = i < a.rows ? a(i, l) : T(0);
-    }
-    panel_a = packed;
-    lda = rows;
+  const T* panel_a = packed;
+  std::ptrdiff_t lda = rows;
+  if (!std::is_same_v<A, T> || a.rows < rows || !a.col_major() || a.col_stride >= far_apart<T>) {
+    pack_panel(a, packed);
+  } else if constexpr (std::is_same_v<A, T>) {
+    panel_a = a.data;
+    lda = a.col_stride;
   }
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
     const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
@@ -162,25 +177,29 @@ HostMatrix<T> block(const HostMatrix<T>& a, std::ptrdiff_t row, std::ptrdiff_t c
 namespace kernel {
 
 /// B, tile by tile of its columns, each tile row by row; the last tile filled with zeros.
-template <class T>
-void pack_tiles(const HostMatrix<const T>& b, T* packed) {
+template <class B, class T>
+void pack_tiles(const HostMatrix<const B>& b, T* packed) {
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
     const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
     for (std::ptrdiff_t l = 0; l < b.rows; ++l, packed += tile_cols) {
-      for (std::ptrdiff_t c = 0; c < tile_cols; ++c) packed[c] = c < width ? b(l, j + c) : T(0);
+      for (std::ptrdiff_t c = 0; c < tile_cols; ++c) packed[c] = c < width ? T(b(l, j + c)) : T(0);
     }
   }
 }
 
 /// C += alpha·A B for a block of B: the panels of A one after the other. Rows of B that are far apart are packed first:
-/// each would need a page of its own.
-template <bool levels, class T>
-void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
+/// each would need a page of its own. B of another type is packed, and converted as it is.
+template <bool levels, class A, class T>
+void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
   alignas(64) T packed[depth<T> * block_cols<T>];
-  const bool pack = b.row_stride >= far_apart<T> / 4 && c.rows > 2 * rows;
-  if (pack) pack_tiles(b, packed);
-  const HostMatrix<const T> read = pack ? HostMatrix<const T>{packed, b.rows, b.cols, tile_cols, 1} : b;
+  const bool pack = !std::is_same_v<A, T> || (b.row_stride >= far_apart<T> / 4 && c.rows > 2 * rows);
+  HostMatrix<const T> read{packed, b.rows, b.cols, tile_cols, 1};
+  if (pack) {
+    pack_tiles(b, packed);
+  } else if constexpr (std::is_same_v<A, T>) {
+    read = b;
+  }
   const std::ptrdiff_t tile_stride = pack ? tile_cols * b.rows : tile_cols * b.col_stride;
   for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
     const std::ptrdiff_t m = std::min(rows, c.rows - i);
@@ -190,9 +209,10 @@ void panels(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
 
 }  // namespace kernel
 
-/// C += alpha·A B on one thread, `levels` as above. @pre C's rows or columns are contiguous; A and B may have any strides.
-template <bool levels = false, class T>
-[[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
+/// C += alpha·A B on one thread, in the precision of C, `levels` as above. @pre C's rows or columns are contiguous; A and B
+/// may have any strides.
+template <bool levels = false, class A, class T>
+[[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
                                    const HostMatrix<T>& c) {
   if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
   constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;

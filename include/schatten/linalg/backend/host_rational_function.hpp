@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace schatten::linalg::backend {
@@ -17,8 +18,8 @@ namespace schatten::linalg::backend {
 /// Leading dimension that keeps neighbouring columns out of the same cache sets.
 inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
 
-/// Scalars of scratch for one pole of an n×n matrix: the factor, then what factor_and_invert asks for and, after it,
-/// accumulate_inverse.
+/// Scalars of scratch for one pole of an n×n matrix: the factor, its leaves' inverses and what cholesky and invert_lower
+/// ask for; after them, accumulate_inverse.
 inline std::size_t pole_scratch(std::ptrdiff_t n) {
   const std::ptrdiff_t copy = std::min(n, triangular::transposed);
   return std::size_t(padded(n) * n + std::max(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
@@ -37,38 +38,73 @@ struct HostSymmetric {
   const double* diagonal;
 };
 
-/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ in precision Work; false if S/scale + shift·I is not positive
-/// definite to that precision. `diagonal`: n doubles of scratch.
-template <class Work, class T>
-bool add_shifted_inverse(const HostSymmetric<T>& s, double scale, double shift, double weight,
-                         const HostMatrix<Work>& w, double* diagonal, Work* scratch) {
+/// Scratch of one pole: pole_scratch(n) scalars, n for the diagonal, and where the factorisation is done in another
+/// precision than the sum, pole_scratch(n) scalars of that.
+template <class Factor, class T>
+struct PoleScratch {
+  T* pole;
+  double* diagonal;
+  Factor* factor;
+};
+
+/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ = weight·L⁻ᵀL⁻¹, factored and inverted in precision Factor, multiplied
+/// in W's; false if S/scale + shift·I is not positive definite to the precision of the factorisation.
+///
+/// Rounding of the matrix or of the factorisation moves the inverse by ε/(λ + shift) of itself, and rounding of L by what a
+/// leading block's condition makes of it; rounding of L⁻¹ only by ε/√(λ + shift).
+template <class Factor, class S, class T>
+bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, double weight, const HostMatrix<T>& w,
+                         const PoleScratch<Factor, T>& scratch) {
+  using Wide = std::common_type_t<Factor, S>;
+  constexpr std::ptrdiff_t leaf = triangular::factor_leaf;
   const std::ptrdiff_t n = s.lower.rows, stride = padded(n);
-  const HostMatrix<Work> factor{scratch, n, n, 1, stride};
-  const Work inverse_scale = Work(1 / scale);
-  for (std::ptrdiff_t j = 0; j < n; ++j) {
-    clear_leaf_above(factor, j);
-    for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Work(s.lower(i, j)) * inverse_scale;
-    diagonal[j] = s.diagonal[j] / scale + shift;
+  const auto add = [&](Factor* memory, const auto& finish) {
+    const HostMatrix<Factor> factor{memory, n, n, 1, stride};
+    const auto inverses = col_major_matrix(memory + stride * n, leaf, n);
+    Factor* const rest = memory + stride * n + leaf * n;
+    const Wide inverse_scale = Wide(1 / scale);
+    for (std::ptrdiff_t j = 0; j < n; ++j) {
+      clear_leaf_above(factor, j);
+      for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Factor(Wide(s.lower(i, j)) * inverse_scale);
+      scratch.diagonal[j] = s.diagonal[j] / scale + shift;
+    }
+    // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
+    const CholeskyOptions options{0.5 * shift, shift < 256 * double(std::numeric_limits<Factor>::epsilon())};
+    if (!cholesky(factor, scratch.diagonal, options, inverses, rest)) return false;
+    invert_lower(factor, read_only(inverses), rest);
+    finish(factor);
+    return true;
+  };
+  const auto accumulate = [&](const HostMatrix<T>& inverse) {
+    accumulate_inverse(T(weight), read_only(inverse), w, scratch.pole + stride * n);
+  };
+  if constexpr (std::is_same_v<Factor, T>) {
+    return add(scratch.pole, accumulate);
+  } else {
+    return add(scratch.factor, [&](const HostMatrix<Factor>& factor) {
+      const HostMatrix<T> inverse{scratch.pole, n, n, 1, stride};
+      for (std::ptrdiff_t j = 0; j < n; ++j) {
+        clear_leaf_above(inverse, j);
+        for (std::ptrdiff_t i = j; i < n; ++i) inverse(i, j) = T(factor(i, j));
+      }
+      accumulate(inverse);
+    });
   }
-  // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
-  const bool refine = shift < 256 * double(std::numeric_limits<Work>::epsilon());
-  if (!factor_and_invert(factor, diagonal, {0.5 * shift, refine}, scratch + stride * n)) return false;
-  accumulate_inverse(Work(weight), read_only(factor), w, scratch + stride * n);
-  return true;
 }
 
-/// The same in T, and where a pivot fails, in double: rounding in float may take definiteness away from a matrix of
+/// The same, and where a pivot fails, in double: rounding in float may take definiteness away from a matrix of
 /// deficient rank. That rare path takes its memory from the heap.
-template <class T>
-void add_shifted_inverse_safely(const HostSymmetric<T>& s, double scale, double shift, double weight,
-                                const HostMatrix<T>& w, double* diagonal, T* scratch) {
-  if (add_shifted_inverse(s, scale, shift, weight, w, diagonal, scratch)) return;
+template <class Factor, class S, class T>
+void add_shifted_inverse_safely(const HostSymmetric<S>& s, double scale, double shift, double weight,
+                                const HostMatrix<T>& w, const PoleScratch<Factor, T>& scratch) {
+  if (add_shifted_inverse(s, scale, shift, weight, w, scratch)) return;
   const std::ptrdiff_t n = s.lower.rows;
   std::vector<double> memory(pole_scratch(n) + std::size_t(n * n), 0.0);
   const auto sum = col_major_matrix(memory.data(), n, n);
+  const PoleScratch<double, double> in_double{memory.data() + n * n, scratch.diagonal, nullptr};
   // Twice the shift, and so on, if even double cannot: the direction lies under the rounding of S by then.
   for (int attempt = 0; attempt < 60; ++attempt, shift *= 2) {
-    if (!add_shifted_inverse(s, scale, shift, weight, sum, diagonal, memory.data() + n * n)) continue;
+    if (!add_shifted_inverse(s, scale, shift, weight, sum, in_double)) continue;
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       for (std::ptrdiff_t i = j; i < n; ++i) w(i, j) += T(sum(i, j));
     }
@@ -127,34 +163,43 @@ struct ScratchSlots {
 };
 
 /// One task of host_rational_function: every parts-th pole of one matrix, into a sum of its own.
-template <class T, class Space>
+template <class S, class T, class Space>
 struct PoleTask {
   const Rational* r;  // of the plan: a copy would take memory from the heap
-  BatchView<const T, Space> s;
+  BatchView<const S, Space> s;
   VectorBatchView<double, Space> diagonal;
   NumberBatchView<double, Space> scale;
   VectorBatchView<T, Space> scratch, sums;
   VectorBatchView<double, Space> shifted_diagonal;
+  VectorBatchView<S, Space> factors;
   ScratchSlots<Space> slots;
-  std::size_t parts, first_matrix;
+  std::size_t parts, first_matrix, fine;
   void operator()(std::size_t task) const {
     const std::size_t b = first_matrix + task / parts, part = task % parts;
     if (!std::isfinite(scale(b))) return;
-    const HostMatrix<const T> matrix = transpose(host_matrix(s, b));  // symmetric: read along its rows
+    const HostMatrix<const S> matrix = transpose(host_matrix(s, b));  // symmetric: read along its rows
     const std::ptrdiff_t n = matrix.rows;
     const HostMatrix<T> sum{sums.data() + task * sums.extent(1), n, n, 1, padded(n)};
-    const T linear = part == 0 ? T(r->linear / scale(b)) : T(0), constant = part == 0 ? T(r->constant) : T(0);
+    const S linear = part == 0 ? S(r->linear / scale(b)) : S(0);
+    const T constant = part == 0 ? T(r->constant) : T(0);
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       clear_leaf_above(sum, j);
-      for (std::ptrdiff_t i = j; i < n; ++i) sum(i, j) = linear * matrix(i, j);
+      for (std::ptrdiff_t i = j; i < n; ++i) sum(i, j) = T(linear * matrix(i, j));
       sum(j, j) += constant;
     }
-    const HostSymmetric<T> symmetric{matrix, diagonal.data() + b * diagonal.extent(1)};
+    const HostSymmetric<S> symmetric{matrix, diagonal.data() + b * diagonal.extent(1)};
     const std::size_t slot = slots.take();
+    T* const pole = scratch.data() + slot * scratch.extent(1);
+    double* const shifted = shifted_diagonal.data() + slot * shifted_diagonal.extent(1);
     for (std::size_t k = part; k < r->poles.size(); k += parts) {
-      add_shifted_inverse_safely(symmetric, scale(b), r->poles[k], r->weights[k], sum,
-                                 shifted_diagonal.data() + slot * shifted_diagonal.extent(1),
-                                 scratch.data() + slot * scratch.extent(1));
+      const auto add = [&]<class Factor>(const PoleScratch<Factor, T>& memory) {
+        add_shifted_inverse_safely(symmetric, scale(b), r->poles[k], r->weights[k], sum, memory);
+      };
+      if (std::is_same_v<S, T> || k >= fine) {
+        add(PoleScratch<T, T>{pole, shifted, nullptr});
+      } else {
+        add(PoleScratch<S, T>{pole, shifted, factors.data() + slot * factors.extent(1)});
+      }
     }
     slots.give_back(slot);
   }
@@ -166,9 +211,10 @@ inline std::size_t pole_sums(std::size_t poles, std::size_t n) {
   return n < 256 ? 1 : std::clamp<std::size_t>(poles, 1, 4);
 }
 
-/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well.
-template <ExecutionSpace Exec, class T, class Space>
-void host_rational_function(const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
+/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well. The
+/// first `fine` poles are factored and inverted in S's precision, the others in W's.
+template <ExecutionSpace Exec, class S, class T, class Space>
+void host_rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                             const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
                             const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
                             Workspace<Space>& workspace) {
@@ -183,26 +229,29 @@ void host_rational_function(const Exec& exec, const Rational& r, const BatchView
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
   const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
+  const bool two_precisions = !std::is_same_v<S, T> && fine > 0;
+  const auto factors = workspace.template vectors<S>(slots, two_precisions ? pole_scratch(std::ptrdiff_t(n)) : 0);
   const auto sums = workspace.template vectors<T>(together * parts, sum_size);
   const ScratchSlots<Space> taken{workspace.template numbers<int>(slots)};
   for_each_matrix(exec, "schatten::rational_function/slots", slots, taken);
   using Sum = SumOfPoles<T, Space>;
+  using Task = PoleTask<S, T, Space>;
   for (std::size_t first = 0; first < batch; first += together) {
     const std::size_t count = std::min(together, batch - first);
     for_each_matrix(exec, "schatten::rational_function/poles", count * parts,
-                    PoleTask<T, Space>{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, taken, parts, first});
+                    Task{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, factors, taken, parts, first, fine});
     for_each_matrix(exec, "schatten::rational_function/sum", count * Sum::tiles(n),
                     Sum{sums, parts, first, scale, factor, w});
   }
 }
 
-template <class Backend, ExecutionSpace Exec, class T, class Space>
+template <class Backend, ExecutionSpace Exec, class S, class T, class Space>
   requires is_host_execution_space<Exec>
-void rational_function(Backend, const Exec& exec, const Rational& r, const BatchView<const T, Space>& s,
-                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
-                       const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
-                       Workspace<Space>& workspace) {
-  host_rational_function(exec, r, s, diagonal, scale, factor, w, workspace);
+void rational_function(Backend, const Exec& exec, const Rational& r, std::size_t fine,
+                       const BatchView<const S, Space>& s, const VectorBatchView<double, Space>& diagonal,
+                       const NumberBatchView<double, Space>& scale, const NumberBatchView<double, Space>& factor,
+                       const BatchView<T, Space>& w, Workspace<Space>& workspace) {
+  host_rational_function(exec, r, fine, s, diagonal, scale, factor, w, workspace);
 }
 
 }  // namespace schatten::linalg::backend

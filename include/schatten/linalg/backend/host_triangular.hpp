@@ -28,8 +28,8 @@ HostMatrix<const T> read_only(const HostMatrix<T>& a) {
 }
 
 /// Lower triangle of C += alpha·A B, the product known to be symmetric. The leaves on the diagonal are done whole.
-template <bool levels = false, class T>
-[[gnu::noinline]] void lower_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b,
+template <bool levels = false, class A, class T>
+[[gnu::noinline]] void lower_product(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
                                      const HostMatrix<T>& c) {
   const std::ptrdiff_t n = c.rows, k = a.cols;
   if (n <= triangular::leaf) return kernel_gemm<levels>(alpha, a, b, c);
@@ -139,13 +139,15 @@ void subtract_squares(const HostMatrix<const T>& a, double* diagonal) {
   }
 }
 
-/// What cholesky and factor_and_invert are told beside the matrix.
+/// What cholesky is told beside the matrix.
 struct CholeskyOptions {
   double floor = 0;     ///< a pivot must lie above it
   bool refine = false;  ///< for matrices whose condition nears 1/ε: a leading block may be far worse than the whole
 };
 
-/// Strictly lower triangle and `diagonal` of A ← L with A = LLᵀ, and the inverses of L's leaves.
+/// Strictly lower triangle of A ← L with A = LLᵀ, and the inverses of L's leaves; L⁻¹ by invert_lower, never by an explicit
+/// A₁₁⁻¹, whose error is ε κ². Overwrites `diagonal`. `scratch` holds 32(n + 16) scalars. False if a pivot is not above
+/// the floor: A is not positive definite to working precision. Cost: n³/3 flops, and as many for L⁻¹.
 ///
 /// The diagonal holds the largest entries of what is left of A, whose rounding would count most: it stays in double.
 template <class T>
@@ -184,19 +186,6 @@ template <class T>
   fill(transpose(l21), T(0));
   lower_times(T(-1), read_only(l22), read_only(product), l21);
   if (n <= triangular::leaf) fill(transpose(block(l, 0, h, h, r)), T(0));
-}
-
-/// Lower triangle of A ← L⁻¹ with A = LLᵀ; never an explicit A₁₁⁻¹, whose error is ε κ².
-///
-/// Reads the strictly lower triangle, and the diagonal from `diagonal`, which it overwrites. `scratch` holds n²/3 + O(n)
-/// scalars. False if a pivot is not above the floor: A is not positive definite to working precision. Cost: 2n³/3 flops.
-template <class T>
-bool factor_and_invert(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options, T* scratch) {
-  const auto inverses = col_major_matrix(scratch, triangular::factor_leaf, a.rows);
-  T* const rest = scratch + triangular::factor_leaf * a.rows;
-  if (!cholesky(a, diagonal, options, inverses, rest)) return false;
-  invert_lower(a, read_only(inverses), rest);
-  return true;
 }
 
 /// Y += alpha·U X, U upper triangular with explicit zeros below the diagonal in its leaves.
