@@ -229,6 +229,7 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
   }
   CHECK(contains(message_of([&] { f.optimizer.set_power(f.spectral, 1.5); }), "power = 1.5"));
   check_message(message_of([&] { f.optimizer.set_power(f.adamw, 0.5); }), "name", "power");
+  CHECK(contains(message_of([&] { f.optimizer.set_power(f.adamw, 0.5); }), "decay beta1 beta2 epsilon"));
   CHECK(unchanged());
   const GroupId norm = f.optimizer.add_group(HTMuonOptions{.scale = ScaleMode::unit_norm});
   check_message(message_of([&] { f.optimizer.set_power(norm, -0.1); }), "power", "-0.1");

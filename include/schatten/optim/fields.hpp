@@ -166,7 +166,10 @@ void set_field(Rule& rule, std::string_view wanted, double value, std::string_vi
     member = static_cast<Member>(static_cast<std::conditional_t<std::is_enum_v<Member>, int, Member>>(value));
     found = true;
   });
-  require(found, function, "name", wanted, "is no number of this group's rule");
+  if (found) return;
+  std::string words = "is no number of this group's rule, whose numbers are";
+  for_each_field(rule, [&](std::string_view name, auto&, const Range&) { words.append(" ").append(name); });
+  throw InvalidArgument(function, "name", std::string(wanted), words);
 }
 
 }  // namespace optim
