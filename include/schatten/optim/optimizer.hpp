@@ -153,6 +153,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
         if (batch.batch != p->matrices() && batch.batch * p->options.row_blocks == p->matrices()) {
           batch.batch = p->matrices();  // stacked matrices have the same inputs
           batch.blocks = p->options.row_blocks;
+          batch.block_stride = 0;
         }
         require(view_rank<V> >= 2 && batch.batch == p->matrices() && batch.cols == p->cols() && batch.rows > 0,
                 function, optim::argument_of("x", name), optim::extents_of(x),
