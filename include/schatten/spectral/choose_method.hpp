@@ -154,7 +154,8 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
     while (best.error_bound > tolerance && fine < poles) best = with(poles, ++fine, options.resolution);
     return best;
   });
-  if (!(choice.error_bound <= tolerance)) return choice;
+  if (!(choice.error_bound <= tolerance) || p < 0)
+    return choice;  // p < 0: σ^p grows below δ, and what is promised there is δ^p
   // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to, in
   // steps that shapes share, by the law of the error; rounding grows a little, hence the search.
   constexpr double step = 0.9;
