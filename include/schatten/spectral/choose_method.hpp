@@ -154,12 +154,19 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
     while (best.error_bound > tolerance && fine < poles) best = with(poles, ++fine, options.resolution);
     return best;
   });
-  // What is left of the tolerance reaches further down: directions under the resolution come out less damped.
+  if (!(choice.error_bound <= tolerance) || p < 0)
+    return choice;  // p < 0: σ^p grows below δ, and what is promised there is δ^p
+  // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to, in
+  // steps that shapes share, by the law of the error; rounding grows a little, hence the search.
   constexpr double step = 0.9;
-  for (double reach = options.resolution * step; choice.error_bound <= tolerance; reach *= step) {
-    MethodChoice further = with(choice.function.poles.size(), choice.fine_poles, reach);
-    if (further.error_bound > tolerance) break;
-    choice = std::move(further);
+  const std::size_t poles = choice.function.poles.size(), fine = choice.fine_poles;
+  const double rounding = mixed_rounding_error<T>(choice.function, fine, p, options.resolution, shape);
+  const double gain = std::log((tolerance - rounding) / (choice.error_bound - rounding));
+  const double rate = std::numbers::pi * std::numbers::pi * double(poles), depth = std::log(4 / options.resolution);
+  const double deeper = 1 / (1 / depth - std::min(gain / rate, 0.5 / depth)) - depth;
+  for (int steps = static_cast<int>(-deeper / std::log(step)); steps > 0; steps = steps * 2 / 3) {
+    MethodChoice further = with(poles, fine, options.resolution * std::pow(step, steps));
+    if (further.error_bound <= tolerance) return further;
   }
   return choice;
 }
