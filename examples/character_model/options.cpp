@@ -35,8 +35,8 @@ std::string known_names() {
 }
 
 // The recipes of a list such as "adamw,htmuon", in its order, or of "all".
-std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list) {
-  const std::vector<Recipe> known = known_recipes();
+std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list, int width) {
+  const std::vector<Recipe> known = known_recipes(width);
   if (letters_of(list) == "all") return known;
   std::vector<Recipe> chosen;
   for (std::size_t begin = 0; begin <= list.size();) {
@@ -58,7 +58,7 @@ std::vector<Recipe> chosen_recipes(const std::string& option, const std::string&
 
 Options parse_options(int count, const char* const* arguments) {
   Options options;
-  options.recipes = tuned_recipes();
+  std::string list_option, list;
   std::optional<double> power, hidden_lr, other_lr;
   for (int i = 1; i < count; ++i) {
     const std::string option = arguments[i];
@@ -91,7 +91,8 @@ Options parse_options(int count, const char* const* arguments) {
     } else if (option == "--threads") {
       options.threads = parse_number(option, value(), 1, 1024, "a whole number from 1 to 1024");
     } else if (option == "--optimizer" || option == "--optimizers") {
-      options.recipes = chosen_recipes(option, value());
+      list_option = option;
+      list = value();
     } else if (option == "--search") {
       options.search = parse_number(option, value(), 1, 100, "a whole number from 1 to 100");
     } else if (option == "--seeds") {
@@ -106,6 +107,8 @@ Options parse_options(int count, const char* const* arguments) {
       throw BadOption(option + ": no such option (--help lists them)");
     }
   }
+  options.recipes =
+      list_option.empty() ? tuned_recipes(options.width) : chosen_recipes(list_option, list, options.width);
   for (Recipe& recipe : options.recipes) {
     if (power && recipe.power) recipe.power = power;
     recipe.hidden_lr = hidden_lr.value_or(recipe.hidden_lr);
@@ -121,7 +124,7 @@ batches, and compares them.
   --text FILE        train on this text (default: the C++ of the installed Eigen headers)
   --steps N          steps of each training (default: 250, with --quick 16)
   --quick            a run of seconds: fewer steps, smaller batches
-  --width N          rows and columns of the hidden matrices (default: 512, which the learning rates are tuned for)
+  --width N          rows and columns of the hidden matrices (default: 512; learning rates follow)
   --out DIR          where losses.csv and losses.svg go (default: train_output)
   --record-momenta D write momenta of the hidden matrices there, as .npy files; the last optimizer's stay
   --seed N           of the initial weights and the batches (default: 1)

@@ -1,5 +1,7 @@
 #include "recipes.hpp"
 
+#include <cmath>
+
 namespace character_model {
 
 // Validation loss after 250 steps on the C++ of Eigen 3.4.0, eleven or twelve trials each, of another seed than the
@@ -17,49 +19,55 @@ namespace character_model {
 // Another seed moves these numbers by about a hundredth.
 //
 // The others start from the rates of their papers or codes, or from a short look; --search looks around them.
-std::vector<Recipe> known_recipes() {
+std::vector<Recipe> known_recipes(int width) {
+  // Directions with elements of one size have norms that grow with the width, those of UV^T's size do not.
+  const double elements = 512.0 / width, rms = std::sqrt(elements);
   std::vector<Recipe> recipes = {
-      {.name = "adamw", .hidden_lr = 0.0015, .other_lr = 0.01, .numbers = {{"beta2", 0.95}}},
+      {.name = "adamw", .hidden_lr = 0.0015 * elements, .other_lr = 0.01, .numbers = {{"beta2", 0.95}}},
       {.name = "muon", .hidden_lr = 0.04, .other_lr = 0.0025},
       {.name = "htmuon", .hidden_lr = 0.05, .other_lr = 0.0025, .power = 0.125},
       // with a spectral map
       {.name = "normuon", .hidden_lr = 0.04, .other_lr = 0.0025, .power = 0.0},
-      {.name = "adamuon", .hidden_lr = 0.008, .other_lr = 0.0025, .power = 0.0},
+      {.name = "adamuon", .hidden_lr = 0.008 * rms, .other_lr = 0.0025, .power = 0.0},
       {.name = "cautious_muon", .hidden_lr = 0.04, .other_lr = 0.0025, .power = 0.0},
-      {.name = "mars_m", .hidden_lr = 0.008, .other_lr = 0.0025, .power = 0.0},
+      {.name = "mars_m", .hidden_lr = 0.008 * rms, .other_lr = 0.0025, .power = 0.0},
       {.name = "mars_shampoo", .hidden_lr = 0.04, .other_lr = 0.0025, .power = 0.0},
       {.name = "lion_muon",
-       .hidden_lr = 0.008,
+       .hidden_lr = 0.008 * rms,
        .other_lr = 0.0025,
        .power = 0.0,
        .numbers = {{"beta1", 0.9}, {"interval", 2}}},
-      {.name = "muon_eq", .hidden_lr = 0.008, .other_lr = 0.0025, .power = 0.0},
+      {.name = "muon_eq", .hidden_lr = 0.008 * rms, .other_lr = 0.0025, .power = 0.0},
       {.name = "scion", .hidden_lr = 0.0008, .other_lr = 0.0025, .weight_decay = 1.0, .power = 0.0},
       {.name = "aurora", .hidden_lr = 0.04, .other_lr = 0.0025, .power = 0.0},
-      {.name = "newton_muon", .hidden_lr = 0.008, .other_lr = 0.0025, .power = 0.0, .numbers = {{"rho", 0.8}}},
-      {.name = "cosmos", .hidden_lr = 0.016, .other_lr = 0.0025, .power = 0.0},
+      {.name = "newton_muon", .hidden_lr = 0.008 * rms, .other_lr = 0.0025, .power = 0.0, .numbers = {{"rho", 0.8}}},
+      {.name = "cosmos", .hidden_lr = 0.016 * rms, .other_lr = 0.0025, .power = 0.0},
       // by elements and by rows
-      {.name = "adam", .hidden_lr = 0.0015, .other_lr = 0.0025, .weight_decay = 0.0, .numbers = {{"beta2", 0.95}}},
+      {.name = "adam",
+       .hidden_lr = 0.0015 * elements,
+       .other_lr = 0.0025,
+       .weight_decay = 0.0,
+       .numbers = {{"beta2", 0.95}}},
       {.name = "sgd", .hidden_lr = 1.0, .other_lr = 0.0025, .weight_decay = 0.0},
-      {.name = "lion", .hidden_lr = 0.0008, .other_lr = 0.0025},
-      {.name = "cautious_adamw", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
-      {.name = "cautious_lion", .hidden_lr = 0.0008, .other_lr = 0.0025},
-      {.name = "mars", .hidden_lr = 0.003, .other_lr = 0.0025},
-      {.name = "mars_lion", .hidden_lr = 0.0008, .other_lr = 0.0025},
-      {.name = "ademamix", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
-      {.name = "sophia_g", .hidden_lr = 0.0012, .other_lr = 0.0025},
-      {.name = "adam_mini", .hidden_lr = 0.0015, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
+      {.name = "lion", .hidden_lr = 0.0008 * elements, .other_lr = 0.0025},
+      {.name = "cautious_adamw", .hidden_lr = 0.0015 * elements, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
+      {.name = "cautious_lion", .hidden_lr = 0.0008 * elements, .other_lr = 0.0025},
+      {.name = "mars", .hidden_lr = 0.003 * elements, .other_lr = 0.0025},
+      {.name = "mars_lion", .hidden_lr = 0.0008 * elements, .other_lr = 0.0025},
+      {.name = "ademamix", .hidden_lr = 0.0015 * elements, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
+      {.name = "sophia_g", .hidden_lr = 0.0012 * elements, .other_lr = 0.0025},
+      {.name = "adam_mini", .hidden_lr = 0.0015 * elements, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
       {.name = "rmnp", .hidden_lr = 0.04, .other_lr = 0.0025},
       // with factors or projections of the gradients
-      {.name = "soap", .hidden_lr = 0.003, .other_lr = 0.0025},
+      {.name = "soap", .hidden_lr = 0.003 * rms, .other_lr = 0.0025},
       {.name = "splus", .hidden_lr = 0.4, .other_lr = 0.0025},
-      {.name = "galore", .hidden_lr = 0.01, .other_lr = 0.0025},
+      {.name = "galore", .hidden_lr = 0.01 * elements, .other_lr = 0.0025},
   };
   return recipes;
 }
 
-std::vector<Recipe> tuned_recipes() {
-  std::vector<Recipe> recipes = known_recipes();
+std::vector<Recipe> tuned_recipes(int width) {
+  std::vector<Recipe> recipes = known_recipes(width);
   recipes.resize(3);
   return recipes;
 }

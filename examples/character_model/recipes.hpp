@@ -18,10 +18,10 @@ struct Recipe {
   std::vector<std::pair<std::string, double>> numbers = {};  // others of the rule, by name, where not its defaults
 };
 
-// Of every optimizer; the demo's three come first.
-std::vector<Recipe> known_recipes();
+// Of every optimizer; the demo's three come first. Of hidden matrices of this width.
+std::vector<Recipe> known_recipes(int width = 512);
 
 // What a run without --optimizer trains with: AdamW, Muon and HTMuon.
-std::vector<Recipe> tuned_recipes();
+std::vector<Recipe> tuned_recipes(int width);
 
 }  // namespace character_model
