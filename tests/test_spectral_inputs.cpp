@@ -6,6 +6,8 @@
 #include "support/typed.hpp"
 #include <schatten/spectral/spectral_power.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -191,4 +193,38 @@ TEST_CASE("a bad matrix on its own, large enough for every kernel of the backend
     m(149, 139) = std::numeric_limits<double>::quiet_NaN();
     CHECK(all_nan(applied<C>(m, p, method)));
   });
+}
+
+namespace {
+
+/// Errors of out·v_k and outᵀu_k, relative to σ_k^p, for the first `count` directions of m.
+template <class C>
+double worst_vector_error(const Matrix& m, double p, SpectralMethod method, Eigen::Index count) {
+  const ReferenceSvd svd = reference_svd(m);
+  const Matrix out = applied<C>(m, p, method);
+  double worst = 0;
+  for (Eigen::Index k = 0; k < count; ++k) {
+    const double value = std::pow(svd.sigma(k), p);
+    const Vector right = out * svd.v.col(k) - value * svd.u.col(k);
+    const Vector left = out.transpose() * svd.u.col(k) - value * svd.v.col(k);
+    worst = std::max({worst, right.norm() / value, left.norm() / value});
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("svd: a column that rotations reduce to nothing does not turn the others") {
+  Matrix m(3, 3);
+  m << 1, 1, 1, 0, 1, 0, 0, 1, 0;
+  CHECK(worst_vector_error<Case<double, Kokkos::Serial, PortableBackend>>(m, 0.03125, SpectralMethod::svd, 2) <= 1e-13);
+}
+
+TEST_CASE("rational: rank one up to 1e-20, whose Lanczos recurrence ends in a subnormal length") {
+  const double a = 0x1.11aceep+0;
+  const double small[] = {0x1.96ce3ep-68,  -0x1.026ae2p-66, 0x1.cb29bp-67, 0x1.4514aap-69,
+                          -0x1.61b766p-66, 0x1.e2e29cp-68,  0x1.ddfa94p-68};
+  Matrix m = Matrix::Constant(3, 7, a);
+  for (Eigen::Index j = 0; j < 7; ++j) m(1, j) = small[j];
+  CHECK(worst_vector_error<Case<float, Kokkos::Serial, EigenBackend>>(m, 0.5, SpectralMethod::rational, 1) <= 0.03);
 }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 namespace schatten::linalg {
@@ -87,7 +88,7 @@ struct LanczosNormalize {
   }
 };
 
-/// alpha = v·Sv, the next vector, its length beta; a length of zero ends the recurrence with zeros.
+/// alpha = v·Sv, the next vector, its length beta; a length of nearly zero ends the recurrence with zeros.
 template <class T, class Space>
 struct LanczosAdvance {
   Lanczos<T, Space> l;
@@ -101,7 +102,8 @@ struct LanczosAdvance {
     const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, k, l.step - 1);
     team.for_each(n, [&](std::size_t i) { next[i] -= U(a) * now[i] + U(last) * before[i]; });
     const double length = math::sqrt(team.dot(next, next, n));
-    const U inverse = is_finite(length) && length > 0 ? U(1 / length) : U(0);  // comparing a NaN could trap
+    constexpr double least = double(std::numeric_limits<U>::min()) * 0x1p20;       // below, 1/length may overflow
+    const U inverse = is_finite(length) && length > least ? U(1 / length) : U(0);  // comparing a NaN could trap
     team.for_each(n, [&](std::size_t i) {
       before[i] = now[i];
       l.set(b, k, i, inverse * next[i]);

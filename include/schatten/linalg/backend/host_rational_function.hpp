@@ -38,6 +38,10 @@ struct HostSymmetric {
   const double* diagonal;
 };
 
+/// Shifts below this take the refinement of the leaves: 256ε in float, where it takes time, 2⁻³² in double.
+template <class Factor>
+inline constexpr double refined_below = std::is_same_v<Factor, float> ? 0x1p-15 : 0x1p-32;
+
 /// Scratch of one pole: pole_scratch(n) scalars, n for the diagonal, and where the factorisation is done in another
 /// precision than the sum, pole_scratch(n) scalars of that.
 template <class Factor, class T>
@@ -68,8 +72,9 @@ bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, 
       for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Factor(Wide(s.lower(i, j)) * inverse_scale);
       scratch.diagonal[j] = s.diagonal[j] / scale + shift;
     }
-    // No pivot of the exact factorisation lies under the shift; the refinement is for shifts near the rounding of S.
-    const CholeskyOptions options{0.5 * shift, shift < 256 * double(std::numeric_limits<Factor>::epsilon())};
+    // No pivot of the exact factorisation lies under the shift. The refinement is for shifts near the rounding of S: without
+    // it directions under the resolution mix into the others ten thousand times as much.
+    const CholeskyOptions options{0.5 * shift, shift < refined_below<Factor>};
     if (!cholesky(factor, scratch.diagonal, options, inverses, rest)) return false;
     invert_lower(factor, read_only(inverses), rest);
     finish(factor);

@@ -130,6 +130,10 @@ struct JacobiSweepEnd {
   }
 };
 
+/// Lengths of columns below this, the largest entry being one, count as zero: their squares have too few digits to make
+/// columns orthogonal by, and rotations reduce what rounding leaves of a zero singular value to nothing.
+inline constexpr double least_column = 0x1p-460;
+
 /// Lengths of the columns of the finished work array and, as the rounding of each rotation lets lengths drift, v's
 /// columns back to length one: A = work V⁻¹, so a column of v and its column of work are divided by the same number.
 template <class Space>
@@ -145,7 +149,8 @@ struct JacobiLengths {
     const double drift = norm(v, b, column);
     for (std::size_t i = 0; i < work.extent(2); ++i) work(b, column, i) /= drift;
     for (std::size_t i = 0; i < v.extent(2); ++i) v(b, column, i) /= drift;
-    length(b, column) = norm(work, b, column);
+    const double own = norm(work, b, column);
+    length(b, column) = is_finite(own) && own < least_column ? 0.0 : own;
   }
 };
 
