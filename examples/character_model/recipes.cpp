@@ -55,7 +55,7 @@ std::vector<Recipe> known_recipes(int width) {
       {.name = "mars", .hidden_lr = 0.003 * elements, .other_lr = 0.0025},
       {.name = "mars_lion", .hidden_lr = 0.0008 * elements, .other_lr = 0.0025},
       {.name = "ademamix", .hidden_lr = 0.0015 * elements, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
-      {.name = "sophia_g", .hidden_lr = 0.0012 * elements, .other_lr = 0.0025},
+      {.name = "sophia_g", .hidden_lr = 0.0003 * elements, .other_lr = 0.0025},
       {.name = "adam_mini", .hidden_lr = 0.0015 * elements, .other_lr = 0.0025, .numbers = {{"beta2", 0.95}}},
       {.name = "rmnp", .hidden_lr = 0.04, .other_lr = 0.0025},
       // with factors or projections of the gradients
