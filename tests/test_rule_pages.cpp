@@ -90,7 +90,8 @@ std::string words_of_range(const optim::Range& range) {
   if constexpr (std::is_same_v<M, bool>) {
     words = "0 `false`, 1 `true`";
   } else if constexpr (std::is_enum_v<M>) {
-    CHECK(range.most + 1 == double(enumerators<M>().size()));  // all can be set
+    const double answers = std::is_same_v<M, Format> ? 1 : 0;  // Format::mixed is chosen, it cannot be asked for
+    CHECK(range.most + 1 + answers == double(enumerators<M>().size()));  // all others can be set
     for (int k = 0; k <= int(range.most); ++k) {
       words += (k == 0 ? "" : ", ") + std::to_string(k) + " " + words_of(static_cast<M>(k));
     }

@@ -54,7 +54,8 @@ class SophiaReference {
     Matrix next = (1 - o_.lr * o_.weight_decay) * w;
     m_ = o_.beta1 * m_ + (1 - o_.beta1) * g;
     for (Eigen::Index k = 0; k < g.size(); ++k) {
-      const double curvature = o_.rho * o_.examples * h_(k);
+      const double most = std::numeric_limits<double>::max();  // an infinite weight counts as the largest number
+      const double curvature = std::min(o_.rho * o_.examples, most) * h_(k);
       const bool sum = o_.denominator == SophiaDenominator::sum;
       const double below = sum ? curvature + o_.epsilon : std::max(curvature, o_.epsilon);
       next(k) -= o_.lr * std::clamp(m_(k) / below, -1.0, 1.0);

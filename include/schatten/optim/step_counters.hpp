@@ -62,7 +62,9 @@ class StepCounters {
     return host_flags_;
   }
   /// A copy of the counts on the host. Fences `exec`.
-  [[nodiscard]] auto counts_on_host(const Exec& exec) const { return copy_to_host(exec, counts_); }
+  [[nodiscard]] auto counts_on_host(const Exec& exec) const {
+    return copy_to_host(exec, counts_);  // fences: documented
+  }
   /// The other way round. Fences `exec`.
   template <class HostView>
   void write_counts(const Exec& exec, const HostView& host) const {
