@@ -27,6 +27,11 @@ struct BucketKey {
   std::size_t rows = 0, cols = 0;  ///< as stored: rows are the user's columns where transposed
   bool transposed = false;
   bool master = false;  ///< whether copies of the weights are kept
+  /// The user's rows and columns.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> user_shape() const {
+    if (transposed) return {cols, rows};
+    return {rows, cols};
+  }
   friend bool operator==(const BucketKey&, const BucketKey&) = default;
 };
 

@@ -57,7 +57,7 @@ class RuleGroup final : public Group<T, Exec> {
     }
     const R before = std::exchange(rule_, changed);
     for (const auto& storage : this->buckets_) {
-      const auto [rows, cols] = user_shape(storage->key());
+      const auto [rows, cols] = storage->key().user_shape();
       const bool other_scale = rule_scale(rule_, rows, cols) != rule_scale(before, rows, cols);
       if (other_scale) storage->invalidate_records();
       const bool other_slots = !storage->states().empty() && slots_changed(*storage);
@@ -240,14 +240,9 @@ class RuleGroup final : public Group<T, Exec> {
     bucket.apply_floor(own_slots_);
   }
 
-  /// The user's rows and columns of a bucket's matrices.
-  [[nodiscard]] static std::pair<std::size_t, std::size_t> user_shape(const BucketKey& key) {
-    if (key.transposed) return {key.cols, key.rows};
-    return {key.rows, key.cols};
-  }
   /// Matrices of a bucket with the rates of this step.
   [[nodiscard]] View bucket_of(const Step& step, Storage& storage, std::size_t first, std::size_t count) const {
-    const auto [rows, cols] = user_shape(storage.key());
+    const auto [rows, cols] = storage.key().user_shape();
     const double lr = rule_lr(rule_, this->steps, rows, cols) * this->lr_factor;
     const DecayMode mode = decay_mode(rule_);
     const double share = mode == DecayMode::fixed ? rule_.weight_decay : lr * rule_.weight_decay;

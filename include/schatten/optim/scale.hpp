@@ -39,6 +39,11 @@ inline double fixed_rms(ScaleMode mode) {
 /// Whether `mode` needs a factor of each matrix beside shape_scale.
 inline bool needs_factor(ScaleMode mode) { return fixed_rms(mode) > 0 || needs_norm(mode); }
 
+/// Throws InvalidArgument for a scale that divides by a Schatten norm, which a rule has none of.
+inline void check_no_norm(std::string_view function, ScaleMode scale) {
+  require(!needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
+}
+
 /// Throws InvalidArgument for a map or a scale that a rule with one map of its own does not serve: `streaming`, which keeps
 /// state, and norms of what is no UΣ^pVᵀ with p >= 0.
 inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {

@@ -181,15 +181,19 @@ MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine&
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
+/// Throws InvalidArgument, in the name of `function`, for a resolution or a tolerance that no plan could have.
+inline void require_accuracy(std::string_view function, double resolution, double tolerance) {
+  require(!std::isnan(resolution) && resolution > 0.0 && resolution <= 1.0, function, "resolution", resolution,
+          "must lie in (0, 1]");
+  require(std::isfinite(tolerance) && tolerance > 0.0, function, "tolerance", tolerance, "must be positive and finite");
+}
+
 /// Throws InvalidArgument where an option is out of its range, or not what the machine has.
 inline void require_valid(const SpectralPowerOptions& options, const Machine& machine) {
-  const double p = options.power, resolution = options.resolution;
+  const double p = options.power;
   // NaN first: comparing it would trap where the program traps invalid operations.
   require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
-  require(!std::isnan(resolution) && resolution > 0.0 && resolution <= 1.0, "SpectralPower", "resolution", resolution,
-          "must lie in (0, 1]");
-  require(std::isfinite(options.tolerance) && options.tolerance > 0.0, "SpectralPower", "tolerance", options.tolerance,
-          "must be positive and finite");
+  require_accuracy("SpectralPower", options.resolution, options.tolerance);
   require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::rank_power, "SpectralPower",
           "method", to_string(options.method),
           "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");

@@ -40,16 +40,16 @@ struct FunctionOfSigma {
   }
 };
 
-/// The rational function of fewest poles with which f meets the tolerance in precision Work; an infinite bound where none
-/// does for less than `most_cost`.
+/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work; an infinite
+/// bound where none does for less than `most_cost`.
 template <Scalar T, Scalar Work, SpectralFunction F>
-MethodChoice choose_rational(const F& f, const SpectralMapOptions& options, double most_cost) {
+MethodChoice choose_rational(const F& f, const FunctionRange& range, const SpectralMapOptions& options,
+                             double most_cost) {
   constexpr std::size_t most_poles = 32;
   constexpr double largest_share = 0.9, estimate = 2e-4;  // what the host's estimate of σ₁ may lack
   const Shape shape = Shape::of(options.rows, options.cols);
   const double delta = options.resolution, ulp = double(std::numeric_limits<Work>::epsilon());
   constexpr Format format = format_of<T, Work>;
-  const FunctionRange range = range_of(f, std::min(delta, 0.999));
   if (!range.positive) return {SpectralMethod::rational, format};
   const double rounding =
       ulp * (rational_rounding<Work>(shape) * 0.5 * range.slope / (delta * delta) + 2 * range.steepness) +
@@ -65,10 +65,10 @@ MethodChoice choose_rational(const F& f, const SpectralMapOptions& options, doub
   return {SpectralMethod::rational, format};
 }
 
-/// Promised relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error has it for σ^p.
-template <Scalar T, SpectralFunction F>
-double svd_error(const F& f, double resolution, const Shape& shape) {
-  const FunctionRange range = range_of(f, std::min(resolution, 0.999));
+/// Promised relative error of f, of that range, at σ >= δσ_max by the singular value decomposition, as svd_error has it for
+/// σ^p.
+template <Scalar T>
+double svd_error(const FunctionRange& range, double resolution, const Shape& shape) {
   if (!range.positive) return std::numeric_limits<double>::infinity();
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
   const double turn = backward / resolution;
@@ -95,10 +95,7 @@ class SpectralMap {
   /// Cost: a millisecond a pole.
   SpectralMap(const F& f, const SpectralMapOptions& options) : f_(f), options_(options) {
     constexpr std::string_view function = "SpectralMap";
-    require(!std::isnan(options.resolution) && options.resolution > 0 && options.resolution <= 1, function,
-            "resolution", options.resolution, "must lie in (0, 1]");
-    require(std::isfinite(options.tolerance) && options.tolerance > 0, function, "tolerance", options.tolerance,
-            "must be positive and finite");
+    spectral::require_accuracy(function, options.resolution, options.tolerance);
     const SpectralMethod wanted = options.method;
     require(wanted == SpectralMethod::automatic || wanted == SpectralMethod::svd || wanted == SpectralMethod::rational,
             function, "method", to_string(wanted), "must be automatic, svd or rational: the others are for powers");
@@ -158,37 +155,38 @@ class SpectralMap {
   void choose(SpectralMethod wanted) {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const double svd_cost = spectral::CostModel(shape).svd();
+    const spectral::FunctionRange range = spectral::range_of(f_, std::min(options_.resolution, 0.999));
     const double most = wanted == SpectralMethod::rational ? std::numeric_limits<double>::infinity() : svd_cost;
     double best = std::numeric_limits<double>::infinity();
+    bool found = false;
     const auto take = [&](spectral::MethodChoice&& choice) {
       best = std::min(best, choice.error_bound);
-      if (choice.error_bound > options_.tolerance || found_) return;
+      if (choice.error_bound > options_.tolerance || found) return;
       choice_ = std::move(choice);
-      found_ = true;
+      found = true;
     };
     if (wanted != SpectralMethod::svd && is_host_execution_space<Exec>) {
-      take(spectral::detail::choose_rational<T, T>(f_, options_, most));
+      take(spectral::detail::choose_rational<T, T>(f_, range, options_, most));
       if constexpr (std::is_same_v<T, float>) {
-        if (!found_) take(spectral::detail::choose_rational<T, double>(f_, options_, most));
+        if (!found) take(spectral::detail::choose_rational<T, double>(f_, range, options_, most));
       }
     }
-    if (wanted != SpectralMethod::rational && !found_) {
-      take({SpectralMethod::svd, Format::scalar, spectral::detail::svd_error<T>(f_, options_.resolution, shape),
+    if (wanted != SpectralMethod::rational && !found) {
+      take({SpectralMethod::svd, Format::scalar, spectral::detail::svd_error<T>(range, options_.resolution, shape),
             svd_cost});
     }
-    if (found_) return;
-    const bool positive = spectral::range_of(f_, std::min(options_.resolution, 0.999)).positive;
-    throw InvalidArgument("SpectralMap", "tolerance", schatten::detail::printed(options_.tolerance),
-                          "is out of reach for " + std::string(F::name) +
-                              (positive ? ": rational needs more than 32 poles or more digits, and svd promises " +
-                                              (std::isfinite(best) ? schatten::detail::printed(best) : "less")
-                                        : ": it is not positive above the resolution, so that no relative error is"));
+    if (found) return;
+    throw InvalidArgument(
+        "SpectralMap", "tolerance", schatten::detail::printed(options_.tolerance),
+        "is out of reach for " + std::string(F::name) +
+            (range.positive ? ": rational needs more than 32 poles or more digits, and svd promises " +
+                                  (std::isfinite(best) ? schatten::detail::printed(best) : "less")
+                            : ": it is not positive above the resolution, so that no relative error is"));
   }
 
   F f_;
   SpectralMapOptions options_;
   spectral::MethodChoice choice_;
-  bool found_ = false;
   Workspace<memory_space> workspace_;
 };
 

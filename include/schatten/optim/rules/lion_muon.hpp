@@ -70,8 +70,7 @@ struct LionMuon {
     const auto u = mapped ? bucket.buffer() : out;
     bucket.average(average, std::array<std::size_t, 1>{0}, beta2, u);
     if (!mapped) {  // the shape's factor is the map's alone, and applied in every step
-      const bool turned = bucket.key().transposed;
-      const std::size_t rows = turned ? bucket.cols() : bucket.rows(), cols = turned ? bucket.rows() : bucket.cols();
+      const auto [rows, cols] = bucket.key().user_shape();
       return optim::take_signs(bucket, out, 1 / optim::shape_scale(scale, rows, cols));
     }
     bucket.map(power, map, u, out);

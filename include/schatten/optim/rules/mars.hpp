@@ -41,7 +41,7 @@ struct MARS {
   }
   template <class Bucket>
   void observe(Bucket& bucket) const {
-    bucket.update(optim::OneFunctor<optim::KeepGradient>{}, std::array<std::size_t, 1>{1});
+    optim::keep_observed(bucket, 1);
   }
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step, double clip = 1) const {

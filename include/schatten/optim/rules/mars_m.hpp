@@ -58,7 +58,7 @@ struct MARSM {
   /// The previous weights' gradient on the present batch, for `exact`.
   template <class Bucket>
   void observe(Bucket& bucket) const {
-    bucket.update(optim::OneFunctor<optim::KeepGradient>{}, std::array<std::size_t, 1>{1});
+    optim::keep_observed(bucket, 1);
   }
 };
 

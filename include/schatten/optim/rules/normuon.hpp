@@ -45,7 +45,7 @@ struct NorMuon {
   }
   void check(std::string_view function) const {
     optim::check_map_and_scale(function, power, map, ScaleMode::none);
-    require(!optim::needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
+    optim::check_no_norm(function, scale);
   }
 
   template <class Bucket>

@@ -29,9 +29,7 @@ struct RMNP {
     f("scale", &RMNP::scale, optim::choice(scale_modes));
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
-  void check(std::string_view function) const {
-    require(!optim::needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
-  }
+  void check(std::string_view function) const { optim::check_no_norm(function, scale); }
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {

@@ -120,6 +120,12 @@ struct KeepGradient {
   }
 };
 
+/// The previous weights' gradient, which the caller gives to Optimizer::observe, into `slot`. One pass.
+template <class Bucket>
+void keep_observed(Bucket& bucket, std::size_t slot) {
+  bucket.update(OneFunctor<KeepGradient>{}, std::array{slot});
+}
+
 /// out ← f(c, m) of the gradients, m in `slots`[0] and g⁻ in `slots`[1], c clipped where `clips` is set. One pass over g and
 /// both slots, with the clip one more over g and g⁻.
 template <class Bucket, class Rule, class F>
