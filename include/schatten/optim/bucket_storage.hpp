@@ -32,6 +32,8 @@ struct BucketKey {
     if (transposed) return {cols, rows};
     return {rows, cols};
   }
+  /// Whether its matrices have elements. Those without take part in counts, but no rule meets them.
+  [[nodiscard]] bool has_elements() const { return rows > 0 && cols > 0; }
   friend bool operator==(const BucketKey&, const BucketKey&) = default;
 };
 

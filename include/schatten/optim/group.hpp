@@ -15,6 +15,16 @@
 #include <utility>
 #include <vector>
 
+namespace schatten {
+
+/// A group of parameters of one Optimizer, as add_group returns it.
+struct GroupId {
+  std::size_t index = 0;
+  const void* optimizer = nullptr;  ///< whose group it is
+};
+
+}  // namespace schatten
+
 namespace schatten::optim {
 
 template <Scalar T, ExecutionSpace Exec>

@@ -19,12 +19,6 @@
 
 namespace schatten {
 
-/// A group of parameters of one Optimizer, as add_group returns it.
-struct GroupId {
-  std::size_t index = 0;
-  const void* optimizer = nullptr;  ///< whose group it is
-};
-
 namespace optim {
 
 template <Scalar T, ExecutionSpace Exec>
@@ -48,7 +42,7 @@ class OptimizerCore {
       const auto out = workspace_.template batch<T>(count, storage.key().rows, storage.key().cols);
       const auto factor = workspace_.template numbers<SplitFactor>(count);
       group.direction(step, storage, first, count, out, factor);
-      group.measure(step, storage, first, count, as_const(out), factor, telemetry_);
+      group.measure(step, storage, first, count, as_const(out), factor, telemetry_.view());
       group.apply(step, storage, first, count, as_const(out), factor);
     });
   }
@@ -62,7 +56,7 @@ class OptimizerCore {
     const Step step = context(exec);
     try {
       for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        if (!has_elements(storage)) return;
+        if (!storage.key().has_elements()) return;
         group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
       });
     } catch (...) {  // no direction is kept: the step counts as skipped
@@ -78,7 +72,7 @@ class OptimizerCore {
     pending_ = false;
     run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
       const auto d = as_const(storage.direction(first, count));
-      if (measures_) group.measure(step, storage, first, count, d, storage.factor(first, count), telemetry_);
+      if (measures_) group.measure(step, storage, first, count, d, storage.factor(first, count), telemetry_.view());
       group.apply(step, storage, first, count, d, storage.factor(first, count));
     });
   }
@@ -142,61 +136,32 @@ class OptimizerCore {
     constexpr std::string_view function = "Optimizer::write_state";
     const Parameter& p = prepared(exec, name, function);
     const StateArray<Exec>& array = find_state(bucket_of(p).states(), slot, function);
-    const bool turned = p.transposed && array.slot.extent == Extent::matrix;
-    const std::size_t rows = turned ? array.cols : array.rows, cols = turned ? array.rows : array.cols;
-    require(values.extent(0) == p.matrices() && values.extent(1) == rows && values.extent(2) == cols, function,
-            argument_of(slot, name), extents_of(values),
-            "must have the extents " + std::to_string(p.matrices()) + "x" + std::to_string(rows) + "x" +
-                std::to_string(cols) + " (matrices x rows x cols)");
+    check_state_extents(array, p, values, function);
     optim::write_state<T>(exec, array, p, values);
   }
 
   [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) {
     prepare(exec);
-    const auto host = counters_.counts_on_host(exec);  // fences: documented
-    std::vector<ParameterCounts> all;
-    registry_->for_each([&](const Parameter& p) { all.push_back(counts_of(host, p, groups_[p.group]->steps)); });
-    return all;
+    return counters_.read(exec, *registry_, [&](const Parameter& p) { return groups_[p.group]->steps; });
   }
 
   void write_counts(const Exec& exec, const std::vector<ParameterCounts>& all) {
     constexpr std::string_view function = "Optimizer::write_counts";
     require_settled(function);
-    std::vector<long long> group_steps(groups_.size(), -1);
-    for (const ParameterCounts& counts : all) {
-      const Parameter& p = registry_->at(counts.name, function);
-      check_counts(counts, p, function);
-      long long& steps = group_steps[p.group];
-      require(steps < 0 || steps == counts.group_steps, function, argument_of("group_steps", p.name),
-              counts.group_steps, "must be that of the other parameters of its group, " + std::to_string(steps));
-      steps = counts.group_steps;
-    }
+    check_counts(all, *registry_, groups_.size(), function);
     prepare(exec);
-    const auto host = counters_.counts_on_host(exec);  // fences: documented
+    counters_.write(exec, *registry_, all);
     for (const ParameterCounts& counts : all) {
       const Parameter& p = *registry_->find(counts.name);
       groups_[p.group]->steps = static_cast<std::size_t>(counts.group_steps);
       bucket_of(p).forget_steps(p);
-      for (std::size_t b = 0; b < p.matrices(); ++b) {
-        host(p.first_matrix + b) = MatrixCounts{counts.attempted, counts.applied[b]};
-      }
     }
-    counters_.write_counts(exec, host);
   }
 
   [[nodiscard]] long long skipped_steps(const Exec& exec, std::string_view name) const {
-    const std::vector<Parameter*> parts = registry_->parts(name, "Optimizer::skipped_steps");
-    const auto host = counters_.counts_on_host(exec);  // fences: documented
-    long long sum = 0;
-    for (const Parameter* const p : parts) sum += skipped_of(host, *p);
-    return sum;
+    return counters_.skipped(exec, registry_->parts(name, "Optimizer::skipped_steps"));
   }
-  [[nodiscard]] long long skipped_steps(const Exec& exec) const {
-    const auto host = counters_.counts_on_host(exec);  // fences: documented
-    long long sum = 0;
-    registry_->for_each([&](const Parameter& p) { sum += skipped_of(host, p); });
-    return sum;
-  }
+  [[nodiscard]] long long skipped_steps(const Exec& exec) const { return counters_.skipped(exec, registry_->all()); }
 
   [[nodiscard]] std::vector<std::string> non_finite_weights(const Exec& exec) {
     prepare(exec);
@@ -208,12 +173,7 @@ class OptimizerCore {
       check_finite<T, &MatrixRecord::weight>(exec, finite, storage.key().rows, storage.key().cols, 0,
                                              storage.matrices());
     });
-    const auto host = copy_to_host(exec, flags);  // fences: documented
-    std::vector<std::string> names;
-    registry_->for_each([&](const Parameter& p) {
-      if (any_flag_cleared(host, p)) names.push_back(p.name);
-    });
-    return names;
+    return cleared_names(copy_to_host(exec, flags), *registry_);  // fences: documented
   }
 
   void pause(std::string_view name) {
@@ -249,15 +209,7 @@ class OptimizerCore {
   [[nodiscard]] std::vector<MatrixTelemetry> telemetry(const Exec& exec, std::string_view name) {
     const std::vector<Parameter*> parts = registry_->parts(name, "Optimizer::telemetry");
     prepare(exec);
-    decltype(host_mirror(telemetry_)) host;
-    if (telemetry_.extent(0) > 0) host = copy_to_host(exec, telemetry_);  // fences: documented
-    std::vector<MatrixTelemetry> all;
-    for (const Parameter* const p : parts) {
-      for (std::size_t k = p->first_matrix; k < p->first_matrix + p->matrices(); ++k) {
-        all.push_back(host.extent(0) > 0 ? host(k) : MatrixTelemetry{});
-      }
-    }
-    return all;
+    return telemetry_.read(exec, parts);
   }
 
   [[nodiscard]] double map_error_bound(std::string_view name) const {
@@ -339,7 +291,6 @@ class OptimizerCore {
 
  private:
   friend class Inventory<T, Exec>;
-  using Telemetry = Kokkos::View<MatrixTelemetry*, Kokkos::LayoutRight, typename Exec::device_type>;
 
   [[nodiscard]] Storage& bucket_of(const Parameter& p) const { return groups_[p.group]->bucket(p.bucket); }
 
@@ -360,9 +311,7 @@ class OptimizerCore {
     if (!stale) return;
     for (const auto& group : groups_) group->prepare(exec);
     counters_.resize(exec, matrices_, options_.non_finite == NonFinite::raise);
-    if (measures_ && telemetry_.extent(0) < matrices_) {
-      telemetry_ = Telemetry(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices_);
-    }
+    if (measures_) telemetry_.resize(exec, matrices_);
     dirty_ = false;
   }
 
@@ -370,10 +319,6 @@ class OptimizerCore {
     return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
   }
 
-  /// Whether matrices of a bucket have elements. Those without take part in counts, but no rule meets them.
-  [[nodiscard]] static bool has_elements(const Storage& storage) {
-    return storage.key().rows > 0 && storage.key().cols > 0;
-  }
   /// f(group, bucket) for all buckets that have matrices.
   template <class F>
   void for_each_bucket(const F& f) const {
@@ -404,12 +349,7 @@ class OptimizerCore {
       check_finite<T>(exec, counters_.finite(storage.records().view(first, count)), storage.key().rows,
                       storage.key().cols, 0, count);
     });
-    const auto& host = counters_.flags_on_host(exec);  // fences: documented
-    registry_->for_each([&](const Parameter& p) {
-      if (!p.active() || !any_flag_cleared(host, p)) return;
-      counters_.start(exec, matrices_);
-      throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
-    });
+    counters_.raise(exec, *registry_, matrices_);  // fences: documented
   }
 
   /// f(group, step, bucket, first, count) for all runs, and the count of the step. What an exception keeps from being
@@ -420,7 +360,7 @@ class OptimizerCore {
     std::size_t done = 0, moved = 0;
     try {
       for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        if (has_elements(storage)) f(group, step, storage, first, count);
+        if (storage.key().has_elements()) f(group, step, storage, first, count);
         ++done;
         moved += count;
       });
@@ -447,7 +387,7 @@ class OptimizerCore {
   std::size_t live_matrices_ = 0;  ///< of those that are there
   bool dirty_ = false, pending_ = false, measures_ = false;
   StepCounters<Exec> counters_;
-  Telemetry telemetry_{};
+  TelemetryTable<Exec> telemetry_;
   Workspace<Space> workspace_;
 };
 

@@ -63,6 +63,14 @@ class Registry {
       if (parameter != nullptr) f(*parameter);
     }
   }
+  /// All of them.
+  [[nodiscard]] std::vector<Parameter*> all() const {
+    std::vector<Parameter*> all;
+    for (const auto& parameter : parameters_) {
+      if (parameter != nullptr) all.push_back(parameter.get());
+    }
+    return all;
+  }
   [[nodiscard]] std::size_t size() const { return names_.size(); }
 
   /// Takes the parameter in. @pre its name is new and check_memory has passed.

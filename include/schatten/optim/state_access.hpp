@@ -73,7 +73,19 @@ HostState<T> read_state(const Exec& exec, const StateArray<Exec>& array, const P
   return copy;
 }
 
-/// The other way round. @pre the extents are those of read_state. Fences `exec`.
+/// Throws InvalidArgument, in the name of `function`, for values whose extents are not those of read_state.
+template <ExecutionSpace Exec, class V>
+void check_state_extents(const StateArray<Exec>& array, const Parameter& p, const V& values,
+                         std::string_view function) {
+  const bool turned = p.transposed && array.slot.extent == Extent::matrix;
+  const std::size_t rows = turned ? array.cols : array.rows, cols = turned ? array.rows : array.cols;
+  require(values.extent(0) == p.matrices() && values.extent(1) == rows && values.extent(2) == cols, function,
+          argument_of(array.slot.name, p.name), extents_of(values),
+          "must have the extents " + std::to_string(p.matrices()) + "x" + std::to_string(rows) + "x" +
+              std::to_string(cols) + " (matrices x rows x cols)");
+}
+
+/// The other way round. @pre check_state_extents has passed. Fences `exec`.
 template <Scalar T, ExecutionSpace Exec, class V>
 void write_state(const Exec& exec, const StateArray<Exec>& array, const Parameter& p, const V& values) {
   const auto bytes = parameter_bytes(array, p);

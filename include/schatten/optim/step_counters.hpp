@@ -3,16 +3,72 @@
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
-#include <schatten/optim/parameter.hpp>
+#include <schatten/optim/registry.hpp>
 #include <schatten/optim/skip.hpp>
 #include <schatten/optim/state_access.hpp>
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace schatten::optim {
+
+/// The counts of a parameter from those of all matrices.
+template <class HostView>
+ParameterCounts counts_of(const HostView& counts, const Parameter& p, std::size_t group_steps) {
+  ParameterCounts its{p.name, static_cast<long long>(group_steps), 0, {}};
+  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices(); ++k) {
+    its.attempted = counts(k).attempted;
+    its.applied.push_back(counts(k).applied);
+  }
+  return its;
+}
+
+/// Steps of a parameter's matrices that were skipped.
+template <class HostView>
+long long skipped_of(const HostView& counts, const Parameter& p) {
+  long long sum = 0;
+  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices() && k < counts.extent(0); ++k) {
+    sum += counts(k).attempted - counts(k).applied;
+  }
+  return sum;
+}
+
+/// Whether one of a parameter's matrices has the flag 0.
+template <class HostView>
+bool any_flag_cleared(const HostView& flags, const Parameter& p) {
+  for (std::size_t b = 0; b < p.matrices(); ++b) {
+    if (flags(p.first_matrix + b) == 0) return true;
+  }
+  return false;
+}
+
+/// Throws InvalidArgument for counts that the Optimizer's parameters cannot have, and for parameters of one group that disagree
+/// on the group's steps. groups: how many there are.
+inline void check_counts(const std::vector<ParameterCounts>& all, const Registry& registry, std::size_t groups,
+                         std::string_view function) {
+  std::vector<long long> group_steps(groups, -1);
+  for (const ParameterCounts& counts : all) {
+    const Parameter& p = registry.at(counts.name, function);
+    check_counts(counts, p, function);
+    long long& steps = group_steps[p.group];
+    require(steps < 0 || steps == counts.group_steps, function, argument_of("group_steps", p.name), counts.group_steps,
+            "must be that of the other parameters of its group, " + std::to_string(steps));
+    steps = counts.group_steps;
+  }
+}
+
+/// Names of the parameters that have a matrix with the flag 0. flags: on the host.
+template <class HostView>
+std::vector<std::string> cleared_names(const HostView& flags, const Registry& registry) {
+  std::vector<std::string> names;
+  registry.for_each([&](const Parameter& p) {
+    if (any_flag_cleared(flags, p)) names.push_back(p.name);
+  });
+  return names;
+}
 
 /// Flags and counts of all matrices of an Optimizer, in memory that kernels read; by the matrices' numbers.
 template <ExecutionSpace Exec>
@@ -22,7 +78,7 @@ class StepCounters {
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
 
-  /// Room for that many matrices; what was counted stays. on_host: makes the mirror that flags_on_host needs.
+  /// Room for that many matrices; what was counted stays. on_host: makes the mirror that raise needs.
   void resize(const Exec& exec, std::size_t matrices, bool on_host) {
     if (flags_.extent(0) >= matrices) return;
     const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices);
@@ -55,21 +111,45 @@ class StepCounters {
     for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags_});
   }
 
-  /// The flags on the host. Fences `exec`. @pre resize was told so.
-  [[nodiscard]] const auto& flags_on_host(const Exec& exec) {
+  /// Throws NumericalError for the first active parameter that has a flag 0; all of the first `matrices` flags are 1 then.
+  /// Fences `exec`. @pre resize was told so.
+  void raise(const Exec& exec, const Registry& registry, std::size_t matrices) const {
     Kokkos::deep_copy(exec, host_flags_, flags_);
     exec.fence();  // fences: documented
-    return host_flags_;
+    registry.for_each([&](const Parameter& p) {
+      if (!p.active() || !any_flag_cleared(host_flags_, p)) return;
+      start(exec, matrices);
+      throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
+    });
   }
-  /// A copy of the counts on the host. Fences `exec`.
-  [[nodiscard]] auto counts_on_host(const Exec& exec) const {
-    return copy_to_host(exec, counts_);  // fences: documented
+
+  /// The counts of every parameter; steps_of(p): those of its group. Fences `exec`.
+  template <class StepsOf>
+  [[nodiscard]] std::vector<ParameterCounts> read(const Exec& exec, const Registry& registry,
+                                                  const StepsOf& steps_of) const {
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    std::vector<ParameterCounts> all;
+    registry.for_each([&](const Parameter& p) { all.push_back(counts_of(host, p, steps_of(p))); });
+    return all;
   }
-  /// The other way round. Fences `exec`.
-  template <class HostView>
-  void write_counts(const Exec& exec, const HostView& host) const {
+  /// The other way round, but for the steps of groups. Fences `exec`. @pre check_counts has passed.
+  void write(const Exec& exec, const Registry& registry, const std::vector<ParameterCounts>& all) const {
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    for (const ParameterCounts& counts : all) {
+      const Parameter& p = *registry.find(counts.name);
+      for (std::size_t b = 0; b < p.matrices(); ++b) {
+        host(p.first_matrix + b) = MatrixCounts{counts.attempted, counts.applied[b]};
+      }
+    }
     Kokkos::deep_copy(exec, counts_, host);
     exec.fence();  // fences: documented
+  }
+  /// Matrix steps of these parameters that were skipped. Fences `exec`.
+  [[nodiscard]] long long skipped(const Exec& exec, const std::vector<Parameter*>& parameters) const {
+    const auto host = copy_to_host(exec, counts_);  // fences: documented
+    long long sum = 0;
+    for (const Parameter* const p : parameters) sum += skipped_of(host, *p);
+    return sum;
   }
 
  private:
@@ -77,35 +157,5 @@ class StepCounters {
   decltype(host_mirror(std::declval<Flags>())) host_flags_{};
   Counts counts_{};
 };
-
-/// The counts of a parameter from those of all matrices.
-template <class HostView>
-ParameterCounts counts_of(const HostView& counts, const Parameter& p, std::size_t group_steps) {
-  ParameterCounts its{p.name, static_cast<long long>(group_steps), 0, {}};
-  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices(); ++k) {
-    its.attempted = counts(k).attempted;
-    its.applied.push_back(counts(k).applied);
-  }
-  return its;
-}
-
-/// Steps of a parameter's matrices that were skipped.
-template <class HostView>
-long long skipped_of(const HostView& counts, const Parameter& p) {
-  long long sum = 0;
-  for (std::size_t k = p.first_matrix; k < p.first_matrix + p.matrices() && k < counts.extent(0); ++k) {
-    sum += counts(k).attempted - counts(k).applied;
-  }
-  return sum;
-}
-
-/// Whether one of a parameter's matrices has the flag 0.
-template <class HostView>
-bool any_flag_cleared(const HostView& flags, const Parameter& p) {
-  for (std::size_t b = 0; b < p.matrices(); ++b) {
-    if (flags(p.first_matrix + b) == 0) return true;
-  }
-  return false;
-}
 
 }  // namespace schatten::optim

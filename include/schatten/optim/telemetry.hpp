@@ -2,9 +2,12 @@
 // What a step did, on request: sizes of gradients, updates and weights, in device memory until they are read.
 #pragma once
 
+#include <schatten/core/host_copy.hpp>
 #include <schatten/optim/apply.hpp>
+#include <schatten/optim/parameter.hpp>
 
 #include <cstddef>
+#include <vector>
 
 namespace schatten {
 
@@ -62,6 +65,34 @@ struct Measure {
     telemetry(record.number) = {gradient.root(), root == 0 ? 0 : change.root() / root,
                                 root == 0 ? 0 : weight.root() / root};
   }
+};
+
+/// The telemetry of all matrices of an Optimizer, by the matrices' numbers; no memory before it is first resized.
+template <ExecutionSpace Exec>
+class TelemetryTable {
+ public:
+  /// Room for that many matrices; what was measured is lost where it grows.
+  void resize(const Exec& exec, std::size_t matrices) {
+    if (table_.extent(0) < matrices) table_ = Table(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices);
+  }
+  [[nodiscard]] NumberBatchView<MatrixTelemetry, typename Exec::memory_space> view() const { return table_; }
+
+  /// That of the matrices of some parameters; zeros where nothing was measured. Fences `exec`.
+  [[nodiscard]] std::vector<MatrixTelemetry> read(const Exec& exec, const std::vector<Parameter*>& parameters) const {
+    decltype(host_mirror(table_)) host;
+    if (table_.extent(0) > 0) host = copy_to_host(exec, table_);  // fences: documented
+    std::vector<MatrixTelemetry> all;
+    for (const Parameter* const p : parameters) {
+      for (std::size_t k = p->first_matrix; k < p->first_matrix + p->matrices(); ++k) {
+        all.push_back(host.extent(0) > 0 ? host(k) : MatrixTelemetry{});
+      }
+    }
+    return all;
+  }
+
+ private:
+  using Table = Kokkos::View<MatrixTelemetry*, Kokkos::LayoutRight, typename Exec::device_type>;
+  Table table_{};
 };
 
 }  // namespace optim
