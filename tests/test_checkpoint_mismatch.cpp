@@ -7,6 +7,7 @@
 #include "support/temporary_folder.hpp"
 #include "support/views.hpp"
 #include <schatten/checkpoint/checkpoint.hpp>
+#include <schatten/optim/function_rule.hpp>
 #include <schatten/optim/rules.hpp>
 
 #include <doctest/doctest.h>
@@ -195,6 +196,23 @@ TEST_CASE("arrays of other types and shapes, missing and unknown ones") {
        "state/velocity/none: is a tensor of no parameter in the file",
        "weight/none: is a tensor of no parameter in the file", "state/: is a tensor of no parameter in the file",
        "up: is a tensor of no parameter in the file"});
+}
+
+TEST_CASE("a spectral function is named, and its numbers are the group's") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a");
+  Model soft, clipped, by_power;
+  const GroupId group = soft.optimizer.add_group(with_function(Muon{}, SoftSign{.tau = 0.25}));
+  soft.add(group, "w", 4, 3);
+  soft.step();
+  checkpoint::save(soft.exec, soft.optimizer, path);
+  soft.optimizer.set(group, "tau", 0.5);
+  checkpoint::load(soft.exec, soft.optimizer, path);
+  CHECK(soft.optimizer.get(group, "tau") == 0.25);
+  clipped.add(clipped.optimizer.add_group(with_function(Muon{}, Clip{})), "w", 4, 3);
+  check_same(clipped.mismatches(path), {"group 0 (muon/clip): has the rule muon/soft_sign in the file"});
+  by_power.add(by_power.optimizer.add_group(Muon{}), "w", 4, 3);
+  check_same(by_power.mismatches(path), {"group 0 (muon): has the rule muon/soft_sign in the file"});
 }
 
 TEST_CASE("parts of a parameter, and blocks that take turns, which are not those that are stacked") {

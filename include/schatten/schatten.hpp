@@ -3,6 +3,7 @@
 
 #include <schatten/diagnostics/hill.hpp>
 #include <schatten/diagnostics/weight_decay.hpp>
+#include <schatten/optim/function_rule.hpp>
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/routing.hpp>
 #include <schatten/optim/rules.hpp>

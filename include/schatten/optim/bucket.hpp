@@ -177,11 +177,16 @@ class Bucket {
 
   /// out ← UΣ^pVᵀ of u, by a plan that the bucket keeps. @pre out and u do not overlap.
   void map(double power, const MapOptions& options, const Batch& u, const Batch& out) {
-    plans<Plan>().get(power, options, rows(), cols()).apply(exec(), u, out, workspace());
+    plan(power, options).apply(exec(), u, out, workspace());
   }
   /// The same by `streaming` with the right singular vectors v, a state of Extent::right_factor.
   void map(double power, const MapOptions& options, const Batch& u, const Batch& v, const Batch& out) {
-    plans<Plan>().get(power, options, rows(), cols()).apply(exec(), u, v, out, workspace());
+    plan(power, options).apply(exec(), u, v, out, workspace());
+  }
+  /// The plan that the bucket keeps for a map of a power, or of what else PlanOf has.
+  template <class Of>
+  [[nodiscard]] const auto& plan(const Of& of, const MapOptions& options) const {
+    return plan_of<T, Exec, Backend>(storage_, of, options);
   }
 
   /// The factor that the mode puts on out = UΣ^pVᵀ of u beside what the shape alone decides. Nothing for modes without.
@@ -254,8 +259,6 @@ class Bucket {
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
 
  private:
-  using Plan = SpectralPower<T, Exec, Backend>;
-
   [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
 
   [[nodiscard]] GradientSource<T, Space> gradients() const {
@@ -310,12 +313,6 @@ class Bucket {
   }
 
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
-  template <class P>
-  Plans<P>& plans() const {
-    if (storage_.plans == nullptr) storage_.plans = std::make_shared<Plans<P>>(storage_.fits);
-    return *static_cast<Plans<P>*>(storage_.plans.get());
-  }
-
   const StepContext<T, Exec>& step_;
   BucketStorage<T, Exec>& storage_;
   std::size_t first_, count_, number_;

@@ -153,6 +153,7 @@ class BucketStorage {
   }
 
   std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<void> function_plans{};  ///< of those by a SpectralFunction (function_rule.hpp)
   std::shared_ptr<spectral::Fits> fits{};  ///< that the plans share
   /// The parameter's counts have been written: its matrices may not have been in a step.
   void forget_steps(const Parameter& parameter) {

@@ -3,6 +3,7 @@
 //
 // A rule lists its members once, in `template <class Fields> static void fields(Fields& f)`:
 //   f("beta2", &Rule::beta2, below_one);   a number
+//   f("tau", &Rule::tau);                  the same, any number but NaN
 //   f(&Rule::momentum);                    a block with fields() of its own
 // lr and weight_decay, which every rule has, and decay, its DecayMode, are listed here.
 #pragma once
@@ -93,6 +94,10 @@ struct FieldWalk {
   template <class M, class Owner>
   void operator()(std::string_view name, M Owner::*member, const Range& range) {
     f(name, block.*member, range);
+  }
+  template <class M, class Owner>
+  void operator()(std::string_view name, M Owner::*member) {
+    f(name, block.*member, any_number);
   }
   template <class M, class Owner>
   void operator()(M Owner::*member) {

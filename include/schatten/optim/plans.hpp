@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,29 +27,54 @@ inline SpectralPowerOptions plan_options(double power, const MapOptions& map, st
           .norm_epsilon = map.norm_epsilon};
 }
 
-/// One plan for each MapOptions in use; a new power goes into the plan that is there.
-template <class Plan>
+/// How a plan comes of what a map is of: for a power a SpectralPower. function_rule.hpp has it for functions.
+template <class Of>
+struct PlanOf;
+
+template <>
+struct PlanOf<double> {
+  template <Scalar T, ExecutionSpace Exec, class Backend>
+  using Plan = SpectralPower<T, Exec, Backend>;
+  template <class P>
+  static P make(double power, const MapOptions& map, std::size_t rows, std::size_t cols,
+                const std::shared_ptr<spectral::Fits>& fits) {
+    return P(plan_options(power, map, rows, cols), fits);
+  }
+  template <class P>
+  static void set(P& plan, double power) {
+    if (plan.options().power != power) plan.set_power(power);
+  }
+};
+
+/// One plan for each MapOptions in use; a new power, or function, goes into the plan that is there.
+template <class Of, class Plan>
 class Plans {
  public:
   explicit Plans(std::shared_ptr<spectral::Fits> fits) : fits_(std::move(fits)) {}
 
   /// The plan. Throws InvalidArgument where no method serves the shape.
-  const Plan& get(double power, const MapOptions& map, std::size_t rows, std::size_t cols) {
+  const Plan& get(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols) {
     for (auto& [known, plan] : plans_) {
       if (known != map) continue;
-      if (plan.options().power != power) plan.set_power(power);
+      PlanOf<Of>::set(plan, of);
       return plan;
     }
-    plans_.emplace_back(map, Plan(plan_options(power, map, rows, cols), fits_));
+    plans_.emplace_back(map, PlanOf<Of>::template make<Plan>(of, map, rows, cols, fits_));
     return plans_.back().second;
   }
-
-  /// Promised error of the plan for those options; infinite where there is none.
-  [[nodiscard]] double error_bound() const { return plans_.empty() ? 0.0 : plans_.front().second.error_bound(); }
 
  private:
   std::shared_ptr<spectral::Fits> fits_;
   std::vector<std::pair<MapOptions, Plan>> plans_;
 };
+
+/// The plan of a bucket, made where it is not there yet. Storage: a BucketStorage.
+template <Scalar T, ExecutionSpace Exec, class Backend, class Of, class Storage>
+const auto& plan_of(Storage& storage, const Of& of, const MapOptions& map) {
+  using P = Plans<Of, typename PlanOf<Of>::template Plan<T, Exec, Backend>>;
+  std::shared_ptr<void>& plans = std::is_same_v<Of, double> ? storage.plans : storage.function_plans;
+  if (plans == nullptr) plans = std::make_shared<P>(storage.fits);
+  return static_cast<P*>(plans.get())->get(of, map, storage.key().rows, storage.key().cols);
+}
 
 }  // namespace schatten::optim

@@ -24,7 +24,10 @@
 //                                                    number for each matrix k, which element(step, x) then gets as well
 //   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
 //   double shape_factor(rows, cols) const            the same by a function of the rule's own
-//   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses
+//   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses, the
+//                                                    one of the member `map` first
+//   template <class Base> using BucketOf             what direction() gets in place of the Bucket Base, which it derives
+//                                                    from: a rule made of another (function_rule.hpp)
 //   DecayMode decay                                  what weight decay does, if not DecayMode::decoupled alone
 //   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
 //   void check_shape(rows, cols, function, parameter) const        the same for a shape that it cannot serve
@@ -57,7 +60,7 @@ namespace detail {
 
 struct AnyFields {
   template <class M, class B>
-  void operator()(std::string_view, M B::*, const Range&) {}
+  void operator()(std::string_view, M B::*, const Range& = any_number) {}
   template <class M, class B>
   void operator()(M B::*) {}
 };

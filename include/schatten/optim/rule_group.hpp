@@ -17,13 +17,24 @@
 
 namespace schatten::optim {
 
+/// What the rule's functions get: Base, or what the rule makes of it.
+template <class R, class Base>
+struct BucketFor {
+  using type = Base;
+};
+template <class R, class Base>
+  requires requires { typename R::template BucketOf<Base>; }
+struct BucketFor<R, Base> {
+  using type = typename R::template BucketOf<Base>;
+};
+
 template <class R, Scalar T, ExecutionSpace Exec, class Backend>
 class RuleGroup final : public Group<T, Exec> {
   using Base = Group<T, Exec>;
   using typename Base::Space;
   using typename Base::Step;
   using typename Base::Storage;
-  using View = Bucket<T, Exec, Backend>;
+  using View = typename BucketFor<R, Bucket<T, Exec, Backend>>::type;
   using Factors = NumberBatchView<SplitFactor, Space>;
   using ConstFactors = NumberBatchView<const SplitFactor, Space>;
   static constexpr bool by_element = ElementRule<R>;
@@ -51,8 +62,8 @@ class RuleGroup final : public Group<T, Exec> {
     for (const auto& [name, value] : values) set_field(changed, name, value, function);
     check(changed, function);
     for (const auto& storage : this->buckets_) {
-      for_each_map(changed, [&](double power, const MapOptions& map) {
-        check_map(power, map, storage->key().rows, storage->key().cols);
+      for_each_map(changed, [&](const auto& of, const MapOptions& map) {
+        check_map(of, map, storage->key().rows, storage->key().cols);
       });
     }
     const R before = std::exchange(rule_, changed);
@@ -63,7 +74,7 @@ class RuleGroup final : public Group<T, Exec> {
       const bool other_slots = !storage->states().empty() && slots_changed(*storage);
       if (other_slots) storage->invalidate_slots();
       this->stale = this->stale || other_scale || other_slots;
-      if (storage->plans != nullptr) prepare_plans(*storage);
+      if (storage->plans != nullptr || storage->function_plans != nullptr) prepare_plans(*storage);
     }
   }
 
@@ -75,7 +86,7 @@ class RuleGroup final : public Group<T, Exec> {
       require(slot.extent != Extent::right_factor || slot.rank <= std::min(key.rows, key.cols), function,
               argument_of("rank", p.name), slot.rank, "must not exceed the rows or the columns of " + p.extents);
     }
-    for_each_map(rule_, [&](double power, const MapOptions& map) { check_map(power, map, key.rows, key.cols); });
+    for_each_map(rule_, [&](const auto& of, const MapOptions& map) { check_map(of, map, key.rows, key.cols); });
   }
 
   [[nodiscard]] std::vector<StateSlot> slots(const BucketKey& key) const override {
@@ -96,20 +107,17 @@ class RuleGroup final : public Group<T, Exec> {
 
   void prepare_plans(Storage& storage) override {
     storage.fits = fits_;
-    for_each_map(rule_, [&](double power, const MapOptions& map) {
-      using P = Plans<SpectralPower<T, Exec, Backend>>;
-      if (storage.plans == nullptr) storage.plans = std::make_shared<P>(fits_);
-      (void)static_cast<P*>(storage.plans.get())->get(power, map, storage.key().rows, storage.key().cols);
-    });
+    for_each_map(rule_, [&](const auto& of, const MapOptions& map) { (void)plan(storage, of, map); });
   }
 
   [[nodiscard]] double map_error(Storage& storage) override {
-    if constexpr (requires(const R& rule) { rule.maps([](double, const MapOptions&) {}); }) {
-      using P = Plans<SpectralPower<T, Exec, Backend>>;
-      if (storage.plans == nullptr) prepare_plans(storage);
-      return storage.plans == nullptr ? 0 : static_cast<const P*>(storage.plans.get())->error_bound();
-    }
-    return 0;
+    storage.fits = fits_;
+    double error = 0;
+    bool first = true;
+    for_each_map(rule_, [&](const auto& of, const MapOptions& map) {
+      if (std::exchange(first, false)) error = plan(storage, of, map).error_bound();
+    });
+    return error;
   }
 
   void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) override {
@@ -190,9 +198,15 @@ class RuleGroup final : public Group<T, Exec> {
     if constexpr (requires { rule.maps(f); }) rule.maps(f);
   }
 
-  void check_map(double power, const MapOptions& map, std::size_t rows, std::size_t cols) const {
-    using Plan = SpectralPower<T, Exec, Backend>;
-    (void)Plan(plan_options(power, map, rows, cols), fits_);
+  template <class Of>
+  static const auto& plan(Storage& storage, const Of& of, const MapOptions& map) {
+    return plan_of<T, Exec, Backend>(storage, of, map);
+  }
+
+  template <class Of>
+  void check_map(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols) const {
+    using Plan = typename PlanOf<Of>::template Plan<T, Exec, Backend>;
+    (void)PlanOf<Of>::template make<Plan>(of, map, rows, cols, fits_);
   }
 
   /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape at
@@ -201,9 +215,9 @@ class RuleGroup final : public Group<T, Exec> {
     check_fields<T>(rule, function);
     if constexpr (requires { rule.check(function); }) rule.check(function);
     check_slots(rule, function);
-    for_each_map(rule, [&](double power, const MapOptions& map) {
+    for_each_map(rule, [&](const auto& of, const MapOptions& map) {
       const std::size_t n = map.format >= Format::float16 ? std::size_t{1} << 16 : 1;
-      check_map(power, map, n, n);
+      check_map(of, map, n, n);
     });
   }
 

@@ -6,11 +6,17 @@
 #include <schatten/spectral/spectral_function.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <mutex>
+#include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace schatten::spectral {
 
@@ -23,6 +29,9 @@ struct FunctionRange {
   double steepness = 1;  ///< largest f(x)/x over the smallest
   bool positive = true;  ///< whether f > 0 at all of them
 };
+
+/// Bytes on the heap.
+inline std::size_t bytes_of(const FunctionRange&) { return 0; }
 
 /// The range of f on [delta, 1].
 template <SpectralFunction F>
@@ -91,5 +100,40 @@ RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
   }
   return best;
 }
+
+/// Whether two functions have the same numbers.
+template <SpectralFunction F>
+bool same_function(const F& a, const F& b) {
+  static_assert(std::is_trivially_copyable_v<F>, "schatten: a SpectralFunction must be trivially copyable");
+  return std::memcmp(&a, &b, sizeof(F)) == 0;
+}
+
+/// Ranges and fits of functions, remembered by the function's numbers and what else they depend on: maps of many shapes, and a
+/// number that comes back, cost nothing. Several threads may ask.
+template <SpectralFunction F>
+class FunctionFits {
+ public:
+  FunctionRange range(const F& f, double delta) {
+    const std::lock_guard lock(mutex_);
+    return ranges_.get({bytes(f), 0, delta}, [&] { return range_of(f, delta); });
+  }
+  /// As fit_function.
+  RationalFit rational(const F& f, std::size_t poles, double resolution) {
+    const std::lock_guard lock(mutex_);
+    return rational_.get({bytes(f), poles, resolution}, [&] { return fit_function(f, poles, resolution); });
+  }
+
+ private:
+  using Bytes = std::array<unsigned char, sizeof(F)>;
+  using Key = std::tuple<Bytes, std::size_t, double>;
+  static Bytes bytes(const F& f) {
+    Bytes bytes;
+    std::memcpy(bytes.data(), &f, sizeof(F));
+    return bytes;
+  }
+  std::mutex mutex_;
+  FitCache<Key, FunctionRange> ranges_;
+  FitCache<Key, RationalFit> rational_;
+};
 
 }  // namespace schatten::spectral

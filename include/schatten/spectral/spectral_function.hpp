@@ -2,9 +2,11 @@
 // Functions f of singular values, for maps M = UΣVᵀ ↦ σ₁^h U f(Σ/σ₁) Vᵀ.
 #pragma once
 
+#include <schatten/core/error.hpp>
 #include <schatten/core/kokkos.hpp>
 #include <schatten/core/root.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <string_view>
 
@@ -17,7 +19,12 @@ namespace schatten {
 ///   double order() const     a with f(x) ~ x^a as x → 0; 0: f does not vanish there, and the null space counts as zero
 ///   double degree() const    h: the map of c·M is c^h times the map of M; 0: of the directions alone
 ///
-/// Copied into kernels, so trivially copyable.
+/// Optional:
+///   template <class Fields> static void fields(Fields& f)    its numbers by name, f("tau", &F::tau): a rule that maps by it
+///                                                             has them, and a checkpoint (optim/function_rule.hpp)
+///   void check(std::string_view function) const              throws InvalidArgument for numbers that make no map
+///
+/// Copied into kernels and compared by its bytes, so trivially copyable.
 template <class F>
 concept SpectralFunction = std::copyable<F> && requires(const F& f) {
   {std::string_view(F::name)};
@@ -26,6 +33,15 @@ concept SpectralFunction = std::copyable<F> && requires(const F& f) {
   { f.degree() } -> std::convertible_to<double>;
 };
 
+namespace spectral {
+
+/// Throws InvalidArgument unless τ is finite and positive.
+inline void check_tau(std::string_view function, double tau) {
+  require(std::isfinite(tau) && tau > 0, function, "tau", tau, "must be finite and positive");
+}
+
+}  // namespace spectral
+
 /// f = x^p, h = p: UΣ^pVᵀ (Pang et al., arXiv 2603.10067). SpectralPower has more methods for it.
 struct PowerFunction {
   double power = 0.125;
@@ -33,6 +49,13 @@ struct PowerFunction {
   KOKKOS_FUNCTION double operator()(double x) const { return math::pow(x, power); }
   [[nodiscard]] double order() const { return power; }
   [[nodiscard]] double degree() const { return power; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("power", &PowerFunction::power);
+  }
+  void check(std::string_view function) const {
+    require(std::isfinite(power) && power > -0.5 && power <= 1, function, "power", power, "must lie in (-0.5, 1]");
+  }
 };
 
 /// f = x/√(x² + τ²): the soft sign, the polar factor for σ ≫ τσ₁ and M/(τσ₁) for σ ≪ τσ₁. With τ = 1/(temperature·σ₁) it is
@@ -43,6 +66,11 @@ struct SoftSign {
   KOKKOS_FUNCTION double operator()(double x) const { return x / math::sqrt(x * x + tau * tau); }
   [[nodiscard]] double order() const { return 1; }
   [[nodiscard]] double degree() const { return 0; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("tau", &SoftSign::tau);
+  }
+  void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
 /// f = x/(x + τ): the soft sign that falls off slowly, σ/(σ + τσ₁).
@@ -52,6 +80,11 @@ struct SoftRatio {
   KOKKOS_FUNCTION double operator()(double x) const { return x / (x + tau); }
   [[nodiscard]] double order() const { return 1; }
   [[nodiscard]] double degree() const { return 0; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("tau", &SoftRatio::tau);
+  }
+  void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
 /// f = min(x, τ), h = 1: min(σ, τσ₁), the projection to the spectral-norm ball of radius τσ₁ (MuCon: Yi, arXiv 2605.26459,
@@ -62,6 +95,11 @@ struct Clip {
   KOKKOS_FUNCTION double operator()(double x) const { return x < tau ? x : tau; }
   [[nodiscard]] double order() const { return 1; }
   [[nodiscard]] double degree() const { return 1; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("tau", &Clip::tau);
+  }
+  void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
 /// f = τx/(x² + τ²)·2: like τ/x above τ, at most 1 and linear below: an inverse that small singular values do not blow up,
@@ -72,6 +110,11 @@ struct CappedInverse {
   KOKKOS_FUNCTION double operator()(double x) const { return 2 * tau * x / (x * x + tau * tau); }
   [[nodiscard]] double order() const { return 1; }
   [[nodiscard]] double degree() const { return 0; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("tau", &CappedInverse::tau);
+  }
+  void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
 /// f = x³/(x² + τ²)^{3/2}: the polar factor of what lies above τσ₁; what lies below falls off with the third power.
@@ -84,6 +127,11 @@ struct HighPass {
   }
   [[nodiscard]] double order() const { return 3; }
   [[nodiscard]] double degree() const { return 0; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("tau", &HighPass::tau);
+  }
+  void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
 /// f = (1 − s) + s·x: the polar factor with a share s of the own spectrum.
@@ -93,6 +141,13 @@ struct SoftPolar {
   KOKKOS_FUNCTION double operator()(double x) const { return (1 - share) + share * x; }
   [[nodiscard]] double order() const { return share < 1 ? 0 : 1; }
   [[nodiscard]] double degree() const { return 0; }
+  template <class Fields>
+  static void fields(Fields& f) {
+    f("share", &SoftPolar::share);
+  }
+  void check(std::string_view function) const {
+    require(!std::isnan(share) && share >= 0 && share <= 1, function, "share", share, "must lie in [0, 1]");
+  }
 };
 
 }  // namespace schatten

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -44,7 +45,7 @@ struct FunctionOfSigma {
 /// bound where none does for less than `most_cost`.
 template <Scalar T, Scalar Work, SpectralFunction F>
 MethodChoice choose_rational(const F& f, const FunctionRange& range, const SpectralMapOptions& options,
-                             double most_cost) {
+                             double most_cost, FunctionFits<F>& fits) {
   constexpr std::size_t most_poles = 32;
   constexpr double largest_share = 0.9, estimate = 2e-4;  // what the host's estimate of σ₁ may lack
   const Shape shape = Shape::of(options.rows, options.cols);
@@ -58,7 +59,7 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   for (std::size_t poles = 0; poles <= most_poles; ++poles) {
     const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
     if (cost >= most_cost) break;
-    RationalFit fit = fit_function(f, poles, delta);
+    RationalFit fit = fits.rational(f, poles, delta);
     if (fit.error + rounding > options.tolerance) continue;
     return {SpectralMethod::rational, format, fit.error + rounding, cost, std::move(fit.function)};
   }
@@ -88,12 +89,14 @@ template <SpectralFunction F, Scalar T, ExecutionSpace Exec = Kokkos::DefaultExe
 class SpectralMap {
  public:
   using memory_space = typename Exec::memory_space;
+  using Fits = spectral::FunctionFits<F>;
 
   /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at most 32
-  /// poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options out of range, for a
-  /// method other than automatic, svd and rational, and where the method does not meet the tolerance, with the reason.
-  /// Cost: a millisecond a pole.
-  SpectralMap(const F& f, const SpectralMapOptions& options) : f_(f), options_(options) {
+  /// poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options and numbers of f out
+  /// of range, for a method other than automatic, svd and rational, and where the method does not meet the tolerance, with
+  /// the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds the fit.
+  SpectralMap(const F& f, const SpectralMapOptions& options, std::shared_ptr<Fits> fits = std::make_shared<Fits>())
+      : f_(f), options_(options), fits_(std::move(fits)) {
     constexpr std::string_view function = "SpectralMap";
     spectral::require_accuracy(function, options.resolution, options.tolerance);
     const SpectralMethod wanted = options.method;
@@ -101,7 +104,15 @@ class SpectralMap {
             function, "method", to_string(wanted), "must be automatic, svd or rational: the others are for powers");
     require(wanted != SpectralMethod::rational || is_host_execution_space<Exec>, function, "method", "rational",
             "needs a host execution space");
-    choose(wanted);
+    choice_ = chosen(f);
+  }
+
+  /// Changes f; the rest of the map is made anew for it. Nothing where f is what it was. Throws InvalidArgument and keeps the
+  /// old map.
+  void set_function(const F& f) {
+    if (spectral::same_function(f, f_)) return;
+    choice_ = chosen(f);
+    f_ = f;
   }
 
   /// out ← σ₁^h U f(Σ/σ₁) Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
@@ -152,30 +163,30 @@ class SpectralMap {
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
 
  private:
-  void choose(SpectralMethod wanted) {
+  [[nodiscard]] spectral::MethodChoice chosen(const F& f) const {
+    if constexpr (requires { f.check(std::string_view()); }) f.check("SpectralMap");
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
-    const double svd_cost = spectral::CostModel(shape).svd();
-    const spectral::FunctionRange range = spectral::range_of(f_, std::min(options_.resolution, 0.999));
-    const double most = wanted == SpectralMethod::rational ? std::numeric_limits<double>::infinity() : svd_cost;
-    double best = std::numeric_limits<double>::infinity();
-    bool found = false;
-    const auto take = [&](spectral::MethodChoice&& choice) {
+    const double svd_cost = spectral::CostModel(shape).svd(), infinite = std::numeric_limits<double>::infinity();
+    const spectral::FunctionRange range = fits_->range(f, std::min(options_.resolution, 0.999));
+    double best = infinite;
+    const auto meets = [&](const spectral::MethodChoice& choice) {
       best = std::min(best, choice.error_bound);
-      if (choice.error_bound > options_.tolerance || found) return;
-      choice_ = std::move(choice);
-      found = true;
+      return choice.error_bound <= options_.tolerance;
     };
-    if (wanted != SpectralMethod::svd && is_host_execution_space<Exec>) {
-      take(spectral::detail::choose_rational<T, T>(f_, range, options_, most));
+    if (options_.method != SpectralMethod::svd && is_host_execution_space<Exec>) {
+      const double most = options_.method == SpectralMethod::rational ? infinite : svd_cost;
+      spectral::MethodChoice choice = spectral::detail::choose_rational<T, T>(f, range, options_, most, *fits_);
+      if (meets(choice)) return choice;
       if constexpr (std::is_same_v<T, float>) {
-        if (!found) take(spectral::detail::choose_rational<T, double>(f_, range, options_, most));
+        choice = spectral::detail::choose_rational<T, double>(f, range, options_, most, *fits_);
+        if (meets(choice)) return choice;
       }
     }
-    if (wanted != SpectralMethod::rational && !found) {
-      take({SpectralMethod::svd, Format::scalar, spectral::detail::svd_error<T>(range, options_.resolution, shape),
-            svd_cost});
+    if (options_.method != SpectralMethod::rational) {
+      const double error = spectral::detail::svd_error<T>(range, options_.resolution, shape);
+      const spectral::MethodChoice choice{SpectralMethod::svd, Format::scalar, error, svd_cost};
+      if (meets(choice)) return choice;
     }
-    if (found) return;
     throw InvalidArgument(
         "SpectralMap", "tolerance", schatten::detail::printed(options_.tolerance),
         "is out of reach for " + std::string(F::name) +
@@ -186,6 +197,7 @@ class SpectralMap {
 
   F f_;
   SpectralMapOptions options_;
+  std::shared_ptr<Fits> fits_;
   spectral::MethodChoice choice_;
   Workspace<memory_space> workspace_;
 };

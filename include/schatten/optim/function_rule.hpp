@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A rule with a function of the singular values in its power's place: with_function(Muon{.lr = 0.02}, SoftSign{.tau = 0.1}).
+#pragma once
+
+#include <schatten/optim/bucket.hpp>
+#include <schatten/optim/rule.hpp>
+#include <schatten/spectral/spectral_map.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace schatten {
+
+namespace optim {
+
+/// What a map by a function is of: f, and the fits that maps of it share.
+template <SpectralFunction F>
+struct FunctionWithFits {
+  F function{};
+  std::shared_ptr<spectral::FunctionFits<F>> fits = std::make_shared<spectral::FunctionFits<F>>();
+
+  /// f's numbers.
+  template <class Fields>
+  static void fields(Fields& f) {
+    f(&FunctionWithFits::function);
+  }
+};
+
+/// Its plan is a SpectralMap.
+template <SpectralFunction F>
+struct PlanOf<FunctionWithFits<F>> {
+  template <Scalar T, ExecutionSpace Exec, class Backend>
+  using Plan = SpectralMap<F, T, Exec, Backend>;
+  template <class P>
+  static P make(const FunctionWithFits<F>& of, const MapOptions& map, std::size_t rows, std::size_t cols,
+                const std::shared_ptr<spectral::Fits>&) {
+    return P(
+        of.function,
+        {.rows = rows, .cols = cols, .resolution = map.resolution, .tolerance = map.tolerance, .method = map.method},
+        of.fits);
+  }
+  template <class P>
+  static void set(P& plan, const FunctionWithFits<F>& of) {
+    plan.set_function(of.function);
+  }
+};
+
+/// A Bucket whose map with the options `options` is by a function, whatever power is asked for.
+template <class Base, SpectralFunction F>
+class FunctionBucket : public Base {
+ public:
+  using Base::Base;
+  using Base::map;
+
+  void map(double power, const MapOptions& options, const typename Base::Batch& u, const typename Base::Batch& out) {
+    if (options != *options_) return Base::map(power, options, u, out);
+    this->plan(*of_, options).apply(this->exec(), u, out, this->workspace());
+  }
+  /// @pre both live as long as maps are asked for.
+  void set_function(const FunctionWithFits<F>& of, const MapOptions& options) {
+    of_ = &of;
+    options_ = &options;
+  }
+
+ private:
+  const FunctionWithFits<F>* of_ = nullptr;
+  const MapOptions* options_ = nullptr;
+};
+
+namespace detail {
+
+/// What lists a rule's numbers, without the one named "power".
+template <class Fields>
+struct FieldsWithoutPower {
+  Fields& f;
+  template <class M, class B>
+  void operator()(std::string_view name, M B::*member, const Range& range = any_number) {
+    if (name != "power") f(name, member, range);
+  }
+  template <class M, class B>
+  void operator()(M B::*block) {
+    f(block);
+  }
+};
+
+/// "rule/function".
+template <class R, class F>
+inline constexpr auto function_rule_name = [] {
+  std::array<char, R::name.size() + 1 + F::name.size()> text{};
+  const auto slash = std::copy(R::name.begin(), R::name.end(), text.begin());
+  *slash = '/';
+  std::copy(F::name.begin(), F::name.end(), slash + 1);
+  return text;
+}();
+
+}  // namespace detail
+
+/// A rule that has the numbers of a block by name.
+template <class F>
+concept HasOwnFields = requires(detail::AnyFields& fields) {
+  F::fields(fields);
+};
+
+}  // namespace optim
+
+/// A rule with a member `map`, Muon, HTMuon, NorMuon, …, whose map is σ₁^h U f(Σ/σ₁) Vᵀ in UΣ^pVᵀ's place.
+///
+/// Its numbers are the rule's without "power", and those of f: set(group, "tau", 0.2). Its name, which a checkpoint holds, is
+/// "muon/soft_sign". The method is automatic, svd or rational, as SpectralMap has them; a map by quintics, Muon's default,
+/// becomes MapOptions{}, since quintics have one function. Other maps of the rule, HTMuon's between two with its power, stay.
+/// A new number of f costs what SpectralMap's fit costs, once for all shapes. Add_group and set throw InvalidArgument for
+/// options that SpectralMap refuses, and for ScaleMode::unit_norm and dual_norm: they are norms of UΣ^pVᵀ.
+template <class R, SpectralFunction F>
+struct FunctionRule : R {
+  FunctionRule() : FunctionRule(R{}, F{}) {}
+  FunctionRule(const R& rule, const F& f) : R(rule), of{f} {
+    if (this->map.method == SpectralMethod::quintic) this->map = MapOptions{};
+  }
+
+  optim::FunctionWithFits<F> of;
+
+  static constexpr std::string_view name{optim::detail::function_rule_name<R, F>.data(),
+                                         optim::detail::function_rule_name<R, F>.size()};
+
+  template <class Base>
+  using BucketOf = optim::FunctionBucket<Base, F>;
+
+  template <class Fields>
+  static void fields(Fields& f) {
+    optim::detail::FieldsWithoutPower<Fields> without_power{f};
+    R::fields(without_power);
+    if constexpr (optim::HasOwnFields<F>) f(&FunctionRule::of);
+  }
+  template <class G>
+  void maps(const G& g) const {
+    R::maps([&](double its_power, const MapOptions& options) {
+      if (options != this->map) return g(its_power, options);
+      g(of, options);
+    });
+  }
+  void check(std::string_view function) const {
+    const R& rule = *this;
+    if constexpr (requires { rule.check(function); }) rule.check(function);
+    if constexpr (requires { of.function.check(function); }) of.function.check(function);
+    if constexpr (requires { ScaleMode(rule.scale); }) {
+      require(!optim::needs_norm(rule.scale), function, "scale", int(rule.scale),
+              "must not divide by a Schatten norm: it is that of a power");
+    }
+    require(rule.map.format == Format::automatic, function, "format", to_string(rule.map.format),
+            "must be automatic with a function");
+  }
+  template <class Bucket>
+  void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
+    bucket.set_function(of, this->map);
+    R::direction(bucket, out);
+  }
+};
+
+/// The rule with f in its power's place.
+template <class R, SpectralFunction F>
+[[nodiscard]] FunctionRule<R, F> with_function(const R& rule, const F& f) {
+  return {rule, f};
+}
+
+}  // namespace schatten
