@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What a template parameter must be. Concepts constrain overloads; the worded static_asserts of core/views.hpp explain.
 #pragma once
 

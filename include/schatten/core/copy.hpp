@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Loops and copies along the contiguous index of batches of any strides and element types.
 #pragma once
 

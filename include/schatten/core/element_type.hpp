@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What weights and gradients are stored as, known at run time: whoever reads and writes them through these functions is
 // compiled once for all types.
 #pragma once

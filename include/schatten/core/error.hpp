@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Errors: what was wrong, with which value, in one sentence. Checks are always on.
 #pragma once
 

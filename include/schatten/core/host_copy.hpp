@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Views copied to where the host reads them.
 #pragma once
 

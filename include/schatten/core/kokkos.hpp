@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The one place that knows Kokkos' versions (3.4.1 to 5.x): every difference between them is levelled here.
 #pragma once
 

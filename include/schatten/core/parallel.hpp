@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Loops over the matrices, rows and elements of a batch: the only kernels' shapes that the library uses.
 //
 // Bodies are named functors (a lambda may not stand in every place that CUDA compiles) with a KOKKOS_FUNCTION

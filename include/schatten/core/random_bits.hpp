@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Random bits by counter, and rounding by them: what a weight of 16 bits needs to move by less than its spacing.
 //
 // The bits are a function of (seed, step, name, element) alone. Threads, devices, buckets and the order of calls have

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Numbers of fewer bits than float, as storage: arithmetic is done in float (or double), so there are conversions and no
 // operators.
 //

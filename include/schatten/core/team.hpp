@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What the threads that share a row or a matrix do together, written once: a thread alone on the host, a block of
 // threads on a device.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The one internal form of every matrix argument: an unmanaged, strided, rank-3 View (batch, rows, cols).
 //
 // Users pass Views of any layout and of rank 2 or 3. All layouts become strides here, once, so that everything below is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Scratch memory that grows until the largest call has been seen and is then reused for ever, and what else a backend
 // keeps from one call to the next.
 #pragma once

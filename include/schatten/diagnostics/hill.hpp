@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Heavy-tailed self-regularisation: how heavy the tail of a weight matrix' spectrum is.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Ranges of memory by address: what a new one meets, without a comparison with all.
 #pragma once
 
