@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Errors: what was wrong, with which value, in one sentence. Checks are always on.
+// Errors: one sentence with the argument, its value and the requirement. Checks are always on.
 #pragma once
 
 #include <cstddef>
