@@ -37,9 +37,10 @@ class FileHandle {
   int number_;
 };
 
-/// Writes a file beside `path` and puts it in its place at `commit`: whoever opens `path` finds the old contents or the new
-/// ones, whenever the program or the machine stops. The rights are those that the process gives to new files. Without
-/// commit, the file beside it is removed. A program that is killed leaves it behind: "<path>.<process>.<number>.tmp".
+/// Writes a file beside `path` and puts it in its place at `commit`: whoever opens `path` finds the old contents or the
+/// new ones, whenever the program or the machine stops. The rights are those that the process gives to new files.
+/// Without commit, the file beside it is removed. A program that is killed leaves it behind:
+/// "<path>.<process>.<number>.tmp".
 class AtomicFile {
  public:
   /// Throws FileError if the folder cannot be written to.
@@ -60,8 +61,8 @@ class AtomicFile {
     }
   }
 
-  /// The file on the disk, in its place. Throws FileError; the old contents stay, unless it was the folder that could not
-  /// be brought to the disk. Waits for the disk twice.
+  /// The file on the disk, in its place. Throws FileError; the old contents stay, unless it was the folder that could
+  /// not be brought to the disk. Waits for the disk twice.
   void commit() {
     if (!synchronize(file_)) fail("cannot be brought to the disk");
     if (!file_.close()) fail("cannot be closed");

@@ -55,8 +55,8 @@ inline void append_json(std::string& json, std::string_view text) {
   json += '"';
 }
 
-/// Reads a text from front to back; the caller says what must come next. Anything else throws FileError, naming the byte.
-/// It has no recursion and keeps nothing: memory and time go by the length of the text, whatever is in it.
+/// Reads a text from front to back; the caller says what must come next. Anything else throws FileError, naming the
+/// byte. It has no recursion and keeps nothing: memory and time go by the length of the text, whatever is in it.
 class JsonReader {
  public:
   /// path: for errors.

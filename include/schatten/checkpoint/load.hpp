@@ -29,8 +29,8 @@ struct LoadReport {
   std::map<std::string, std::string> notes;
 };
 
-/// A checkpoint of something else than the Optimizer: all differences, each a sentence that begins with its parameter or
-/// group.
+/// A checkpoint of something else than the Optimizer: all differences, each a sentence that begins with its parameter
+/// or group.
 class MismatchError : public FileError {
  public:
   MismatchError(std::string_view path, std::vector<std::string> mismatches)
@@ -332,12 +332,12 @@ class Loading {
 
 }  // namespace detail
 
-/// Puts back what `save` has written, into an Optimizer with groups of the same rules and parameters of the same names and
-/// shapes, added in any order and of any layout. On the same backend the run goes on with the same bits.
+/// Puts back what `save` has written, into an Optimizer with groups of the same rules and parameters of the same names
+/// and shapes, added in any order and of any layout. On the same backend the run goes on with the same bits.
 ///
-/// Throws FileError for a file that cannot be read or is no checkpoint, MismatchError with all differences, InvalidArgument
-/// between direction and apply; nothing is changed. Groups are found by their parameters; those without stay as they are.
-/// Fences `exec`. Memory on the host: that of the file.
+/// Throws FileError for a file that cannot be read or is no checkpoint, MismatchError with all differences,
+/// InvalidArgument between direction and apply; nothing is changed. Groups are found by their parameters; those without
+/// stay as they are. Fences `exec`. Memory on the host: that of the file.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 LoadReport load(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
                 const LoadOptions& options = {}) {

@@ -46,7 +46,8 @@ struct Manifest {
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
-/// Names of tensors: a parameter's weight, one of its state arrays, and its counts (attempted, then applied of each matrix).
+/// Names of tensors: a parameter's weight, one of its state arrays, and its counts (attempted, then applied of each
+/// matrix).
 inline std::string weight_tensor(std::string_view parameter) { return "weight/" + std::string(parameter); }
 inline std::string state_tensor(std::string_view array, std::string_view parameter) {
   return "state/" + std::string(array) + "/" + std::string(parameter);
@@ -240,8 +241,8 @@ class ManifestReader {
 
 }  // namespace detail
 
-/// The manifest that the metadata give. Throws FileError, naming the first key that is unknown, missing or has a value that it
-/// cannot have.
+/// The manifest that the metadata give. Throws FileError, naming the first key that is unknown, missing or has a value
+/// that it cannot have.
 inline Manifest manifest_of(const Metadata& metadata, std::string_view path) {
   return detail::ManifestReader(metadata, path).read();
 }

@@ -56,12 +56,12 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
 
 }  // namespace detail
 
-/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file is the
-/// old or the new one, whole, whenever the program stops.
+/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file
+/// is the old or the new one, whole, whenever the program stops.
 ///
-/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what the
-/// system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for weights
-/// on the device: that of the largest array.
+/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what
+/// the system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for
+/// weights on the device: that of the largest array.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
           const SaveOptions& options = {}) {

@@ -11,8 +11,8 @@
 
 namespace schatten::optim {
 
-/// A factor as the product of two, so that neither of them, nor factor·d from left to right, over- or underflows where the
-/// whole product does not.
+/// A factor as the product of two, so that neither of them, nor factor·d from left to right, over- or underflows where
+/// the whole product does not.
 struct SplitFactor {
   double first = 1, second = 1;
   [[nodiscard]] KOKKOS_FUNCTION bool is_one() const { return first == 1 && second == 1; }
@@ -71,8 +71,8 @@ struct WeightUpdate {
   }
 };
 
-/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another DecayMode has
-/// it. Decay is not rounded into 1 − decay, which would lose its digits.
+/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another DecayMode
+/// has it. Decay is not rounded into 1 − decay, which would lose its digits.
 template <Scalar T, class Space>
 struct ApplySink {
   WeightUpdate<T, Space> update;

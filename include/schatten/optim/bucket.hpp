@@ -91,8 +91,8 @@ class Bucket {
   [[nodiscard]] Batch buffer() const { return workspace().template batch<T>(count_, rows(), cols()); }
 
   /// out ← f(g, s₁, s₂, …) for every element: g the gradient's, s_k references to those of the slots named in `slots`.
-  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how fast
-  /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
+  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how
+  /// fast the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     average_each(OneFunctor<F>{f}, slots, beta, out);
@@ -112,7 +112,8 @@ class Bucket {
     note_average(slots, beta, out);
   }
 
-  /// out ← f(g, s₁, s₂, …) as average has it, but nothing is noted for the floor: what comes before an average. One pass.
+  /// out ← f(g, s₁, s₂, …) as average has it, but nothing is noted for the floor: what comes before an average. One
+  /// pass.
   template <class Maker, std::size_t n>
   void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
     over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
@@ -128,8 +129,8 @@ class Bucket {
     transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
     return copy;
   }
-  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k); what f does to the state
-  /// is dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
+  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k); what f does to the
+  /// state is dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
   template <class Maker, std::size_t n>
   [[nodiscard]] Vectors block_norms(const Maker& maker, const std::array<std::size_t, n>& slots, std::size_t each) {
     check();
@@ -194,9 +195,9 @@ class Bucket {
 
   // ---- for the group, which runs the rule -----------------------------------------------------------------------
 
-  /// Runs the functors over gradients and slots into `sink`; looks at the gradients first where that has not been done. On the host
-  /// some matrices after the other, so that their gradients are still in cache. notes_size: collects the largest entries
-  /// of the first slot for note_sizes.
+  /// Runs the functors over gradients and slots into `sink`; looks at the gradients first where that has not been done.
+  /// On the host some matrices after the other, so that their gradients are still in cache. notes_size: collects the
+  /// largest entries of the first slot for note_sizes.
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
                       const std::array<std::size_t, n>& slots, bool notes_size = false) {
@@ -218,7 +219,8 @@ class Bucket {
   void note_first_steps() { first_steps_ = storage_.take_first_steps(first_, count_); }
   /// The gradients have been looked at.
   void set_checked() { checked_ = true; }
-  /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside gradients.
+  /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside
+  /// gradients.
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
     coupled_ = 0;
@@ -242,7 +244,8 @@ class Bucket {
                     ApplyFloor<T, Space>{bits, size_, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
   }
 
-  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has noted.
+  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has
+  /// noted.
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
     if constexpr (loops_as_on_device<Exec>) {
       for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});

@@ -2,9 +2,10 @@
 // One loop over the elements of a window of matrices: a source is read, state arrays are read and written, a functor of
 // the rule turns them into an element of the direction, and a sink takes it.
 //
-// The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the host a
-// thread takes blocks of elements, in chunks that lie in local arrays: whatever the layouts and types are, the functor's
-// loop runs over contiguous numbers of the Optimizer's scalar and vectorises. On a device a thread takes an element.
+// The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the
+// host a thread takes blocks of elements, in chunks that lie in local arrays: whatever the layouts and types are, the
+// functor's loop runs over contiguous numbers of the Optimizer's scalar and vectorises. On a device a thread takes an
+// element.
 #pragma once
 
 #include <schatten/core/atomic.hpp>
@@ -292,7 +293,8 @@ struct ElementLoop {
     if (largest.extent(0) > 0) atomic_raise(&largest(k), size);
   }
 
-  /// The loop over a chunk always has its whole length; what stands beyond `count` must not raise what the numbers do not.
+  /// The loop over a chunk always has its whole length; what stands beyond `count` must not raise what the numbers do
+  /// not.
   static void repeat_last(T* numbers, std::size_t count) {
     for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The numbers of a rule by name: ranges, values, defaults. set("beta2", x), checkpoints and tables of options read them.
+// The numbers of a rule by name: ranges, values, defaults. set("beta2", x), checkpoints and tables of options read
+// them.
 //
 // A rule lists its members once, in `template <class Fields> static void fields(Fields& f)`:
 //   f("beta2", &Rule::beta2, below_one);   a number

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A group of parameters as the Optimizer sees it, whatever its rule is: buckets, numbers by name, and the step of a run of
-// matrices. One virtual call per bucket; kernels know the rule's type.
+// A group of parameters as the Optimizer sees it, whatever its rule is: buckets, numbers by name, and the step of a run
+// of matrices. One virtual call per bucket; kernels know the rule's type.
 #pragma once
 
 #include <schatten/optim/bucket.hpp>
@@ -65,8 +65,8 @@ class Group {
                        const BatchView<const T, Space>& d, const NumberBatchView<const SplitFactor, Space>& factor,
                        const NumberBatchView<MatrixTelemetry, Space>& telemetry) = 0;
 
-  /// Gives the rule what the caller has for a parameter beside its gradient; `input`: in the bucket's orientation. Throws
-  /// InvalidArgument, in the name of `function`, for a rule that takes nothing.
+  /// Gives the rule what the caller has for a parameter beside its gradient; `input`: in the bucket's orientation.
+  /// Throws InvalidArgument, in the name of `function`, for a rule that takes nothing.
   virtual void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
                        std::string_view function) = 0;
   /// Whether that is a layer's inputs.

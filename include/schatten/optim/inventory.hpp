@@ -45,8 +45,8 @@ struct ArrayInfo {
 
 namespace optim {
 
-/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks". Parts
-/// of several sizes are parameters of their own, one block each.
+/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks".
+/// Parts of several sizes are parameters of their own, one block each.
 inline std::string blocks_of(const ParameterOptions& options) {
   if (options.column_blocks > 1) return std::to_string(options.column_blocks) + " column blocks";
   if (options.row_blocks == 1) return "1 block";

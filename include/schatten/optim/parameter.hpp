@@ -12,8 +12,8 @@
 
 namespace schatten::optim {
 
-/// One registered parameter, or one of the parts that a parameter of blocks of several sizes is kept as. weight and gradient
-/// have the user's rows and columns.
+/// One registered parameter, or one of the parts that a parameter of blocks of several sizes is kept as. weight and
+/// gradient have the user's rows and columns.
 struct Parameter {
   std::string name;     ///< of a part: "qkv[0]"
   std::string whole;    ///< the name that the user gave; where there are no parts the same

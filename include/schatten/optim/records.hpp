@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where the matrices of a bucket lie: a record each, in memory that kernels read, so that matrices of many parameters go
-// through one launch.
+// Where the matrices of a bucket lie: a record each, in memory that kernels read, so that matrices of many parameters
+// go through one launch.
 #pragma once
 
 #include <schatten/core/element_type.hpp>

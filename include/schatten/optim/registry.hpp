@@ -19,8 +19,8 @@ inline std::string part_name(std::string_view name, std::size_t part) {
   return std::string(name) + "[" + std::to_string(part) + "]";
 }
 
-/// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n) where
-/// address ranges do not meet.
+/// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n)
+/// where address ranges do not meet.
 class Registry {
  public:
   /// The parameter of that name, or null.

@@ -58,8 +58,9 @@ struct Routing {
 /// A framework's names: a callable (name, shape) → Routing or nothing.
 using NameConvention = std::function<std::optional<Routing>(std::string_view, const std::vector<std::size_t>&)>;
 
-/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words between
-/// '_', '-', changes from small to capital letters, and before and after digits. Capitals and small letters are one.
+/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words
+/// between '_', '-', changes from small to capital letters, and before and after digits. Capitals and small letters are
+/// one.
 enum class NameMatch {
   holds,         ///< some component holds the text
   component,     ///< some component is the text
@@ -182,14 +183,16 @@ inline std::string describe(const NamePattern& pattern) {
 
 }  // namespace optim
 
-/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches decides.
+/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches
+/// decides.
 inline const std::vector<NamePattern>& common_names() {
   using enum NameMatch;
   static const std::vector<NamePattern> names = {
       // Biases, and tables of them.
       {word, "bias", Route::vector},
       {last, "b", Route::vector},
-      // Norms: their gains are vectors, but frameworks that stack layers or keep dimensions make them look like matrices.
+      // Norms: their gains are vectors, but frameworks that stack layers or keep dimensions make them look like
+      // matrices.
       {holds, "norm", Route::vector},
       {word, "ln", Route::vector},
       {word, "bn", Route::vector},
@@ -267,9 +270,9 @@ inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& 
 /// Where each parameter goes, and why: by the overrides, then by what is no matrix, then by its name; what remains is a
 /// matrix. One line for each parameter, in their order.
 ///
-/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no parameter with
-/// two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for each pattern and
-/// parameter.
+/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no
+/// parameter with two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for
+/// each pattern and parameter.
 inline RoutingTable route(const std::vector<NamedShape>& parameters, const RoutingOptions& options = {}) {
   constexpr std::string_view function = "route";
   RoutingTable table;

@@ -195,8 +195,8 @@ class RuleGroup final : public Group<T, Exec> {
     (void)Plan(plan_options(power, map, rows, cols), fits_);
   }
 
-  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape at
-  /// all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
+  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape
+  /// at all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
   void check(const R& rule, std::string_view function) const {
     check_fields<T>(rule, function);
     if constexpr (requires { rule.check(function); }) rule.check(function);

@@ -78,8 +78,8 @@ struct CheckFinite {
   }
 };
 
-/// Looks at the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over them,
-/// one launch.
+/// Looks at the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over
+/// them, one launch.
 template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
 void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
                   std::size_t first, std::size_t count) {
@@ -100,8 +100,8 @@ struct ResetFlag {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { finite.flag(finite.records(k).number) = 1; }
 };
 
-/// One step more for every matrix of a window, or without records for all of the Optimizer; applied where its flag is 1,
-/// which it is afterwards.
+/// One step more for every matrix of a window, or without records for all of the Optimizer; applied where its flag is
+/// 1, which it is afterwards.
 template <class Space>
 struct CountStep {
   NumberBatchView<int, Space> flag;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// State and counts as programs read and write them: by the parameter's name, in the user's rows and columns, contiguous.
+// State and counts as programs read and write them: by the parameter's name, in the user's rows and columns,
+// contiguous.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an Optimizer counts of every matrix: whether its gradient is finite in the present step, and how often it was stepped.
+// What an Optimizer counts of every matrix: whether its gradient is finite in the present step, and how often it was
+// stepped.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>

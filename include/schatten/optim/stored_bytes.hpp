@@ -43,8 +43,8 @@ inline auto host_bytes(char* bytes, std::size_t count) {
   return NumberBatchView<char, Kokkos::HostSpace>(bytes, count);
 }
 
-/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the same
-/// blocks.
+/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the
+/// same blocks.
 inline TypedBatch packed_like(const Parameter& p, const void* data) {
   const TypedBatch& w = p.weight;
   const bool side_by_side = p.options.column_blocks > 1, take_turns = p.options.interleaved;

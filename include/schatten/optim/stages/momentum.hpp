@@ -26,9 +26,9 @@ KOKKOS_FUNCTION T saturated_as(double x) {
   return T(saturated(x, double(std::numeric_limits<T>::max())));
 }
 
-/// (m, g) ↦ βm + gain·g. For β near 1 as m + (gain·g − (1 − β)m): β, rounded to T, would lose digits of 1 − β, and so would
-/// (1 − β)m, rounded to the spacing of m in the same direction step after step; with them the average its size. β below
-/// one half as it stands, so that little of a large m remains.
+/// (m, g) ↦ βm + gain·g. For β near 1 as m + (gain·g − (1 − β)m): β, rounded to T, would lose digits of 1 − β, and so
+/// would (1 − β)m, rounded to the spacing of m in the same direction step after step; with them the average its size. β
+/// below one half as it stands, so that little of a large m remains.
 template <Scalar T>
 struct Average {
   T keep, loss, gain;

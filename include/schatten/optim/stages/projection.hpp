@@ -56,8 +56,8 @@ struct RotateRoots {
   }
 };
 
-/// Basis ← the first r right singular vectors of g, and the moments as `change` says, for chosen matrices. g (n×c, n >= c).
-/// Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
+/// Basis ← the first r right singular vectors of g, and the moments as `change` says, for chosen matrices. g (n×c, n >=
+/// c). Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
 template <class Bucket, class G>
 void change_basis(Bucket& bucket, const G& g, BasisChange change, const Chosen<typename Bucket::Space>& chosen,
                   const Projected<typename Bucket::Batch>& kept) {

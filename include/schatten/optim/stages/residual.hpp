@@ -48,8 +48,8 @@ struct AddWeighted {
 
 /// out ← aPᵀ + γ√(RC)·out/(‖out‖_F + ε): a (R×r) the direction in the span of P, out (R×C) that of the rest.
 ///
-/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it does
-/// not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
+/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it
+/// does not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
 template <class Bucket>
 void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typename Bucket::Batch& p,
                   const typename Bucket::Batch& part, const typename Bucket::Batch& rest, double gamma, double epsilon,
