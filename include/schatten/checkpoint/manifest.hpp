@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a checkpoint says of an Optimizer beside its arrays, as the metadata of a safetensors file.
+// The metadata of a checkpoint: an Optimizer's groups, numbers and parameters.
 #pragma once
 
 #include <schatten/checkpoint/tensor_header.hpp>
@@ -54,7 +54,7 @@ inline std::string state_tensor(std::string_view array, std::string_view paramet
 }
 inline std::string counts_tensor(std::string_view parameter) { return "count/" + std::string(parameter); }
 
-/// The number in as few digits as give it back exactly.
+/// The shortest digits that read back as the same number.
 inline std::string exact(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};

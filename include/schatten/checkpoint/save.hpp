@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An Optimizer into a file. docs/checkpoints.md says what is in it.
+// Saves an Optimizer in a file. docs/checkpoints.md says what is in it.
 #pragma once
 
 #include <schatten/checkpoint/manifest.hpp>
@@ -35,7 +35,7 @@ inline std::vector<std::uint64_t> tensor_shape(const ArrayInfo& array) {
   return {array.matrices, array.rows, array.cols};
 }
 
-/// What a manifest says of an Optimizer.
+/// The manifest of an Optimizer.
 template <class Inventory>
 Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo>& parameters) {
   Manifest manifest{.version = std::to_string(version_major) + "." + std::to_string(version_minor) + "." +

@@ -107,7 +107,7 @@ inline Tensor parse_tensor(JsonReader& json, const std::string& name) {
   return tensor;
 }
 
-/// Throws unless the tensors, in the order of their data, fill it without gaps and overlaps.
+/// Throws unless the tensors, in the order of their data, fill the data without gaps or overlaps.
 inline void check_places(const std::vector<Tensor>& tensors, std::uint64_t data_bytes, std::string_view path) {
   std::uint64_t end = 0;
   for (const Tensor& tensor : tensors) {

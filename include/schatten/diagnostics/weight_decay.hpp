@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Weight decays that follow from what weights and gradients look like: AlphaDecay, a factor for each weight by the tail
-// of its spectrum, and AWD, one decay for all by the sizes of gradients and weights.
+// Weight decays computed from weights and gradients: AlphaDecay, a factor for each weight from the tail of its
+// spectrum, and AWD, one decay for all weights from the norms of gradients and weights.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -33,7 +33,7 @@ double alpha_decay_exponent(const Exec& exec, const V& w) {
   return 1 + (hill_alpha<Backend>(exec, w, n - 1) - 1) * ((k + 1) / k);
 }
 
-/// The ends of AlphaDecay's factors.
+/// Smallest and largest factor of AlphaDecay.
 struct AlphaDecayOptions {
   double least = 2.0 / 3;  ///< s₁, of the weight with the heaviest tail; 0 <= s₁ <= s₂
   double most = 5;         ///< s₂, of the weight with the lightest tail; finite
@@ -70,10 +70,10 @@ inline std::vector<double> alpha_decay_factors(const std::vector<double>& expone
   return factors;
 }
 
-/// ‖·‖_F of several arrays together.
+/// The Frobenius norm of several arrays together.
 class GlobalNorm {
  public:
-  /// Takes a View of rank 1 to 4 in, of any layout. Fences `exec` and allocates scratch. Cost: two passes.
+  /// Adds a View of rank 1 to 4, of any layout. Fences `exec` and allocates scratch. Cost: two passes.
   template <ExecutionSpace Exec, KokkosView V>
   void add(const Exec& exec, const V& view) {
     using Space = typename Exec::memory_space;
@@ -124,7 +124,7 @@ class AdaptiveWeightDecay {
   }
   AdaptiveWeightDecay() : AdaptiveWeightDecay(Options()) {}
 
-  /// λ̄ of the coming step, for Optimizer::set_weight_decay. Norms that are not finite leave it as it was.
+  /// λ̄ of the coming step, for Optimizer::set_weight_decay. Norms that are not finite do not change it.
   double operator()(double gradient_norm, double weight_norm) {
     const double now = options_.ratio * gradient_norm / (weight_norm + 1e-8);
     if (std::isfinite(now)) value_ = options_.keep * value_ + (1 - options_.keep) * now;

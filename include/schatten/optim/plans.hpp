@@ -26,13 +26,13 @@ inline SpectralPowerOptions plan_options(double power, const MapOptions& map, st
           .norm_epsilon = map.norm_epsilon};
 }
 
-/// One plan for each MapOptions in use; a new power goes into the plan that is there.
+/// One plan for each MapOptions in use; a new power is set in the existing plan.
 template <class Plan>
 class Plans {
  public:
   explicit Plans(std::shared_ptr<spectral::Fits> fits) : fits_(std::move(fits)) {}
 
-  /// The plan. Throws InvalidArgument where no method serves the shape.
+  /// The plan. Throws InvalidArgument if no method can map this shape.
   const Plan& get(double power, const MapOptions& map, std::size_t rows, std::size_t cols) {
     for (auto& [known, plan] : plans_) {
       if (known != map) continue;

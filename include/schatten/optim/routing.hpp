@@ -49,7 +49,7 @@ struct RoutedParameter {
 };
 using RoutingTable = std::vector<RoutedParameter>;
 
-/// What a name says of a parameter, and why; nothing where it says nothing.
+/// The route that a name implies, and the reason.
 struct Routing {
   Route route;
   std::string reason;
@@ -59,8 +59,7 @@ struct Routing {
 using NameConvention = std::function<std::optional<Routing>(std::string_view, const std::vector<std::size_t>&)>;
 
 /// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words
-/// between '_', '-', changes from small to capital letters, and before and after digits. Capitals and small letters are
-/// one.
+/// between '_', '-', changes from small to capital letters, and before and after digits. Case is ignored.
 enum class NameMatch {
   holds,         ///< some component holds the text
   component,     ///< some component is the text
@@ -235,14 +234,14 @@ inline NameConvention convention_of(std::vector<NamePattern> patterns) {
 /// How parameters are routed.
 struct RoutingOptions {
   std::vector<NamePattern> overrides{};                       ///< yours, before everything else
-  NameConvention convention = convention_of(common_names());  ///< what names say
+  NameConvention convention = convention_of(common_names());  ///< routes by names
   bool conv_matrices = true;                                  ///< whether (out, a, b, c) may be a matrix
   bool require_matrix = true;                                 ///< whether a table without a matrix is an error
 };
 
 namespace optim {
 
-/// What a shape says: why it is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
+/// The reason why a shape is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
 inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& shape, bool conv_matrices) {
   const std::size_t rank = shape.size();
   if (rank == 0) return "a number";

@@ -12,7 +12,7 @@
 
 namespace schatten::optim {
 
-/// The factor that the shape alone decides; 1 for the modes that need the direction itself.
+/// The factor of the modes that only depend on the shape; 1 for the modes that need the direction.
 inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   const double r = double(rows), c = double(cols);
   switch (mode) {
@@ -28,7 +28,7 @@ inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   return 1.0;
 }
 
-/// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is one for p >= 0 alone.
+/// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is a norm only for p >= 0.
 inline bool needs_norm(ScaleMode mode) { return mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm; }
 
 /// The root mean square that `mode` gives to D; 0 for a mode that gives it none.
@@ -44,7 +44,7 @@ inline void check_no_norm(std::string_view function, ScaleMode scale) {
   require(!needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
 }
 
-/// Throws InvalidArgument for a map or a scale that a rule with one map of its own does not serve: `streaming`, which
+/// Throws InvalidArgument for a map or a scale that a rule with a map does not support: `streaming`, which
 /// keeps state, and norms of what is no UΣ^pVᵀ with p >= 0.
 inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {
   require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),

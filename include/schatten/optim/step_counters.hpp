@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an Optimizer counts of every matrix: whether its gradient is finite in the present step, and how often it was
+// For every matrix of an Optimizer: whether its gradient is finite in the present step, and how often it was
 // stepped.
 #pragma once
 
@@ -23,7 +23,7 @@ class StepCounters {
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
 
-  /// Room for that many matrices; what was counted stays. on_host: makes the mirror that flags_on_host needs.
+  /// Makes memory for that many matrices; counts are kept. on_host: makes the mirror that flags_on_host needs.
   void resize(const Exec& exec, std::size_t matrices, bool on_host) {
     if (flags_.extent(0) >= matrices) return;
     const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices);
@@ -39,7 +39,7 @@ class StepCounters {
 
   [[nodiscard]] const Flags& flags() const { return flags_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
-  /// The flags of those whose records these are.
+  /// The flags of the matrices of these records.
   [[nodiscard]] FiniteFlags<Space> finite(const Records<Space>& records) const { return {flags_, records}; }
 
   /// Counts a step of the matrices with these records, as applied or not, and sets their flags to 1.
@@ -56,7 +56,7 @@ class StepCounters {
     for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags_});
   }
 
-  /// The flags on the host. Fences `exec`. @pre resize was told so.
+  /// The flags on the host. Fences `exec`. @pre resize was called with on_host.
   [[nodiscard]] const auto& flags_on_host(const Exec& exec) {
     Kokkos::deep_copy(exec, host_flags_, flags_);
     exec.fence();  // fences: documented
@@ -66,7 +66,7 @@ class StepCounters {
   [[nodiscard]] auto counts_on_host(const Exec& exec) const {
     return copy_to_host(exec, counts_);  // fences: documented
   }
-  /// The other way round. Fences `exec`.
+  /// Writes the counts from a copy on the host. Fences `exec`.
   template <class HostView>
   void write_counts(const Exec& exec, const HostView& host) const {
     Kokkos::deep_copy(exec, counts_, host);

@@ -9,9 +9,9 @@
 
 namespace schatten {
 
-/// What becomes of the moments m, v of GP when the basis P changes, T = P_oldᵀP_new.
+/// How the moments m, v of GP change with the basis P; T = P_oldᵀP_new.
 enum class BasisChange {
-  keep,   ///< they stay as they are, as published; each new vector has the sign that is nearer to the old one's
+  keep,   ///< they stay, as published; each new vector has the sign that is closer to the old vector
   rotate  ///< m ← mT, v ← v(T⊙T): independent of signs and order of the vectors
 };
 

@@ -74,7 +74,7 @@ void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typenam
                    AddWeighted<T, Space>{rest, weight, out});
 }
 
-/// Puts the factor ratio·√(RC)/(‖out‖_F + ε) on the bucket: root mean square `ratio`. Two passes.
+/// Multiplies the bucket's factor by ratio·√(RC)/(‖out‖_F + ε): root mean square `ratio`. Two passes.
 template <class Bucket>
 void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, double epsilon) {
   using Space = typename Bucket::Space;

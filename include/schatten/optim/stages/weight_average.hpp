@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A moving average of the weights, which is evaluated in their place.
+// A moving average of the weights, for evaluation in their place.
 #pragma once
 
 #include <schatten/optim/bucket.hpp>
