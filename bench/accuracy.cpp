@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Error of every method on spectra that expose mistakes, as tables: worst singular direction with σ >= 1e-3 σ₁, and
 // relative Frobenius error, against U Σ^p Vᵀ in double.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Data of the pictures in docs/benchmarks.md: time over the limit of 3n²m flops, and the error reached, in float.
 //
 //   error/<method>/tolerance:<t>   512², σ log-uniform to 1e-3, p = 1/8, resolution 1e-3; rel_error: worst direction

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Matrices and the rate of products on Kokkos' default execution space, a device's or the host's.
 #pragma once
 

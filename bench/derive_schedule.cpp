@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Derives a table of spectral/schedules.hpp anew: prints the quintics as the header has them, and their errors.
 //
 //   derive_schedule --resolution 1e-3 --steps 6 [--seed 1] [--starts 150] [--hops 250] [--seconds N] [--refine 1]

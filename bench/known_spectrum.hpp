@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Matrices of known singular values and vectors, and the error of a map of them, in double.
 #pragma once
 

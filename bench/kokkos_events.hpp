@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Kokkos' allocations and fences, counted by callbacks of Kokkos Tools.
 //
 // No callback of kernels is set: Kokkos would fence before it, and the times would not be those of the program.

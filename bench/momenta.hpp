@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Matrices of float in NumPy's format, as examples/character_model records them, and the error of a map of them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // optimizer_step/<case>/<set>: one step over all hidden matrices of a LLaMA model, float, on Kokkos' default execution
 // space: a device where Kokkos has one.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Search for quintic schedules: the coefficients whose iterates approximate σ^p best, for several p at once.
 #pragma once
 

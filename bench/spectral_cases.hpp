@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Cases that several benchmark programs time.
 #pragma once
 

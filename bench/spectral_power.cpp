@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // spectral_power/<method>/<f32|f64>/<rows>x<cols>, beside gemm/... and muon_ns5/... of the same run.
 //
 // Counters: rel_error  relative Frobenius error against the SVD in double, on a Gaussian matrix

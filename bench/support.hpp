@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What the benchmark programs share: matrices, the GEMM rate of this run, the reference by SVD in double.
 #pragma once
 

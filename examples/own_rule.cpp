@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Two rules of your own, outside the library: one that works element by element, one that works on matrices. The
 // program compares both with plain loops in double, for both layouts and host execution spaces, and then minimises
 // ‖W − C‖²/2.

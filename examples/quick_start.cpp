@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // HTMuon on a least-squares problem: W x is to equal T x for independent inputs x_j of variance 1/(j + 1).
 #include <schatten/schatten.hpp>
 

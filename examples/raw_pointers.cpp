@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // A training code in the manner of llm.c: parameters and gradients in two arrays from malloc, named by offsets into
 // them, and loops. Schatten steps the parameters where they lie.
 //

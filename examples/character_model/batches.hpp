@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Which characters are trained on, which are held out, and the batches drawn from each.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Column-wise kernels of the model. An activation is a (width x positions) column-major matrix,
 // one column a character position, so every kernel here works on contiguous columns, one thread

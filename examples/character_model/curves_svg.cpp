@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The picture of the loss curves, written as SVG text.
 
 #include "report.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // A causal character-level language model with manual backpropagation, in plain Eigen.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "momentum_recorder.hpp"
 
 #include <cstdint>

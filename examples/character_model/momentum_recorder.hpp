@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Momenta of the hidden matrices, written to files while the model trains: matrices as they come in practice.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // One line of progress: redrawn in place on a terminal, printed now and then elsewhere.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The library's rules by name, each as a group with default numbers but those of a recipe. The tables are in three
 // translation units, which compile side by side.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Rules that work element by element or row by row.
 
 #include "rules.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Rules with factors or projections of the gradients, and the search for a rule by its name.
 
 #include "rules.hpp"

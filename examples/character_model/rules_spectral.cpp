@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Rules with a spectral map, UΣ^pVᵀ of a matrix. They share its methods, which take longest to compile.
 
 #include "rules.hpp"

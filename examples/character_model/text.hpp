@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Text as symbol numbers: printable ASCII, newline and tab, and one symbol for everything else.
 

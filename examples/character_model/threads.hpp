@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The number of OpenMP threads, one where the program is built without OpenMP.
 

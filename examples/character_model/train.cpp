@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Trains a character-level language model with AdamW, Muon, HTMuon or any other rule of the library.
 
 #include "check_gradients.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // One training of the model, from initial weights to a Record, and the search for a learning rate.
 

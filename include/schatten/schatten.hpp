@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Everything but the adapters of interop/ and the files of checkpoint/, for training codes that include one file.
 #pragma once
 

@@ -65,4 +65,15 @@ fences spectral/a.hpp 'Kokkos::deep_copy(
 fences spectral/a.hpp 'auto h = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), d);' 'a mirror copy'
 fences core/a.hpp 'exec.fence();' clean
 
+plant licence optim/a.hpp '#pragma once' 'optim/a.hpp: the first line is not // SPDX'
+
+# public: a header that the umbrella includes, and one that does not exist.
+mkdir -p "$scratch/tree/schatten/core" "$scratch/docs"
+echo '#include <schatten/core/secret.hpp>' >"$scratch/tree/schatten/schatten.hpp"
+printf '## Public headers\n\n    schatten.hpp core/gone.hpp\n\n## Next\n' >"$scratch/docs/design.md"
+report=$("$here/check.sh" public "$scratch/tree" "$scratch/docs" 2>&1) && failures=$((failures + 1))
+for words in 'core/secret.hpp is told to users and not listed' 'core/gone.hpp is no header'; do
+  echo "$report" | grep -q "$words" || { echo "FAILED: public: $words: $report" && failures=$((failures + 1)); }
+done
+
 [ $failures -eq 0 ] && echo "each planted violation was found"

@@ -17,7 +17,7 @@
 
 namespace schatten::checkpoint {
 
-/// An open file, closed when it goes.
+/// An open file; the destructor closes it.
 class FileHandle {
  public:
   explicit FileHandle(int number) : number_(number) {}
@@ -27,7 +27,7 @@ class FileHandle {
 
   [[nodiscard]] int number() const { return number_; }
   [[nodiscard]] bool open() const { return number_ >= 0; }
-  /// Whether the system had nothing to say against it.
+  /// Whether the file could be closed without an error.
   bool close() {
     const int number = std::exchange(number_, -1);
     return number < 0 || ::close(number) == 0;
@@ -37,9 +37,9 @@ class FileHandle {
   int number_;
 };
 
-/// Writes a file beside `path` and puts it in its place at `commit`: whoever opens `path` finds the old contents or the new
-/// ones, whenever the program or the machine stops. The rights are those that the process gives to new files. Without
-/// commit, the file beside it is removed. A program that is killed leaves it behind: "<path>.<process>.<number>.tmp".
+/// Writes a temporary file beside `path`, and renames it to `path` at `commit`. So `path` always has the old contents
+/// or the new ones, whenever the program or the machine stops. Permissions are those of new files of the process.
+/// Without commit the temporary file is removed. A program that is killed leaves it: "<path>.<process>.<number>.tmp".
 class AtomicFile {
  public:
   /// Throws FileError if the folder cannot be written to.
@@ -48,7 +48,7 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile() { remove(); }
 
-  /// Appends. Throws FileError, of a full disk for one.
+  /// Appends. Throws FileError, for example for a full disk.
   void write(const char* data, std::size_t bytes) {
     constexpr std::size_t most = std::size_t{1} << 30;
     while (bytes > 0) {
@@ -60,8 +60,8 @@ class AtomicFile {
     }
   }
 
-  /// The file on the disk, in its place. Throws FileError; the old contents stay, unless it was the folder that could not
-  /// be brought to the disk. Waits for the disk twice.
+  /// Brings the file to the disk and renames it. Throws FileError; the old contents then stay, unless only the folder
+  /// could not be brought to the disk. Waits for the disk twice.
   void commit() {
     if (!synchronize(file_)) fail("cannot be brought to the disk");
     if (!file_.close()) fail("cannot be closed");
@@ -96,7 +96,7 @@ class AtomicFile {
     errno = error;
     throw_system_error(path_, what);
   }
-  /// False where the disk has failed; file systems that know no such call are taken at their word.
+  /// fsync. False if the disk has failed; true on file systems without this call.
   static bool synchronize(const FileHandle& file) {
     int status = 0;
     do {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What goes wrong with a file: which one, and why.
+// Errors of files, with path and reason.
 #pragma once
 
 #include <cerrno>
@@ -10,7 +10,7 @@
 
 namespace schatten::checkpoint {
 
-/// A file that cannot be read or written, or that holds what it must not.
+/// A file that cannot be read or written, or whose contents are invalid.
 class FileError : public std::runtime_error {
  public:
   FileError(std::string_view path, std::string_view reason)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// As much JSON (RFC 8259) as a safetensors header has: objects, arrays, strings and whole numbers.
+// The part of JSON (RFC 8259) that a safetensors header has: objects, arrays, strings and whole numbers.
 #pragma once
 
 #include <schatten/checkpoint/file_error.hpp>
@@ -55,8 +55,8 @@ inline void append_json(std::string& json, std::string_view text) {
   json += '"';
 }
 
-/// Reads a text from front to back; the caller says what must come next. Anything else throws FileError, naming the byte.
-/// It has no recursion and keeps nothing: memory and time go by the length of the text, whatever is in it.
+/// Reads a text from front to back; the caller says what must come next. Anything else throws FileError with the byte.
+/// No recursion and no tree: memory and time are linear in the length of the text.
 class JsonReader {
  public:
   /// path: for errors.
@@ -100,7 +100,7 @@ class JsonReader {
     return value;
   }
 
-  /// A whole number below 2⁶⁴, in digits alone.
+  /// A whole number below 2⁶⁴, digits only.
   std::uint64_t number() {
     skip_space();
     const std::size_t first = at_;
@@ -153,7 +153,7 @@ class JsonReader {
     expect(close);
   }
 
-  /// What comes after a backslash.
+  /// The character of an escape, after its backslash.
   void escape(std::string& value) {
     constexpr std::string_view names = "\"\\/bfnrt", characters = "\"\\/\b\f\n\r\t";
     const char c = at_ < text_.size() ? text_[at_] : '\0';

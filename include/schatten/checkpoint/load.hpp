@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A file into an Optimizer. Everything is compared, and read, before anything is written.
+// Loads a file into an Optimizer. Compares and reads everything before it writes anything.
 #pragma once
 
 #include <schatten/checkpoint/save.hpp>
@@ -29,7 +29,7 @@ struct LoadReport {
   std::map<std::string, std::string> notes;
 };
 
-/// A checkpoint of something else than the Optimizer: all differences, each a sentence that begins with its parameter or
+/// A checkpoint that does not match the Optimizer. Has all differences, each a sentence that begins with parameter or
 /// group.
 class MismatchError : public FileError {
  public:
@@ -89,9 +89,9 @@ class Loading {
   };
   struct GroupMatch {
     const GroupRecord* record = nullptr;  ///< null: no parameter of the group is in the file
-    bool usable = false;                  ///< whether the rule is the file's
+    bool usable = false;                  ///< whether the rule equals that of the file
     GroupInfo here{};                     ///< as it was
-    bool changed = false;                 ///< whether its numbers are the file's now
+    bool changed = false;                 ///< whether its numbers have been set to those of the file
   };
   struct Write {
     std::string parameter, array;  ///< array: empty for the weight
@@ -192,7 +192,7 @@ class Loading {
   static Numbers before(const GroupMatch& match) {
     return numbers_of(match, [](const FieldInfo& field) { return field.value; });
   }
-  /// The file's numbers into the groups: which arrays a rule keeps goes by them.
+  /// Sets the groups' numbers to those of the file: the arrays that a rule keeps depend on them.
   void try_numbers() {
     for (std::size_t k = 0; k < groups_.size(); ++k) {
       GroupMatch& match = groups_[k];
@@ -332,12 +332,12 @@ class Loading {
 
 }  // namespace detail
 
-/// Puts back what `save` has written, into an Optimizer with groups of the same rules and parameters of the same names and
-/// shapes, added in any order and of any layout. On the same backend the run goes on with the same bits.
+/// Loads what `save` has written into an Optimizer with groups of the same rules and parameters of the same names and
+/// shapes, added in any order and of any layout. On the same backend the run continues with the same bits.
 ///
-/// Throws FileError for a file that cannot be read or is no checkpoint, MismatchError with all differences, InvalidArgument
-/// between direction and apply; nothing is changed. Groups are found by their parameters; those without stay as they are.
-/// Fences `exec`. Memory on the host: that of the file.
+/// Throws FileError for a file that cannot be read or is no checkpoint, MismatchError with all differences,
+/// InvalidArgument between direction and apply; nothing is changed. Groups are found by their parameters; those without
+/// stay as they are. Fences `exec`. Memory on the host: that of the file.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 LoadReport load(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
                 const LoadOptions& options = {}) {

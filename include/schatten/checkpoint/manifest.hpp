@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a checkpoint says of an Optimizer beside its arrays, as the metadata of a safetensors file.
+// The metadata of a checkpoint: an Optimizer's groups, numbers and parameters.
 #pragma once
 
 #include <schatten/checkpoint/tensor_header.hpp>
@@ -46,14 +46,15 @@ struct Manifest {
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
-/// Names of tensors: a parameter's weight, one of its state arrays, and its counts (attempted, then applied of each matrix).
+/// Names of tensors: a parameter's weight, one of its state arrays, and its counts (attempted, then applied of each
+/// matrix).
 inline std::string weight_tensor(std::string_view parameter) { return "weight/" + std::string(parameter); }
 inline std::string state_tensor(std::string_view array, std::string_view parameter) {
   return "state/" + std::string(array) + "/" + std::string(parameter);
 }
 inline std::string counts_tensor(std::string_view parameter) { return "count/" + std::string(parameter); }
 
-/// The number in as few digits as give it back exactly.
+/// The shortest digits that read back as the same number.
 inline std::string exact(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
@@ -240,8 +241,8 @@ class ManifestReader {
 
 }  // namespace detail
 
-/// The manifest that the metadata give. Throws FileError, naming the first key that is unknown, missing or has a value that it
-/// cannot have.
+/// The manifest that the metadata give. Throws FileError, naming the first key that is unknown, missing or has a value
+/// that it cannot have.
 inline Manifest manifest_of(const Metadata& metadata, std::string_view path) {
   return detail::ManifestReader(metadata, path).read();
 }

@@ -25,9 +25,9 @@ static_assert(std::endian::native == std::endian::little, "schatten: safetensors
 
 /// Writes the tensors, whose name, type and shape are given, and the metadata to `path`, atomically (AtomicFile).
 ///
-/// data(tensor, to): writes the tensor's tensor.bytes() bytes to `to`; called once for each, larger elements first. Throws
-/// InvalidArgument for what the format cannot hold (place_tensors; a header above 100 MB), FileError for what the system
-/// refuses, and what `data` throws; the file is then as it was. Memory: that of the largest tensor.
+/// data(tensor, to): writes the tensor's tensor.bytes() bytes to `to`; called once for each, larger elements first.
+/// Throws InvalidArgument for what the format cannot hold (place_tensors; a header above 100 MB), FileError for what
+/// the system refuses, and what `data` throws; the file is then as it was. Memory: that of the largest tensor.
 template <class Data>
 void write_safetensors(const std::string& path, std::vector<Tensor> tensors, const Metadata& metadata,
                        const Data& data) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An Optimizer into a file. docs/checkpoints.md says what is in it.
+// Saves an Optimizer in a file. docs/checkpoints.md says what is in it.
 #pragma once
 
 #include <schatten/checkpoint/manifest.hpp>
@@ -35,7 +35,7 @@ inline std::vector<std::uint64_t> tensor_shape(const ArrayInfo& array) {
   return {array.matrices, array.rows, array.cols};
 }
 
-/// What a manifest says of an Optimizer.
+/// The manifest of an Optimizer.
 template <class Inventory>
 Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo>& parameters) {
   Manifest manifest{.version = std::to_string(version_major) + "." + std::to_string(version_minor) + "." +
@@ -56,12 +56,12 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
 
 }  // namespace detail
 
-/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file is the
-/// old or the new one, whole, whenever the program stops.
+/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file
+/// is the old or the new one, whole, whenever the program stops.
 ///
-/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what the
-/// system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for weights
-/// on the device: that of the largest array.
+/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what
+/// the system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for
+/// weights on the device: that of the largest array.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
           const SaveOptions& options = {}) {

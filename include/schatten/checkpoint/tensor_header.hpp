@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The header of a safetensors file (https://github.com/huggingface/safetensors, "Format"): 8 bytes with its length, then
-// JSON that names each tensor's type, shape and place in the data, and holds a map of strings.
+// The header of a safetensors file (https://github.com/huggingface/safetensors, "Format"): 8 bytes with its length,
+// then JSON that names each tensor's type, shape and place in the data, and holds a map of strings.
 #pragma once
 
 #include <schatten/checkpoint/json.hpp>
@@ -107,7 +107,7 @@ inline Tensor parse_tensor(JsonReader& json, const std::string& name) {
   return tensor;
 }
 
-/// Throws unless the tensors, in the order of their data, fill it without gaps and overlaps.
+/// Throws unless the tensors, in the order of their data, fill the data without gaps or overlaps.
 inline void check_places(const std::vector<Tensor>& tensors, std::uint64_t data_bytes, std::string_view path) {
   std::uint64_t end = 0;
   for (const Tensor& tensor : tensors) {
@@ -133,9 +133,9 @@ inline std::uint64_t header_length(const char (&prefix)[8], std::uint64_t file_b
                             std::to_string(file_bytes));
 }
 
-/// The header of a file with `data_bytes` of data. Throws FileError for anything that is not the format: other JSON, names
-/// that occur twice, sizes that overflow or do not fit the type and shape, and data with gaps or overlaps, or more or less
-/// of it than the tensors have. Cost: O(n log n) with n tensors.
+/// The header of a file with `data_bytes` of data. Throws FileError for anything that is not the format: other JSON,
+/// names that occur twice, sizes that overflow or do not fit the type and shape, and data with gaps or overlaps, or
+/// more or less of it than the tensors have. Cost: O(n log n) with n tensors.
 inline TensorHeader parse_header(std::string_view text, std::uint64_t data_bytes, std::string_view path) {
   TensorHeader header;
   JsonReader json(text, path);
@@ -159,8 +159,8 @@ inline TensorHeader parse_header(std::string_view text, std::uint64_t data_bytes
   return header;
 }
 
-/// Gives the tensors their places, larger elements first, so that each lies as its type is aligned. Throws InvalidArgument
-/// for unknown types, sizes that overflow, and names that occur twice or are not UTF-8.
+/// Gives the tensors their places, larger elements first, so that each lies as its type is aligned. Throws
+/// InvalidArgument for unknown types, sizes that overflow, and names that occur twice or are not UTF-8.
 inline void place_tensors(std::vector<Tensor>& tensors, std::string_view function) {
   std::stable_sort(tensors.begin(), tensors.end(),
                    [](const Tensor& a, const Tensor& b) { return bytes_of_type(a.type) > bytes_of_type(b.type); });
@@ -179,8 +179,8 @@ inline void place_tensors(std::vector<Tensor>& tensors, std::string_view functio
   }
 }
 
-/// The first bytes of a file: the length, the JSON, and spaces up to a multiple of 8. @pre the tensors have their places
-/// (place_tensors), the metadata are UTF-8.
+/// The first bytes of a file: the length, the JSON, and spaces up to a multiple of 8. @pre the tensors have their
+/// places (place_tensors), the metadata are UTF-8.
 inline std::string to_bytes(const TensorHeader& header) {
   std::string bytes(8, '\0');
   const auto append_numbers = [&](const auto& numbers) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Atomic operations of kernels. On the host by the standard library: Kokkos 3.4's begin with a plain read, a data race.
+// Atomic operations of kernels. On the host they are the standard library's: those of Kokkos 3.4 begin with a
+// plain read, which is a data race.
 #pragma once
 
 #include <schatten/core/kokkos.hpp>
@@ -8,7 +9,7 @@
 
 namespace schatten {
 
-/// *to ← value, in one piece.
+/// *to ← value, atomically.
 template <class T>
 KOKKOS_FUNCTION void atomic_assign(T* to, T value) {
 #if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__) || defined(__SYCL_DEVICE_ONLY__)
@@ -18,7 +19,7 @@ KOKKOS_FUNCTION void atomic_assign(T* to, T value) {
 #endif
 }
 
-/// *to ← max(*to, value), in one piece.
+/// *to ← max(*to, value), atomically.
 template <class T>
 KOKKOS_FUNCTION void atomic_raise(T* to, T value) {
 #if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__) || defined(__SYCL_DEVICE_ONLY__)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What a template parameter must be. Concepts constrain overloads; the worded static_asserts of core/views.hpp explain.
 #pragma once
 
@@ -28,7 +29,7 @@ inline constexpr int view_rank = static_cast<int>(std::remove_cvref_t<V>::rank);
 template <class E, class Space>
 inline constexpr bool accessible_from = bool(Kokkos::SpaceAccessibility<E, Space>::accessible);
 
-/// Whether `E` runs on the host: Eigen and LAPACK serve there.
+/// Whether `E` runs on the host: Eigen and LAPACK can be called there.
 template <class E>
 inline constexpr bool is_host_execution_space = accessible_from<E, Kokkos::HostSpace>;
 

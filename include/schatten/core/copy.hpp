@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Loops and copies along the contiguous index of batches of any strides and element types.
 #pragma once
 
@@ -30,8 +31,8 @@ struct ScaleElement {
 
 }  // namespace detail
 
-/// for_each_element along the contiguous index of `leader`: body = make(turn), with turn(view) its transpose where the
-/// leader's columns are contiguous, else the view itself.
+/// for_each_element along the contiguous index of `leader`, with the body that make(turn) returns. turn(view) is the
+/// transpose of the view if the leader's columns are contiguous, else the view itself.
 template <ExecutionSpace Exec, class T, class Space, class Make>
 void for_each_element_along(const Exec& exec, std::string_view label, const BatchView<T, Space>& leader,
                             const Make& make) {
@@ -41,8 +42,8 @@ void for_each_element_along(const Exec& exec, std::string_view label, const Batc
   for_each_element(exec, label, turned_leader.extent(0), turned_leader.extent(1), turned_leader.extent(2), make(turn));
 }
 
-/// to ← from, rounded to the nearest U. @pre equal extents; no element is shared. Asynchronous on `exec`. One pass, along
-/// the contiguous index of `to`.
+/// to ← from, rounded to the nearest U. @pre equal extents; no element is shared. Asynchronous on `exec`. One pass,
+/// along the contiguous index of `to`.
 template <ExecutionSpace Exec, class T, class U, class Space>
 void copy_elements(const Exec& exec, std::string_view label, const BatchView<const T, Space>& from,
                    const BatchView<U, Space>& to) {

@@ -1,5 +1,6 @@
-// What weights and gradients are stored as, known at run time: whoever reads and writes them through these functions is
-// compiled once for all types.
+// SPDX-License-Identifier: BSD-3-Clause
+// The types of weights and gradients, known at run time. Code that reads and writes through these functions is compiled
+// once for all types.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -32,7 +33,7 @@ KOKKOS_FUNCTION constexpr std::size_t size_of(ElementType type) {
 
 namespace detail {
 
-/// Whether E is binary16 here: Half, or Kokkos' type where that is one of its own and not another name of float.
+/// Whether E is binary16: Half, or Kokkos' half type where that is not another name of float.
 template <class E>
 inline constexpr bool is_float16 = std::same_as<E, Half> || (std::same_as<E, Kokkos::Experimental::half_t> &&
                                                              sizeof(Kokkos::Experimental::half_t) == 2);
@@ -49,7 +50,8 @@ inline constexpr bool is_bfloat16 = std::same_as<E, BFloat16>;
 }  // namespace detail
 
 /// The types that a parameter's elements may have in C++, without const: float, double, Half, BFloat16, and
-/// Kokkos::Experimental's half_t and bhalf_t where they have 16 bits. Others of 16 bits go by pointer and ElementType.
+/// Kokkos::Experimental's half_t and bhalf_t where they have 16 bits. Other 16-bit types: as_bfloat16, as_half
+/// (interop/pointers.hpp).
 template <class E>
 concept ParameterElement = Scalar<E> || detail::is_float16<E> || detail::is_bfloat16<E>;
 
@@ -60,27 +62,27 @@ inline constexpr ElementType element_type_of = std::same_as<E, float>    ? Eleme
                                                : detail::is_float16<E>   ? ElementType::float16
                                                                          : ElementType::bfloat16;
 
-/// An index that stands for up to three whose strides do not fold into one, as those of a convolution that is read as a
-/// matrix: k = (o·middle + m)·inner + i.
+/// One index k = (o·middle + m)·inner + i for up to three indices whose strides do not fold into one: a convolution
+/// read as a matrix.
 struct NestedIndex {
-  std::size_t inner = 0, middle = 0;  ///< extents; inner 0: the index is a plain one
+  std::size_t inner = 0, middle = 0;  ///< extents; inner 0: not nested
   std::size_t middle_stride = 0, outer_stride = 0;
 
-  /// Where k is, in elements; `stride`: of the innermost index.
+  /// Offset of k in elements. `stride`: of the innermost index.
   [[nodiscard]] KOKKOS_FUNCTION std::size_t at(std::size_t k, std::size_t stride) const {
     const std::size_t whole = k / inner, outer = whole / middle;
     return (k - whole * inner) * stride + (whole - outer * middle) * middle_stride + outer * outer_stride;
   }
 };
 
-/// A matrix of elements of a type known at run time: element (i, j) is the one number i·row_stride + j·col_stride from
-/// `data` on; with a nested index its rows, or its columns, have more strides. Owns nothing. It has no const: what is only
-/// read is named so by who reads it.
+/// A matrix whose element type is known at run time. Element (i, j) has the offset i·row_stride + j·col_stride from
+/// `data`, in elements; a nested index gives its rows or its columns more strides. Owns nothing. Not const: functions
+/// that only read say so.
 struct TypedMatrix {
   void* data = nullptr;
-  std::size_t row_stride = 0, col_stride = 0;  ///< in elements; of an index of extent 1 any
+  std::size_t row_stride = 0, col_stride = 0;  ///< in elements; any value for an index of extent 1
   ElementType type = ElementType::float32;
-  bool nested_rows = false;  ///< whether `nested` is that of the rows
+  bool nested_rows = false;  ///< whether `nested` is the row index
   NestedIndex nested{};
 
   [[nodiscard]] KOKKOS_FUNCTION std::size_t at(std::size_t i, std::size_t j) const {
@@ -91,8 +93,8 @@ struct TypedMatrix {
 
 namespace detail {
 
-/// Conversions of an E from memory and to it. One of 16 bits is read and written as such an integer: that is what all
-/// libraries' own types are made of.
+/// Reads an E from memory and writes it. 16-bit types are read and written as 16-bit integers, whatever type another
+/// library gave them.
 template <Element E>
 struct Stored {
   using Memory = E;
@@ -160,8 +162,8 @@ KOKKOS_FUNCTION void store_element(const TypedMatrix& a, std::size_t i, std::siz
   detail::store_at(a, a.at(i, j), x);
 }
 
-/// Element (i, j) ← x. One of 16 bits is rounded by 16 random bits (stochastic_bfloat16, stochastic_half), another to
-/// the nearest.
+/// Element (i, j) ← x. 16-bit types are rounded by 16 random bits (stochastic_bfloat16, stochastic_half), other types
+/// to the nearest.
 template <Scalar T>
 KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::size_t i, std::size_t j, T x,
                                                   std::uint32_t bits16) {
@@ -194,8 +196,8 @@ struct Store {
   }
 };
 
-/// to[k·to_stride] ← convert(from[k·from_stride], more[k]...) for k < count; between equal types a copy. Where both
-/// strides are 1, in blocks of fixed length: g++ -O2 vectorises no other loops.
+/// to[k·to_stride] ← convert(from[k·from_stride], more[k]...) for k < count; a copy if the types are equal. Works in
+/// blocks of fixed length if both strides are 1: g++ -O2 vectorises no other loops.
 template <class Convert, class To, class From, class... More>
 void convert_elements(std::size_t count, const Convert& convert, To* KOKKOS_RESTRICT to, std::size_t to_stride,
                       const From* KOKKOS_RESTRICT from, std::size_t from_stride, const More* KOKKOS_RESTRICT... more) {
@@ -214,8 +216,9 @@ void convert_elements(std::size_t count, const Convert& convert, To* KOKKOS_REST
   for (; k < count; ++k) to[k * to_stride] = convert(from[k * from_stride], more[k]...);
 }
 
-/// run(at, stride, done, length) for the pieces of the elements first to first + count - 1, row-major, that are evenly
-/// spaced: the piece's first element is number `at` from the matrix's data on and number `done` of the elements.
+/// Splits the elements first to first + count - 1, counted row-major, into pieces of evenly spaced elements, and calls
+/// run(at, stride, done, length) for each: `at` is the offset of its first element, `done` the number of elements
+/// before it.
 template <class Run>
 void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const Run& run) {
   if (count == 0) return;
@@ -240,7 +243,7 @@ void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std
   }
 }
 
-/// store_elements, with each element's random bits where given.
+/// store_elements, with random bits for each element if they are given.
 template <class T, class... Bits>
 void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const T* from,
                const Bits*... bits) {
@@ -254,8 +257,8 @@ void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::s
 
 }  // namespace detail
 
-/// Where elements [first, first + count) of the matrix lie as T one after the other, in the order of load_elements; null if
-/// they are of another type or apart.
+/// Pointer to elements [first, first + count), if they are of type T and contiguous in the order of load_elements; else
+/// null.
 template <Scalar T>
 T* contiguous_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count) {
   if (a.type != element_type_of<T> || a.nested.inner != 0) return nullptr;
@@ -267,7 +270,7 @@ T* contiguous_elements(const TypedMatrix& a, std::size_t cols, std::size_t first
 }
 
 /// to[k] ← element first + k of `a` for k < count, rounded to the nearest T. Elements are counted along the rows, of
-/// `cols` each. @pre they exist. On the host. Vectorised where the elements are neighbours in memory; one division a
+/// `cols` each. @pre they exist. On the host. Vectorised if the elements are contiguous. One division per
 /// call.
 template <Scalar T>
 void load_elements(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, T* to) {

@@ -1,4 +1,5 @@
-// Errors: what was wrong, with which value, in one sentence. Checks are always on.
+// SPDX-License-Identifier: BSD-3-Clause
+// Errors: one sentence with the argument, its value and the requirement. Checks are always on.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Views copied to where the host reads them.
+// SPDX-License-Identifier: BSD-3-Clause
+// Copies of Views in memory that the host reads.
 #pragma once
 
 #include <schatten/core/views.hpp>
@@ -8,7 +9,7 @@
 
 namespace schatten {
 
-/// The View itself where the host reads it, else one of the same extents on the host.
+/// The View itself if the host can read it, else a new one of the same extents on the host.
 template <KokkosView V>
 auto host_mirror(const V& view) {
   return Kokkos::create_mirror_view(Kokkos::HostSpace(), view);

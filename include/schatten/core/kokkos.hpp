@@ -1,4 +1,5 @@
-// The one place that knows Kokkos' versions (3.4.1 to 5.x): every difference between them is levelled here.
+// SPDX-License-Identifier: BSD-3-Clause
+// Differences between Kokkos' versions (3.4.1 to 5.x). No other header asks for the version.
 #pragma once
 
 #include <Kokkos_Core.hpp>
@@ -9,15 +10,15 @@
 #if KOKKOS_VERSION < 30401
 #error "Schatten needs Kokkos 3.4.1 or newer"
 #endif
-// Without it nvcc only warns of std::bit_cast and std::numeric_limits in kernels, and compiles something else.
+// Without this option nvcc only warns of std::bit_cast and std::numeric_limits in kernels, and compiles wrong code.
 #if defined(__NVCC__) && !defined(__CUDACC_RELAXED_CONSTEXPR__)
 #error "Schatten needs nvcc's option --expt-relaxed-constexpr"
 #endif
 
 namespace schatten {
 
-/// Mathematical functions for kernels. Kokkos has its own from 3.7 on; before, only host back ends are supported and
-/// the standard library serves.
+/// Mathematical functions for kernels. Kokkos' own from 3.7 on. Before 3.7 only host backends are supported, and these
+/// are the standard library's.
 namespace math {
 #if KOKKOS_VERSION >= 30700
 using Kokkos::expm1;
@@ -32,7 +33,7 @@ using std::sqrt;
 #endif
 }  // namespace math
 
-/// Names a stretch of host code for Kokkos Tools, from construction to destruction. Cost: nothing without a tool.
+/// Names a region of host code for Kokkos Tools, from construction to destruction. Cost: nothing without a tool.
 class ProfilingRegion {
  public:
   explicit ProfilingRegion(const char* name) { Kokkos::Profiling::pushRegion(name); }
@@ -47,7 +48,7 @@ int concurrency(const Exec& exec) {
 #if KOKKOS_VERSION >= 40000
   return static_cast<int>(exec.concurrency());
 #else
-  return static_cast<int>(const_cast<Exec&>(exec).concurrency());  // static there, and not const in every back end
+  return static_cast<int>(const_cast<Exec&>(exec).concurrency());  // static there, and not const in every backend
 #endif
 }
 

@@ -1,8 +1,9 @@
-// Loops over the matrices, rows and elements of a batch: the only kernels' shapes that the library uses.
+// SPDX-License-Identifier: BSD-3-Clause
+// Loops over the matrices, rows and elements of a batch. The library launches no other shapes of kernels.
 //
-// Bodies are named functors (a lambda may not stand in every place that CUDA compiles) with a KOKKOS_FUNCTION
-// call operator. All loops are asynchronous on `exec`; nothing fences. Launches are not inlined: what Kokkos does for one
-// is a page of code, and many in one function compile slowly.
+// Bodies are named functors with a KOKKOS_FUNCTION call operator: nvcc does not take lambdas everywhere. All loops are
+// asynchronous on `exec`; nothing fences. Launches are not inlined: Kokkos' code for a launch is long, and many
+// launches in one function compile slowly.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -16,8 +17,8 @@
 
 namespace schatten {
 
-/// Whether loops take a device's shape: threads along the columns, blocks of threads for what a row or a matrix does
-/// together. SCHATTEN_LOOPS_AS_ON_DEVICE makes host programs take it too, for tests of it.
+/// Whether loops have the device's shape: threads along the columns, and a team of threads for sums and maxima of a row
+/// or a matrix. SCHATTEN_LOOPS_AS_ON_DEVICE gives host programs this shape too, for tests.
 #if defined(SCHATTEN_LOOPS_AS_ON_DEVICE)
 template <class Exec>
 inline constexpr bool loops_as_on_device = true;
@@ -45,8 +46,8 @@ struct ElementLoopByRow {
   }
 };
 
-/// On a device neighbouring threads take neighbouring columns, so that memory accesses coalesce. Two divisions an
-/// element: of 32 bits wherever there are few enough elements.
+/// On a device neighbouring threads take neighbouring columns, so that memory accesses coalesce. Two divisions per
+/// element, of 32 bits if the number of elements allows.
 template <class Body, class Index>
 struct ElementLoopByColumn {
   Body body;
@@ -68,7 +69,7 @@ void element_loop_by_column(const Exec& exec, std::string_view label, std::size_
   Kokkos::parallel_for(std::string(label), policy, ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
 }
 
-/// A row's loop where one thread does what a team shares elsewhere.
+/// Calls a team body with a team of one thread.
 template <class Body>
 struct OneThreadRow {
   Body body;
@@ -116,7 +117,8 @@ template <ExecutionSpace Exec, class Body>
                        detail::RowLoop<Body>{body, rows});
 }
 
-/// body(team, b, i) for every row i of every matrix b: `team` (core/team.hpp) shares what is long among its threads.
+/// body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) share loops among its
+/// threads.
 template <ExecutionSpace Exec, class Body>
 void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                           const Body& body) {

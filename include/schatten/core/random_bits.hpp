@@ -1,7 +1,9 @@
-// Random bits by counter, and rounding by them: what a weight of 16 bits needs to move by less than its spacing.
+// SPDX-License-Identifier: BSD-3-Clause
+// Counter-based random bits, and stochastic rounding: with it a 16-bit weight moves on average by less than its
+// spacing.
 //
-// The bits are a function of (seed, step, name, element) alone. Threads, devices, buckets and the order of calls have
-// no say. So a step gives the same bits everywhere, and nothing has to be stored between steps but the seed.
+// The bits are a function of (seed, step, name, element) only. They do not depend on threads, devices, buckets or the
+// order of calls, and nothing but the seed has to be stored between steps.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -13,7 +15,7 @@
 
 namespace schatten {
 
-/// 128 bits: a counter, or what a generator makes of one. Word 0 holds the lowest.
+/// 128 bits: a counter, or a block of random bits. Word 0 holds the lowest.
 struct RandomBlock {
   std::uint32_t word[4];
 };
@@ -30,7 +32,7 @@ KOKKOS_FUNCTION constexpr void philox_round(std::uint32_t& w0, std::uint32_t& w1
   w3 = static_cast<std::uint32_t>(first);
 }
 
-/// What the halves of the key grow by from round to round.
+/// Increments of the two halves of the key from round to round.
 inline constexpr std::uint32_t philox_low_step = 0x9e3779b9U, philox_high_step = 0xbb67ae85U;
 
 }  // namespace detail
@@ -57,7 +59,7 @@ constexpr std::uint64_t mixed(std::uint64_t x) {
 
 }  // namespace detail
 
-/// A key for the parameter `name`: FNV-1a of its bytes from a start that `seed` gives, mixed once more. The same on
+/// A key for the parameter `name`: the FNV-1a hash of its bytes, started from `seed`, and mixed once more. The same on
 /// every platform. Two of n names share a key with probability n²·2^-65.
 constexpr std::uint64_t random_key(std::uint64_t seed, std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325ULL ^ detail::mixed(seed + 0x9e3779b97f4a7c15ULL);
@@ -108,7 +110,7 @@ struct RandomBits {
     return (bits.word[k / 2] >> (k % 2 * 16)) & 0xffffU;
   }
 
-  /// The bits of several blocks from one on, side by side through the rounds.
+  /// The bits of several consecutive blocks, computed together.
   template <std::size_t blocks>
   void fill_blocks(std::uint64_t number, std::uint16_t* to) const {
     std::uint32_t w0[blocks], w1[blocks], w2[blocks], w3[blocks];
@@ -131,7 +133,7 @@ struct RandomBits {
 
 namespace detail {
 
-/// The nearest float; of a finite x always a finite one.
+/// The nearest float; finite if x is finite.
 KOKKOS_FUNCTION inline float nearest_finite(double x) {
   constexpr std::uint64_t sign = 1ULL << 63, infinity = 0x7ff0000000000000ULL;
   const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(x));
@@ -139,8 +141,8 @@ KOKKOS_FUNCTION inline float nearest_finite(double x) {
   return std::bit_cast<float>(bits - (too_large ? 1U : 0U));
 }
 
-/// `rounded`, the bits of |x| rounded, with x's sign; at most those of the largest number where x is finite. Infinity
-/// and NaN remain, a NaN quiet. `fraction` is the number of the format's bits for it.
+/// `rounded`, the bits of |x| after rounding, with the sign of x. A finite x gives at most the largest finite number.
+/// Infinity stays, a NaN becomes quiet. `fraction` is the number of fraction bits of the format.
 template <int fraction>
 KOKKOS_FUNCTION constexpr std::uint16_t stochastic_result(float x, std::int32_t rounded) {
   constexpr std::int32_t infinite = (0x7fff >> fraction) << fraction, quiet = 1 << (fraction - 1);
@@ -154,15 +156,16 @@ KOKKOS_FUNCTION constexpr std::uint16_t stochastic_result(float x, std::int32_t 
 }  // namespace detail
 
 /// x rounded to one of its two neighbours lo ≤ x ≤ hi in bfloat16: to hi with probability (x − lo)/(hi − lo), if bits16
-/// is uniform in [0, 2^16); exactly so for float. A representable x, infinity and NaN (made quiet) remain. Beyond the
-/// largest number a finite x becomes that. Of −x it is the opposite.
+/// is uniform in [0, 2^16); exactly for float. A representable x and infinity stay; a NaN becomes quiet. A finite x
+/// beyond the largest number becomes the largest number. The result for −x is the negative of that for x.
 KOKKOS_FUNCTION constexpr BFloat16 stochastic_bfloat16(float x, std::uint32_t bits16) {
   const std::uint32_t size = std::bit_cast<std::uint32_t>(x) & ~detail::float_sign;
   const auto rounded = static_cast<std::int32_t>((size + bits16) >> 16);
   return std::bit_cast<BFloat16>(detail::stochastic_result<7>(x, rounded));
 }
 
-/// The same in binary16. The probability is that of x cut off at 2^-16 of the spacing: no normal number loses by that.
+/// The same in binary16. The probability is that of x truncated to 2^-16 of the spacing, which is exact for normal
+/// numbers.
 KOKKOS_FUNCTION constexpr Half stochastic_half(float x, std::uint32_t bits16) {
   constexpr std::int32_t smallest_normal = 0x38800000;  // 2^-14
   const auto size = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(x) & ~detail::float_sign);
@@ -175,7 +178,7 @@ KOKKOS_FUNCTION constexpr Half stochastic_half(float x, std::uint32_t bits16) {
   return std::bit_cast<Half>(detail::stochastic_result<10>(x, (below & is_below) | (normal & ~is_below)));
 }
 
-/// The same of a double by way of the nearest finite float, which is the mean of the result.
+/// The same of a double, which is first rounded to the nearest finite float: the mean of the result.
 KOKKOS_FUNCTION inline BFloat16 stochastic_bfloat16(double x, std::uint32_t bits16) {
   return stochastic_bfloat16(detail::nearest_finite(x), bits16);
 }

@@ -1,9 +1,10 @@
-// Numbers of fewer bits than float, as storage: arithmetic is done in float (or double), so there are conversions and no
+// SPDX-License-Identifier: BSD-3-Clause
+// Storage types with fewer bits than float. Arithmetic is done in float or double, so there are conversions and no
 // operators.
 //
 // Conversions to float and double are exact; those from them round once, to nearest, ties to even (the rounding
-// mode is taken to be that). Too large becomes infinite; a NaN becomes a quiet NaN of the same sign on the host, of
-// no promised sign on a device. No conversion raises FE_INVALID: nothing computes with or compares a NaN.
+// mode is taken to be that). Numbers that are too large become infinite. A NaN becomes a quiet NaN, on the host of the
+// same sign. No conversion raises FE_INVALID.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -19,13 +20,14 @@ namespace detail {
 
 inline constexpr std::uint32_t float_sign = 0x80000000U, float_infinity = 0x7f800000U, float_quiet = 0x00400000U;
 
-/// The bits of a float; those of a NaN with the mark of a quiet one.
+/// The bits of a float; a NaN is made quiet.
 KOKKOS_FUNCTION constexpr std::uint32_t quieted(std::uint32_t bits) {
   return (bits & ~float_sign) > float_infinity ? bits | float_quiet : bits;
 }
 
-/// x in 24 bits, rounded to odd: cut off, and the last bit set if that lost something. Rounded on to 22 bits or fewer,
-/// it is what x itself rounds to. Zero and infinity become the smallest and largest float, and round to themselves then.
+/// x in 24 bits, rounded to odd: truncated, and the last bit set if truncation lost anything. Rounding the result
+/// again, to 22 bits or fewer, gives what rounding x once would give (no double rounding). Zero and infinity become the
+/// smallest and the largest float, which round to zero and infinity.
 KOKKOS_FUNCTION constexpr float rounded_to_odd(double x) {
   constexpr std::uint64_t infinity = 0x7ff0000000000000ULL;
   constexpr std::uint64_t smallest_normal = 0x3810000000000000ULL, largest = 0x47efffffffffffffULL;  // 2^-126, < 2^128
@@ -43,7 +45,7 @@ KOKKOS_FUNCTION constexpr float rounded_to_odd(double x) {
   return std::bit_cast<float>(sign | static_cast<std::uint32_t>(kept >> shift) | (lost == 0 ? 0U : 1U));
 }
 
-/// The smaller and the larger of two, by arithmetic: where g++ makes a branch of a comparison, it does not vectorise.
+/// The smaller and the larger of two, without a comparison: g++ would make a branch of it and not vectorise.
 KOKKOS_FUNCTION constexpr std::int32_t smaller(std::int32_t a, std::int32_t b) {
   return a + ((b - a) & ((b - a) >> 31));
 }
@@ -84,11 +86,11 @@ KOKKOS_FUNCTION constexpr float half_value(std::uint16_t bits) {
 #endif
   constexpr std::int32_t smallest_normal = 0x38800000, rebiased = (127 - 15) << 23;  // 2^-14
   const std::int32_t size = bits & 0x7fff;
-  // A subnormal number gets the leading one that it lacks, which is then taken off.
+  // A subnormal number has no leading one: it is added, and subtracted again.
   const std::int32_t exponent = size < 0x0400 ? smallest_normal : rebiased;
   const std::int32_t excess = size < 0x0400 ? smallest_normal : 0;
   const float finite = std::bit_cast<float>((size << 13) + exponent) - std::bit_cast<float>(excess);
-  const std::uint32_t beyond = size < 0x7c00 ? 0U : rebiased;  // what infinity and NaN lack in the exponent
+  const std::uint32_t beyond = size < 0x7c00 ? 0U : rebiased;  // to be added to the exponent of infinity and NaN
   const std::uint32_t sign = (bits & 0x8000U) << 16;
   return std::bit_cast<float>(sign | quieted(std::bit_cast<std::uint32_t>(finite) + beyond));
 }
@@ -109,7 +111,7 @@ KOKKOS_FUNCTION constexpr std::uint32_t tensor_float_bits(float x) {
 
 }  // namespace detail
 
-/// IEEE binary16: 5 bits of exponent, 10 of fraction. A pointer to it may be reinterpreted as one to __half.
+/// IEEE binary16: 5 bits of exponent, 10 of fraction. Has the memory of __half.
 struct Half {
   std::uint16_t bits;
 
@@ -120,8 +122,8 @@ struct Half {
   KOKKOS_FUNCTION constexpr explicit operator double() const { return double(detail::half_value(bits)); }
 };
 
-/// The upper half of a float: 8 bits of exponent, 7 of fraction. A pointer to it may be reinterpreted as one to
-/// __nv_bfloat16. To float it is a shift: a signalling NaN stays one (only foreign memory holds such).
+/// The upper half of a float: 8 bits of exponent, 7 of fraction. Has the memory of __nv_bfloat16. The
+/// conversion to float is a shift, so a signalling NaN, which only other programs can have written, stays signalling.
 struct BFloat16 {
   std::uint16_t bits;
 
@@ -134,8 +136,8 @@ struct BFloat16 {
   }
 };
 
-/// A float with 10 bits of fraction, in the memory of one: what tensor cores make of float. A pointer to it may be
-/// reinterpreted as one to float; what a library has left there may have more bits, which are kept.
+/// A float with 10 bits of fraction, as tensor cores read float. Has the memory of float; a library may have written
+/// more bits there, which are kept.
 struct TensorFloat32 {
   std::uint32_t bits;
 
@@ -152,7 +154,7 @@ struct TensorFloat32 {
 template <class T>
 concept ReducedFloat = std::same_as<T, Half> || std::same_as<T, BFloat16> || std::same_as<T, TensorFloat32>;
 
-/// What matrices may be stored as.
+/// A type that matrices may be stored as.
 template <class T>
 concept Element = Scalar<T> || ReducedFloat<T>;
 
@@ -162,7 +164,7 @@ using Sum = std::conditional_t<ReducedFloat<T>, float, T>;
 
 namespace detail {
 
-/// std::numeric_limits of a type of 16 bits, `fraction` of them for the fraction. What is not named is as for float.
+/// std::numeric_limits of a 16-bit type with `fraction` fraction bits. Members that are not listed are those of float.
 template <ReducedFloat T, int fraction>
 struct Limits : std::numeric_limits<float> {
   static constexpr int digits = fraction + 1, digits10 = fraction * 301 / 1000, max_digits10 = 2 + digits * 301 / 1000;

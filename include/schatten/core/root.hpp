@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A square root over which compilers vectorise.
+// A square root in loops that compilers vectorise.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -20,8 +20,8 @@ namespace detail {
 template <class T>
 using BitsOf = std::conditional_t<std::is_same_v<T, float>, std::uint32_t, std::uint64_t>;
 
-/// √x for normal x: an estimate of 1/√x by halving the exponent (error 0.04), Newton's steps, which square the error, and
-/// one of √x itself.
+/// √x for normal x: an estimate of 1/√x by halving the exponent (error 0.04), Newton's steps, which square the error,
+/// and one of √x itself.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T root_of_normal(T x) {
   constexpr bool is_float = std::is_same_v<T, float>;
@@ -38,7 +38,7 @@ KOKKOS_FORCEINLINE_FUNCTION T root_of_normal(T x) {
 
 }  // namespace detail
 
-/// √x, within one unit in the last place, without the call that sets errno: loops over it vectorise with every flag.
+/// √x, within one unit in the last place. Does not set errno, so loops over it vectorise whatever the compiler's flags.
 /// 0 for 0, infinity for infinity. @pre x is not NaN and not negative.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
@@ -47,11 +47,11 @@ KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
 #else
   constexpr bool is_float = std::is_same_v<T, float>;
   using Bits = detail::BitsOf<T>;
-  // Choices by masks of bits: no branch that a compiler would keep.
+  // Masks instead of branches.
   constexpr Bits small = std::bit_cast<Bits>(is_float ? T(0x1p-100) : T(0x1p-900));
   constexpr Bits infinity = is_float ? Bits(0x7f800000U) : Bits(0x7ff0000000000000ULL);
   const Bits bits = std::bit_cast<Bits>(x);
-  // Subnormal numbers are lifted by an even power of two, so that the estimate serves them too.
+  // Subnormal numbers are multiplied by an even power of two: the estimate holds for normal numbers.
   const Bits is_small = Bits(0) - Bits(bits < small), is_finite = Bits(0) - Bits(bits < infinity);
   const auto choose = [](Bits mask, T chosen) {
     constexpr Bits one = std::bit_cast<Bits>(T(1));
@@ -65,8 +65,8 @@ KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
 #endif
 }
 
-/// x_k ← √x_k for k < count, a multiple of 64, on the host: by the processor's instruction where this header knows it, which
-/// rounds correctly, else by root.
+/// x_k ← √x_k for k < count, on the host. @pre count is a multiple of 64. Uses the processor's vector instruction,
+/// which rounds correctly, if this header knows it, else `root`.
 template <Scalar T>
 void roots(T* x, std::size_t count) {
 #if defined(__AVX512F__)
@@ -92,8 +92,8 @@ void roots(T* x, std::size_t count) {
 #endif
 }
 
-/// A power of two within a factor of four below x, and its reciprocal, both normal: the unit in which squares of numbers
-/// up to x neither over- nor underflow. @pre x is not NaN and not negative.
+/// A power of two between x/4 and x, and its reciprocal, both normal. In this unit squares of numbers up to x neither
+/// overflow nor underflow. @pre x is not NaN and not negative.
 template <Scalar T>
 struct Unit {
   T unit, inverse;

@@ -1,5 +1,5 @@
-// What the threads that share a row or a matrix do together, written once: a thread alone on the host, a block of
-// threads on a device.
+// SPDX-License-Identifier: BSD-3-Clause
+// Sums, maxima and loops over a row or a matrix, for kernels: one thread on the host, a team of threads on a device.
 #pragma once
 
 #include <schatten/core/kokkos.hpp>
@@ -9,7 +9,7 @@
 
 namespace schatten {
 
-/// One thread, which is the whole team. Runs along indices in order, so that the compiler vectorises.
+/// A team of one thread. Indices run in order, so that the compiler vectorises.
 struct OneThread {
   /// f(k) for k < n; all are done when it returns.
   template <class F>
@@ -33,7 +33,7 @@ struct OneThread {
     }
     return largest;
   }
-  /// Σ_k a_k b_k in partial sums, so that the compiler may vectorise without reassociating.
+  /// Σ_k a_k b_k, in partial sums: the compiler vectorises them without reassociation.
   template <Element T>
   KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
     using S = Sum<T>;
@@ -57,7 +57,7 @@ struct OneThread {
   }
 };
 
-/// The threads of a Kokkos team: the same, index k by thread k modulo their number. Results are known to all of them.
+/// The threads of a Kokkos team. Thread k modulo their number has index k. All threads get the results.
 template <class Member>
 struct ThreadTeam {
   const Member& member;
@@ -84,7 +84,7 @@ struct ThreadTeam {
           part = value > part ? value : part;
         },
         Kokkos::Max<T>(largest));
-    return largest > T(0) ? largest : T(0);  // of nothing, Kokkos' maximum is the lowest number
+    return largest > T(0) ? largest : T(0);  // Kokkos' maximum of no numbers is the lowest number
   }
   template <Element T>
   KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {

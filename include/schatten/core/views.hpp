@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The one internal form of every matrix argument: an unmanaged, strided, rank-3 View (batch, rows, cols).
 //
-// Users pass Views of any layout and of rank 2 or 3. All layouts become strides here, once, so that everything below is
-// compiled once per scalar and memory space, a transpose is a swap of two strides, and a strided subview needs no copy.
+// Users pass Views of any layout and of rank 2 or 3. Layouts become strides here. So everything below is compiled once
+// per scalar and memory space, a transpose is a swap of two strides, and a subview needs no copy.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -27,7 +28,7 @@ using VectorBatchView = Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokk
 template <class T, class MemorySpace>
 using NumberBatchView = Kokkos::View<T*, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
-/// Builds a BatchView from a pointer, extents and strides (in elements), in host memory unless told.
+/// A BatchView of a pointer, extents and strides (in elements). In host memory unless MemorySpace says otherwise.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols,
                                      std::size_t batch_stride, std::size_t row_stride, std::size_t col_stride) {
@@ -35,13 +36,13 @@ BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t row
   return BatchView<T, MemorySpace>(data, layout);
 }
 
-/// A contiguous, row-major batch at `data`, in host memory unless told.
+/// A contiguous, row-major batch at `data`. In host memory unless MemorySpace says otherwise.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols) {
   return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
 }
 
-/// View of rank 2 (rows, cols) or 3 (batch, rows, cols), any layout, as a batch. No copy.
+/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;
@@ -61,8 +62,8 @@ auto as_batch(const V& view) {
   }
 }
 
-/// View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix. No copy. Throws InvalidArgument if the vectors
-/// do not follow each other in memory.
+/// View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix. No copy. Throws InvalidArgument if the
+/// vectors do not follow each other in memory.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_vectors(const V& view, std::string_view function, std::string_view argument) {
   using T = typename V::value_type;
@@ -79,13 +80,13 @@ auto as_vectors(const V& view, std::string_view function, std::string_view argum
   return VectorBatchView<T, typename Exec::memory_space>(view.data(), batch, length);
 }
 
-/// The same memory read as the batch of transposes. Free: two strides change places.
+/// The batch of the transposes, in the same memory: two strides change places. No copy.
 template <class T, class Space>
 BatchView<T, Space> transpose(const BatchView<T, Space>& a) {
   return batch_view<Space>(a.data(), a.extent(0), a.extent(2), a.extent(1), a.stride(0), a.stride(2), a.stride(1));
 }
 
-/// Rows [row, row + rows) and columns [col, col + cols) of every matrix. Free.
+/// Rows [row, row + rows) and columns [col, col + cols) of every matrix. No copy.
 template <class T, class Space>
 BatchView<T, Space> block(const BatchView<T, Space>& a, std::size_t row, std::size_t col, std::size_t rows,
                           std::size_t cols) {
@@ -93,7 +94,7 @@ BatchView<T, Space> block(const BatchView<T, Space>& a, std::size_t row, std::si
                            a.stride(1), a.stride(2));
 }
 
-/// Matrices [first, first + count) of the batch. Free.
+/// Matrices [first, first + count) of the batch. No copy.
 template <class T, class Space>
 BatchView<T, Space> matrices(const BatchView<T, Space>& a, std::size_t first, std::size_t count) {
   return batch_view<Space>(a.data() + first * a.stride(0), count, a.extent(1), a.extent(2), a.stride(0), a.stride(1),
@@ -122,7 +123,7 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
   throw InvalidArgument(function, argument, shape_of(a), wanted);
 }
 
-/// Where the elements of an array lie, whatever their type: up to four indices. Those that it lacks have extent 1.
+/// Memory of an array of any element type: up to four indices. Missing indices have extent 1.
 struct StridedArray {
   const void* data = nullptr;
   std::size_t element_bytes = 1;
@@ -138,7 +139,7 @@ struct StridedArray {
   }
 };
 
-/// Where the elements of a View of rank 1 to 4 lie.
+/// The memory of a View of rank 1 to 4.
 template <KokkosView V>
 StridedArray strided_array(const V& view) {
   static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
@@ -152,7 +153,7 @@ StridedArray strided_array(const V& view) {
 
 namespace detail {
 
-/// One index of two arrays of equal strides.
+/// One index of two arrays that have the same stride there.
 struct SharedIndex {
   std::ptrdiff_t stride, extent_a, extent_b;
 };
@@ -178,8 +179,8 @@ inline bool offset_meets(std::ptrdiff_t offset, const SharedIndex* index, const 
   return false;
 }
 
-/// Whether offset + Σ k_d·stride_d = 0 with |k_d| < extent_d, not all zero. The last index follows from the others, and of a
-/// solution and its negative one is enough. zero: all indices before are.
+/// Whether offset + Σ k_d·stride_d = 0 with |k_d| < extent_d, not all zero. The last index follows from the others.
+/// Only one of a solution and its negative is looked for. zero: all indices before are 0.
 inline bool names_twice(std::ptrdiff_t offset, bool zero, const SharedIndex* index, const SharedIndex* end) {
   if (index + 1 == end) {
     const std::ptrdiff_t k = -offset / index->stride;
@@ -193,8 +194,8 @@ inline bool names_twice(std::ptrdiff_t offset, bool zero, const SharedIndex* ind
 
 }  // namespace detail
 
-/// Whether some element belongs to both. Exact for parts of one array, vectors among them (strides nest); otherwise whether
-/// the address ranges meet.
+/// Whether some element belongs to both. Exact if the strides nest, as those of parts of one array do. Otherwise:
+/// whether the address ranges overlap.
 inline bool overlap(const StridedArray& a, const StridedArray& b) {
   if (a.size() == 0 || b.size() == 0) return false;
   const auto* const a_begin = static_cast<const char*>(a.data);
@@ -202,7 +203,7 @@ inline bool overlap(const StridedArray& a, const StridedArray& b) {
   if (a.end() <= b.data || b.end() <= a.data) return false;
   const auto size = static_cast<std::ptrdiff_t>(a.element_bytes);
   if (a.element_bytes != b.element_bytes || (b_begin - a_begin) % size != 0) return true;
-  // Indices of equal strides are one, whichever places they have.
+  // Indices of equal strides count as one index.
   detail::SharedIndex indices[8] = {};
   int count = 0;
   const auto index_of = [&](std::size_t stride) -> detail::SharedIndex& {
@@ -228,8 +229,8 @@ bool overlap(const BatchView<T, Space>& a, const BatchView<U, Space>& b) {
   return overlap(strided_array(a), strided_array(b));
 }
 
-/// Whether two different indices of the array name the same element. Exact. Cost: constant for arrays whose strides nest;
-/// otherwise at most the product of all extents but the largest.
+/// Whether two different indices of the array name the same element. Exact. Cost: constant for arrays whose strides
+/// nest; otherwise at most the product of all extents but the largest.
 inline bool overlaps_itself(const StridedArray& a) {
   detail::SharedIndex indices[4] = {};
   int count = 0;

@@ -1,5 +1,6 @@
-// Scratch memory that grows until the largest call has been seen and is then reused for ever, and what else a backend
-// keeps from one call to the next.
+// SPDX-License-Identifier: BSD-3-Clause
+// Scratch memory that grows to what the largest call needs and is reused, and objects that a backend keeps between
+// calls.
 #pragma once
 
 #include <schatten/core/views.hpp>
@@ -14,16 +15,17 @@
 
 namespace schatten {
 
-/// The first address from `data` on that is a multiple of `alignment`: Kokkos' allocations are of 64 or 128 bytes.
+/// The first address at or after `data` that is a multiple of `alignment`. Kokkos aligns its allocations to 64 or 128
+/// bytes.
 inline char* aligned_to(std::size_t alignment, char* data) {
   return data + (alignment - reinterpret_cast<std::size_t>(data) % alignment) % alignment;
 }
 
 /// Grow-only stack of scratch memory in one memory space.
 ///
-/// A function opens a Frame, takes what it needs, and all of it is given back when the frame ends. The first call may
+/// A function opens a Frame and takes memory; all of it is given back when the frame ends. The first call may
 /// allocate several blocks; the outermost frame joins them into one, so an equal second call allocates nothing.
-/// One workspace serves one execution-space instance at a time. Contents of taken memory are undefined.
+/// One workspace is used by one execution-space instance at a time. Contents of taken memory are undefined.
 template <class MemorySpace>
 class Workspace {
  public:
@@ -61,7 +63,7 @@ class Workspace {
     return batch_view<MemorySpace>(take<T>(batch * rows * cols), batch, rows, cols);
   }
 
-  /// The same, each row from a multiple of 16 bytes on: the alignment that tensor cores' fast paths ask for.
+  /// The same, with rows aligned to 16 bytes, as the fast paths of tensor cores need.
   template <class T>
   BatchView<T, MemorySpace> aligned_batch(std::size_t batch, std::size_t rows, std::size_t cols) {
     constexpr std::size_t unit = std::max<std::size_t>(16 / sizeof(T), 1);
@@ -82,8 +84,8 @@ class Workspace {
     return NumberBatchView<T, MemorySpace>(take<T>(batch), batch);
   }
 
-  /// The R of this workspace, made by R(exec) at the first call: a library's handles, say. It lives as long as the
-  /// workspace does.
+  /// The object of type R of this workspace, for example a library's handles. Made by R(exec) at the first call; lives
+  /// as long as the workspace.
   template <class R, ExecutionSpace Exec>
   R& resource(const Exec& exec) {
     const std::type_index type(typeid(R));

@@ -1,4 +1,5 @@
-// Heavy-tailed self-regularisation: how heavy the tail of a weight matrix' spectrum is.
+// SPDX-License-Identifier: BSD-3-Clause
+// Hill's estimator: how heavy the tail of a weight matrix's spectrum is (heavy-tailed self-regularisation).
 #pragma once
 
 #include <schatten/spectral/singular_values.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Weight decays that follow from what weights and gradients look like: AlphaDecay, a factor for each weight by the tail of
-// its spectrum, and AWD, one decay for all by the sizes of gradients and weights.
+// Weight decays computed from weights and gradients: AlphaDecay, a factor for each weight from the tail of its
+// spectrum, and AWD, one decay for all weights from the norms of gradients and weights.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -17,13 +17,13 @@
 
 namespace schatten {
 
-/// AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, as the authors' code has
-/// it): with λ_1 >= … >= λ_n the larger half of the N eigenvalues of WᵀW, n = N − ⌊N/2⌋,
-/// α = 1 + n/Σ_{i<=n} ln(λ_i/λ_n).
+/// AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, as the authors' code
+/// has it): with λ_1 >= … >= λ_n the larger half of the N eigenvalues of WᵀW, n = N − ⌊N/2⌋, α = 1 + n/Σ_{i<=n}
+/// ln(λ_i/λ_n).
 ///
-/// The sum is that of hill_alpha with k = n − 1, which divides by it one number less. W: one matrix (rank 2), any layout.
-/// Infinite for N < 3 and where the larger half are equal; NaN if W holds a NaN or an infinity or λ_n = 0. Throws
-/// InvalidArgument for a matrix without elements. Fences `exec`. Cost: one svd without vectors.
+/// The sum is that of hill_alpha with k = n − 1, which divides by it one number less. W: one matrix (rank 2), any
+/// layout. Infinite for N < 3 and where the larger half are equal; NaN if W holds a NaN or an infinity or λ_n = 0.
+/// Throws InvalidArgument for a matrix without elements. Fences `exec`. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double alpha_decay_exponent(const Exec& exec, const V& w) {
   const std::size_t rank = std::min(w.extent(0), w.extent(1)), n = rank - rank / 2;
@@ -33,7 +33,7 @@ double alpha_decay_exponent(const Exec& exec, const V& w) {
   return 1 + (hill_alpha<Backend>(exec, w, n - 1) - 1) * ((k + 1) / k);
 }
 
-/// The ends of AlphaDecay's factors.
+/// Smallest and largest factor of AlphaDecay.
 struct AlphaDecayOptions {
   double least = 2.0 / 3;  ///< s₁, of the weight with the heaviest tail; 0 <= s₁ <= s₂
   double most = 5;         ///< s₂, of the weight with the lightest tail; finite
@@ -42,9 +42,10 @@ struct AlphaDecayOptions {
 /// Factor of the weight decay of each weight, from the exponents α of all: s₁ + (s₂ − s₁)(α − α_min)/(α_max − α_min)
 /// (arXiv 2506.14562). A heavier tail, a smaller α, decays less.
 ///
-/// Where all exponents are equal each factor is (s₁ + s₂)/2: the published code has no value there. A weight whose exponent
-/// is not finite does not take part; its factor is 1. So does the published code with the first and the last matrix of a
-/// model and with those of fewer than 50 singular values: leave them out, or give them NaN. Throws InvalidArgument.
+/// Where all exponents are equal each factor is (s₁ + s₂)/2: the published code has no value there. A weight whose
+/// exponent is not finite does not take part; its factor is 1. So does the published code with the first and the last
+/// matrix of a model and with those of fewer than 50 singular values: leave them out, or give them NaN. Throws
+/// InvalidArgument.
 inline std::vector<double> alpha_decay_factors(const std::vector<double>& exponents,
                                                const AlphaDecayOptions& options = {}) {
   constexpr std::string_view function = "alpha_decay_factors";
@@ -69,10 +70,10 @@ inline std::vector<double> alpha_decay_factors(const std::vector<double>& expone
   return factors;
 }
 
-/// ‖·‖_F of several arrays together.
+/// The Frobenius norm of several arrays together.
 class GlobalNorm {
  public:
-  /// Takes a View of rank 1 to 4 in, of any layout. Fences `exec` and allocates scratch. Cost: two passes.
+  /// Adds a View of rank 1 to 4, of any layout. Fences `exec` and allocates scratch. Cost: two passes.
   template <ExecutionSpace Exec, KokkosView V>
   void add(const Exec& exec, const V& view) {
     using Space = typename Exec::memory_space;
@@ -105,9 +106,9 @@ class GlobalNorm {
   double value_ = 0;
 };
 
-/// AWD, adaptive weight decay (Ghiasi et al., arXiv 2210.00094, as AlphaDecay's authors' code has it): one weight decay for
-/// all groups, λ̄ ← 0.1·λ̄ + 0.9·λ_t with λ_t = ratio·‖g‖/(‖W‖ + 1e-8) over all weights and their gradients; λ̄ begins at 0.
-/// `keep` is the weight of the old value.
+/// AWD, adaptive weight decay (Ghiasi et al., arXiv 2210.00094, as AlphaDecay's authors' code has it): one weight decay
+/// for all groups, λ̄ ← 0.1·λ̄ + 0.9·λ_t with λ_t = ratio·‖g‖/(‖W‖ + 1e-8) over all weights and their gradients; λ̄
+/// begins at 0. `keep` is the weight of the old value.
 class AdaptiveWeightDecay {
  public:
   struct Options {
@@ -123,7 +124,7 @@ class AdaptiveWeightDecay {
   }
   AdaptiveWeightDecay() : AdaptiveWeightDecay(Options()) {}
 
-  /// λ̄ of the coming step, for Optimizer::set_weight_decay. Norms that are not finite leave it as it was.
+  /// λ̄ of the coming step, for Optimizer::set_weight_decay. Norms that are not finite do not change it.
   double operator()(double gradient_norm, double weight_norm) {
     const double now = options_.ratio * gradient_norm / (weight_norm + 1e-8);
     if (std::isfinite(now)) value_ = options_.keep * value_ + (1 - options_.keep) * now;

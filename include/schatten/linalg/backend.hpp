@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The one place that chooses the linear algebra backend, at compile time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Symmetric eigenvalue decomposition of Views.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Matrix products on Views: gemm, products known to be symmetric, Gram matrices.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Largest eigenvalue of symmetric positive semidefinite matrices, to a few percent.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Norms and inner products of the matrices of a batch, left in device memory: one number a matrix, nothing fences.
 #pragma once
 

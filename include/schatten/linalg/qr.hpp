@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // QR decomposition of Views: an orthonormal basis of the columns.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // A rational function with real negative poles, as data.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Rational functions of symmetric positive semidefinite matrices.
 #pragma once
 

@@ -1,4 +1,5 @@
-// Ranges of memory by address: what a new one meets, without a comparison with all.
+// SPDX-License-Identifier: BSD-3-Clause
+// Ranges of memory by address: finds those that overlap a new one without comparing it with all.
 #pragma once
 
 #include <bit>

@@ -11,14 +11,14 @@
 
 namespace schatten::optim {
 
-/// A factor as the product of two, so that neither of them, nor factor·d from left to right, over- or underflows where the
-/// whole product does not.
+/// A factor as the product of two numbers. Neither of them, nor factor·d from left to right, over- or underflows unless
+/// the whole product does.
 struct SplitFactor {
   double first = 1, second = 1;
   [[nodiscard]] KOKKOS_FUNCTION bool is_one() const { return first == 1 && second == 1; }
 };
 
-/// fraction·2^exponent as two factors of like size. @pre fraction is 0 or its size lies in [2^-500, 2^500].
+/// fraction·2^exponent as two factors of similar size. @pre fraction is 0 or its size lies in [2^-500, 2^500].
 KOKKOS_FUNCTION inline SplitFactor split_factor(double fraction, long exponent) {
   const long half = exponent / 2;
   return {std::ldexp(fraction, int(half)), std::ldexp(1.0, int(exponent - half))};
@@ -53,16 +53,16 @@ KOKKOS_FUNCTION auto with_decay(DecayMode mode, T share, const F& f) {
   return f(Decay<T, DecayMode::decoupled>{share});
 }
 
-/// Where the update of a window's weights comes together.
+/// All that the update of a window's weights needs.
 template <Scalar T, class Space>
 struct WeightUpdate {
   Records<Space> records;
-  SlotMemory master;                                 ///< copies of the weights in T; none: the weights themselves
+  SlotMemory master;                                 ///< copies of the weights in T; empty: the weights are stepped
   NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
   NumberBatchView<MatrixCounts, Space> counts;       ///< for stochastic rounding: the steps that a matrix has taken
-  double lr, decay;                                  ///< decay: what it takes of W, lr·weight_decay but for `fixed`
+  double lr, decay;                                  ///< decay: share of W, lr·weight_decay except with `fixed`
   DecayMode mode;
-  bool transposed;  ///< whether rows and columns are the user's columns and rows
+  bool transposed;  ///< whether the rows here are the user's columns
   std::size_t rows, cols;
   long long waits = 0;  ///< first steps of a matrix that leave its weights as they are
 
@@ -71,8 +71,8 @@ struct WeightUpdate {
   }
 };
 
-/// Takes a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another DecayMode has
-/// it. Decay is not rounded into 1 − decay, which would lose its digits.
+/// Applies a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another
+/// DecayMode has it. Decay is subtracted; 1 − decay would lose its digits.
 template <Scalar T, class Space>
 struct ApplySink {
   WeightUpdate<T, Space> update;
@@ -137,7 +137,7 @@ struct ApplySink {
       for (std::size_t c = 0; c < count; ++c) weight[c] -= decay(weight[c], scaled(block, direction[c]));
     }
   }
-  /// rate·factor·d, first the part that brings d nearer to the result.
+  /// rate·factor·d; the factor that brings d closer to the result is applied first.
   KOKKOS_FUNCTION static T scaled(const Block& block, T d) {
     return T(double(d) * block.factor.first * block.rate * block.factor.second);
   }

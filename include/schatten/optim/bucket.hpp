@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a rule may see: matrices of one shape and one orientation, their gradients and state, during one step.
+// What a rule sees during one step: matrices of one shape and orientation, their gradients and state.
 #pragma once
 
 #include <schatten/optim/bucket_storage.hpp>
@@ -16,7 +16,7 @@
 
 namespace schatten::optim {
 
-/// What a step has for every group.
+/// What all groups share in a step.
 template <Scalar T, ExecutionSpace Exec>
 struct StepContext {
   using Space = typename Exec::memory_space;
@@ -24,10 +24,10 @@ struct StepContext {
   NumberBatchView<int, Space> flags;
   NumberBatchView<MatrixCounts, Space> counts;
   Workspace<Space>& workspace;
-  bool checked;  ///< whether all gradients have been looked at already
+  bool checked;  ///< whether all gradients have been checked already
 };
 
-/// f for the rows or elements of matrices that are not skipped.
+/// Calls f for the rows or elements of matrices that are not skipped.
 template <class F, class Space>
 struct UnlessSkipped {
   F f;
@@ -76,10 +76,10 @@ class Bucket {
   /// The group's number of this step, counted from 1.
   [[nodiscard]] std::size_t step() const { return number_; }
 
-  /// applied()(k), in kernels: how many steps matrix k has taken before this one, skipped ones left out.
+  /// applied()(k), in kernels: number of steps of matrix k before this one, without skipped ones.
   [[nodiscard]] AppliedSteps<Space> applied() const { return {step_.counts, records()}; }
-  /// Whether some matrix may be in its first step, applied or skipped, which kernels tell by counts(): what is done for
-  /// new matrices alone need not be started otherwise.
+  /// Whether some matrix may be in its first step, applied or skipped. If not, kernels for new matrices need not be
+  /// started; counts() says in kernels which matrices are new.
   [[nodiscard]] bool first_steps() const { return first_steps_; }
 
   /// The arrays of the rule's slot k as a batch. @pre the slot is kept and stored as the Optimizer's scalar.
@@ -91,13 +91,14 @@ class Bucket {
   [[nodiscard]] Batch buffer() const { return workspace().template batch<T>(count_, rows(), cols()); }
 
   /// out ← f(g, s₁, s₂, …) for every element: g the gradient's, s_k references to those of the slots named in `slots`.
-  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how fast
-  /// the average, the first slot, forgets. out: as buffer() gives it. One pass, beside the look at the gradients.
+  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how
+  /// fast the average, the first slot, forgets. out: as buffer() gives it. One pass, besides the check of the
+  /// gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     average_each(OneFunctor<F>{f}, slots, beta, out);
   }
-  /// The same with f = maker(k), a functor for each matrix k, made where kernels run.
+  /// The same with f = maker(k), a functor for each matrix k, made in the kernel.
   template <class Maker, std::size_t n>
   void average_each(const Maker& maker, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     over_gradients("schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
@@ -112,12 +113,12 @@ class Bucket {
     note_average(slots, beta, out);
   }
 
-  /// out ← f(g, s₁, s₂, …) as average has it, but nothing is noted for the floor: what comes before an average. One pass.
+  /// out ← f(g, s₁, s₂, …) as in average, but nothing is noted for the floor: for steps before an average. One pass.
   template <class Maker, std::size_t n>
   void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
     over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
   }
-  /// f(g, s₁, s₂, …), f = maker(k), for what it does to the state; what it returns is dropped. One pass.
+  /// Calls f(g, s₁, s₂, …), f = maker(k), to change the state; the results are dropped. One pass.
   template <class Maker, std::size_t n>
   void update(const Maker& maker, const std::array<std::size_t, n>& slots) {
     over_gradients("schatten::step/update", maker, DropSink<T>{}, slots);
@@ -128,8 +129,8 @@ class Bucket {
     transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
     return copy;
   }
-  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k); what f does to the state
-  /// is dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
+  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k). Changes of the
+  /// state are dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
   template <class Maker, std::size_t n>
   [[nodiscard]] Vectors block_norms(const Maker& maker, const std::array<std::size_t, n>& slots, std::size_t each) {
     check();
@@ -151,11 +152,11 @@ class Bucket {
   [[nodiscard]] WeightReader<T, Space> weights() const {
     return {records(), key().master ? slot(slots() - 1) : SlotMemory{}};
   }
-  /// What this step multiplies D by, schedules included, beside the factors; and what its decay takes of W.
+  /// The learning rate of this step, schedules included, which multiplies D beside the factors; the decay's share of W.
   [[nodiscard]] double lr() const { return lr_; }
   [[nodiscard]] double decay() const { return decay_; }
 
-  /// f(team, k, i) for every row i of every matrix k that is not skipped; `team` (core/team.hpp) shares what is long.
+  /// f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
   template <class F>
   void rows(std::string_view label, const F& f) {
     check();
@@ -175,7 +176,7 @@ class Bucket {
     for_each_element(exec(), label, count_, rows(), cols(), UnlessSkipped<F, Space>{f, finite()});
   }
 
-  /// out ← UΣ^pVᵀ of u, by a plan that the bucket keeps. @pre out and u do not overlap.
+  /// out ← UΣ^pVᵀ of u, by one of the bucket's plans. @pre out and u do not overlap.
   void map(double power, const MapOptions& options, const Batch& u, const Batch& out) {
     plan(power, options).apply(exec(), u, out, workspace());
   }
@@ -189,18 +190,19 @@ class Bucket {
     return plan_of<T, Exec, Backend>(storage_, of, options);
   }
 
-  /// The factor that the mode puts on out = UΣ^pVᵀ of u beside what the shape alone decides. Nothing for modes without.
+  /// Sets factor() to the mode's factor on out = UΣ^pVᵀ of u, except what only depends on the shape. Does nothing for
+  /// modes that only depend on the shape.
   void scale(ScaleMode mode, double power, const Batch& u, const Batch& out) {
     if (!needs_factor(mode)) return;
     direction_scale(exec(), mode, power, as_const(u), as_const(out), factor(), workspace());
   }
-  /// The factor of each matrix; 1 until something has been put on it.
+  /// The factor of each matrix between lr and D; 1 at the start.
   [[nodiscard]] NumberBatchView<SplitFactor, Space> factor() const { return factor_; }
 
   // ---- for the group, which runs the rule -----------------------------------------------------------------------
 
-  /// Runs the functors over gradients and slots into `sink`; looks at the gradients first where that has not been done. On the host
-  /// some matrices after the other, so that their gradients are still in cache. notes_size: collects the largest entries
+  /// Runs the functors over gradients and slots into `sink`; checks the gradients first if that has not been done. On
+  /// the host a few matrices at a time, so that their gradients stay in cache. notes_size: collects the largest entries
   /// of the first slot for note_sizes.
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
@@ -208,7 +210,7 @@ class Bucket {
     run_over(gradients(), label, maker, sink, slots, notes_size);
   }
 
-  /// Looks at the gradients, if that has not been done.
+  /// Checks the gradients, if that has not been done.
   void check() {
     if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_);
     checked_ = true;
@@ -219,27 +221,28 @@ class Bucket {
     decay_ = decay;
     coupled_ = coupled;
   }
-  /// Finds out about first_steps(), once a step.
+  /// Determines first_steps(), once per step.
   void note_first_steps() { first_steps_ = storage_.take_first_steps(first_, count_); }
-  /// The gradients have been looked at.
+  /// Notes that the gradients have been checked.
   void set_checked() { checked_ = true; }
-  /// `observed` stand in the gradients' place, with `rows` rows each: for what the caller gives a rule beside gradients.
+  /// Puts `observed`, arrays of `rows` rows each, in the gradients' place: what the caller gives a rule beside
+  /// gradients.
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
     coupled_ = 0;
     observed_rows_ = rows;
   }
-  /// Memory of the factors, which become 1.
+  /// Memory of the factors. Sets them to 1.
   void set_factor(const NumberBatchView<SplitFactor, Space>& factor) {
     factor_ = factor;
     if constexpr (loops_as_on_device<Exec>) size_ = workspace().template numbers<double>(count_);
   }
-  /// Slot k as loops over elements read it.
+  /// Slot k, in the form that loops over elements read.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
   [[nodiscard]] Records<Space> records() const { return records_; }
   [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
-  /// Puts the floor of floor.hpp on the factors, by what `average` has noted. `recent`: the slot of r.
+  /// Multiplies the factors by the floor of floor.hpp, from what `average` has noted. `recent`: the slot of r.
   void apply_floor(std::size_t recent) {
     if (!averaged_) return;
     const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
@@ -247,7 +250,8 @@ class Bucket {
                     ApplyFloor<T, Space>{bits, size_, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
   }
 
-  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has noted.
+  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has
+  /// noted.
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
     if constexpr (loops_as_on_device<Exec>) {
       for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});

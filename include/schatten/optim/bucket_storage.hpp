@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The matrices of a group that share a shape and an orientation: where they lie, and the arrays of their state.
+// The matrices of a group that have one shape and one orientation: their records and the arrays of their state.
 #pragma once
 
 #include <schatten/optim/apply.hpp>
@@ -22,7 +22,7 @@ struct Fits;
 
 namespace schatten::optim {
 
-/// What the matrices of a bucket have in common.
+/// Shape and orientation of a bucket's matrices.
 struct BucketKey {
   std::size_t rows = 0, cols = 0;  ///< as stored: rows are the user's columns where transposed
   bool transposed = false;
@@ -47,7 +47,7 @@ class BucketStorage {
 
   explicit BucketStorage(const BucketKey& key) : key_(key) {}
 
-  /// Takes the parameter's matrices in. Their state begins with the slots' start.
+  /// Adds the parameter's matrices. Their state begins with the slots' start.
   void add(Parameter& parameter) {
     parameter.place = matrices_;
     members_.push_back({.parameter = &parameter, .old_place = none});
@@ -55,7 +55,7 @@ class BucketStorage {
     stale_ = true;
   }
 
-  /// Gives the parameter's matrices and their state up.
+  /// Removes the parameter's matrices and their state.
   void remove(const Parameter& parameter) {
     const auto found = std::find_if(members_.begin(), members_.end(),
                                     [&](const Member& member) { return member.parameter == &parameter; });
@@ -68,9 +68,9 @@ class BucketStorage {
     stale_ = true;
   }
 
-  /// Where the parameters' arrays lie has changed.
+  /// To be called when addresses of the parameters have changed.
   void invalidate_records() { records_.invalidate(); }
-  /// What arrays the rule keeps may have changed.
+  /// To be called when the arrays that the rule keeps may have changed.
   void invalidate_slots() { stale_ = true; }
 
   /// The arrays of `slots` for all matrices, with what they held before, and the records as the parameters are now.
@@ -99,7 +99,7 @@ class BucketStorage {
   [[nodiscard]] const RecordTable<Exec>& records() const { return records_; }
   /// The arrays, in the order of the slots that `prepare` was given.
   [[nodiscard]] const std::vector<StateArray<Exec>>& states() const { return states_; }
-  /// Where kernels collect the largest entry of each matrix.
+  /// Memory in which kernels collect the largest entry of each matrix.
   [[nodiscard]] NumberBatchView<Bits, Space> largest(std::size_t first, std::size_t count) const {
     return NumberBatchView<Bits, Space>(largest_.data() + first, count);
   }
@@ -123,7 +123,7 @@ class BucketStorage {
     give();
   }
 
-  /// Whether some of the matrices [first, first + count) have not been in a step; from now on they have.
+  /// Whether some of the matrices [first, first + count) have not been in a step. Marks them as having been in one.
   bool take_first_steps(std::size_t first, std::size_t count) {
     bool some = false;
     for (Member& member : members_) {
@@ -154,8 +154,8 @@ class BucketStorage {
 
   std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
   std::shared_ptr<void> function_plans{};  ///< of those by a SpectralFunction (function_rule.hpp)
-  std::shared_ptr<spectral::Fits> fits{};  ///< that the plans share
-  /// The parameter's counts have been written: its matrices may not have been in a step.
+  std::shared_ptr<spectral::Fits> fits{};  ///< shared by the plans
+  /// To be called when the parameter's counts have been written: its matrices may be in their first step again.
   void forget_steps(const Parameter& parameter) {
     for (Member& member : members_) {
       if (member.parameter == &parameter) member.stepped = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The usual instantiations, compiled once: programs of many sources link the CMake target schatten::compiled, which
-// defines SCHATTEN_COMPILED, and change nothing else. Headers alone work as before.
+// defines SCHATTEN_COMPILED, and change nothing else. Without it the headers work as before.
 //
-// Instantiated are the groups of the library's rules for float and double on Kokkos' default execution space with the
-// default backend. Everything else is compiled where it is used.
+// Instantiates the groups of the usual rules, for float and double, on Kokkos' default execution space with the default
+// backend. All other rules are compiled where they are used.
 #pragma once
 
 #include <schatten/optim/rule_group.hpp>

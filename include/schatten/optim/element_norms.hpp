@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Norms of what a functor makes of the elements of a window of matrices, without storing that: of whole matrices, and of
-// blocks of rows. Equal on any number of threads.
+// Norms of a functor's values over the elements of a window of matrices, which are not stored: of whole matrices and of
+// blocks of rows. The same bits on any number of threads.
 #pragma once
 
 #include <schatten/core/root.hpp>
@@ -13,8 +13,8 @@
 
 namespace schatten::optim {
 
-/// √Σx² of many x, which neither over- nor underflows where the result does not: sums in double, of doubles in a unit that
-/// follows the largest.
+/// √Σx² of many x, which neither overflows nor underflows unless the result does: sums in double; for doubles, relative
+/// to the largest number so far.
 struct RootOfSquares {
   double unit = 0, sum = 0;  ///< Σx² = sum·unit²
 
@@ -82,7 +82,7 @@ struct NormOfRow {
   }
 };
 
-/// out(k, b) ← √Σ of the squares of partial(k, b·each), …, as many as there are up to `each`.
+/// out(k, b) ← √Σ of the squares of partial(k, b·each), …: `each` of them, or those that are left.
 template <class Space>
 struct JoinNorms {
   VectorBatchView<double, Space> partial, out;
@@ -95,8 +95,8 @@ struct JoinNorms {
   }
 };
 
-/// out(k, b) ← √Σ of the squares of the loop's functor over rows [b·each, (b+1)·each) of matrix k. The loop's sink is not
-/// used, and its state stays as it is. One pass. @pre rows are a multiple of `each`.
+/// out(k, b) ← √Σ of the squares of the loop's functor over rows [b·each, (b+1)·each) of matrix k. The loop's sink is
+/// not used, its state is not changed. One pass. @pre rows are a multiple of `each`.
 template <Scalar T, ExecutionSpace Exec, class Loop, class Space>
 void block_norms(const Exec& exec, std::string_view label, Loop loop, std::size_t count, std::size_t each,
                  const VectorBatchView<double, Space>& out, Workspace<Space>& workspace) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One loop over the elements of a window of matrices: a source is read, state arrays are read and written, a functor of
-// the rule turns them into an element of the direction, and a sink takes it.
+// The loop over the elements of a window of matrices. It reads a source, reads and writes state arrays, calls a functor
+// of the rule for each element of the direction, and passes it to a sink.
 //
-// The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the host a
-// thread takes blocks of elements, in chunks that lie in local arrays: whatever the layouts and types are, the functor's
-// loop runs over contiguous numbers of the Optimizer's scalar and vectorises. On a device a thread takes an element.
+// The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the
+// host a thread works on blocks of elements, in chunks that it copies to local arrays. So the functor's loop always
+// runs over contiguous numbers of the Optimizer's scalar, and vectorises. On a device a thread works on one element.
 #pragma once
 
 #include <schatten/core/atomic.hpp>
@@ -21,12 +21,12 @@
 
 namespace schatten::optim {
 
-/// Elements that lie in local arrays together.
+/// Number of elements that are copied to local arrays at a time.
 inline constexpr std::size_t chunk = 128;
-/// Elements of a matrix that a thread takes at a time.
+/// Number of elements of a matrix that a thread works on at a time.
 inline constexpr std::size_t block_elements = std::size_t{1} << 14;
 
-/// The bits of |x|, whose order is that of the numbers.
+/// The bits of |x|, which order as the numbers do.
 template <Scalar T>
 using MagnitudeBits = decltype(linalg::detail::magnitude_bits(T(0)));
 
@@ -42,7 +42,7 @@ MagnitudeBits<T> largest_bits(const T* numbers, MagnitudeBits<T> bits) {
 
 /// A state array of a window's matrices, as kernels read it.
 struct SlotMemory {
-  char* data = nullptr;  ///< of the first matrix; null: the rule keeps no such array, its elements are zero
+  char* data = nullptr;  ///< of the first matrix; null: no array is kept, its elements are zero
   ElementType type = ElementType::float32;
   std::size_t cols = 0, matrix_bytes = 0;
   std::size_t rows_each =
@@ -78,7 +78,7 @@ struct GradientSource {
   Records<Space> records;
   WeightReader<T, Space> weights{};
   double decay = 0;
-  /// Where the elements lie, or null.
+  /// Pointer to the elements if they are contiguous, else null.
   [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
     return decay != 0 ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
   }
@@ -134,7 +134,7 @@ struct OneFunctor {
   KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
 };
 
-/// f whose references are to copies: what it does to the state is dropped.
+/// f on copies of the state: its changes are dropped.
 template <class F>
 struct OnCopies {
   F f;
@@ -184,8 +184,8 @@ struct StoreFunctor {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { stored(k) = maker(k); }
 };
 
-/// out ← direction, row-major without gaps; zero for a skipped matrix. largest(k): the bits of max |direction|, whose
-/// order is that of the numbers; empty: not wanted.
+/// out ← direction, row-major without gaps; zero for a skipped matrix. largest(k): the bits of max |direction|, which
+/// order as the numbers do; empty: not computed.
 template <Scalar T, class Space>
 struct StoreSink {
   BatchView<T, Space> out;
@@ -213,7 +213,7 @@ struct StoreSink {
   KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
 };
 
-/// Takes nothing: for functors that are called for what they do to the state.
+/// Drops the direction: for functors that only change the state.
 template <Scalar T>
 struct DropSink {
   struct Block {};
@@ -233,9 +233,10 @@ struct ElementLoop {
   Sink sink;
   FiniteFlags<Space> finite;
   std::size_t rows, cols;
-  NumberBatchView<MagnitudeBits<T>, Space> largest{};  ///< host: (k) ← the bits of the largest |s₁|; empty: not wanted
-  std::size_t blocks = 0, first = 0;                   ///< blocks of a matrix; the first matrix of the loop
-  std::size_t block = block_elements;                  ///< elements of a block
+  NumberBatchView<MagnitudeBits<T>, Space>
+      largest{};                       ///< host: (k) ← the bits of the largest |s₁|; empty: not computed
+  std::size_t blocks = 0, first = 0;   ///< blocks of a matrix; the first matrix of the loop
+  std::size_t block = block_elements;  ///< elements of a block
   SlotMemory slot[slots == 0 ? 1 : slots] = {};
 
   /// Host: block task % blocks of matrix first + task / blocks.
@@ -259,7 +260,7 @@ struct ElementLoop {
     }
   }
 
-  /// The functor's value at element (i, j) of matrix k. The state stays as it is.
+  /// The functor's value at element (i, j) of matrix k. Does not change the state.
   KOKKOS_FUNCTION T value(std::size_t k, std::size_t i, std::size_t j) const {
     T state[slots == 0 ? 1 : slots];
     return evaluate(k, i, j, state, std::make_index_sequence<slots>());
@@ -275,7 +276,7 @@ struct ElementLoop {
     MagnitudeBits<T> size = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
       const std::size_t count = std::min(chunk, end - at);
-      // In place wherever the numbers lie together and fill the chunk, else by way of copies.
+      // In place if the numbers are contiguous and fill the chunk, else through copies.
       const T* in = count == chunk ? source.pointer(k, cols, at, chunk) : nullptr;
       if (in == nullptr) {
         source.load(k, cols, at, count, copy_in);
@@ -292,11 +293,12 @@ struct ElementLoop {
     if (largest.extent(0) > 0) atomic_raise(&largest(k), size);
   }
 
-  /// The loop over a chunk always has its whole length; what stands beyond `count` must not raise what the numbers do not.
+  /// Fills the chunk beyond `count`: the loop always has the chunk's whole length, and must not raise floating-point
+  /// exceptions there that the numbers do not raise.
   static void repeat_last(T* numbers, std::size_t count) {
     for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
   }
-  /// Where the slot's elements are to be read and written: in place, or in `copy`.
+  /// Pointer at which the slot's elements are read and written: in place, or `copy`.
   T* load_slot(const SlotMemory& memory, std::size_t k, std::size_t at, std::size_t count, T* copy) const {
     if (memory.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
     const TypedMatrix matrix = memory.matrix(k);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The numbers of a rule by name: ranges, values, defaults. set("beta2", x), checkpoints and tables of options read them.
+// The numbers of a rule by name: ranges, values, defaults. set("beta2", x), checkpoints and tables of options read
+// them.
 //
 // A rule lists its members once, in `template <class Fields> static void fields(Fields& f)`:
 //   f("beta2", &Rule::beta2, below_one);   a number
@@ -34,7 +35,7 @@ namespace optim {
 /// The values that a number may have.
 struct Range {
   double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
-  bool without_least = false, without_most = false;  ///< whether the ends are left out
+  bool without_least = false, without_most = false;  ///< whether the ends are excluded
   bool whole = false;                                ///< integers only
   bool fixed = false;                                ///< decided when the group is made
   bool in_scalar = false;  ///< must also be finite, and if least is left out positive, as the Optimizer's scalar
@@ -73,7 +74,7 @@ inline constexpr Range at_least_one{.least = 1, .whole = true, .words = "must be
 inline constexpr Range fixed_at_least_one{.least = 1, .whole = true, .fixed = true, .words = "must be at least 1"};
 /// 0, 1, 2, …
 inline constexpr Range natural{.least = 0, .whole = true, .words = "must be 0 or a positive integer"};
-/// An enumerator of `count`, as an integer from 0 on.
+/// One of `count` enumerators, as an integer from 0.
 constexpr Range choice(int count) {
   return {.least = 0, .most = double(count - 1), .whole = true, .words = "must be the integer of an enumerator"};
 }
@@ -157,7 +158,7 @@ void check_fields(const Rule& rule, std::string_view function) {
 }
 
 /// Sets the field of that name. Throws InvalidArgument for an unknown or fixed one and for a value that its type cannot
-/// hold; ranges are check_fields' matter.
+/// hold; ranges are checked by check_fields.
 template <class Rule>
 void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function) {
   bool found = false;

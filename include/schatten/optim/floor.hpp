@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The floor of scale-free rules: a weight whose gradient has become zero for good comes to rest.
+// The floor of scale-free rules: it stops weights whose gradients have become zero and stay zero.
 //
-// A rule whose step does not shrink with its momentum would take full steps for ever: momentum halves and halves, down to
-// a subnormal number that does not become zero. Published Muon divides by ‖u‖ + 1e-7, which stops it, and stops weights
-// whose gradients are that small as well. Here the floor is relative. With x_t the largest entry of the momentum's
-// direction in step t,
+// A rule whose step does not shrink with its momentum would otherwise take full steps for ever: the momentum decays to
+// a subnormal number, not to zero. Published Muon divides by ‖u‖ + 1e-7, which also stops weights whose gradients are
+// that small. Here the floor is relative. With x_t the largest entry of u in step t,
 //   r_t = max(x_t, ρ r_{t−1}),   ρ = 1 − (1 − β)/50,   factor_t = min(1, x_t/(1e-7 r_t)).
-// While the gradient lives the factor is exactly 1, at every scale; after a fall by more than 1e7 at once, again when r_t
-// has faded, ln(fall/1e7)·50/(1 − β) steps later. When it is zero from some step on, x_t = β^k x, and the
-// factors of all steps together are at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 steps for β = 0.95. For p < 0 each step is
-// longer than the one before by β^p, at most 1e7^{−p} in all.
-// In the end the momentum stays at a number so small that rounding keeps it from shrinking, while r_t fades on: up to half
-// the smallest number of its format over 1 − β, x_t counts as zero and the factor is 0.
+// For gradients that are not zero the factor is exactly 1, at every scale. After a fall by more than 1e7 in one step it
+// is 1 again ln(fall/1e7)·50/(1 − β) steps later. When it is zero from some step on, x_t = β^k x, and the factors of
+// all steps together are at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 steps for β = 0.95. For p < 0 each step is longer
+// than the one before by β^p, at most 1e7^{−p} in all. In the end rounding keeps the momentum at a subnormal number,
+// while r_t goes on decaying. So x_t up to half of the format's smallest number over 1 − β counts as zero, and the
+// factor is 0.
 #pragma once
 
 #include <schatten/optim/apply.hpp>
@@ -22,13 +21,13 @@
 
 namespace schatten::optim {
 
-/// x_t/r_t under which steps shrink: what 1e-7 is to gradients of norm 1 in published Muon.
+/// x_t/r_t below which steps shrink.
 inline constexpr double relative_floor = 1e-7;
 
 /// ρ for a momentum of β.
 inline double floor_decay(double beta) { return 1 - (1 - beta) / 50; }
 
-/// Up to where rounding keeps a momentum of β from shrinking: smallest − (1 − β)·smallest is the smallest number again.
+/// Largest number that rounding keeps a momentum of β from shrinking below.
 inline double stuck_size(double beta, ElementType type) {
   constexpr auto smallest = [](ElementType t) {
     switch (t) {
@@ -63,8 +62,8 @@ KOKKOS_FUNCTION double keep_recent(const SlotMemory& recent, std::size_t k, doub
   return now;
 }
 
-/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor; x is read from `bits`, which become 0 again, or, where
-/// there are none, from `size`. Skipped matrices keep r.
+/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor; x is read from `bits`, which become 0 again, or,
+/// where there are none, from `size`. Skipped matrices keep r.
 template <Scalar T, class Space>
 struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
@@ -81,7 +80,7 @@ struct ApplyFloor {
   }
 };
 
-/// Of a rule that works element by element, before its step: factor(k) ← floor_factor of the step before; 1 in the first.
+/// For element rules, before the step: factor(k) ← floor_factor of the step before; 1 in the first step.
 template <Scalar T, class Space>
 struct LastFloor {
   SlotMemory last, recent;
@@ -92,7 +91,8 @@ struct LastFloor {
   }
 };
 
-/// After its step: x and r from the largest entry of the momentum, which is read from `bits`; those become 0 again.
+/// For element rules, after the step: x and r from the largest entry of the momentum, read from `bits`, which are set
+/// to 0.
 template <Scalar T, class Space>
 struct NoteSize {
   NumberBatchView<MagnitudeBits<T>, Space> bits;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A group of parameters as the Optimizer sees it, whatever its rule is: buckets, numbers by name, and the step of a run of
+// The interface of a group of parameters, independent of its rule: buckets, numbers by name, and the step of a run of
 // matrices. One virtual call per bucket; kernels know the rule's type.
 #pragma once
 
@@ -48,15 +48,15 @@ class Group {
   [[nodiscard]] virtual double lr() const = 0;
   /// Sets numbers by name, all or none. Throws InvalidArgument and changes nothing.
   virtual void set(const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) = 0;
-  /// Throws InvalidArgument for a parameter whose shape the rule cannot serve; key: as its bucket would have it.
+  /// Throws InvalidArgument for a parameter whose shape the rule cannot serve; key: that of its bucket.
   virtual void check_shape(const Parameter& p, const BucketKey& key, std::string_view function) const = 0;
-  /// What the shape contributes to the learning rate.
+  /// The factor on the learning rate that only depends on the shape.
   [[nodiscard]] virtual double scale(const Parameter& p) const = 0;
   /// The arrays of the rule, then those of the group itself.
   [[nodiscard]] virtual std::vector<StateSlot> slots(const BucketKey& key) const = 0;
   /// Largest number of matrices that go through one call.
   [[nodiscard]] virtual std::size_t most_matrices(const BucketKey& key) const = 0;
-  /// Makes what a bucket keeps besides arrays, so that steps make nothing.
+  /// Makes the plans of a bucket, so that steps allocate nothing.
   virtual void prepare_plans(Storage& storage) = 0;
   /// Promised error of the spectral map on a bucket; 0 where the rule has none.
   [[nodiscard]] virtual double map_error(Storage& storage) = 0;
@@ -64,31 +64,31 @@ class Group {
   // ---- a run of matrices --------------------------------------------------------------------------------------------
   /// direction and apply in as few passes as the rule allows.
   virtual void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) = 0;
-  /// out ← D, factor ← what comes between it and lr·scale. Advances the state.
+  /// out ← D, factor ← the factor between D and lr·scale. Advances the state.
   virtual void direction(const Step& step, Storage& storage, std::size_t first, std::size_t count,
                          const BatchView<T, Space>& out, const NumberBatchView<SplitFactor, Space>& factor) = 0;
   /// W ← W − (lr·weight_decay·W + lr·scale·factor·D).
   virtual void apply(const Step& step, Storage& storage, std::size_t first, std::size_t count,
                      const BatchView<const T, Space>& d, const NumberBatchView<const SplitFactor, Space>& factor) = 0;
-  /// telemetry of each matrix ← what `apply` with the same arguments will do to it.
+  /// telemetry of each matrix ← the change that `apply` with the same arguments will make.
   virtual void measure(const Step& step, Storage& storage, std::size_t first, std::size_t count,
                        const BatchView<const T, Space>& d, const NumberBatchView<const SplitFactor, Space>& factor,
                        const NumberBatchView<MatrixTelemetry, Space>& telemetry) = 0;
 
-  /// Gives the rule what the caller has for a parameter beside its gradient; `input`: in the bucket's orientation. Throws
-  /// InvalidArgument, in the name of `function`, for a rule that takes nothing.
+  /// Passes to the rule what the caller gives for a parameter beside its gradient; `input`: in the bucket's
+  /// orientation. Throws InvalidArgument, with `function` in the message, for a rule that takes nothing.
   virtual void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
                        std::string_view function) = 0;
-  /// Whether that is a layer's inputs.
+  /// Whether `observe` takes a layer's inputs.
   [[nodiscard]] virtual bool observes_inputs() const = 0;
 
   // ---- parameters ---------------------------------------------------------------------------------------------------
-  /// The orientation in which the rule steps a parameter: columns contiguous wherever the rule does not care.
+  /// The orientation in which the rule steps a parameter: columns contiguous if the rule commutes with transposes.
   [[nodiscard]] BucketKey key_of(const Parameter& p) const {
     const bool turn = commutes() && p.rows() > 1 && (p.weight.row_stride < p.weight.col_stride || p.cols() == 1);
     return {turn ? p.cols() : p.rows(), turn ? p.rows() : p.cols(), turn, p.has_master()};
   }
-  /// Takes the parameter into the bucket of its key.
+  /// Adds the parameter to the bucket of its key.
   void add(Parameter& p) {
     const BucketKey key = key_of(p);
     p.transposed = key.transposed;
@@ -102,7 +102,7 @@ class Group {
   [[nodiscard]] Storage& bucket(std::size_t k) const { return *buckets_[k]; }
   [[nodiscard]] std::size_t buckets() const { return buckets_.size(); }
 
-  /// Makes arrays, plans and records as parameters and numbers are now.
+  /// Updates arrays, plans and records to the present parameters and numbers.
   void prepare(const Exec& exec) {
     for (const auto& storage : buckets_) {
       storage->prepare(exec, slots(storage->key()), [&](const Parameter& p) { return scale(p); });
@@ -111,9 +111,9 @@ class Group {
     stale = false;
   }
 
-  std::size_t steps = 0;  ///< that the group has taken
+  std::size_t steps = 0;  ///< taken by the group
   double lr_factor = 1;   ///< of a schedule
-  bool stale = false;     ///< whether numbers have changed in a way that arrays or records must follow
+  bool stale = false;     ///< whether arrays or records must follow a change of numbers
 
  protected:
   std::vector<std::unique_ptr<Storage>> buckets_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All that a run needs to go on: an Optimizer's groups and parameters, listed, copied and put back to the last bit.
-// Checkpoints are made of it; a format of your own can be.
+// Lists, copies and restores an Optimizer's groups and parameters, bit for bit: all that a run needs to continue.
+// Checkpoints use it; so can a format of your own.
 #pragma once
 
 #include <schatten/optim/optimizer_core.hpp>
@@ -15,7 +15,7 @@
 
 namespace schatten {
 
-/// A group as it is.
+/// The present state of a group.
 struct GroupInfo {
   std::string rule;
   std::vector<FieldInfo> fields;
@@ -45,16 +45,16 @@ struct ArrayInfo {
 
 namespace optim {
 
-/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks". Parts
-/// of several sizes are parameters of their own, one block each.
+/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks".
+/// Parts of several sizes are parameters of their own, one block each.
 inline std::string blocks_of(const ParameterOptions& options) {
   if (options.column_blocks > 1) return std::to_string(options.column_blocks) + " column blocks";
   if (options.row_blocks == 1) return "1 block";
   return std::to_string(options.row_blocks) + (options.interleaved ? " interleaved row blocks" : " row blocks");
 }
 
-/// A window on one Optimizer, valid as long as that stays where it is. Functions that take a parameter's name throw
-/// InvalidArgument for an unknown one, those that take a group's number have it as a precondition.
+/// Access to one Optimizer; valid until that is moved or destroyed. Functions throw InvalidArgument for an unknown
+/// parameter name; a valid group number is a precondition.
 template <Scalar T, ExecutionSpace Exec>
 class Inventory {
   using Core = OptimizerCore<T, Exec>;
@@ -63,7 +63,7 @@ class Inventory {
   explicit Inventory(Core& core) : core_(core) {}
 
   [[nodiscard]] std::uint64_t seed() const { return core_.options_.seed; }
-  /// Throws InvalidArgument between direction and apply, where what is held is half of a step.
+  /// Throws InvalidArgument between direction and apply, when half of a step has been taken.
   void require_settled(std::string_view function) const { core_.require_settled(function); }
 
   [[nodiscard]] std::size_t groups() const { return core_.groups_.size(); }
@@ -111,14 +111,14 @@ class Inventory {
     const Parameter& p = core_.prepared(exec, name, "Inventory::read");
     read_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::read"), p, to);
   }
-  /// The other way round. Fences `exec`.
+  /// Writes the array from such bytes. Fences `exec`.
   void write(const Exec& exec, std::string_view name, std::string_view array, const char* from) {
     const Parameter& p = core_.prepared(exec, name, "Inventory::write");
     write_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::write"), p, from);
   }
   /// Bytes of the weight, row-major, of the parameter's type and shape. Fences `exec`.
   void read_weight(const Exec& exec, std::string_view name, char* to) const { read_weight_bytes(exec, at(name), to); }
-  /// The other way round. Fences `exec`.
+  /// Writes the weight from such bytes. Fences `exec`.
   void write_weight(const Exec& exec, std::string_view name, const char* from) {
     write_weight_bytes(exec, at(name), from);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an Optimizer does without knowing its rules or its parameters' types.
+// The part of an Optimizer that is compiled once for all rules and types of parameters.
 #pragma once
 
 #include <schatten/optim/group.hpp>
@@ -24,7 +24,7 @@ namespace optim {
 template <Scalar T, ExecutionSpace Exec>
 class Inventory;
 
-/// The public functions are documented where Optimizer offers them (optimizer.hpp).
+/// The base of Optimizer, whose header documents the public functions (optimizer.hpp).
 template <Scalar T, ExecutionSpace Exec>
 class OptimizerCore {
  public:
@@ -247,7 +247,7 @@ class OptimizerCore {
                 " takes matrices; put vectors into a group with AdamW or SGD");
   }
 
-  /// Takes a parameter in, given as its parts. weight, gradient: the user's Views; gradient: null if there is none yet.
+  /// Adds a parameter, given as its parts. weight, gradient: the user's Views; gradient: null if there is none yet.
   void add_parameter(GroupId id, std::vector<Parameter> parts, const StridedArray& weight,
                      const StridedArray* gradient) {
     constexpr std::string_view function = "Optimizer::add";
@@ -304,7 +304,7 @@ class OptimizerCore {
     return p;
   }
 
-  /// Arrays and records as parameters and numbers are now. Nothing where nothing has changed.
+  /// Updates arrays and records to the present parameters and numbers, if something has changed.
   void prepare(const Exec& exec) {
     bool stale = dirty_;
     for (const auto& group : groups_) stale = stale || group->stale;
@@ -337,7 +337,7 @@ class OptimizerCore {
     });
   }
 
-  /// Everything before the first state changes, then the groups' numbers of the step.
+  /// Prepares a step: all that may throw before state changes; then the groups' step numbers.
   void begin_step(const Exec& exec) {
     prepare(exec);
     if (options_.non_finite == NonFinite::raise) raise_non_finite(exec);
@@ -352,8 +352,8 @@ class OptimizerCore {
     counters_.raise(exec, *registry_, matrices_);  // fences: documented
   }
 
-  /// f(group, step, bucket, first, count) for all runs, and the count of the step. What an exception keeps from being
-  /// stepped counts as skipped.
+  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not
+  /// stepped because of an exception counts as skipped.
   template <class F>
   void run(const Exec& exec, const F& f) {
     const Step step = context(exec);
@@ -383,8 +383,8 @@ class OptimizerCore {
 
   std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
   std::vector<std::unique_ptr<Group>> groups_;
-  std::size_t matrices_ = 0;       ///< of all parameters that there ever were
-  std::size_t live_matrices_ = 0;  ///< of those that are there
+  std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
+  std::size_t live_matrices_ = 0;  ///< of the present ones
   bool dirty_ = false, pending_ = false, measures_ = false;
   StepCounters<Exec> counters_;
   TelemetryTable<Exec> telemetry_;

@@ -12,7 +12,7 @@
 
 namespace schatten {
 
-/// How gradients g are averaged into the momentum m, and the direction u that comes of it (β: Momentum::beta).
+/// How gradients g are averaged into the momentum m, and the direction u (β: Momentum::beta).
 enum class MomentumKind {
   ema,        ///< m ← βm + (1−β)g;  u = m, with Nesterov βm + (1−β)g  (Muon, HTMuon)
   heavy_ball  ///< m ← βm + g;       u = m, with Nesterov g + βm       (SGD as frameworks have it)
@@ -27,7 +27,7 @@ enum class StateStorage {
 
 namespace optim {
 
-/// The numbers of Momentum and HeavyBall by name.
+/// Lists the numbers of Momentum and HeavyBall by name.
 template <class Block, class Fields>
 void momentum_fields(Fields& f) {
   f("momentum", &Block::beta, below_one);
@@ -77,15 +77,15 @@ enum class ScaleMode {
   spectral_unclamped,  ///< √(rows/cols), torch's name for it (Bernstein, Deriving Muon, 2025)
   adamw_rms  ///< 0.2 √(rows·cols)/‖D‖_F: root mean square 0.2 (AdaMuon, arXiv 2507.11005; NorMuon's paper)
 };
-/// How many there are.
+/// Number of scale modes.
 inline constexpr int scale_modes = 8;
 
 /// What weight decay does to a weight W, an option of every rule. D: the direction with all its factors but lr.
 enum class DecayMode {
   decoupled,   ///< W ← W − (lr·weight_decay·W + lr·D)  (Loshchilov and Hutter, arXiv 1711.05101)
   after_step,  ///< W ← (1 − lr·weight_decay)(W − lr·D): SOAP, SPlus and GaLore as published
-  cautious,    ///< decoupled, for the elements with W·D >= 0 alone (Chen et al., arXiv 2510.12402)
-  fixed,       ///< W ← W − (weight_decay·W + lr·D), whatever lr and its schedule are
+  cautious,    ///< decoupled, only for the elements with W·D >= 0 (Chen et al., arXiv 2510.12402)
+  fixed,       ///< W ← W − (weight_decay·W + lr·D), independent of lr and its schedule
   coupled      ///< W ← W − lr·D, and the rule reads g + weight_decay·W as its gradient: L2 regularisation
 };
 
@@ -97,7 +97,7 @@ struct MapOptions {
   Format format = Format::automatic;                 ///< what quintic and iterates store their matrices as
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
   std::size_t rank = 0;           ///< streaming only: number of directions tracked, the others give 0; 0: all
-  std::size_t quintic_steps = 0;  ///< quintic only: how many of the schedule's; 0: as it is published
+  std::size_t quintic_steps = 0;  ///< quintic only: number of the schedule's quintics; 0: as published
   double norm_epsilon = 0;        ///< quintic only: added to the norm before the quintics; published codes have 1e-7
 
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
@@ -118,20 +118,20 @@ struct MapOptions {
 /// Muon's five quintics at whatever accuracy they have: they leave singular values in [0, 1.21].
 inline constexpr MapOptions muon_map{.method = SpectralMethod::quintic, .tolerance = 2.0};
 
-/// What happens to a matrix whose gradient holds a NaN or an infinity.
+/// What a step does with a matrix whose gradient holds a NaN or an infinity.
 enum class NonFinite {
-  skip,  ///< its parameter and state stay as they were, and the step is counted as skipped; no host synchronisation
+  skip,  ///< weight and state stay, the step counts as skipped; no host synchronisation
   raise  ///< step() throws NumericalError naming it, before anything is modified; step() then fences once
 };
 
-/// How a weight of 16 bits takes updates that are smaller than its last digit.
+/// How 16-bit weights are updated, whose spacing is larger than most updates.
 enum class ReducedWeight {
   master_copy,          ///< a copy in the Optimizer's scalar is stepped, a state array, and rounded into the weight
   stochastic_rounding,  ///< up or down at random, so that the mean is right; the same bits on every run and machine
   nearest               ///< to nearest: small updates are lost
 };
 
-/// What concerns one parameter, given at `add`.
+/// Options of one parameter, given to `add`.
 struct ParameterOptions {
   std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
   bool interleaved = false;  ///< whether the rows of row_blocks take turns: with 2, rows 0, 2, 4, … and 1, 3, 5, …
@@ -141,10 +141,10 @@ struct ParameterOptions {
   ReducedWeight reduced_weight = ReducedWeight::master_copy;  ///< for weights of 16 bits
 };
 
-/// What concerns all groups of an Optimizer.
+/// Options of an Optimizer.
 struct OptimizerOptions {
   NonFinite non_finite = NonFinite::skip;
-  std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest buffer of directions that go through one spectral call
+  std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest buffer of directions that one spectral call maps
   std::uint64_t seed = 0;                            ///< of stochastic rounding
 };
 

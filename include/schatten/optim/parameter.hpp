@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A parameter as the step sees it: a batch of matrices, whatever the rank and the type of the user's Views.
+// A parameter in the form that steps use: a batch of matrices, for all ranks and types of the user's Views.
 #pragma once
 
 #include <schatten/optim/typed_batch.hpp>
@@ -12,11 +12,11 @@
 
 namespace schatten::optim {
 
-/// One registered parameter, or one of the parts that a parameter of blocks of several sizes is kept as. weight and gradient
-/// have the user's rows and columns.
+/// One registered parameter, or one of the parts that a parameter of blocks of several sizes is kept as. weight and
+/// gradient have the user's rows and columns.
 struct Parameter {
   std::string name;     ///< of a part: "qkv[0]"
-  std::string whole;    ///< the name that the user gave; where there are no parts the same
+  std::string whole;    ///< the name that the user gave; the same if there are no parts
   std::string extents;  ///< of the user's View, for messages
   std::vector<std::size_t>
       shape{};  ///< the same as numbers; of a part: (rows, cols), of several matrices (matrices, rows, cols)
@@ -37,7 +37,7 @@ struct Parameter {
   [[nodiscard]] std::size_t matrices() const { return weight.batch; }
   [[nodiscard]] std::size_t rows() const { return weight.rows; }
   [[nodiscard]] std::size_t cols() const { return weight.cols; }
-  /// Whether a step moves it.
+  /// Whether steps change it.
   [[nodiscard]] bool active() const { return has_gradient && !paused; }
   /// An array in the bucket's orientation.
   [[nodiscard]] TypedBatch oriented(const TypedBatch& a) const { return transposed ? a.transposed() : a; }

@@ -46,13 +46,13 @@ struct PlanOf<double> {
   }
 };
 
-/// One plan for each MapOptions in use; a new power, or function, goes into the plan that is there.
+/// One plan for each MapOptions in use; a new power, or function, is set in the existing plan.
 template <class Of, class Plan>
 class Plans {
  public:
   explicit Plans(std::shared_ptr<spectral::Fits> fits) : fits_(std::move(fits)) {}
 
-  /// The plan. Throws InvalidArgument where no method serves the shape.
+  /// The plan. Throws InvalidArgument if no method can map this shape.
   const Plan& get(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols) {
     for (auto& [known, plan] : plans_) {
       if (known != map) continue;

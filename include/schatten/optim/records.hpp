@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where the matrices of a bucket lie: a record each, in memory that kernels read, so that matrices of many parameters go
-// through one launch.
+// A record for each matrix of a bucket: addresses, strides, types. Kernels read them, so one launch covers matrices of
+// many parameters.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -17,18 +17,18 @@ namespace schatten::optim {
 struct MatrixRecord {
   TypedMatrix gradient, weight;
   std::size_t number = 0;           ///< among all matrices of the Optimizer
-  double scale = 1;                 ///< what the shape contributes to the learning rate
+  double scale = 1;                 ///< the factor of the shape on the learning rate
   double decay = 1;                 ///< factor of the group's weight decay
   bool stochastic = false;          ///< whether the weight is rounded at random
   std::uint64_t key = 0;            ///< of the random bits
   std::uint64_t first_element = 0;  ///< number of the matrix's first element in its parameter
 };
 
-/// What kernels read.
+/// Records in memory that kernels read.
 template <class Space>
 using Records = NumberBatchView<const MatrixRecord, Space>;
 
-/// observed(k) ← the record of matrix k with a matrix of the caller's in its gradient's place.
+/// observed(k) ← the record of matrix k, with a matrix of the caller's in place of the gradient.
 template <class Space>
 struct ObservedRecord {
   Records<Space> records;
@@ -41,7 +41,7 @@ struct ObservedRecord {
   }
 };
 
-/// The records of one bucket, on the host and where kernels run.
+/// The records of one bucket, on the host and in the memory of kernels.
 template <ExecutionSpace Exec>
 class RecordTable {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parameters of an Optimizer by name, and whose memory is whose.
+// The parameters of an Optimizer by name, and checks that their memory does not overlap.
 #pragma once
 
 #include <schatten/optim/address_map.hpp>
@@ -19,8 +19,8 @@ inline std::string part_name(std::string_view name, std::size_t part) {
   return std::string(name) + "[" + std::to_string(part) + "]";
 }
 
-/// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n) where
-/// address ranges do not meet.
+/// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n)
+/// where address ranges do not meet.
 class Registry {
  public:
   /// The parameter of that name, or null.
@@ -46,7 +46,7 @@ class Registry {
     for (const std::size_t id : found->second) parts.push_back(parameters_[id].get());
     return parts;
   }
-  /// The same for what only a whole parameter can do.
+  /// The same, but a part's name is refused.
   [[nodiscard]] std::vector<Parameter*> all_parts(std::string_view name, std::string_view function) const {
     std::vector<Parameter*> all = parts(name, function);
     require(all[0]->whole == name, function, "name", name, "is a part of the parameter " + all[0]->whole);
@@ -73,7 +73,7 @@ class Registry {
   }
   [[nodiscard]] std::size_t size() const { return names_.size(); }
 
-  /// Takes the parameter in. @pre its name is new and check_memory has passed.
+  /// Adds the parameter. @pre its name is new and check_memory has passed.
   Parameter& add(Parameter parameter) {
     const std::size_t id = parameters_.size();
     names_.emplace(parameter.name, id);

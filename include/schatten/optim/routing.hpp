@@ -49,7 +49,7 @@ struct RoutedParameter {
 };
 using RoutingTable = std::vector<RoutedParameter>;
 
-/// What a name says of a parameter, and why; nothing where it says nothing.
+/// The route that a name implies, and the reason.
 struct Routing {
   Route route;
   std::string reason;
@@ -58,8 +58,8 @@ struct Routing {
 /// A framework's names: a callable (name, shape) → Routing or nothing.
 using NameConvention = std::function<std::optional<Routing>(std::string_view, const std::vector<std::size_t>&)>;
 
-/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words between
-/// '_', '-', changes from small to capital letters, and before and after digits. Capitals and small letters are one.
+/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words
+/// between '_', '-', changes from small to capital letters, and before and after digits. Case is ignored.
 enum class NameMatch {
   holds,         ///< some component holds the text
   component,     ///< some component is the text
@@ -182,14 +182,16 @@ inline std::string describe(const NamePattern& pattern) {
 
 }  // namespace optim
 
-/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches decides.
+/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches
+/// decides.
 inline const std::vector<NamePattern>& common_names() {
   using enum NameMatch;
   static const std::vector<NamePattern> names = {
       // Biases, and tables of them.
       {word, "bias", Route::vector},
       {last, "b", Route::vector},
-      // Norms: their gains are vectors, but frameworks that stack layers or keep dimensions make them look like matrices.
+      // Norms: their gains are vectors, but frameworks that stack layers or keep dimensions make them look like
+      // matrices.
       {holds, "norm", Route::vector},
       {word, "ln", Route::vector},
       {word, "bn", Route::vector},
@@ -232,14 +234,14 @@ inline NameConvention convention_of(std::vector<NamePattern> patterns) {
 /// How parameters are routed.
 struct RoutingOptions {
   std::vector<NamePattern> overrides{};                       ///< yours, before everything else
-  NameConvention convention = convention_of(common_names());  ///< what names say
+  NameConvention convention = convention_of(common_names());  ///< routes by names
   bool conv_matrices = true;                                  ///< whether (out, a, b, c) may be a matrix
   bool require_matrix = true;                                 ///< whether a table without a matrix is an error
 };
 
 namespace optim {
 
-/// What a shape says: why it is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
+/// The reason why a shape is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
 inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& shape, bool conv_matrices) {
   const std::size_t rank = shape.size();
   if (rank == 0) return "a number";
@@ -267,9 +269,9 @@ inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& 
 /// Where each parameter goes, and why: by the overrides, then by what is no matrix, then by its name; what remains is a
 /// matrix. One line for each parameter, in their order.
 ///
-/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no parameter with
-/// two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for each pattern and
-/// parameter.
+/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no
+/// parameter with two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for
+/// each pattern and parameter.
 inline RoutingTable route(const std::vector<NamedShape>& parameters, const RoutingOptions& options = {}) {
   constexpr std::string_view function = "route";
   RoutingTable table;

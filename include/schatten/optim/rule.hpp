@@ -190,7 +190,8 @@ constexpr void require_rule() {
 
 }  // namespace optim
 
-/// What add_group takes: a struct with numbers, state and a direction. optim::require_rule says in words what is missing.
+/// What add_group takes: a struct with numbers, state and a direction. optim::require_rule says in words what is
+/// missing.
 template <class R>
 concept Rule = optim::HasName<R> && optim::HasNumbers<R> && optim::HasFields<R> && optim::HasState<R>;
 

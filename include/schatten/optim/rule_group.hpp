@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A group under one rule: the only place that instantiates it.
+// A group that runs one rule. Only this header instantiates rules.
 #pragma once
 
 #include <schatten/optim/group.hpp>
@@ -40,7 +40,7 @@ class RuleGroup final : public Group<T, Exec> {
   static constexpr bool by_element = ElementRule<R>;
 
  public:
-  /// Throws InvalidArgument for numbers out of range and where the rule could serve no shape at all.
+  /// Throws InvalidArgument for numbers out of range, and if the rule can step no shape at all.
   RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::Fits> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
     static_assert(
@@ -209,8 +209,8 @@ class RuleGroup final : public Group<T, Exec> {
     (void)PlanOf<Of>::template make<Plan>(of, map, rows, cols, fits_);
   }
 
-  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape at
-  /// all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
+  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape
+  /// at all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
   void check(const R& rule, std::string_view function) const {
     check_fields<T>(rule, function);
     if constexpr (requires { rule.check(function); }) rule.check(function);
@@ -250,7 +250,7 @@ class RuleGroup final : public Group<T, Exec> {
     bucket.set_factor(factor);
     bucket.note_first_steps();
     rule_.direction(bucket, out);
-    bucket.check();  // of a rule that has not looked at the gradients
+    bucket.check();  // if the rule has not checked the gradients
     bucket.apply_floor(own_slots_);
   }
 
@@ -322,7 +322,7 @@ class RuleGroup final : public Group<T, Exec> {
     }
   }
 
-  /// The factors of a scale-free rule, by what the step before has noted; none for the others.
+  /// The factors of a scale-free rule, from what the step before has noted; empty for other rules.
   ConstFactors elements_factor(View& bucket) {
     if constexpr (ScaleFreeElementRule<R>) {
       const Factors factor = bucket.workspace().template numbers<SplitFactor>(bucket.matrices());

@@ -12,7 +12,7 @@
 
 namespace schatten::optim {
 
-/// The factor that the shape alone decides; 1 for the modes that need the direction itself.
+/// The factor of the modes that only depend on the shape; 1 for the modes that need the direction.
 inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   const double r = double(rows), c = double(cols);
   switch (mode) {
@@ -28,7 +28,7 @@ inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   return 1.0;
 }
 
-/// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is one for p >= 0 alone.
+/// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is a norm only for p >= 0.
 inline bool needs_norm(ScaleMode mode) { return mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm; }
 
 /// The root mean square that `mode` gives to D; 0 for a mode that gives it none.
@@ -44,8 +44,8 @@ inline void check_no_norm(std::string_view function, ScaleMode scale) {
   require(!needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
 }
 
-/// Throws InvalidArgument for a map or a scale that a rule with one map of its own does not serve: `streaming`, which keeps
-/// state, and norms of what is no UΣ^pVᵀ with p >= 0.
+/// Throws InvalidArgument for a map or a scale that a rule with a map does not support: `streaming`, which
+/// keeps state, and norms of what is no UΣ^pVᵀ with p >= 0.
 inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {
   require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
           "must not be streaming: HTMuon has it");
@@ -56,8 +56,9 @@ inline void check_map_and_scale(std::string_view function, double power, const M
           "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
 }
 
-/// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an inner
-/// product that is given as its largest entries s_i times what remains, so that it may lie outside the range of double.
+/// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an
+/// inner product that is given as its largest entries s_i times what remains, so that it may lie outside the range of
+/// double.
 template <class Space>
 struct PowerOfScaled {
   NumberBatchView<const double, Space> first_scale, second_scale;  ///< second_scale: may be empty
@@ -80,8 +81,8 @@ struct PowerOfScaled {
   }
 };
 
-/// factor(k) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)},
-/// so unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms and adamw_rms two
+/// factor(k) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)}, so
+/// unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms and adamw_rms two
 /// passes over D, the others three over M and D.
 template <ExecutionSpace Exec, class T, class Space>
 void direction_scale(const Exec& exec, ScaleMode mode, double p, const BatchView<const T, Space>& m,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Schedules: callables t ↦ number for Optimizer::set_lr_factor and set_power. t counts the steps taken so far: 0 before the
-// first step. Any other callable serves as well.
+// Schedules: callables t ↦ number for Optimizer::set_lr_factor and set_power. t counts the steps taken so far: 0 before
+// the first step. Any other callable may be used.
 //
 //   opt.set_lr_factor(group, schedule(t));
 //   opt.step(exec);
 //
-// Learning rates: factors of the group's lr. In the first `warmup` steps the factor is (t + 1)/(warmup + 1): never 0, and 1
-// at t = warmup, where the schedule itself begins. It ends at t = steps; from there on it stays what it is there, so
-// the last of `steps` steps, t = steps − 1, is one step short of it.
+// Learning rates: factors of the group's lr. In the first `warmup` steps the factor is (t + 1)/(warmup + 1): never 0,
+// and 1 at t = warmup, where the schedule itself begins. It ends at t = steps and is constant from there on.
+// The last of `steps` steps has t = steps − 1, one step before the end.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -21,7 +21,7 @@
 
 namespace schatten {
 
-/// What the learning rate's schedules have in common.
+/// Options of LinearLr and CosineLr.
 struct LrScheduleOptions {
   std::size_t steps = 1;   ///< of the training, warm-up included; at least 1
   std::size_t warmup = 0;  ///< steps of the warm-up; at most `steps`
@@ -122,7 +122,7 @@ class WarmupStableDecayLr {
   Options options_;
 };
 
-/// What the power's schedules have in common.
+/// Options of LinearPower.
 struct PowerScheduleOptions {
   std::size_t steps = 1;  ///< of the training; at least 1
   double begin = 0.125;   ///< the power at the beginning, in (−0.5, 1]
@@ -171,8 +171,9 @@ class LinearPower {
   PowerScheduleOptions options_;
 };
 
-/// end + (begin − end)/(1 + exp((t/steps − middle)/width)): DynMuon's (arXiv 2605.17109). `begin` and `end` are limits: the
-/// power is half way at t = middle·steps, and with the defaults 0.45 at t = 0. It goes on in the same way after `steps`.
+/// end + (begin − end)/(1 + exp((t/steps − middle)/width)): DynMuon's (arXiv 2605.17109). `begin` and `end` are limits:
+/// the power is half way at t = middle·steps, and with the defaults 0.45 at t = 0. It goes on in the same way after
+/// `steps`.
 class LogisticPower {
  public:
   struct Options {

@@ -13,10 +13,10 @@
 
 namespace schatten::optim {
 
-/// The steps of one matrix, in the memory that kernels read.
+/// Numbers of steps of one matrix.
 struct MatrixCounts {
   long long attempted = 0;  ///< skipped steps included
-  long long applied = 0;    ///< skipped steps left out: bias corrections go by these
+  long long applied = 0;    ///< without skipped steps; bias corrections use these
 };
 
 /// (k) ↦ steps that matrix k of a window has taken.
@@ -27,7 +27,7 @@ struct AppliedSteps {
   KOKKOS_FUNCTION long long operator()(std::size_t k) const { return counts(records(k).number).applied; }
 };
 
-/// Which matrices of a window have finite gradients: the flag of a matrix is 1 or 0.
+/// Whether matrices of a window have finite gradients: their flags are 1, else 0.
 template <class Space>
 struct FiniteFlags {
   NumberBatchView<int, Space> flag;
@@ -78,8 +78,8 @@ struct CheckFinite {
   }
 };
 
-/// Looks at the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over them,
-/// one launch.
+/// Checks the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over
+/// them, one launch.
 template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
 void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
                   std::size_t first, std::size_t count) {
@@ -100,8 +100,8 @@ struct ResetFlag {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { finite.flag(finite.records(k).number) = 1; }
 };
 
-/// One step more for every matrix of a window, or without records for all of the Optimizer; applied where its flag is 1,
-/// which it is afterwards.
+/// Counts a step for every matrix of a window, or without records for all matrices of the Optimizer; as applied if the
+/// flag is 1. Then sets the flag to 1.
 template <class Space>
 struct CountStep {
   NumberBatchView<int, Space> flag;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// State and counts as programs read and write them: by the parameter's name, in the user's rows and columns, contiguous.
+// State and counts as programs read and write them: by the parameter's name, in the user's rows and columns,
+// contiguous.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -13,12 +14,12 @@
 
 namespace schatten {
 
-/// How often a parameter was stepped.
+/// Numbers of steps of a parameter and its group.
 struct ParameterCounts {
   std::string name;
-  long long group_steps = 0;       ///< steps of its group: HTMuon::interval goes by these
+  long long group_steps = 0;       ///< steps of its group, which HTMuon::interval counts
   long long attempted = 0;         ///< its own, skipped steps included
-  std::vector<long long> applied;  ///< of each of its matrices, skipped steps left out: bias corrections go by these
+  std::vector<long long> applied;  ///< of each of its matrices, without skipped steps, which bias corrections count
 };
 
 /// A state array on the host: (matrices, rows, cols), row-major, in the user's rows and columns.
@@ -27,7 +28,7 @@ using HostState = Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>;
 
 namespace optim {
 
-/// The array of that name. Throws InvalidArgument, naming the ones that there are.
+/// The array of that name. Throws InvalidArgument, with the names that exist.
 template <ExecutionSpace Exec>
 const StateArray<Exec>& find_state(const std::vector<StateArray<Exec>>& states, std::string_view slot,
                                    std::string_view function) {
@@ -85,7 +86,7 @@ void check_state_extents(const StateArray<Exec>& array, const Parameter& p, cons
               std::to_string(cols) + " (matrices x rows x cols)");
 }
 
-/// The other way round. @pre check_state_extents has passed. Fences `exec`.
+/// Writes a parameter's matrices of an array. @pre check_state_extents has passed. Fences `exec`.
 template <Scalar T, ExecutionSpace Exec, class V>
 void write_state(const Exec& exec, const StateArray<Exec>& array, const Parameter& p, const V& values) {
   const auto bytes = parameter_bytes(array, p);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an Optimizer counts of every matrix: whether its gradient is finite in the present step, and how often it was stepped.
+// For every matrix of an Optimizer: whether its gradient is finite in the present step, and how often it was
+// stepped.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -78,7 +79,7 @@ class StepCounters {
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
 
-  /// Room for that many matrices; what was counted stays. on_host: makes the mirror that raise needs.
+  /// Makes memory for that many matrices; counts are kept. on_host: makes the mirror that raise needs.
   void resize(const Exec& exec, std::size_t matrices, bool on_host) {
     if (flags_.extent(0) >= matrices) return;
     const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices);
@@ -94,7 +95,7 @@ class StepCounters {
 
   [[nodiscard]] const Flags& flags() const { return flags_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
-  /// The flags of those whose records these are.
+  /// The flags of the matrices of these records.
   [[nodiscard]] FiniteFlags<Space> finite(const Records<Space>& records) const { return {flags_, records}; }
 
   /// Counts a step of the matrices with these records, as applied or not, and sets their flags to 1.
@@ -112,7 +113,7 @@ class StepCounters {
   }
 
   /// Throws NumericalError for the first active parameter that has a flag 0; all of the first `matrices` flags are 1 then.
-  /// Fences `exec`. @pre resize was told so.
+  /// Fences `exec`. @pre resize was called with on_host.
   void raise(const Exec& exec, const Registry& registry, std::size_t matrices) const {
     Kokkos::deep_copy(exec, host_flags_, flags_);
     exec.fence();  // fences: documented
@@ -132,7 +133,7 @@ class StepCounters {
     registry.for_each([&](const Parameter& p) { all.push_back(counts_of(host, p, steps_of(p))); });
     return all;
   }
-  /// The other way round, but for the steps of groups. Fences `exec`. @pre check_counts has passed.
+  /// Writes the counts, without the steps of groups. Fences `exec`. @pre check_counts has passed.
   void write(const Exec& exec, const Registry& registry, const std::vector<ParameterCounts>& all) const {
     const auto host = copy_to_host(exec, counts_);  // fences: documented
     for (const ParameterCounts& counts : all) {

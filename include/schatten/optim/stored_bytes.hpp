@@ -43,8 +43,8 @@ inline auto host_bytes(char* bytes, std::size_t count) {
   return NumberBatchView<char, Kokkos::HostSpace>(bytes, count);
 }
 
-/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the same
-/// blocks.
+/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the
+/// same blocks.
 inline TypedBatch packed_like(const Parameter& p, const void* data) {
   const TypedBatch& w = p.weight;
   const bool side_by_side = p.options.column_blocks > 1, take_turns = p.options.interleaved;
@@ -105,7 +105,7 @@ void read_weight_bytes(const Exec& exec, const Parameter& p, char* to) {
   exec.fence();  // fences: documented
 }
 
-/// The other way round. Fences `exec`.
+/// The parameter's weight ← `from`. Fences `exec`.
 template <ExecutionSpace Exec>
 void write_weight_bytes(const Exec& exec, const Parameter& p, const char* from) {
   const detail::Packed<Exec> packed(p);
@@ -122,7 +122,7 @@ void read_state_bytes(const Exec& exec, const StateArray<Exec>& array, const Par
   detail::turn_bytes(array, p, host.data(), to, true);
 }
 
-/// The other way round. Fences `exec`.
+/// The parameter's matrices of a state array ← `from`. Fences `exec`.
 template <ExecutionSpace Exec>
 void write_state_bytes(const Exec& exec, const StateArray<Exec>& array, const Parameter& p, const char* from) {
   const auto bytes = parameter_bytes(array, p);

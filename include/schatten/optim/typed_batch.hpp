@@ -166,11 +166,12 @@ inline void check_blocks(const ParameterOptions& options, int rank, const TypedB
 
 }  // namespace detail
 
-/// View of rank 1 to 4 as batches of matrices, cut as the options say. No copy. One piece, or one for each of row_sizes.
+/// View of rank 1 to 4 as batches of matrices, cut as the options say. No copy. One piece, or one for each of
+/// row_sizes.
 ///
-/// rank 1 (n): one 1×n matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one
-/// out×(a·b·c) matrix, as convolutions are, in any order of memory. Throws InvalidArgument, naming the parameter, if there
-/// is no memory or if the shape cannot be cut.
+/// rank 1 (n): one 1×n matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one out×(a·b·c)
+/// matrix, as convolutions are, in any order of memory. Throws InvalidArgument, naming the parameter, if there is no
+/// memory or if the shape cannot be cut.
 template <ExecutionSpace Exec, KokkosView V>
 std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std::string_view function,
                              std::string_view argument, std::string_view parameter) {

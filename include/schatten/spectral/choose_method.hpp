@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Which method a plan takes: the fastest that meets its tolerance.
 #pragma once
 

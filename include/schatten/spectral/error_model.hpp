@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What each method promises: the relative error of σ^p in a singular direction with σ >= δσ_max, rounding included.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The exact methods: U Σ^p Vᵀ through a decomposition. The truth that the matmul-only methods are measured against.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The iterates of odd quintics as a basis for σ^p: weights by the fit, and a bound of what they leave.
 #pragma once
 

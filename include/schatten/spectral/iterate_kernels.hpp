@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Kernels of the iterate method. W is what matrices are stored as, Sum<W> what is computed in.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Which schedule serves a power, a resolution and a tolerance with the fewest steps.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The iterate method: U Σ^p Vᵀ as a linear combination of the iterates of odd quintics. Matrix products alone.
 #pragma once
 

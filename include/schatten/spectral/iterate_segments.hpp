@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // How the iterate method's steps are cut into segments, what that costs and how it amplifies.
 #pragma once
 

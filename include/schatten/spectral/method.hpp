@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The methods that compute U Σ^p Vᵀ, by name, and what a plan is asked for.
 #pragma once
 

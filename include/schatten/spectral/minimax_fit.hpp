@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Minimax fits by Remez' exchange, for bases in which every fit has as many zeros at most as it has weights less one.
 #pragma once
 

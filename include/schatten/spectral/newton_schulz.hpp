@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // HTMuon_NS, the published matmul-only approximation of UΣ^pVᵀ: the baseline that other methods are measured against.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Scaling that comes before any squaring: gradients of 1e-30 and of 1e+30 are both legal.
 #pragma once
 

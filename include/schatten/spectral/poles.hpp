@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Poles of the rational basis 1/(S + t_j I), in closed form.
 #pragma once
 

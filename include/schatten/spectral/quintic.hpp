@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Odd quintic iterations on the singular values: Muon's orthogonalisation.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Rank power: singular values replaced by powers of their place.
 #pragma once
 

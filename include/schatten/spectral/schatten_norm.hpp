@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Schatten norms ‖M‖_{S_q} = (Σ σ_k^q)^{1/q} and their duals.
 #pragma once
 

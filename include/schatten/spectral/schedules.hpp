@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Schedules of quintics as data: bases for σ^p at six resolutions, and published ones for p = 0.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Singular values on the host, for what returns a number.
 #pragma once
 

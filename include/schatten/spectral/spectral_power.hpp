@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The map M = UΣVᵀ ↦ UΣ^pVᵀ as a plan: made once for a shape and an accuracy, applied every step.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Steepest descent under a Schatten norm.
 #pragma once
 

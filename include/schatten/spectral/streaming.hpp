@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // The streaming method: one QR iteration a step on right singular vectors that are kept from step to step.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Fits of weights: a fixed basis of functions of σ, combined linearly to σ^p, or another function, with least relative
 // error.
 #pragma once

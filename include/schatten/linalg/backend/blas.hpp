@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Host backend over BLAS and LAPACK, called by their Fortran symbols: OpenBLAS, MKL, BLIS + reference LAPACK, ...
 //
 // Enabled by SCHATTEN_ENABLE_BLAS. Tested with OpenBLAS's OpenMP build; its pthread build must not be called from

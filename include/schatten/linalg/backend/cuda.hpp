@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Device backend over cuBLAS and cuSOLVER: which of the libraries' matrices a batch of Views is, and back.
 //
 // The libraries read columns; a row-major batch is its transpose there, what has neither is packed. Handles belong to

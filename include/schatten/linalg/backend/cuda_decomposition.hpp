@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Batched decompositions by cuSOLVER.
 //
 // The library sees contiguous column-major matrices with rows >= cols, largest entry in [1, 2), all entries finite;

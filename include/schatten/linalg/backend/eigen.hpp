@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Host backend over Eigen: gemm. The decompositions are in host_routines.hpp.
 #pragma once
 

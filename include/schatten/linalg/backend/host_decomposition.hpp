@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Batched decompositions out of a host library's routine for one matrix.
 //
 // The routine sees contiguous column-major matrices with rows >= cols and finite entries; strides, transposes, NaN,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Eigen-decomposition of one symmetric host matrix: Householder tridiagonalisation, then implicitly shifted QR.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Batched products out of a host library's gemm for one matrix, spread over the threads of the execution space.
 #pragma once
 

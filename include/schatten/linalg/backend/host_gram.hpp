@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Products and Gram matrices on the host by the register-tiled product, spread over threads.
 #pragma once
 

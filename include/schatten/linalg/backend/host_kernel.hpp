@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // A register-tiled matrix product for host matrices that fit the cache, on one thread.
 //
 // Eigen and BLAS pack both operands, which costs more than it brings under about 512². Here a tile of 2 vectors × 8

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // A matrix of a host batch as BLAS-like libraries want it: pointer, leading dimension, storage order.
 #pragma once
 

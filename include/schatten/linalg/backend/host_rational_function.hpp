@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // A rational function of a symmetric positive semidefinite matrix on the host: poles and matrices spread over threads.
 #pragma once
 

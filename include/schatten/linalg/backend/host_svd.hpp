@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Singular value decomposition of one host matrix: Householder bidiagonalisation, then implicitly shifted QR.
 //
 // Eigen::BDCSVD does not serve: its deflation (3.4.0) gives wrong vectors or reads out of bounds where singular values

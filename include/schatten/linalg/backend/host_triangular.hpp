@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Products with triangular and symmetric matrices, and the inverse of a shifted symmetric positive definite matrix, all
 // by recursion on halves down to the register-tiled kernel. One thread; matrices column-major. Nothing recursive is
 // inlined: at -O3 a compiler would put several levels into one function.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Householder reflections on host matrices: made one by one, applied in blocks by the register-tiled product.
 //
 // Column-major matrices on one thread. A reflection is H = I − τvvᵀ with v = (1; tail); a matrix keeps reflection k in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Backend in plain Kokkos kernels: any execution space, no vendor library. Short rather than quick: the reference in
 // tests, and what a device without a vendor backend falls back to.
 #pragma once

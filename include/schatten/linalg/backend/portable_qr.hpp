@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // QR decomposition in plain Kokkos kernels: the portable backend's orthonormal_basis.
 #pragma once
 

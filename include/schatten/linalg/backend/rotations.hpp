@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Plane rotations of the columns of a host matrix, kept until enough of them go through the cache together.
 #pragma once
 

@@ -16,8 +16,8 @@ enum class MomentBlocks {
   elements  ///< none, as in AdamW: biases
 };
 
-/// Adam-mini: AdamW with one second moment for each block of elements (Zhang et al., arXiv 2406.16793, Algorithm 1). For
-/// any parameter; a vector is one row.
+/// Adam-mini: AdamW with one second moment for each block of elements (Zhang et al., arXiv 2406.16793, Algorithm 1).
+/// For any parameter; a vector is one row.
 ///
 /// D_ij = m̂_ij/(√v̂_b + ε), m̂ as AdamW's, v_b ← β₂v_b + (1−β₂)·mean of g² over the block b of (i, j).
 struct AdamMini {

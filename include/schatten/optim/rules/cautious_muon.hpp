@@ -15,8 +15,8 @@ enum class CautiousMask {
   direction  ///< those of the mapped D with D·g <= 0: what the paper does to any optimizer
 };
 
-/// Cautious Muon (Liang et al., arXiv 2411.16085; as the authors' code has it): Muon without the elements of the momentum
-/// that point against the gradient. For matrices.
+/// Cautious Muon (Liang et al., arXiv 2411.16085; as the authors' code has it): Muon without the elements of the
+/// momentum that point against the gradient. For matrices.
 ///
 /// u as Muon's; φ = 1 where m·g > 0, else 0; D = UΣ^pVᵀ of f·φ⊙u with the factor f of the MaskScale.
 /// CautiousMask::direction: D = UΣ^pVᵀ of u, φ = 1 where D·g > 0, D ← f·φ⊙D.

@@ -9,7 +9,8 @@ namespace schatten {
 
 /// HTMuon: D = UΣ^pVᵀ of the averaged gradient u = UΣVᵀ (Pang et al., arXiv 2603.10067, Algorithm 1). For matrices.
 ///
-/// Its published forms: method newton_schulz, streaming, rank_power; interval > 1. p = 0 is Muon by the exact polar factor.
+/// Its published forms: method newton_schulz, streaming, rank_power; interval > 1. p = 0 is Muon by the exact polar
+/// factor.
 struct HTMuon {
   double lr = 0.03;
   double power = 0.125;      ///< p in (−0.5, 1]

@@ -25,9 +25,9 @@ struct LionAverage {
 
 /// LionMuon (arXiv 2605.19811): Muon's map on every interval-th step, Lion's signs on the others. For matrices.
 ///
-/// u = β₁m + (1−β₁)g with the momentum m before the step; m ← β₂m + (1−β₂)g. Steps 1, K+1, 2K+1, …, counted by the group:
-/// D = UΣ^pVᵀ of u, by six quintics, with the scale and lr. The others: D = sign(u) with lion_lr, which decay then goes by.
-/// β₁ = β₂ is SignMuon.
+/// u = β₁m + (1−β₁)g with the momentum m before the step; m ← β₂m + (1−β₂)g. Steps 1, K+1, 2K+1, …, counted by the
+/// group: D = UΣ^pVᵀ of u, by six quintics, with the scale and lr. The others: D = sign(u) with lion_lr, which decay
+/// then goes by. β₁ = β₂ is SignMuon.
 struct LionMuon {
   double lr = 2e-3;
   double power = 0;  ///< p; any other makes it HTMuon in Muon's place

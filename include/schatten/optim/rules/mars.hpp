@@ -7,8 +7,8 @@
 
 namespace schatten {
 
-/// MARS-AdamW: AdamW of the variance-reduced gradient c (Yuan et al., arXiv 2411.10438, Algorithm 2). For any parameter;
-/// the authors give vectors to AdamW.
+/// MARS-AdamW: AdamW of the variance-reduced gradient c (Yuan et al., arXiv 2411.10438, Algorithm 2). For any
+/// parameter; the authors give vectors to AdamW.
 ///
 /// c = g + κ(g − g⁻), κ = γβ₁/(1 − β₁), divided by max(1, ‖c‖_F); D = m̂/(√v̂ + ε) with AdamW's m̂ and v̂ of c.
 /// Exact form: before each step, observe(exec, name, G) supplies g⁻: the gradient of the weights before, on the present

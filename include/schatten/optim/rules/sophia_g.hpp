@@ -44,8 +44,8 @@ struct HessianElement {
 /// Sophia-G: D = m/max(ρBh, ε), clipped to [−1, 1], elementwise (Liu et al., arXiv 2305.14342, Algorithms 2 and 3). For
 /// any parameter.
 ///
-/// m ← β₁m + (1−β₁)g. Every k-th step, before it, the caller supplies H by observe(exec, name, H): the gradient of the mean
-/// loss of B examples with labels drawn from the model; h ← β₂h + (1−β₂)H². Before the first H, D is m clipped.
+/// m ← β₁m + (1−β₁)g. Every k-th step, before it, the caller supplies H by observe(exec, name, H): the gradient of the
+/// mean loss of B examples with labels drawn from the model; h ← β₂h + (1−β₂)H². Before the first H, D is m clipped.
 struct SophiaG {
   double lr = 1e-4;
   double beta1 = 0.965;

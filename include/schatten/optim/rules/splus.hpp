@@ -13,7 +13,8 @@
 namespace schatten {
 
 /// SPlus: the sign of the momentum in the eigenbases of Shampoo's two factors (Frans et al., arXiv 2506.07254,
-/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices with one row or one column, take sign(m).
+/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices with one row or one column, take
+/// sign(m).
 ///
 /// m ← β₁m + (1−β₁)g; D = Q_L·sign(Q_LᵀmQ_R)·Q_Rᵀ with the bases of the steps before, at first I; L ← β₂L + (1−β₂)GGᵀ,
 /// R ← β₂R + (1−β₂)GᵀG; Q_L and Q_R ← eigenvectors in a matrix's first step and every interval-th. The learning rate is

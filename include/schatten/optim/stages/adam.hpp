@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Adam's two moments and the direction that comes of them.
+// Adam's two moments and its direction.
 #pragma once
 
 #include <schatten/optim/fields.hpp>

@@ -25,8 +25,8 @@ struct UpdateBlockRoot {
   }
 };
 
-/// Row b of `slot`, which has `blocks` of them: √ of the second moment of the gradients' elements of the b-th of as many
-/// equal blocks of rows, their mean square averaged by β₂. One pass over the gradients.
+/// Row b of `slot`, which has `blocks` of them: √ of the second moment of the gradients' elements of the b-th of as
+/// many equal blocks of rows, their mean square averaged by β₂. One pass over the gradients.
 template <class Bucket>
 void update_block_roots(Bucket& bucket, std::size_t slot, std::size_t blocks, double beta2) {
   const std::size_t each = bucket.rows() / blocks;

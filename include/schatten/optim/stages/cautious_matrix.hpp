@@ -24,8 +24,8 @@ struct MaskedMomentum {
   }
 };
 
-/// out ← φ⊙u, times the factor of the mask where `scales` is set; φ = 1 where the new average, kept in `slot`, and g have one
-/// sign. One pass, with the factor two. @pre slot is 0.
+/// out ← φ⊙u, times the factor of the mask where `scales` is set; φ = 1 where the new average, kept in `slot`, and g
+/// have one sign. One pass, with the factor two. @pre slot is 0.
 template <class Bucket>
 void cautious_average(Bucket& bucket, const Momentum& momentum, std::size_t slot, MaskScale mask_scale, bool scales,
                       const typename Bucket::Batch& out) {

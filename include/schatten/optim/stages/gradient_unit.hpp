@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Averages of products of gradients, such as GᵀG, as multiples of a square: products of 1e+30 and of 1e-30 are no floats.
+// Averages of products of gradients, such as GᵀG, as multiples of a square: products of 1e+30 and of 1e-30 are no
+// floats.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -49,8 +50,8 @@ struct AverageInUnit {
   }
 };
 
-/// scaled ← g over a power of two, entries below 2; the number `unit` (1×1) ← the s of this step; returns the weights of
-/// averages of products of two `scaled` that are stored as multiples of s². They live as long as the caller's frame.
+/// scaled ← g over a power of two, entries below 2; the number `unit` (1×1) ← the s of this step; returns the weights
+/// of averages of products of two `scaled` that are stored as multiples of s². They live as long as the caller's frame.
 template <class Bucket>
 NumberBatchView<UnitWeights, typename Bucket::Space> average_unit(
     Bucket& bucket, const typename Bucket::Batch& g, double beta, const typename Bucket::Batch& unit,

@@ -78,10 +78,11 @@ struct StoreObserved {
   }
 };
 
-/// K ← ρK + (1−ρ)ZᵀZ/N with Z = `input` (matrices, N, cols), from initial·I on; inverse ← (K + (ridge·tr K/cols + ε)I)⁻¹.
+/// K ← ρK + (1−ρ)ZᵀZ/N with Z = `input` (matrices, N, cols), from initial·I on; inverse ← (K + (ridge·tr K/cols +
+/// ε)I)⁻¹.
 ///
-/// The slots `moment` and `inverse` are of Extent::right_square, `observations` of Extent::number. Matrices whose inputs are
-/// not finite are left out. Cost a matrix of n columns: n²N flops, an eigen-decomposition, 2n³.
+/// The slots `moment` and `inverse` are of Extent::right_square, `observations` of Extent::number. Matrices whose
+/// inputs are not finite are left out. Cost a matrix of n columns: n²N flops, an eigen-decomposition, 2n³.
 template <class Bucket>
 void observe_inputs(Bucket& bucket, const typename Bucket::ConstBatch& input, double rho, double initial, double ridge,
                     double epsilon, std::size_t moment, std::size_t inverse, std::size_t observations) {

@@ -142,7 +142,8 @@ struct NextBasis {
   VectorBatchView<std::size_t, typename Bucket::Space> place{};
 };
 
-/// Q ← qr(LQ'), Q' the columns of Q in the order of q_jᵀLq_j, largest first; in scratch memory. Cost: 2n³ flops and a qr.
+/// Q ← qr(LQ'), Q' the columns of Q in the order of q_jᵀLq_j, largest first; in scratch memory. Cost: 2n³ flops and a
+/// qr.
 template <class Bucket>
 NextBasis<Bucket> power_iteration(Bucket& bucket, const typename Bucket::Batch& factor,
                                   const typename Bucket::Batch& vectors) {
@@ -166,7 +167,8 @@ NextBasis<Bucket> power_iteration(Bucket& bucket, const typename Bucket::Batch& 
   return {next, place};
 }
 
-/// to(k, p(i), q(j)) ← from(k, i, j), p and q the places of rows and columns or, empty, themselves, for chosen matrices.
+/// to(k, p(i), q(j)) ← from(k, i, j), p and q the places of rows and columns or, empty, themselves, for chosen
+/// matrices.
 template <class T, class Space>
 struct StorePlaced {
   BatchView<const T, Space> from;
@@ -180,8 +182,8 @@ struct StorePlaced {
   }
 };
 
-/// One power iteration of Q_L and Q_R (Vyas et al., SOAP, arXiv 2409.11321, Algorithm 4) with what stands in their bases:
-/// m is rotated, the axes of v follow their columns. For chosen matrices. m, v (R×C).
+/// One power iteration of Q_L and Q_R (Vyas et al., SOAP, arXiv 2409.11321, Algorithm 4) with what stands in their
+/// bases: m is rotated, the axes of v follow their columns. For chosen matrices. m, v (R×C).
 ///
 /// Cost: 2 qr, 4 products and the 2 with the factors.
 template <class Bucket>

@@ -56,7 +56,8 @@ KOKKOS_FUNCTION double norm_of_row(const Team& team, const T* row, std::size_t n
   return double(unit.unit) * math::sqrt(squares);
 }
 
-/// factor(k, i, 0) ← f(‖row i‖), times what was there where `multiply` is set; no infinity, which a row of zeros would meet.
+/// factor(k, i, 0) ← f(‖row i‖), times what was there where `multiply` is set; no infinity, which a row of zeros would
+/// meet.
 template <Scalar T, class Space, class F>
 struct RowFactors {
   BatchView<const T, Space> u;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// MARS' variance-reduced gradient c = g + κ(g − g⁻), κ = γβ/(1 − β), at most of norm one (Yuan et al., arXiv 2411.10438).
+// MARS' variance-reduced gradient c = g + κ(g − g⁻), κ = γβ/(1 − β), at most of norm one (Yuan et al., arXiv
+// 2411.10438).
 #pragma once
 
 #include <schatten/optim/elements.hpp>
@@ -40,8 +41,8 @@ struct CorrectedGradientOfStep {
   }
 };
 
-/// The CorrectedGradient of a rule's numbers gamma, corrects_first and exact for an average by `beta`; the matrices of a
-/// bucket by their steps.
+/// The CorrectedGradient of a rule's numbers gamma, corrects_first and exact for an average by `beta`; the matrices of
+/// a bucket by their steps.
 template <class Bucket, class Rule>
 auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
   using T = typename Bucket::Scalar;
@@ -126,8 +127,8 @@ void keep_observed(Bucket& bucket, std::size_t slot) {
   bucket.update(OneFunctor<KeepGradient>{}, std::array{slot});
 }
 
-/// out ← f(c, m) of the gradients, m in `slots`[0] and g⁻ in `slots`[1], c clipped where `clips` is set. One pass over g and
-/// both slots, with the clip one more over g and g⁻.
+/// out ← f(c, m) of the gradients, m in `slots`[0] and g⁻ in `slots`[1], c clipped where `clips` is set. One pass over
+/// g and both slots, with the clip one more over g and g⁻.
 template <class Bucket, class Rule, class F>
 void mars_average(Bucket& bucket, const Rule& rule, double beta, bool clips, const std::array<std::size_t, 2>& slots,
                   const F& f, const typename Bucket::Batch& out) {

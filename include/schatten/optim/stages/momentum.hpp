@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The momentum stage: the average of the gradients, and the direction that comes of it.
+// Momentum: the average of the gradients, and the direction u.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -12,23 +12,23 @@
 
 namespace schatten::optim {
 
-/// x, or the largest number that the state holds, of its sign, where x is larger: one huge gradient must not spoil the
-/// state for ever. @pre x is not NaN.
+/// x, limited to the largest number that the state can store: one huge gradient must not spoil the state for ever. @pre
+/// x is not NaN.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>::max()) {
   const T below = x > largest ? largest : x;
   return below < -largest ? -largest : below;
 }
 
-/// x as T, or its largest number of x's sign, where x is larger. @pre x is not NaN.
+/// x as T, limited to T's largest number. @pre x is not NaN.
 template <Scalar T>
 KOKKOS_FUNCTION T saturated_as(double x) {
   return T(saturated(x, double(std::numeric_limits<T>::max())));
 }
 
-/// (m, g) ↦ βm + gain·g. For β near 1 as m + (gain·g − (1 − β)m): β, rounded to T, would lose digits of 1 − β, and so would
-/// (1 − β)m, rounded to the spacing of m in the same direction step after step; with them the average its size. β below
-/// one half as it stands, so that little of a large m remains.
+/// (m, g) ↦ βm + gain·g. For β >= 1/2 computed as m + (gain·g − (1 − β)m): β rounded to T would lose digits of 1 − β,
+/// and βm would be rounded with the same sign in every step, so that the average would drift. For β < 1/2 as written,
+/// so that little of a large m remains.
 template <Scalar T>
 struct Average {
   T keep, loss, gain;
@@ -48,7 +48,7 @@ KOKKOS_FUNCTION Average<T> moving_average(double beta) {
 template <Scalar T>
 struct MomentumElement {
   Average<T> average, look_ahead;  ///< look_ahead: (m, g) ↦ m without Nesterov
-  T largest;                       ///< that the state holds
+  T largest;                       ///< largest number that the state can store
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& m) const {
     m = saturated(average(m, g), largest);
     return saturated(look_ahead(m, g));

@@ -9,9 +9,9 @@
 
 namespace schatten {
 
-/// What becomes of the moments m, v of GP when the basis P changes, T = P_oldᵀP_new.
+/// How the moments m, v of GP change with the basis P; T = P_oldᵀP_new.
 enum class BasisChange {
-  keep,   ///< they stay as they are, as published; each new vector has the sign that is nearer to the old one's
+  keep,   ///< they stay, as published; each new vector has the sign that is closer to the old vector
   rotate  ///< m ← mT, v ← v(T⊙T): independent of signs and order of the vectors
 };
 
@@ -56,8 +56,8 @@ struct RotateRoots {
   }
 };
 
-/// Basis ← the first r right singular vectors of g, and the moments as `change` says, for chosen matrices. g (n×c, n >= c).
-/// Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
+/// Basis ← the first r right singular vectors of g, and the moments as `change` says, for chosen matrices. g (n×c, n >=
+/// c). Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
 template <class Bucket, class G>
 void change_basis(Bucket& bucket, const G& g, BasisChange change, const Chosen<typename Bucket::Space>& chosen,
                   const Projected<typename Bucket::Batch>& kept) {

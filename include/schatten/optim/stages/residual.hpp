@@ -48,8 +48,8 @@ struct AddWeighted {
 
 /// out ← aPᵀ + γ√(RC)·out/(‖out‖_F + ε): a (R×r) the direction in the span of P, out (R×C) that of the rest.
 ///
-/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it does
-/// not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
+/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it
+/// does not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
 template <class Bucket>
 void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typename Bucket::Batch& p,
                   const typename Bucket::Batch& part, const typename Bucket::Batch& rest, double gamma, double epsilon,
@@ -74,7 +74,7 @@ void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typenam
                    AddWeighted<T, Space>{rest, weight, out});
 }
 
-/// Puts the factor ratio·√(RC)/(‖out‖_F + ε) on the bucket: root mean square `ratio`. Two passes.
+/// Multiplies the bucket's factor by ratio·√(RC)/(‖out‖_F + ε): root mean square `ratio`. Two passes.
 template <class Bucket>
 void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, double epsilon) {
   using Space = typename Bucket::Space;

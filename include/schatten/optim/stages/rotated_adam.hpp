@@ -17,8 +17,8 @@ struct AdamOfStep {
   AppliedSteps<Space> applied;
   double beta1, beta2, epsilon;
   EpsilonPlacement placement = EpsilonPlacement::corrected;
-  bool averages = true;  ///< m ← β₁m + (1−β₁)g; else m is what it is
-  double ahead = 0;      ///< m's correction is that of so many steps later
+  bool averages = true;  ///< m ← β₁m + (1−β₁)g; else m is not changed
+  double ahead = 0;      ///< m's bias correction is that of this many steps later
   long long waits = 0;   ///< steps count from the one after these; in them m and v stay zero, and so does the direction
 
   KOKKOS_FUNCTION AdamElement<T> operator()(std::size_t k) const {
@@ -44,7 +44,7 @@ AdamOfStep<typename Bucket::Scalar, typename Bucket::Space> adam_of_step(const B
 }
 
 /// out ← f(x, s₁, s₂, …) with f = maker(k), for the elements of x in the gradient's place, whatever its shape; zero for
-/// skipped matrices. out may be x; both row-major. @pre the bucket has looked at its gradients. One pass.
+/// skipped matrices. out may be x; both row-major. @pre the bucket has checked its gradients. One pass.
 template <class Bucket, class Maker, std::size_t n>
 void map_elements(Bucket& bucket, std::string_view label, const typename Bucket::Batch& x, const Maker& maker,
                   const std::array<SlotMemory, n>& slots, const typename Bucket::Batch& out) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Matrices in other bases: products from both sides, and what is kept of them.
+// Matrices in other bases: products from both sides, and storing the results as state.
 #pragma once
 
 #include <schatten/core/copy.hpp>
@@ -73,7 +73,7 @@ struct Chosen {
   }
 };
 
-/// The chosen matrices of a bucket that has looked at its gradients.
+/// The chosen matrices of a bucket that has checked its gradients.
 template <class Bucket>
 Chosen<typename Bucket::Space> chosen(const Bucket& bucket, Which which) {
   return {bucket.finite(), bucket.counts(), which};
@@ -90,7 +90,7 @@ struct StoreChosen {
   }
 };
 
-/// State ← what a step has made of it, for chosen matrices. One pass.
+/// State ← the new values of a step, for chosen matrices. One pass.
 template <class Bucket>
 void store(Bucket& bucket, const typename Bucket::Batch& from, const typename Bucket::Batch& state,
            const Chosen<typename Bucket::Space>& chosen) {

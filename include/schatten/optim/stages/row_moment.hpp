@@ -47,7 +47,8 @@ struct NormalizeRow {
   }
 };
 
-/// Row i of matrix k: v ← β₂v + (1 − β₂)O⊙O, then O ← O/(√v + ε), element by element. Kept is √v. after: the row's norm.
+/// Row i of matrix k: v ← β₂v + (1 − β₂)O⊙O, then O ← O/(√v + ε), element by element. Kept is √v. after: the row's
+/// norm.
 template <Scalar T, class Space>
 struct NormalizeElements {
   BatchView<T, Space> o;
@@ -69,9 +70,9 @@ struct NormalizeElements {
   }
 };
 
-/// Divides the rows of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::column), and puts on
-/// the bucket the factor that restores ‖o‖_F, or with a scale that fixes the root mean square the one that gives it. One
-/// pass over o: row statistics give both norms.
+/// Divides the rows of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::column), and
+/// multiplies the bucket's factor by the one that restores ‖o‖_F, or, with a scale that fixes the root mean square,
+/// gives that. One pass over o: row statistics give both norms.
 template <class Bucket>
 void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,
                     ScaleMode scale) {
@@ -84,8 +85,9 @@ void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t
   factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(bucket.rows() * bucket.cols())), {}, after, epsilon);
 }
 
-/// Divides the elements of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::matrix); with a
-/// scale that fixes the root mean square puts the factor that gives it on the bucket. One pass over o and the slot.
+/// Divides the elements of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::matrix); with
+/// a scale that fixes the root mean square, multiplies the bucket's factor by the one that gives it. One pass over o
+/// and the slot.
 template <class Bucket>
 void normalize_elements(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,
                         ScaleMode scale) {

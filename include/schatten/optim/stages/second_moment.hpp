@@ -22,7 +22,7 @@ struct ScaledMoment {
   }
 };
 
-/// √(β₂r² + (1 − β₂)g²), within the range of T whenever r and g are: squares of 1e+30 and of 1e-30 are no floats.
+/// √(β₂r² + (1 − β₂)g²), without over- or underflow: the squares of 1e+30 and of 1e-30 are not floats.
 /// gain2: 1 − β₂.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T second_moment_root(T root, T g, T gain2) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The leading right singular vectors of gradients: by a singular value decomposition, or followed by one power iteration
-// a step on the average of GᵀG.
+// The leading right singular vectors of gradients: by a singular value decomposition, or followed by one power
+// iteration a step on the average of GᵀG.
 #pragma once
 
 #include <schatten/linalg/qr.hpp>
@@ -61,11 +61,11 @@ struct TrackedBasis {
       : vectors(bucket.state(first)), gram(bucket.state(first + 1)), unit(bucket.state(first + 2)) {}
 };
 
-/// P ← qr(βPS + (1−β)Gᵀ(GP)), S ← βTᵀST + (1−β)(GP)ᵀ(GP) with T = P_oldᵀP and the new P; in a matrix's first step P ← the
-/// leading right singular vectors of G. low ← GP, zero for matrices that are skipped.
+/// P ← qr(βPS + (1−β)Gᵀ(GP)), S ← βTᵀST + (1−β)(GP)ᵀ(GP) with T = P_oldᵀP and the new P; in a matrix's first step P ←
+/// the leading right singular vectors of G. low ← GP, zero for matrices that are skipped.
 ///
-/// g: as bucket.gradient() gives it; low (R×r). Cost: 6RCr flops, a qr of C×r, and an svd where matrices are new. Source:
-/// Liu et al., COSMOS, arXiv 2502.17410, Algorithm 1.
+/// g: as bucket.gradient() gives it; low (R×r). Cost: 6RCr flops, a qr of C×r, and an svd where matrices are new.
+/// Source: Liu et al., COSMOS, arXiv 2502.17410, Algorithm 1.
 template <class Bucket>
 void track_basis(Bucket& bucket, const typename Bucket::Batch& g, double beta, const TrackedBasis<Bucket>& basis,
                  const typename Bucket::Batch& low) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A moving average of the weights, which is evaluated in their place.
+// A moving average of the weights, for evaluation in their place.
 #pragma once
 
 #include <schatten/optim/bucket.hpp>
@@ -23,8 +23,8 @@ struct AverageWeight {
   }
 };
 
-/// Slot k ← βslot + (1−β)W, W the weights before their decay where that came last and took the share `decay` of them, times
-/// their parameter's decay factor. For finish(). Divided by 1 − β^t the slot is the weights' mean. One pass.
+/// Slot k ← βslot + (1−β)W, W the weights before their decay where that came last and took the share `decay` of them,
+/// times their parameter's decay factor. For finish(). Divided by 1 − β^t the slot is the weights' mean. One pass.
 template <class Bucket>
 void average_weights(Bucket& bucket, double beta, double decay, std::size_t k) {
   using T = typename Bucket::Scalar;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Products of matrices in device memory by cuBLAS.
 #pragma once
 

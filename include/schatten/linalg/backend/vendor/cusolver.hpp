@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Decompositions of one matrix in device memory by cuSOLVER: SVD, symmetric eigen-decomposition, Cholesky, QR.
 //
 // float and double, column-major. Each asks for its scratch memory first (…_scratch) and is then called with it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // What calls of cuBLAS and cuSOLVER share. No Kokkos, no kernels: the plain host compiler suffices.
 //
 // Matrices are column-major: pointer, rows, columns, leading dimension; batches by the distance of neighbouring
