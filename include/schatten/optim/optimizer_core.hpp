@@ -2,6 +2,7 @@
 // What an Optimizer does without knowing its rules or its parameters' types.
 #pragma once
 
+#include <schatten/core/host_region.hpp>
 #include <schatten/optim/group.hpp>
 #include <schatten/optim/registry.hpp>
 #include <schatten/optim/state_access.hpp>
@@ -36,7 +37,8 @@ class OptimizerCore {
  public:
   using Space = typename Exec::memory_space;
 
-  explicit OptimizerCore(const OptimizerOptions& options) : options_(options) {}
+  /// own_threads: whether the backend's routines have threads of their own, which a region would leave without cores.
+  OptimizerCore(const OptimizerOptions& options, bool own_threads) : options_(options), own_threads_(own_threads) {}
 
   void step(const Exec& exec) {
     require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
@@ -61,7 +63,7 @@ class OptimizerCore {
     begin_step(exec);
     const Step step = context(exec);
     try {
-      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
         if (!has_elements(storage)) return;
         group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
       });
@@ -115,7 +117,7 @@ class OptimizerCore {
 
   void clear() {
     const OptimizerOptions options = options_;
-    *this = OptimizerCore(options);
+    *this = OptimizerCore(options, own_threads_);
   }
 
   // ---- state, counts, telemetry ---------------------------------------------------------------------------------------
@@ -392,6 +394,17 @@ class OptimizerCore {
     });
   }
 
+  /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do.
+  template <class F>
+  void for_each_run_in_region(const Exec& exec, const F& f) const {
+    constexpr std::size_t small = 1 << 14;
+    if (own_threads_) return for_each_run(f);
+    std::size_t elements = 0;
+    for_each_bucket(
+        [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });
+    in_host_region(exec, elements < small, [&] { for_each_run(f); });
+  }
+
   /// Everything before the first state changes, then the groups' numbers of the step.
   void begin_step(const Exec& exec) {
     prepare(exec);
@@ -419,7 +432,7 @@ class OptimizerCore {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
     try {
-      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
         if (has_elements(storage)) f(group, step, storage, first, count);
         ++done;
         moved += count;
@@ -445,7 +458,7 @@ class OptimizerCore {
   std::vector<std::unique_ptr<Group>> groups_;
   std::size_t matrices_ = 0;       ///< of all parameters that there ever were
   std::size_t live_matrices_ = 0;  ///< of those that are there
-  bool dirty_ = false, pending_ = false, measures_ = false;
+  bool dirty_ = false, pending_ = false, measures_ = false, own_threads_;
   StepCounters<Exec> counters_;
   Telemetry telemetry_{};
   Workspace<Space> workspace_;
