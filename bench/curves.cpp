@@ -80,6 +80,9 @@ int main(int argc, char** argv) {
     add("size/muon_ns5/n:" + std::to_string(n), [=](benchmark::State& state) {
       bench::muon_case<float>(state, {n, n});
     });
+    add("size/muon_gram_ns5/n:" + std::to_string(n), [=](benchmark::State& state) {
+      bench::gram_muon_case<float>(state, {n, n});
+    });
   }
   for (const double p : {-0.4, -0.25, -0.1, 0.0, 0.125, 0.25, 0.5, 0.75, 1.0}) {
     for (const Method method : {Method::rational, Method::iterates, Method::eigh, Method::newton_schulz}) {

@@ -54,6 +54,15 @@ void map_case(benchmark::State& state, const schatten::SpectralPowerOptions& opt
            [&](const Matrix<T>& out) { return relative_error(out, reference(Exec{}, shape, options.power)); });
 }
 
+/// x ← start/‖start‖_F.
+template <class T>
+void normalize_by_norm(const Matrix<T>& start, const Matrix<T>& x) {
+  double square = 0;
+  for (std::size_t k = 0; k < start.size(); ++k) square += double(start.data()[k]) * double(start.data()[k]);
+  const T inverse = T(1 / std::sqrt(square));
+  for (std::size_t k = 0; k < start.size(); ++k) x.data()[k] = inverse * start.data()[k];
+}
+
 /// Muon's five quintics as published, every product a full gemm: A = XᵀX, B = bA + cA², X ← aX + XB.
 template <class T>
 void muon_case(benchmark::State& state, Shape shape) {
@@ -65,10 +74,7 @@ void muon_case(benchmark::State& state, Shape shape) {
   schatten::Workspace<Exec::memory_space> workspace;
   const double rate = gemm_rate<T>(exec, shape);
   const double seconds = timed(state, exec, [&] {
-    double square = 0;
-    for (std::size_t k = 0; k < start.size(); ++k) square += double(start.data()[k]) * double(start.data()[k]);
-    const T inverse = T(1 / std::sqrt(square));
-    for (std::size_t k = 0; k < start.size(); ++k) x.data()[k] = inverse * start.data()[k];
+    normalize_by_norm(start, x);
     for (int step = 0; step < schatten::spectral::muon_steps; ++step) {
       const auto batch = schatten::as_batch<Exec>(x);
       schatten::linalg::gemm(exec, T(1), schatten::transpose(batch), batch, T(0), schatten::as_batch<Exec>(gram),
@@ -82,6 +88,57 @@ void muon_case(benchmark::State& state, Shape shape) {
   });
   const double nn = double(n) * double(n);
   report(state, 5 * (4 * nn * double(m) + 2 * nn * double(n)), seconds, limit_flops(shape) / rate);
+  const Shape tall{m, n};
+  state.counters["rel_error"] = relative_error(x, reference(exec, tall, 0.0));
+}
+
+/// The same five quintics iterated on the Gram matrix (Gram Newton–Schulz): R = XᵀX, then in every step
+/// P = aI + bR + cR², Q ← QP, R ← PRP, and X ← XQ at the end. R is formed anew from X after two steps, as published
+/// for its stability. The n×n products are symmetric, and half of each is computed.
+template <class T>
+void gram_muon_case(benchmark::State& state, Shape shape) {
+  const Exec exec;
+  constexpr int restart = 2;
+  const std::size_t n = shape.short_side(), m = shape.long_side();
+  const auto start = gaussian<T>({m, n});
+  Matrix<T> x("bench::x", m, n), next("bench::next", m, n), gram("bench::gram", n, n), p("bench::p", n, n),
+      product("bench::product", n, n), q("bench::q", n, n);
+  constexpr auto quintic = schatten::spectral::muon_quintic;
+  schatten::Workspace<Exec::memory_space> workspace;
+  const auto multiply = [&](const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& c) {
+    schatten::linalg::symmetric_product(exec, T(1), a, b, c, workspace);
+  };
+  const double rate = gemm_rate<T>(exec, shape);
+  const double seconds = timed(state, exec, [&] {
+    normalize_by_norm(start, x);
+    int since_restart = 0;
+    for (int step = 0; step < schatten::spectral::muon_steps; ++step, ++since_restart) {
+      const bool last = step + 1 == schatten::spectral::muon_steps || step + 1 == restart;
+      if (since_restart == 0) schatten::linalg::gram(exec, x, gram, workspace);
+      multiply(gram, gram, p);
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = 0; j < n; ++j) {
+          p(i, j) = T(i == j ? quintic.a : 0.0) + T(quintic.b) * gram(i, j) + T(quintic.c) * p(i, j);
+        }
+      }
+      if (since_restart == 0) {
+        Kokkos::deep_copy(exec, q, p);
+      } else {
+        multiply(q, p, product);
+        std::swap(q, product);
+      }
+      if (last) {
+        schatten::linalg::gemm(exec, T(1), x, q, T(0), next, workspace);
+        std::swap(x, next);
+        since_restart = -1;
+      } else {
+        multiply(gram, p, product);
+        multiply(p, product, gram);
+      }
+    }
+  });
+  const double nn = double(n) * double(n);
+  report(state, 6 * nn * double(m) + 14 * nn * double(n), seconds, limit_flops(shape) / rate);
   const Shape tall{m, n};
   state.counters["rel_error"] = relative_error(x, reference(exec, tall, 0.0));
 }

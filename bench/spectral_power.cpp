@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// spectral_power/<method>/<f32|f64>/<rows>x<cols>, beside gemm/... and muon_ns5/... of the same run.
+// spectral_power/<method>/<f32|f64>/<rows>x<cols>, beside gemm/..., muon_ns5/... and muon_gram_ns5/... of the same run.
+// polar: the rational method at p = 0, what Muon's quintics approximate; fidelity: at a resolution of 1e-5, tolerance 5e-2.
 //
 // Counters: rel_error  relative Frobenius error against the SVD in double, on a Gaussian matrix
 //           gemm_limit time over 3n²m flops at the rate of the product (m×n)(n×n) in this run, n the short side
-//           gflops     rate of the method's own products (gemm, muon_ns5), of those 3n²m flops elsewhere
+//           gflops     rate of the method's own products (gemm, muon_ns5, muon_gram_ns5), of those 3n²m flops elsewhere
 //           promised   error_bound() of the plan; poles of the rational method
 //
 // The last lines are ratios of medians: --benchmark_repetitions=9 --benchmark_report_aggregates_only=true. Plans ask for
@@ -53,7 +54,23 @@ void register_shape(const Shape& shape) {
   };
   add("gemm", [=](benchmark::State& state) { bench::gemm_case<T>(state, shape); });
   add("muon_ns5", [=](benchmark::State& state) { bench::muon_case<T>(state, shape); });
+  add("muon_gram_ns5", [=](benchmark::State& state) { bench::gram_muon_case<T>(state, shape); });
   using Method = schatten::SpectralMethod;
+  if constexpr (std::is_same_v<T, float>) {
+    const schatten::SpectralPowerOptions rational{
+        .rows = shape.rows, .cols = shape.cols, .power = power, .method = Method::rational};
+    add("spectral_power/polar", [=](benchmark::State& state) {
+      auto options = rational;
+      options.power = 0;
+      bench::map_case<T>(state, options);
+    });
+    add("spectral_power/fidelity", [=](benchmark::State& state) {
+      auto options = rational;
+      options.resolution = 1e-5;
+      options.tolerance = 5e-2;
+      bench::map_case<T>(state, options);
+    });
+  }
   for (const auto method :
        {Method::rational, Method::iterates, Method::svd, Method::eigh, Method::newton_schulz, Method::automatic}) {
     add("spectral_power/" + schatten::to_string(method), [=](benchmark::State& state) {
@@ -90,31 +107,37 @@ void print_automatic(const bench::Recorder& recorder, const char* scalar) {
   std::printf("\n");
 }
 
-/// Time of the rational method over that of others, in float.
+/// Times of the rational method over those of others, in float.
 void print_ratios(const bench::Recorder& recorder) {
-  const auto print = [&](const char* title, const auto& divisor) {
-    std::printf("%-58s", title);
+  const auto median = [&](const std::string& name, const Shape& shape) {
+    return recorder.median(name + "/f32/" + shape.name());
+  };
+  const auto print_for = [&](const std::string& method, const std::string& title, const auto& divisor) {
+    std::printf("%-58s", title.c_str());
     for (const Shape& shape : shapes) {
-      const double rational = recorder.median("spectral_power/rational/f32/" + shape.name()), other = divisor(shape);
-      if (rational > 0 && other > 0) {
-        std::printf(" %9.3f", rational / other);
+      const double own = median("spectral_power/" + method, shape), other = divisor(shape);
+      if (own > 0 && other > 0) {
+        std::printf(" %9.3f", own / other);
       } else {
         std::printf(" %9s", "-");
       }
     }
     std::printf("\n");
   };
-  const auto median = [&](const std::string& name, const Shape& shape) {
-    return recorder.median(name + "/f32/" + shape.name());
-  };
+  const auto print = [&](const char* title, const auto& divisor) { print_for("rational", title, divisor); };
   std::printf("\n%-58s", "ratios of medians, f32");
   for (const Shape& shape : shapes) std::printf(" %9s", shape.name().c_str());
   std::printf("\n");
-  print("rational / Muon's five quintics as published", [&](const Shape& s) { return median("muon_ns5", s); });
-  print("rational / limit of 3n2m flops at the gemm rate", [&](const Shape& s) {
-    const double n = double(s.short_side()), m = double(s.long_side());
-    return median("gemm", s) / (2 * n * n * m) * bench::limit_flops(s);
-  });
+  for (const std::string method : {"rational", "fidelity", "polar"}) {
+    print_for(method, method + " / Muon's five quintics as published",
+              [&](const Shape& s) { return median("muon_ns5", s); });
+    print_for(method, method + " / the same by Gram Newton-Schulz",
+              [&](const Shape& s) { return median("muon_gram_ns5", s); });
+    print_for(method, method + " / limit of 3n2m flops at the gemm rate", [&](const Shape& s) {
+      const double n = double(s.short_side()), m = double(s.long_side());
+      return median("gemm", s) / (2 * n * n * m) * bench::limit_flops(s);
+    });
+  }
   print("rational / HTMuon_NS", [&](const Shape& s) { return median("spectral_power/newton_schulz", s); });
   print("rational / the faster of svd and eigh", [&](const Shape& s) {
     const double svd = median("spectral_power/svd", s), eigh = median("spectral_power/eigh", s);

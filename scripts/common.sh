@@ -4,6 +4,8 @@
 set -euo pipefail
 export LC_ALL=C # what programs say is read below
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Threads that wait sleep, and none is bound to a core: on a machine with other busy processes both cost much otherwise.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMP_PROC_BIND=${OMP_PROC_BIND:-false}
 
 cache=${SCHATTEN_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/schatten}
 cmake_minimum=3.25

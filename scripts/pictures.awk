@@ -4,9 +4,9 @@ BEGIN {
   FS = ","
   width = 660; height = 400; left = 64; right = 150; top = 36; bottom = 52
   colour["rational"] = "#0b6fb8"; colour["iterates"] = "#d1495b"; colour["eigh"] = "#2e8b57"; colour["svd"] = "#7a5195"
-  colour["newton_schulz"] = "#c77700"; colour["muon_ns5"] = "#555555"
+  colour["newton_schulz"] = "#c77700"; colour["muon_ns5"] = "#555555"; colour["muon_gram_ns5"] = "#a0a0a0"
   title["rational"] = "rational"; title["iterates"] = "iterates"; title["eigh"] = "eigh"; title["svd"] = "svd"
-  title["newton_schulz"] = "HTMuon_NS"; title["muon_ns5"] = "Muon, five quintics"
+  title["newton_schulz"] = "HTMuon_NS"; title["muon_ns5"] = "Muon, five quintics"; title["muon_gram_ns5"] = "Muon by Gram NS"
 }
 { gsub(/"/, "") }
 $1 == "name" { for (i = 1; i <= NF; ++i) column[$i] = i; next }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <schatten/core/concepts.hpp>
+#include <schatten/core/host_region.hpp>
 #include <schatten/core/team.hpp>
 
 #include <cstddef>
@@ -102,7 +103,7 @@ struct MatrixAsRow {
 /// body(b) for every matrix b of a batch.
 template <ExecutionSpace Exec, class Body>
 [[gnu::noinline]] void for_each_matrix(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
-  if (batch == 0) return;
+  if (batch == 0 || detail::loop_in_region(exec, label, batch, body)) return;
   Kokkos::parallel_for(std::string(label),
                        Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1),
                        body);
@@ -112,9 +113,9 @@ template <ExecutionSpace Exec, class Body>
 template <ExecutionSpace Exec, class Body>
 [[gnu::noinline]] void for_each_row(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                                     const Body& body) {
-  if (batch * rows == 0) return;
-  Kokkos::parallel_for(std::string(label), Kokkos::RangePolicy<Exec>(exec, 0, batch * rows),
-                       detail::RowLoop<Body>{body, rows});
+  const detail::RowLoop<Body> loop{body, rows};
+  if (batch * rows == 0 || detail::loop_in_region(exec, label, batch * rows, loop)) return;
+  Kokkos::parallel_for(std::string(label), Kokkos::RangePolicy<Exec>(exec, 0, batch * rows), loop);
 }
 
 /// body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) share loops among its

@@ -34,6 +34,12 @@ using DeviceBackend = PortableBackend;
 template <ExecutionSpace Exec>
 using DefaultBackend = std::conditional_t<is_host_execution_space<Exec>, HostBackend, DeviceBackend>;
 
+/// Whether the backend's routines share their work among threads that they have themselves.
+template <class Backend>
+inline constexpr bool has_own_threads = requires {
+  Backend::has_own_threads;
+};
+
 /// Whether the backend has products of the types in core/reduced_float.hpp; for others linalg::gemm makes float copies.
 template <class Backend>
 inline constexpr bool multiplies_reduced_floats = requires {

@@ -29,7 +29,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
  public:
   using memory_space = typename Exec::memory_space;
 
-  explicit Optimizer(const OptimizerOptions& options = {}) : Core(options) {}
+  explicit Optimizer(const OptimizerOptions& options = {}) : Core(options, linalg::has_own_threads<Backend>) {}
 
   // ---- groups -------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 // The part of an Optimizer that is compiled once for all rules and types of parameters.
 #pragma once
 
+#include <schatten/core/host_region.hpp>
 #include <schatten/optim/group.hpp>
 #include <schatten/optim/registry.hpp>
 #include <schatten/optim/state_access.hpp>
@@ -30,7 +31,8 @@ class OptimizerCore {
  public:
   using Space = typename Exec::memory_space;
 
-  explicit OptimizerCore(const OptimizerOptions& options) : options_(options) {}
+  /// own_threads: whether the backend's routines have threads of their own, which a region would leave without cores.
+  OptimizerCore(const OptimizerOptions& options, bool own_threads) : options_(options), own_threads_(own_threads) {}
 
   void step(const Exec& exec) {
     require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
@@ -55,7 +57,7 @@ class OptimizerCore {
     begin_step(exec);
     const Step step = context(exec);
     try {
-      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
         if (!storage.key().has_elements()) return;
         group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
       });
@@ -109,7 +111,7 @@ class OptimizerCore {
 
   void clear() {
     const OptimizerOptions options = options_;
-    *this = OptimizerCore(options);
+    *this = OptimizerCore(options, own_threads_);
   }
 
   // ---- state, counts, telemetry ---------------------------------------------------------------------------------------
@@ -337,6 +339,17 @@ class OptimizerCore {
     });
   }
 
+  /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do.
+  template <class F>
+  void for_each_run_in_region(const Exec& exec, const F& f) const {
+    constexpr std::size_t small = 1 << 14;
+    if (own_threads_) return for_each_run(f);
+    std::size_t elements = 0;
+    for_each_bucket(
+        [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });
+    in_host_region(exec, elements < small, [&] { for_each_run(f); });
+  }
+
   /// Prepares a step: all that may throw before state changes; then the groups' step numbers.
   void begin_step(const Exec& exec) {
     prepare(exec);
@@ -359,7 +372,7 @@ class OptimizerCore {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
     try {
-      for_each_run([&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
         if (storage.key().has_elements()) f(group, step, storage, first, count);
         ++done;
         moved += count;
@@ -385,7 +398,7 @@ class OptimizerCore {
   std::vector<std::unique_ptr<Group>> groups_;
   std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
   std::size_t live_matrices_ = 0;  ///< of the present ones
-  bool dirty_ = false, pending_ = false, measures_ = false;
+  bool dirty_ = false, pending_ = false, measures_ = false, own_threads_;
   StepCounters<Exec> counters_;
   TelemetryTable<Exec> telemetry_;
   Workspace<Space> workspace_;

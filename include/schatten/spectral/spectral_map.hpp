@@ -4,6 +4,7 @@
 
 #include <schatten/spectral/choose_method.hpp>
 #include <schatten/spectral/function_fit.hpp>
+#include <schatten/spectral/map_region.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -132,18 +133,7 @@ class SpectralMap {
     require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
     if (batch_m.size() == 0) return;
     const ProfilingRegion region("schatten::SpectralMap::apply");
-    if constexpr (is_host_execution_space<Exec>) {
-      if (choice_.method == SpectralMethod::rational) {
-        if (choice_.format == Format::float64 && !std::is_same_v<T, double>) {
-          return spectral::rational_power<double, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out,
-                                                           workspace);
-        }
-        return spectral::rational_power<T, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out, workspace);
-      }
-    }
-    spectral::detail::svd_map<Backend>(exec, "schatten::SpectralMap/scale",
-                                       spectral::detail::FunctionOfSigma<T, F>{f_, f_.degree(), f_.order()}, batch_m,
-                                       batch_out, workspace);
+    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
   }
   /// The same with scratch memory of the plan's own.
   template <KokkosView VM, KokkosView VO>
@@ -163,6 +153,22 @@ class SpectralMap {
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
 
  private:
+  void apply_method(const Exec& exec, const BatchView<const T, memory_space>& batch_m,
+                    const BatchView<T, memory_space>& batch_out, Workspace<memory_space>& workspace) const {
+    if constexpr (is_host_execution_space<Exec>) {
+      if (choice_.method == SpectralMethod::rational) {
+        if (choice_.format == Format::float64 && !std::is_same_v<T, double>) {
+          return spectral::rational_power<double, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out,
+                                                           workspace);
+        }
+        return spectral::rational_power<T, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out, workspace);
+      }
+    }
+    spectral::detail::svd_map<Backend>(exec, "schatten::SpectralMap/scale",
+                                       spectral::detail::FunctionOfSigma<T, F>{f_, f_.degree(), f_.order()}, batch_m,
+                                       batch_out, workspace);
+  }
+
   [[nodiscard]] spectral::MethodChoice chosen(const F& f) const {
     if constexpr (requires { f.check(std::string_view()); }) f.check("SpectralMap");
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);

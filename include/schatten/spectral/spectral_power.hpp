@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/spectral/choose_method.hpp>
+#include <schatten/spectral/map_region.hpp>
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/streaming.hpp>
 
@@ -55,36 +56,7 @@ class SpectralPower {
             "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
     if (batch_m.size() == 0) return;
     const ProfilingRegion region("schatten::SpectralPower::apply");
-    switch (choice_.method) {
-      case SpectralMethod::svd:
-        return spectral::svd_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::eigh:
-      case SpectralMethod::quintic:
-      case SpectralMethod::rational:
-      case SpectralMethod::iterates:
-        if (choice_.format == Format::scalar) return apply_in<T>(exec, batch_m, batch_out, workspace);
-        if constexpr (std::is_same_v<T, float>) {
-          if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
-          if constexpr (machine.host) {
-            if (choice_.format == Format::mixed) {
-              return spectral::rational_power<T, Backend, double>(exec, choice_.function, options_.power, batch_m,
-                                                                  batch_out, workspace, choice_.fine_poles);
-            }
-          }
-        }
-        if constexpr (machine.reduced_floats) {
-          if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
-          if (choice_.format == Format::tf32) return apply_in<TensorFloat32>(exec, batch_m, batch_out, workspace);
-          return apply_in<BFloat16>(exec, batch_m, batch_out, workspace);
-        }
-        break;
-      case SpectralMethod::newton_schulz:
-        return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::rank_power:
-        return spectral::rank_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::streaming:
-      case SpectralMethod::automatic: break;  // refused above; resolved at construction
-    }
+    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
   }
 
   /// `streaming`: one QR iteration on V, which the caller keeps, and out by it. V (cols×r) or (batch, cols, r), from
@@ -103,7 +75,9 @@ class SpectralPower {
     require(choice_.method == SpectralMethod::streaming, "SpectralPower::apply", "method", to_string(choice_.method),
             "keeps no right singular vectors: apply(exec, m, out)");
     const ProfilingRegion region("schatten::SpectralPower::apply");
-    spectral::streaming_power<Backend>(exec, options_.power, batch_m, batch_v, batch_out, workspace);
+    spectral::in_map_region<Backend>(exec, batch_m, [&] {
+      spectral::streaming_power<Backend>(exec, options_.power, batch_m, batch_v, batch_out, workspace);
+    });
   }
 
   /// Changes p; the rest of the plan is made anew for it. Throws InvalidArgument and keeps the old plan.
@@ -151,6 +125,40 @@ class SpectralPower {
 
   [[nodiscard]] std::span<const spectral::Quintic> quintics() const {
     return spectral::quintics_of(options_.schedule, options_.quintic_steps);
+  }
+
+  void apply_method(const Exec& exec, const BatchView<const T, memory_space>& batch_m,
+                    const BatchView<T, memory_space>& batch_out, Workspace<memory_space>& workspace) const {
+    switch (choice_.method) {
+      case SpectralMethod::svd:
+        return spectral::svd_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
+      case SpectralMethod::eigh:
+      case SpectralMethod::quintic:
+      case SpectralMethod::rational:
+      case SpectralMethod::iterates:
+        if (choice_.format == Format::scalar) return apply_in<T>(exec, batch_m, batch_out, workspace);
+        if constexpr (std::is_same_v<T, float>) {
+          if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
+          if constexpr (machine.host) {
+            if (choice_.format == Format::mixed) {
+              return spectral::rational_power<T, Backend, double>(exec, choice_.function, options_.power, batch_m,
+                                                                  batch_out, workspace, choice_.fine_poles);
+            }
+          }
+        }
+        if constexpr (machine.reduced_floats) {
+          if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
+          if (choice_.format == Format::tf32) return apply_in<TensorFloat32>(exec, batch_m, batch_out, workspace);
+          return apply_in<BFloat16>(exec, batch_m, batch_out, workspace);
+        }
+        break;
+      case SpectralMethod::newton_schulz:
+        return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
+      case SpectralMethod::rank_power:
+        return spectral::rank_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
+      case SpectralMethod::streaming:
+      case SpectralMethod::automatic: break;  // refused above; resolved at construction
+    }
   }
 
   /// The methods that work in a format of their choice.

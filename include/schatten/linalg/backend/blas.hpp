@@ -33,7 +33,9 @@ void dorgqr_(const int*, const int*, const int*, double*, const int*, const doub
 namespace schatten::linalg {
 
 /// Dense linear algebra by BLAS and LAPACK, for host execution spaces.
-struct BlasBackend {};
+struct BlasBackend {
+  static constexpr bool has_own_threads = true;
+};
 
 namespace backend {
 

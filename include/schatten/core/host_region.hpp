@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One parallel region for many loops on the host. Its threads take a loop's indices in turn, and the thread that runs the
+// loops waits for no thread but those that hold indices.
+//
+// A region of OpenMP for each loop waits at its end for all threads. On a machine with other busy processes each wait
+// lasts until the last of them is given a core, and the threads that wait by spinning take the cores away from it.
+#pragma once
+
+#include <schatten/core/concepts.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#if defined(KOKKOS_ENABLE_OPENMP) && defined(_OPENMP) && !defined(SCHATTEN_LOOPS_AS_ON_DEVICE)
+#define SCHATTEN_HOST_REGIONS
+#include <omp.h>
+#include <thread>
+#endif
+
+namespace schatten {
+
+namespace detail {
+
+#if defined(SCHATTEN_HOST_REGIONS)
+
+/// A hint to the processor that this thread spins.
+inline void spin_once() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+/// Whether regions pay. Where other processes keep the cores, the end of a region waits for threads that did not run: then
+/// the next regions, up to 31, are of one thread. One object a process.
+class RegionRecord {
+ public:
+  /// Whether the next region is to have all threads.
+  bool next_has_all() {
+    if (alone_.load(std::memory_order_relaxed) <= 0) return true;
+    alone_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  /// Takes note of a region of all threads that took `seconds`, of them `waited` for threads to leave it.
+  void note(double seconds, double waited) {
+    constexpr double least = 2e-4, share = 0.125;  // no thread that runs takes longer to leave
+    constexpr int longest = 31;
+    const int length = length_.load(std::memory_order_relaxed);
+    const bool late = waited > least && waited > share * seconds;
+    length_.store(late ? std::min(2 * length + 1, longest) : length / 2, std::memory_order_relaxed);
+    if (late) alone_.store(length_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+
+  static RegionRecord& of_process() {
+    static RegionRecord record;
+    return record;
+  }
+
+ private:
+  std::atomic<int> alone_{0}, length_{0};
+};
+
+/// A region and the loop that runs in it. Thread 0 is the caller's.
+class HostRegion {
+ public:
+  explicit HostRegion(int threads) : threads_(std::size_t(threads)), shares_(std::size_t(threads)) {}
+
+  /// The region whose loops this thread runs; null outside.
+  static HostRegion*& current() {
+    thread_local HostRegion* region = nullptr;
+    return region;
+  }
+
+  /// f() on the calling thread, its loops on all threads of the region.
+  template <class F>
+  void run(const F& f) {
+    if (threads_ == 1) return run_loops(f);
+    std::exception_ptr error;
+    const auto start = std::chrono::steady_clock::now();
+#pragma omp parallel num_threads(int(threads_))
+    {
+      const auto thread = std::size_t(omp_get_thread_num());
+      if (thread == 0) {
+        threads_ = std::size_t(omp_get_num_threads());
+        try {
+          run_loops(f);
+        } catch (...) {
+          error = std::current_exception();
+        }
+        dismiss(start);
+      } else {
+        help(thread);
+      }
+    }
+    if (error) std::rethrow_exception(error);
+  }
+
+  /// body(k) for k < count.
+  template <class Body>
+  void loop(std::size_t count, const Body& body) {
+    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    constexpr std::size_t chunks_a_thread = 8;
+    work_ = &run_range<Body>;
+    body_ = &body;
+    chunk_ = std::max<std::size_t>(count / (chunks_a_thread * threads_), 1);
+    for (std::size_t t = 0; t < threads_; ++t) {
+      shares_[t].next.store(count * t / threads_, std::memory_order_relaxed);
+      shares_[t].end = count * (t + 1) / threads_;
+    }
+    const std::uint32_t opened = epoch_.load(std::memory_order_relaxed) + 1;
+    epoch_.store(opened);
+    take_chunk(shares_[0]);
+    if (asleep_.load() > 0) epoch_.notify_all();
+    take_chunks(0);
+    epoch_.store(opened + 1);
+    wait_until(inside_, 0);
+  }
+
+ private:
+  /// Indices of one thread, which others take when they have none left.
+  struct alignas(64) Share {
+    std::atomic<std::size_t> next{0};
+    std::size_t end = 0;
+  };
+  static constexpr std::uint32_t over = ~std::uint32_t{0};
+  static constexpr int spins = 500;   ///< some ten microseconds
+  static constexpr int patience = 8;  ///< turns of them until a thread sleeps
+
+  template <class Body>
+  static void run_range(const void* body, std::size_t first, std::size_t last) {
+    for (std::size_t k = first; k < last; ++k) (*static_cast<const Body*>(body))(k);
+  }
+
+  template <class F>
+  void run_loops(const F& f) {
+    struct Current {
+      explicit Current(HostRegion* region) { current() = region; }
+      ~Current() { current() = nullptr; }
+    };
+    const Current scope(this);
+    f();
+  }
+
+  bool take_chunk(Share& share) const {
+    if (share.next.load(std::memory_order_relaxed) >= share.end) return false;
+    const std::size_t first = share.next.fetch_add(chunk_, std::memory_order_relaxed);
+    if (first >= share.end) return false;
+    work_(body_, first, std::min(first + chunk_, share.end));
+    return true;
+  }
+  void take_chunks(std::size_t own) {
+    for (std::size_t k = 0; k < threads_; ++k) {
+      while (take_chunk(shares_[(own + k) % threads_])) {
+      }
+    }
+  }
+
+  /// Spins for a while, then sleeps: a thread that sleeps is given a core at once when it is woken.
+  static void wait_until(const std::atomic<std::uint32_t>& number, std::uint32_t value) {
+    for (;;) {
+      std::uint32_t found = number.load();
+      for (int k = 0; k < 2 * spins && found != value; ++k) {
+        spin_once();
+        found = number.load();
+      }
+      if (found == value) return;
+      number.wait(found);
+    }
+  }
+
+  /// What threads other than 0 do: a chunk after the other of every loop that is open.
+  void help(std::size_t thread) {
+    std::uint32_t done = 0;  // even: no loop
+    for (int turn = 0;;) {
+      std::uint32_t epoch = epoch_.load();
+      for (int k = 0; k < spins && (epoch == done || epoch % 2 == 0); ++k) {
+        spin_once();
+        epoch = epoch_.load();
+      }
+      if (epoch == over) break;
+      if (epoch == done || epoch % 2 == 0) {
+        if (++turn < patience) {
+          std::this_thread::yield();
+        } else {
+          ++asleep_;
+          epoch_.wait(epoch);
+          --asleep_;
+        }
+        continue;
+      }
+      turn = 0;
+      ++inside_;
+      if (epoch_.load() == epoch) take_chunks(thread);  // otherwise the loop was closed, and thread 0 did not see us
+      if (--inside_ == 0) inside_.notify_all();
+      done = epoch;
+    }
+    ++gone_;
+    gone_.notify_all();
+  }
+
+  void dismiss(std::chrono::steady_clock::time_point start) {
+    const auto before = std::chrono::steady_clock::now();
+    epoch_.store(over);
+    epoch_.notify_all();
+    if (threads_ == 1) return;
+    wait_until(gone_, std::uint32_t(threads_ - 1));
+    const auto after = std::chrono::steady_clock::now();
+    RegionRecord::of_process().note(std::chrono::duration<double>(after - start).count(),
+                                    std::chrono::duration<double>(after - before).count());
+  }
+
+  std::size_t threads_;
+  std::vector<Share> shares_;
+  void (*work_)(const void*, std::size_t, std::size_t) = nullptr;
+  const void* body_ = nullptr;
+  std::size_t chunk_ = 1;
+  alignas(64) std::atomic<std::uint32_t> epoch_{0};   ///< odd while a loop is open
+  alignas(64) std::atomic<std::uint32_t> inside_{0};  ///< threads that may hold indices
+  std::atomic<std::uint32_t> asleep_{0}, gone_{0};
+};
+
+/// Reports a loop to Kokkos Tools as Kokkos does its own.
+class ReportedLoop {
+ public:
+  template <class Exec>
+  ReportedLoop(const Exec& exec, std::string_view label) : reported_(Kokkos::Tools::profileLibraryLoaded()) {
+    if (reported_) {
+      Kokkos::Tools::beginParallelFor(std::string(label), Kokkos::Tools::Experimental::device_id(exec), &id_);
+    }
+  }
+  ~ReportedLoop() {
+    if (reported_) Kokkos::Tools::endParallelFor(id_);
+  }
+  ReportedLoop(const ReportedLoop&) = delete;
+  ReportedLoop& operator=(const ReportedLoop&) = delete;
+
+ private:
+  bool reported_;
+  std::uint64_t id_ = 0;
+};
+
+#endif
+
+/// Whether loops on Exec may share a region.
+template <class Exec>
+inline constexpr bool has_host_regions =
+#if defined(SCHATTEN_HOST_REGIONS)
+    std::is_same_v<Exec, Kokkos::OpenMP>;
+#else
+    false;
+#endif
+
+/// body(k) for k < count in the region that this thread is in; false where there is none.
+template <class Exec, class Body>
+bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count, const Body& body) {
+  if constexpr (has_host_regions<Exec>) {
+    HostRegion* const region = HostRegion::current();
+    if (region == nullptr) return false;
+    const ReportedLoop reported(exec, label);
+    region->loop(count, body);
+    return true;
+  } else {
+    (void)exec, (void)label, (void)count, (void)body;
+    return false;
+  }
+}
+
+}  // namespace detail
+
+/// f() with all loops of core/parallel.hpp in it in one parallel region of the threads of `exec`, where that is
+/// Kokkos::OpenMP; f() alone elsewhere and inside another region. `small`: on the calling thread alone.
+///
+/// f runs on the calling thread. What it launches by Kokkos itself runs on that thread alone. Exceptions pass.
+template <ExecutionSpace Exec, class F>
+void in_host_region(const Exec& exec, bool small, const F& f) {
+  if constexpr (detail::has_host_regions<Exec>) {
+    if (detail::HostRegion::current() != nullptr || omp_in_parallel() != 0) return f();
+    const int threads = concurrency(exec);
+    const bool alone = small || threads == 1 || !detail::RegionRecord::of_process().next_has_all();
+    detail::HostRegion region(alone ? 1 : threads);
+    region.run(f);
+  } else {
+    (void)exec, (void)small;
+    f();
+  }
+}
+
+}  // namespace schatten

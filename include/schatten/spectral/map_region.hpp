@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One parallel region for a map: its loops are many and short.
+#pragma once
+
+#include <schatten/core/host_region.hpp>
+#include <schatten/core/views.hpp>
+#include <schatten/linalg/backend.hpp>
+
+#include <algorithm>
+
+namespace schatten::spectral {
+
+/// f() in one region of the host's threads (core/host_region.hpp): on one thread where the matrices are so small that
+/// others would come too late; without a region where the backend has threads of its own.
+template <class Backend, ExecutionSpace Exec, class T, class Space, class F>
+void in_map_region(const Exec& exec, const BatchView<const T, Space>& m, const F& f) {
+  constexpr double small = 3e6;  // n²m of all matrices together: a tenth of a millisecond or two
+  if constexpr (linalg::has_own_threads<Backend>) {
+    f();
+  } else {
+    in_host_region(exec, double(m.size()) * double(std::min(m.extent(1), m.extent(2))) < small, f);
+  }
+}
+
+}  // namespace schatten::spectral
