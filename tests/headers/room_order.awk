@@ -12,7 +12,7 @@ BEGIN {
   may["optim"] = " core linalg spectral optim "
   may["checkpoint"] = " core linalg spectral optim checkpoint "
   may["diagnostics"] = " core linalg spectral diagnostics "
-  may["interop"] = " core interop "
+  may["interop"] = " core linalg spectral optim checkpoint interop "
   may["umbrella"] = " core linalg spectral optim diagnostics "
   vendor = "^(Eigen/|unsupported/Eigen/|f?blas|cblas|lapack|mkl|openblas|armpl|Accelerate/|cuda|cublas|cusolver|curand|nvtx|hip|rocblas|rocsolver|rocm|magma|onemkl|oneapi/|sycl/|mpi\\.h|dlpack/|torch/|ATen/|c10/)"
 }

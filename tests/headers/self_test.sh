@@ -44,7 +44,8 @@ order diagnostics/hill.hpp '#include <schatten/optim/step.hpp>' 'room diagnostic
 order checkpoint/save.hpp '#include <schatten/optim/step.hpp>' clean
 order optim/step.hpp '#include <schatten/checkpoint/save.hpp>' 'room optim must not include room checkpoint'
 order interop/eigen.hpp '#include <Eigen/Core>' clean
-order interop/eigen.hpp '#include <schatten/spectral/exact.hpp>' 'room interop must not include room spectral'
+order interop/c_api.hpp '#include <schatten/checkpoint/save.hpp>' clean
+order interop/eigen.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room interop must not include room linalg/backend'
 order schatten.hpp '#include <schatten/interop/eigen.hpp>' 'room umbrella must not include room interop'
 order schatten.hpp '#include <schatten/optim/step.hpp>' clean
 order utils/misc.hpp '#include <vector>' 'is in no room'

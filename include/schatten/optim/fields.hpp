@@ -157,15 +157,19 @@ void check_fields(const Rule& rule, std::string_view function) {
           "must be finite, also as the Optimizer's scalar");
 }
 
-/// Sets the field of that name. Throws InvalidArgument for an unknown or fixed one and for a value that its type cannot
-/// hold; ranges are checked by check_fields.
+/// Whether numbers that are decided when a group is made can be set.
+enum class Fixed { refused, settable };
+
+/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and for a
+/// value that its type cannot hold; ranges are checked by check_fields.
 template <class Rule>
-void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function) {
+void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function,
+               Fixed fixed = Fixed::refused) {
   bool found = false;
   for_each_field(rule, [&](std::string_view name, auto& member, const Range& range) {
     if (name != wanted) return;
     using Member = std::remove_reference_t<decltype(member)>;
-    require(!range.fixed, function, "name", name, "is fixed when the group is made");
+    require(!range.fixed || fixed == Fixed::settable, function, "name", name, "is fixed when the group is made");
     if constexpr (!std::is_same_v<Member, double>) {
       require(range.contains(value, 0, infinity) && value >= 0 && value < 0x1p64, function, name, value, range.words);
     }

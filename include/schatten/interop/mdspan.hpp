@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// std::mdspan, and any other of its interface (Kokkos' for C++20), as Views. No copy, and no header of either.
+#pragma once
+
+#include <schatten/core/error.hpp>
+#include <schatten/core/kokkos.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+namespace schatten {
+
+/// What of std::mdspan a View needs.
+template <class M>
+concept Mdspan = requires(const M& m) {
+  typename M::element_type;
+  typename M::extents_type;
+  typename M::accessor_type;
+  { M::rank() } -> std::convertible_to<std::size_t>;
+  { m.data_handle() } -> std::convertible_to<typename M::element_type*>;
+  { m.extent(0) } -> std::convertible_to<std::size_t>;
+  { m.is_strided() } -> std::convertible_to<bool>;
+};
+
+namespace detail {
+
+/// T with Rank asterisks.
+template <class T, std::size_t Rank>
+struct PointerOfRank {
+  using type = typename PointerOfRank<T, Rank - 1>::type*;
+};
+template <class T>
+struct PointerOfRank<T, 0> {
+  using type = T;
+};
+
+}  // namespace detail
+
+/// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
+///
+/// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k as
+/// data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides and for null.
+template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
+auto view(const M& m) {
+  constexpr std::size_t rank = M::rank();
+  static_assert(rank >= 1 && rank <= 4, "schatten: the mdspan must have rank 1 to 4");
+  require(m.is_strided(), "view", "mapping", "no strides", "must have strides");
+  using T = typename M::element_type;
+  Kokkos::LayoutStride layout;
+  bool empty = false;
+  for (std::size_t d = 0; d < rank; ++d) {
+    using Index = typename M::extents_type::rank_type;
+    layout.dimension[d] = static_cast<std::size_t>(m.extent(static_cast<Index>(d)));
+    layout.stride[d] = static_cast<std::size_t>(m.stride(static_cast<Index>(d)));
+    empty = empty || layout.dimension[d] == 0;
+  }
+  T* const data = m.data_handle();
+  require(data != nullptr || empty, "view", "data_handle", "null", "must point to memory");
+  using View = Kokkos::View<typename detail::PointerOfRank<T, rank>::type, Kokkos::LayoutStride, MemorySpace,
+                            Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  return View(data, layout);
+}
+
+}  // namespace schatten

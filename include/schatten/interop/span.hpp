@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// std::span as Views. No copy; the length is checked.
+#pragma once
+
+#include <schatten/interop/pointers.hpp>
+
+#include <cstddef>
+#include <span>
+
+namespace schatten {
+
+/// A View of the numbers of the span. The memory must outlive the View. A span of const gives a read-only View.
+template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
+auto vector_view(std::span<T, N> numbers) {
+  return vector_view<MemorySpace>(numbers.data(), numbers.size());
+}
+
+/// A View of the span as a contiguous row-major rows×cols matrix. Throws InvalidArgument unless it has rows·cols numbers.
+template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
+auto matrix_view(std::span<T, N> numbers, std::size_t rows, std::size_t cols) {
+  require(numbers.size() == rows * cols, "matrix_view", "numbers", numbers.size(),
+          "must have rows times cols = " + std::to_string(rows) + " times " + std::to_string(cols) + " elements");
+  return matrix_view<MemorySpace>(numbers.data(), rows, cols);
+}
+
+}  // namespace schatten

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that meet
+// such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
+#pragma once
+
+#include <schatten/core/element_type.hpp>
+#include <schatten/core/error.hpp>
+#include <schatten/core/views.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace schatten {
+
+/// Memory of another program: element (i, j, …) is number i·stride[0] + j·stride[1] + … of those from `data` on. Owns
+/// nothing. It has no const, as TypedMatrix.
+struct TensorRef {
+  void* data = nullptr;
+  ElementType type = ElementType::float32;
+  std::size_t rank = 1;  ///< 1 to 4
+  std::size_t shape[4] = {1, 1, 1, 1};
+  std::size_t stride[4] = {};  ///< in elements
+
+  [[nodiscard]] std::size_t size() const {
+    std::size_t product = 1;
+    for (std::size_t d = 0; d < rank; ++d) product *= shape[d];
+    return product;
+  }
+};
+
+/// The contiguous, row-major tensor at `data`. Throws InvalidArgument for a shape of no index or of more than four, and
+/// for one of more elements than memory has bytes.
+inline TensorRef contiguous_tensor(void* data, ElementType type, const std::vector<std::size_t>& shape,
+                                   std::string_view function = "contiguous_tensor",
+                                   std::string_view argument = "shape") {
+  require(!shape.empty() && shape.size() <= 4, function, argument, detail::shape_text(shape),
+          "must have one to four extents");
+  TensorRef tensor{.data = data, .type = type, .rank = shape.size()};
+  std::size_t stride = 1;
+  for (std::size_t d = shape.size(); d-- > 0;) {
+    require(shape[d] == 0 || stride <= std::numeric_limits<std::size_t>::max() / 16 / shape[d], function, argument,
+            detail::shape_text(shape), "must have fewer elements");
+    tensor.shape[d] = shape[d];
+    tensor.stride[d] = stride;
+    if (shape[d] > 0) stride *= shape[d];
+  }
+  return tensor;
+}
+
+namespace detail {
+
+/// f(the tensor as a View of E of the rank `Pointer` has: E*, E**, …).
+template <class Pointer, class MemorySpace, class E, class F>
+void with_view_of(const TensorRef& t, const F& f) {
+  using View = Kokkos::View<Pointer, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  Kokkos::LayoutStride layout;
+  for (std::size_t d = 0; d < t.rank; ++d) {
+    layout.dimension[d] = t.shape[d];
+    layout.stride[d] = t.stride[d];
+  }
+  f(View(static_cast<E*>(t.data), layout));
+}
+
+template <class MemorySpace, class E, class F>
+void with_view_of_rank(const TensorRef& t, const F& f) {
+  switch (t.rank) {
+    case 1: return with_view_of<E*, MemorySpace, E>(t, f);
+    case 2: return with_view_of<E**, MemorySpace, E>(t, f);
+    case 3: return with_view_of<E***, MemorySpace, E>(t, f);
+    default: return with_view_of<E****, MemorySpace, E>(t, f);
+  }
+}
+
+}  // namespace detail
+
+/// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
+///
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and for a
+/// rank beyond 4.
+template <class MemorySpace = Kokkos::HostSpace, class F>
+void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
+  require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),
+          "must have rank 1 to 4");
+  require(tensor.data != nullptr || tensor.size() == 0, function, argument, "null", "must point to memory");
+  switch (tensor.type) {
+    case ElementType::float32: return detail::with_view_of_rank<MemorySpace, float>(tensor, f);
+    case ElementType::float64: return detail::with_view_of_rank<MemorySpace, double>(tensor, f);
+    case ElementType::float16: return detail::with_view_of_rank<MemorySpace, Half>(tensor, f);
+    case ElementType::bfloat16: return detail::with_view_of_rank<MemorySpace, BFloat16>(tensor, f);
+  }
+}
+
+}  // namespace schatten

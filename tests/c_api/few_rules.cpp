@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C interface with the rules that its tests use, over the backend that compiles fastest.
+#define SCHATTEN_C_API_HERE
+#define SCHATTEN_C_API_RULES schatten::HTMuon, schatten::Muon, schatten::AdamW
+#define SCHATTEN_C_API_BACKEND schatten::linalg::PortableBackend
+#include <schatten/interop/c_api.hpp>
