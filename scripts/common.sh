@@ -87,6 +87,7 @@ package_of() {
     doctest) echo doctest-dev ;;
     benchmark) echo libbenchmark-dev ;;
     OpenBLAS) echo libopenblas-openmp-dev ;;
+    MPI) echo libopenmpi-dev ;;
     *) die "no package is known for $1" ;;
   esac
 }

@@ -7,7 +7,7 @@ root=${2:-$here/../../include}/schatten
 
 case $check in
   room_order | licence | public) rooms=$root ;;
-  hidden_fences) rooms="$root/linalg $root/spectral $root/optim $root/checkpoint" ;;
+  hidden_fences) rooms="$root/linalg $root/spectral $root/optim $root/checkpoint $root/distributed" ;;
   *) echo "no such check: $check" >&2 && exit 2 ;;
 esac
 

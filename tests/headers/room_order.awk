@@ -11,10 +11,11 @@ BEGIN {
   may["spectral"] = " core linalg spectral "
   may["optim"] = " core linalg spectral optim "
   may["checkpoint"] = " core linalg spectral optim checkpoint "
+  may["distributed"] = " core linalg spectral optim checkpoint distributed "
   may["diagnostics"] = " core linalg spectral diagnostics "
   may["interop"] = " core linalg spectral optim checkpoint interop "
   may["umbrella"] = " core linalg spectral optim diagnostics "
-  vendor = "^(Eigen/|unsupported/Eigen/|f?blas|cblas|lapack|mkl|openblas|armpl|Accelerate/|cuda|cublas|cusolver|curand|nvtx|hip|rocblas|rocsolver|rocm|magma|onemkl|oneapi/|sycl/|mpi\\.h|dlpack/|torch/|ATen/|c10/)"
+  vendor = "^(Eigen/|unsupported/Eigen/|f?blas|cblas|lapack|mkl|openblas|armpl|Accelerate/|cuda|cublas|cusolver|curand|nvtx|hip|rocblas|rocsolver|rocm|magma|onemkl|oneapi/|sycl/|mpi\\.h|mpi-ext\\.h|nccl\\.h|dlpack/|torch/|ATen/|c10/)"
 }
 
 FNR == 1 { room = room_of(substr(FILENAME, length(root) + 2)) }
@@ -28,7 +29,7 @@ FNR == 1 && !(room in may) && room != "version" { report("is in no room of the d
   gsub(/^["<]|[">].*$/, "", target)
 
   if (quoted && target !~ /^schatten\//) { report("includes \"" target "\"; write <schatten/...>"); next }
-  if (target ~ vendor && room !~ /^linalg\/backend/ && room != "interop")
+  if (target ~ vendor && room !~ /^linalg\/backend/ && room != "interop" && FILENAME !~ /\/distributed\/(mpi|nccl)\.hpp$/)
     report("includes a vendor's header: " target)
   if (target !~ /^schatten\//) next
   sub(/^schatten\//, "", target)

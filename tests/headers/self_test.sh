@@ -43,6 +43,10 @@ order optim/htmuon.hpp '#include SCHATTEN_HEADER' 'includes a macro'
 order diagnostics/hill.hpp '#include <schatten/optim/step.hpp>' 'room diagnostics must not include room optim'
 order checkpoint/save.hpp '#include <schatten/optim/step.hpp>' clean
 order optim/step.hpp '#include <schatten/checkpoint/save.hpp>' 'room optim must not include room checkpoint'
+order distributed/step.hpp '#include <schatten/checkpoint/save.hpp>' clean
+order checkpoint/save.hpp '#include <schatten/distributed/step.hpp>' 'room checkpoint must not include room distributed'
+order distributed/mpi.hpp '#include <mpi.h>' clean
+order distributed/step.hpp '#include <mpi.h>' "vendor's header: mpi.h"
 order interop/eigen.hpp '#include <Eigen/Core>' clean
 order interop/c_api.hpp '#include <schatten/checkpoint/save.hpp>' clean
 order interop/eigen.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room interop must not include room linalg/backend'

@@ -166,6 +166,43 @@ BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace
 
 }  // namespace detail
 
+/// W ← unit^p·r(S/s²) s^{p−1} for the Gram matrix S of M/unit, s ≈ σ₁(M/unit) from a few Lanczos steps: M/unit times W is
+/// UΣ^pVᵀ of M.
+///
+/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: K n³ flops.
+template <class Backend, ExecutionSpace Exec, class Gram, class Work, class Space>
+void rational_of_gram(const Exec& exec, const linalg::Rational& r, double power,
+                      const BatchView<const Gram, Space>& gram, const VectorBatchView<double, Space>& diagonal,
+                      const NumberBatchView<double, Space>& unit, const BatchView<Work, Space>& inverse_power,
+                      Workspace<Space>& workspace, std::size_t fine) {
+  const std::size_t batch = gram.extent(0);
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto scale = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
+  if constexpr (std::is_same_v<Gram, Work>) {
+    linalg::largest_eigenvalue<Backend>(exec, gram, scale, workspace);
+  } else {  // reading S is what an estimate costs
+    copy_elements(exec, "schatten::convert", gram, inverse_power);
+    linalg::largest_eigenvalue<Backend>(exec, as_const(inverse_power), scale, workspace);
+  }
+  for_each_matrix(exec, "schatten::rational_power/scale", batch,
+                  detail::RationalScale<Space>{unit, scale, factor, power});
+  linalg::rational_function<Backend>(exec, r, fine, gram, diagonal, scale, factor, inverse_power, workspace);
+}
+
+/// out ← XW, W symmetric, in precision Work, rounded once to T. X, out (m×n), W (n×n). Cost: 2n²m flops.
+template <class Work, ExecutionSpace Exec, class T, class Space>
+void times_inverse_power(const Exec& exec, const BatchView<const Work, Space>& x,
+                         const BatchView<const Work, Space>& inverse_power, const BatchView<T, Space>& out,
+                         Workspace<Space>& workspace) {
+  if constexpr (std::is_same_v<Work, T>) {
+    if (out.stride(1) == 1 || out.stride(2) == 1) return linalg::times_symmetric(exec, x, inverse_power, out);
+  }
+  const typename Workspace<Space>::Frame frame(workspace);
+  const auto product = detail::padded_like<Work>(as_const(out), workspace);
+  linalg::times_symmetric(exec, x, inverse_power, product);
+  copy_elements(exec, "schatten::convert", as_const(product), out);
+}
+
 /// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps; the Gram matrix in precision Gram, in
 /// which the first `fine` poles are factored as well.
 ///
@@ -180,31 +217,15 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   }
   const std::size_t batch = m.extent(0), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto unit = workspace.template numbers<double>(batch), scale = workspace.template numbers<double>(batch),
-             factor = workspace.template numbers<double>(batch);
+  const auto unit = workspace.template numbers<double>(batch);
   const auto normalized = detail::padded_like<Work>(m, workspace);
   const auto gram = detail::padded<Gram>(batch, cols, cols, workspace);
   const auto diagonal = workspace.template vectors<double>(batch, cols);
   const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
-  if constexpr (std::is_same_v<Gram, Work>) {
-    linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
-  } else {  // reading S is what an estimate costs
-    copy_elements(exec, "schatten::convert", as_const(gram), inverse_power);
-    linalg::largest_eigenvalue<Backend>(exec, as_const(inverse_power), scale, workspace);
-  }
-  for_each_matrix(exec, "schatten::rational_power/scale", batch,
-                  detail::RationalScale<Space>{unit, scale, factor, power});
-  linalg::rational_function<Backend>(exec, r, fine, as_const(gram), diagonal, scale, factor, inverse_power, workspace);
-  if constexpr (std::is_same_v<Work, T>) {
-    if (out.stride(1) == 1 || out.stride(2) == 1) {
-      return linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), out);
-    }
-  }
-  const auto product = detail::padded_like<Work>(as_const(out), workspace);
-  linalg::times_symmetric(exec, as_const(normalized), as_const(inverse_power), product);
-  copy_elements(exec, "schatten::convert", as_const(product), out);
+  rational_of_gram<Backend>(exec, r, power, as_const(gram), diagonal, unit, inverse_power, workspace, fine);
+  times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace);
 }
 
 }  // namespace schatten::spectral

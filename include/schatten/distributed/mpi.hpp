@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The communicator over MPI. Needs <mpi.h>; CMake's SCHATTEN_ENABLE_MPI links it.
+#pragma once
+
+#include <schatten/distributed/communicator.hpp>
+
+#include <mpi.h>
+#if defined(OPEN_MPI) && OPEN_MPI && __has_include(<mpi-ext.h>)
+#include <mpi-ext.h>
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+namespace detail {
+
+/// Throws CommunicationError unless the code is MPI_SUCCESS.
+inline void check_mpi(int code, std::string_view call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw CommunicationError(call, std::string(text, static_cast<std::size_t>(length)));
+}
+
+}  // namespace detail
+
+/// The ranks of an MPI communicator, of which it keeps a copy of its own (MPI_Comm_dup): no message of the program's meets
+/// one of these. Made on all ranks together, after MPI_Init and not to be used after MPI_Finalize.
+///
+/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is not
+/// CUDA-aware the memory must be the host's.
+class MpiCommunicator {
+ public:
+  /// Throws CommunicationError.
+  explicit MpiCommunicator(MPI_Comm comm) {
+    detail::check_mpi(MPI_Comm_dup(comm, &comm_), "MPI_Comm_dup");
+    detail::check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    detail::check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
+    detail::check_mpi(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+  }
+  /// Of what has an MPI communicator: a KokkosComm::Handle.
+  template <class Handle>
+    requires requires(Handle& handle) { MPI_Comm(handle.mpi_comm()); }
+  explicit MpiCommunicator(Handle& handle) : MpiCommunicator(MPI_Comm(handle.mpi_comm())) {}
+  ~MpiCommunicator() {
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (comm_ != MPI_COMM_NULL && finalized == 0) MPI_Comm_free(&comm_);
+  }
+  MpiCommunicator(const MpiCommunicator&) = delete;
+  MpiCommunicator& operator=(const MpiCommunicator&) = delete;
+  MpiCommunicator(MpiCommunicator&& other) noexcept
+      : comm_(std::exchange(other.comm_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_) {}
+  MpiCommunicator& operator=(MpiCommunicator&&) = delete;
+
+  [[nodiscard]] int rank() const { return rank_; }
+  [[nodiscard]] int size() const { return size_; }
+  /// Whether the library says that it reads a CUDA device's memory.
+  [[nodiscard]] static bool cuda_aware() {
+#if defined(MPIX_CUDA_AWARE_SUPPORT) && MPIX_CUDA_AWARE_SUPPORT
+    return MPIX_Query_cuda_support() == 1;
+#else
+    return false;
+#endif
+  }
+
+  template <ExecutionSpace Exec, Scalar T>
+  void all_reduce(const Exec& exec, T* x, std::size_t n) const {
+    ready(exec);
+    const MPI_Datatype type = std::is_same_v<T, float> ? MPI_FLOAT : MPI_DOUBLE;
+    for (std::size_t done = 0; done < n; done += most) {
+      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, x + done, int(std::min(n - done, most)), type, MPI_SUM, comm_),
+                        "MPI_Allreduce");
+    }
+  }
+
+  template <ExecutionSpace Exec>
+  void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
+    ready(exec);
+    std::vector<int> counts, offsets;
+    if (!fits(bytes, counts, offsets)) {
+      char* to = static_cast<char*>(all);
+      for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
+        if (k == rank_) std::copy_n(static_cast<const char*>(mine), bytes[std::size_t(k)], to);
+        broadcast(exec, to, bytes[std::size_t(k)], k);
+      }
+      return;
+    }
+    detail::check_mpi(
+        MPI_Allgatherv(mine, counts[std::size_t(rank_)], MPI_BYTE, all, counts.data(), offsets.data(), MPI_BYTE, comm_),
+        "MPI_Allgatherv");
+  }
+
+  template <ExecutionSpace Exec>
+  void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> to_bytes, void* from,
+                  std::span<const std::size_t> from_bytes) const {
+    ready(exec);
+    // Pair by pair: what one rank can send whole another may have to receive in pieces, if it counted all ranks' bytes.
+    std::vector<MPI_Request> requests;
+    char* in = static_cast<char*>(from);
+    for (int k = 0; k < size_; in += from_bytes[std::size_t(k++)]) {
+      each_piece(from_bytes[std::size_t(k)], [&](std::size_t done, int count) {
+        requests.emplace_back();
+        detail::check_mpi(MPI_Irecv(in + done, count, MPI_BYTE, k, 0, comm_, &requests.back()), "MPI_Irecv");
+      });
+    }
+    const char* out = static_cast<const char*>(to);
+    for (int k = 0; k < size_; out += to_bytes[std::size_t(k++)]) {
+      each_piece(to_bytes[std::size_t(k)], [&](std::size_t done, int count) {
+        requests.emplace_back();
+        detail::check_mpi(MPI_Isend(out + done, count, MPI_BYTE, k, 0, comm_, &requests.back()), "MPI_Isend");
+      });
+    }
+    detail::check_mpi(MPI_Waitall(int(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+  }
+
+  template <ExecutionSpace Exec>
+  void broadcast(const Exec& exec, void* x, std::size_t bytes, int root) const {
+    ready(exec);
+    each_piece(bytes, [&](std::size_t done, int count) {
+      detail::check_mpi(MPI_Bcast(static_cast<char*>(x) + done, count, MPI_BYTE, root, comm_), "MPI_Bcast");
+    });
+  }
+
+  void exchange(const void* mine, std::size_t bytes, void* all) const {
+    detail::check_mpi(MPI_Allgather(mine, int(bytes), MPI_BYTE, all, int(bytes), MPI_BYTE, comm_), "MPI_Allgather");
+  }
+
+ private:
+  static constexpr std::size_t most = std::size_t{1} << 30;
+
+  template <class Exec>
+  static void ready(const Exec& exec) {
+    static_assert(is_host_execution_space<Exec> || bool(MPIX_cuda()),
+                  "schatten: this MPI does not read a device's memory; use NcclCommunicator, or a CUDA-aware MPI");
+    exec.fence();  // fences: documented
+  }
+  static constexpr bool MPIX_cuda() {
+#if defined(MPIX_CUDA_AWARE_SUPPORT) && MPIX_CUDA_AWARE_SUPPORT
+    return true;
+#else
+    return false;
+#endif
+  }
+  template <class F>
+  static void each_piece(std::size_t bytes, const F& f) {
+    for (std::size_t done = 0; done < bytes; done += most) f(done, int(std::min(bytes - done, most)));
+  }
+  /// Sizes and offsets as MPI counts them; false where those are too large.
+  static bool fits(std::span<const std::size_t> bytes, std::vector<int>& counts, std::vector<int>& offsets) {
+    std::size_t sum = 0;
+    for (const std::size_t b : bytes) {
+      counts.push_back(int(b));
+      offsets.push_back(int(sum));
+      sum += b;
+    }
+    return sum <= std::size_t(std::numeric_limits<int>::max());
+  }
+
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1;
+};
+
+}  // namespace schatten::distributed

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sums over ranks in an order of the caller's choice.
+#pragma once
+
+#include <schatten/core/parallel.hpp>
+#include <schatten/core/workspace.hpp>
+#include <schatten/distributed/communicator.hpp>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace schatten::distributed {
+
+/// The order of the terms of a sum over ranks.
+enum class SumOrder {
+  library,  ///< as the library likes: one all-reduce
+  ranks     ///< ((x₀ + x₁) + x₂) + …: the same bits on every rank, with every library, at every call
+};
+
+/// Part [begin, begin + count) of n things that rank k of N holds where they are shared out evenly: the first n mod N ranks
+/// hold one more.
+struct Share {
+  std::size_t begin, count;
+  static constexpr Share of(std::size_t n, std::size_t k, std::size_t ranks) {
+    const std::size_t each = n / ranks, more = n % ranks;
+    return {k * each + (k < more ? k : more), each + (k < more ? 1 : 0)};
+  }
+};
+
+namespace detail {
+
+/// x_i ← Σ_k part_k(i) in the order of k, parts of `count` numbers one after the other.
+template <class T>
+struct SumParts {
+  const T* parts;
+  T* sum;
+  std::size_t count, ranks;
+  KOKKOS_FUNCTION void operator()(std::size_t i) const {
+    T total = parts[i];
+    for (std::size_t k = 1; k < ranks; ++k) total += parts[k * count + i];
+    sum[i] = total;
+  }
+};
+
+}  // namespace detail
+
+/// x ← Σ over ranks of x, n numbers. SumOrder::ranks: each rank adds up its share and gathers the others'. Memory: n
+/// numbers of the workspace. Bytes sent by a rank: 2(N−1)/N of x's, as a ring's all-reduce has.
+template <ExecutionSpace Exec, Scalar T, class Space, Communicator<Exec> Comm>
+void sum_over_ranks(const Exec& exec, const Comm& comm, T* x, std::size_t n, SumOrder order,
+                    Workspace<Space>& workspace) {
+  if (order == SumOrder::library) return comm.all_reduce(exec, x, n);
+  const auto ranks = std::size_t(comm.size()), me = std::size_t(comm.rank());
+  if (ranks == 1 || n == 0) return;
+  const typename Workspace<Space>::Frame frame(workspace);
+  const Share mine = Share::of(n, me, ranks);
+  std::vector<std::size_t> share_bytes(ranks), my_bytes(ranks, mine.count * sizeof(T));
+  for (std::size_t k = 0; k < ranks; ++k) share_bytes[k] = Share::of(n, k, ranks).count * sizeof(T);
+  T* const parts = workspace.template numbers<T>(ranks * mine.count).data();
+  T* const sum = workspace.template numbers<T>(mine.count).data();
+  comm.all_to_all(exec, x, share_bytes, parts, my_bytes);
+  if (mine.count > 0) {
+    Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count),
+                         detail::SumParts<T>{parts, sum, mine.count, ranks});
+  }
+  comm.all_gather(exec, sum, x, share_bytes);
+}
+
+}  // namespace schatten::distributed
