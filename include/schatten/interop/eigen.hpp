@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 // Eigen matrices, maps, references and blocks as Views. No copy.
 #pragma once
 
