@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rules with a function of the singular values in their power's place, beside plain loops and beside the rules themselves.
-// labels: portable
+// Rules with a function of the singular values in their power's place, beside plain loops and beside the rules
+// themselves. labels: portable
 
 #include "support/reference_svd.hpp"
 #include "support/spectral_references.hpp"
@@ -88,7 +88,7 @@ TEST_CASE("Muon by each function that is shipped, and by one of the caller's") {
 TEST_CASE("within the tolerance by the method that is chosen") {
   const auto rule = with_function(Muon{}, SoftSign{});
   CHECK(rule.map == MapOptions{});
-  check_agreement(rule, make_reference<SoftSign>, {.shapes = {{2, 9, 5}}, .bound = 3e-2, .layout_bound = 1e-9});
+  check_rule(rule, make_reference<SoftSign>, {.shapes = {{2, 9, 5}}, .bound = 3e-2, .layout_bound = 1e-9});
 }
 
 TEST_CASE("by x^p a rule steps as by its power; its other maps stay what they are") {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SpectralMap: functions of singular values other than powers keep their promise in every direction above the resolution.
-// labels: portable
+// SpectralMap: functions of singular values other than powers keep their promise in every direction above the
+// resolution. labels: portable
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"
 #include "support/views.hpp"
 #include <schatten/linalg/backend/portable.hpp>
+#include <schatten/spectral/orlicz_norm.hpp>
 #include <schatten/spectral/spectral_map.hpp>
+#include <schatten/spectral/steepest_descent.hpp>
 
 #include <doctest/doctest.h>
 
@@ -134,4 +136,51 @@ TEST_CASE("what cannot be kept is refused with the reason") {
   CHECK(
       contains(message_of([] { Map(Clip{}, {.rows = 8, .cols = 8, .method = SpectralMethod::quintic}); }), "quintic"));
   CHECK(contains(message_of([] { Map(Clip{}, {.rows = 8, .cols = 8, .resolution = 0}); }), "resolution"));
+}
+
+TEST_CASE("steepest descent in the norm of a function: on the ball, its product with G the dual norm, nothing better") {
+  const Exec exec;
+  using Array = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>;
+  const Array g = to_view<double>(known_matrix(9, 6, logarithmic(6, 1e-2), 3).matrix()), out("out", 9, 6);
+  const auto norm_of = [&](const Matrix& m, const auto& f) {
+    return orlicz_norm<PortableBackend>(exec, to_view<double>(m), f, 0.05);
+  };
+  const auto check = [&](const auto& f) {
+    CAPTURE(std::decay_t<decltype(f)>::name);
+    const double dual = steepest_descent<PortableBackend>(exec, g, f, 0.05, out);
+    const Matrix d = to_matrix(out), m = to_matrix(g);
+    CHECK(norm_of(d, f) == doctest::Approx(1).epsilon(1e-8));
+    CHECK(m.cwiseProduct(d).sum() == doctest::Approx(dual).epsilon(1e-10));
+    for (unsigned seed = 0; seed < 4; ++seed) {
+      const Matrix other = d + 0.3 * seed * d.norm() * gaussian(9, 6, seed) / 7;
+      CHECK(m.cwiseProduct(other).sum() <= dual * norm_of(other, f) * (1 + 1e-9));
+    }
+    CHECK(norm_of(1e-200 * d, f) == doctest::Approx(1e-200).epsilon(1e-8));
+  };
+  check(PowerFunction{0.25});
+  check(SoftSign{});
+  check(SoftRatio{});
+  check(Clip{.tau = 0.2});
+  check(HighPass{});
+  check(SoftPolar{});
+  CHECK(message_of([&] { (void)orlicz_norm<PortableBackend>(exec, g, CappedInverse{}); }).find("falls") !=
+        std::string::npos);
+}
+
+TEST_CASE("norms of functions that have another name") {
+  const Exec exec;
+  using Array = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>;
+  const Matrix m = known_matrix(9, 6, logarithmic(6, 1e-2), 3).matrix();
+  const Array g = to_view<double>(m), out("out", 9, 6), expected("expected", 9, 6);
+  const double by_power = steepest_descent<PortableBackend>(exec, g, PowerFunction{0.125}, 1.0 / 9, out);
+  CHECK(by_power == doctest::Approx(steepest_descent<PortableBackend>(exec, g, 9.0, expected)).epsilon(1e-10));
+  CHECK((to_matrix(out) - to_matrix(expected)).norm() <= 1e-9);
+  // σ₁ = 1 and ‖M‖_F: the larger of the two balls' norms.
+  CHECK(orlicz_norm<PortableBackend>(exec, g, Clip{.tau = 0.1}, 50.0) == doctest::Approx(10).epsilon(1e-9));
+  CHECK(orlicz_norm<PortableBackend>(exec, g, Clip{.tau = 1e3}, 0.5) == doctest::Approx(m.norm()).epsilon(1e-9));
+  // A level that no multiple reaches: the whole spectral-norm ball.
+  double nuclear = 0;
+  for (const double value : logarithmic(6, 1e-2)) nuclear += value;
+  CHECK(steepest_descent<PortableBackend>(exec, g, Clip{.tau = 0.1}, 50.0, out) ==
+        doctest::Approx(0.1 * nuclear).epsilon(1e-9));
 }

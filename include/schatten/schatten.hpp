@@ -9,6 +9,7 @@
 #include <schatten/optim/routing.hpp>
 #include <schatten/optim/rules.hpp>
 #include <schatten/optim/schedules.hpp>
+#include <schatten/spectral/orlicz_norm.hpp>
 #include <schatten/spectral/rank_power.hpp>
 #include <schatten/spectral/schatten_norm.hpp>
 #include <schatten/spectral/spectral_map.hpp>

@@ -46,4 +46,8 @@ inline constexpr bool multiplies_reduced_floats = requires {
   Backend::multiplies_reduced_floats;
 };
 
+/// Backend, or the default for Exec where it is void: what functions take as their first template argument.
+template <class Backend, ExecutionSpace Exec>
+using ChosenBackend = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+
 }  // namespace schatten::linalg

@@ -16,7 +16,7 @@ void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
           Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VL>;
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   static_assert(std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VV>, T>,
                 "schatten: A, lambda and V must have the same scalar type");
   static_assert(!std::is_const_v<typename VL::value_type> && !std::is_const_v<typename VV::value_type>,

@@ -71,7 +71,7 @@ template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView V
 void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, coefficient_of<VA> beta, const VC& c,
           Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   detail::check_product_types<VA, VB, VC>();
   const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
   const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
@@ -135,7 +135,7 @@ template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView V
 void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, const VC& c,
                        Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   detail::check_product_types<VA, VB, VC>();
   const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
   const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);

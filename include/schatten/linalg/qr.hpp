@@ -18,7 +18,7 @@ template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView V
 void orthonormal_basis(const Exec& exec, const VA& a, const VQ& q, Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VQ>;
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and Q must have the same scalar type");
   static_assert(!std::is_const_v<typename VQ::value_type>, "schatten: Q is written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);

@@ -42,7 +42,7 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
          Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   static_assert(
       std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> && std::is_same_v<scalar_of<VT>, T>,
       "schatten: A, U, sigma and Vt must have the same scalar type");
@@ -69,7 +69,7 @@ void singular_values(const Exec& exec, const VA& a, const VS& sigma,
                      Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
+  using Chosen = ChosenBackend<Backend, Exec>;
   static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and sigma must have the same scalar type");
   static_assert(!std::is_const_v<typename VS::value_type>, "schatten: sigma is written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);

@@ -46,8 +46,8 @@ bool any_flag_cleared(const HostView& flags, const Parameter& p) {
   return false;
 }
 
-/// Throws InvalidArgument for counts that the Optimizer's parameters cannot have, and for parameters of one group that disagree
-/// on the group's steps. groups: how many there are.
+/// Throws InvalidArgument for counts that the Optimizer's parameters cannot have, and for parameters of one group that
+/// disagree on the group's steps. groups: how many there are.
 inline void check_counts(const std::vector<ParameterCounts>& all, const Registry& registry, std::size_t groups,
                          std::string_view function) {
   std::vector<long long> group_steps(groups, -1);
@@ -112,8 +112,8 @@ class StepCounters {
     for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags_});
   }
 
-  /// Throws NumericalError for the first active parameter that has a flag 0; all of the first `matrices` flags are 1 then.
-  /// Fences `exec`. @pre resize was called with on_host.
+  /// Throws NumericalError for the first active parameter that has a flag 0; all of the first `matrices` flags are 1
+  /// then. Fences `exec`. @pre resize was called with on_host.
   void raise(const Exec& exec, const Registry& registry, std::size_t matrices) const {
     Kokkos::deep_copy(exec, host_flags_, flags_);
     exec.fence();  // fences: documented

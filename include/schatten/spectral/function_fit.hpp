@@ -66,8 +66,8 @@ FunctionRange range_of(const F& f, double delta) {
 
 namespace detail {
 
-/// y ↦ f(scale_margin·y)·scale_margin^{−h}: what rational_power, which divides by scale_margin times the estimate of σ₁ and
-/// multiplies by that to the power h, has to have fitted.
+/// y ↦ f(scale_margin·y)·scale_margin^{−h}: what rational_power, which divides by scale_margin times the estimate of σ₁
+/// and multiplies by that to the power h, has to have fitted.
 template <SpectralFunction F>
 struct FunctionTarget {
   F f;
@@ -78,8 +78,8 @@ struct FunctionTarget {
 
 /// The fit of f with that many poles, relative to f, on [resolution/scale_margin, 1].
 ///
-/// Poles are Zolotarev's for intervals that begin at the resolution or where f turns: the best of some beginnings and two
-/// spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
+/// Poles are Zolotarev's for intervals that begin at the resolution or where f turns: the best of some beginnings and
+/// two spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
 template <SpectralFunction F>
 RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
   constexpr double between_check_points = 1.002, latest = 0.6;
@@ -108,8 +108,8 @@ bool same_function(const F& a, const F& b) {
   return std::memcmp(&a, &b, sizeof(F)) == 0;
 }
 
-/// Ranges and fits of functions, remembered by the function's numbers and what else they depend on: maps of many shapes, and a
-/// number that comes back, cost nothing. Several threads may ask.
+/// Ranges and fits of functions, remembered by the function's numbers and what else they depend on: maps of many
+/// shapes, and a number that comes back, cost nothing. Several threads may ask.
 template <SpectralFunction F>
 class FunctionFits {
  public:

@@ -42,7 +42,8 @@ inline void check_tau(std::string_view function, double tau) {
 
 }  // namespace spectral
 
-/// f = x^p, h = p: UΣ^pVᵀ (Pang et al., arXiv 2603.10067). SpectralPower has more methods for it.
+/// f = x^p, h = p: UΣ^pVᵀ (Pang et al., arXiv 2603.10067; Dong and Sawin, arXiv 2606.13867). SpectralPower has more
+/// methods for it.
 struct PowerFunction {
   double power = 0.125;
   static constexpr std::string_view name = "power";
@@ -58,8 +59,8 @@ struct PowerFunction {
   }
 };
 
-/// f = x/√(x² + τ²): the soft sign, the polar factor for σ ≫ τσ₁ and M/(τσ₁) for σ ≪ τσ₁. With τ = 1/(temperature·σ₁) it is
-/// SoftMuon's map (Feoktistov et al., arXiv 2605.31371).
+/// f = x/√(x² + τ²): the soft sign, the polar factor for σ ≫ τσ₁ and M/(τσ₁) for σ ≪ τσ₁. With τ = 1/(temperature·σ₁)
+/// it is SoftMuon's map (Feoktistov et al., arXiv 2605.31371).
 struct SoftSign {
   double tau = 0.1;
   static constexpr std::string_view name = "soft_sign";
@@ -73,7 +74,8 @@ struct SoftSign {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = x/(x + τ): the soft sign that falls off slowly, σ/(σ + τσ₁).
+/// f = x/(x + τ): the soft sign that falls off slowly, M((MᵀM)^{1/2} + τσ₁)^{−1}: one-sided Shampoo of one gradient
+/// with its damping (Gupta et al., arXiv 1802.09568).
 struct SoftRatio {
   double tau = 0.1;
   static constexpr std::string_view name = "soft_ratio";
@@ -87,8 +89,8 @@ struct SoftRatio {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = min(x, τ), h = 1: min(σ, τσ₁), the projection to the spectral-norm ball of radius τσ₁ (MuCon: Yi, arXiv 2605.26459,
-/// whose τ is σ's own unit). Its kink takes many poles: decompositions where the tolerance is small.
+/// f = min(x, τ), h = 1: min(σ, τσ₁), the projection to the spectral-norm ball of radius τσ₁ (MuCon: Yi, arXiv
+/// 2605.26459, whose τ is σ's own unit). Its kink takes many poles: decompositions where the tolerance is small.
 struct Clip {
   double tau = 0.5;
   static constexpr std::string_view name = "clip";
@@ -102,8 +104,8 @@ struct Clip {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = τx/(x² + τ²)·2: like τ/x above τ, at most 1 and linear below: an inverse that small singular values do not blow up,
-/// as Tikhonov's regularisation has it.
+/// f = τx/(x² + τ²)·2: like τ/x above τ, at most 1 and linear below: an inverse that small singular values do not blow
+/// up, as Tikhonov's regularisation has it (Tikhonov and Arsenin, Solutions of Ill-Posed Problems, 1977).
 struct CappedInverse {
   double tau = 0.1;
   static constexpr std::string_view name = "capped_inverse";
@@ -117,7 +119,8 @@ struct CappedInverse {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = x³/(x² + τ²)^{3/2}: the polar factor of what lies above τσ₁; what lies below falls off with the third power.
+/// f = x³/(x² + τ²)^{3/2}: the polar factor of what lies above τσ₁; what lies below falls off with the third power. The
+/// cube of SoftMuon's soft sign.
 struct HighPass {
   double tau = 0.05;
   static constexpr std::string_view name = "high_pass";
@@ -134,7 +137,8 @@ struct HighPass {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = (1 − s) + s·x: the polar factor with a share s of the own spectrum.
+/// f = (1 − s) + s·x: Muon's polar factor (K. Jordan et al., 2024) with a share s of the own spectrum, the line between
+/// both where UΣ^pVᵀ is a curve.
 struct SoftPolar {
   double share = 0.5;
   static constexpr std::string_view name = "soft_polar";

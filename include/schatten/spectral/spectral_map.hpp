@@ -30,8 +30,8 @@ namespace spectral {
 
 namespace detail {
 
-/// σ_k ↦ (s σ_0)^h f(σ_k/σ_0). Where f does not vanish at 0, singular values at the rounding level of σ_0 count as zero and
-/// map to zero. @pre value is finite.
+/// σ_k ↦ (s σ_0)^h f(σ_k/σ_0). Where f does not vanish at 0, singular values at the rounding level of σ_0 count as zero
+/// and map to zero. @pre value is finite.
 template <class T, SpectralFunction F>
 struct FunctionOfSigma {
   F f;
@@ -42,8 +42,8 @@ struct FunctionOfSigma {
   }
 };
 
-/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work; an infinite
-/// bound where none does for less than `most_cost`.
+/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work; an
+/// infinite bound where none does for less than `most_cost`.
 template <Scalar T, Scalar Work, SpectralFunction F>
 MethodChoice choose_rational(const F& f, const FunctionRange& range, const SpectralMapOptions& options,
                              double most_cost, FunctionFits<F>& fits) {
@@ -67,8 +67,8 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   return {SpectralMethod::rational, format};
 }
 
-/// Promised relative error of f, of that range, at σ >= δσ_max by the singular value decomposition, as svd_error has it for
-/// σ^p.
+/// Promised relative error of f, of that range, at σ >= δσ_max by the singular value decomposition, as svd_error has it
+/// for σ^p.
 template <Scalar T>
 double svd_error(const FunctionRange& range, double resolution, const Shape& shape) {
   if (!range.positive) return std::numeric_limits<double>::infinity();
@@ -92,10 +92,10 @@ class SpectralMap {
   using memory_space = typename Exec::memory_space;
   using Fits = spectral::FunctionFits<F>;
 
-  /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at most 32
-  /// poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options and numbers of f out
-  /// of range, for a method other than automatic, svd and rational, and where the method does not meet the tolerance, with
-  /// the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds the fit.
+  /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at
+  /// most 32 poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options and
+  /// numbers of f out of range, for a method other than automatic, svd and rational, and where the method does not meet
+  /// the tolerance, with the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds the fit.
   SpectralMap(const F& f, const SpectralMapOptions& options, std::shared_ptr<Fits> fits = std::make_shared<Fits>())
       : f_(f), options_(options), fits_(std::move(fits)) {
     constexpr std::string_view function = "SpectralMap";
@@ -108,8 +108,8 @@ class SpectralMap {
     choice_ = chosen(f);
   }
 
-  /// Changes f; the rest of the map is made anew for it. Nothing where f is what it was. Throws InvalidArgument and keeps the
-  /// old map.
+  /// Changes f; the rest of the map is made anew for it. Nothing where f is what it was. Throws InvalidArgument and
+  /// keeps the old map.
   void set_function(const F& f) {
     if (spectral::same_function(f, f_)) return;
     choice_ = chosen(f);

@@ -47,7 +47,7 @@ template <class Backend = void, ExecutionSpace Exec, KokkosView VG, KokkosView V
 double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) {
   using T = scalar_of<VO>;
   using Space = typename Exec::memory_space;
-  using Chosen = std::conditional_t<std::is_void_v<Backend>, linalg::DefaultBackend<Exec>, Backend>;
+  using Chosen = linalg::ChosenBackend<Backend, Exec>;
   static_assert(view_rank<VG> == 2 && view_rank<VO> == 2,
                 "schatten: steepest_descent takes one matrix, a View of rank 2");
   static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G and out must have the same scalar type");
