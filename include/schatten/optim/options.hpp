@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 namespace schatten {
@@ -104,7 +105,7 @@ struct MapOptions {
 
   template <class Fields>
   static void fields(Fields& f) {
-    f("method", &MapOptions::method, optim::fixed_choice(9));
+    f("method", &MapOptions::method, optim::fixed_choice(int(std::size(spectral::methods))));
     f("resolution", &MapOptions::resolution, optim::fixed_number);
     f("tolerance", &MapOptions::tolerance, optim::fixed_number);
     f("format", &MapOptions::format, optim::fixed_choice(6));

@@ -189,15 +189,21 @@ inline void require_accuracy(std::string_view function, double resolution, doubl
   require(std::isfinite(tolerance) && tolerance > 0.0, function, "tolerance", tolerance, "must be positive and finite");
 }
 
+/// "automatic, svd, …": all methods.
+inline std::string method_names() {
+  std::string names;
+  for (const MethodTraits& traits : methods) names.append(names.empty() ? "" : ", ").append(traits.name);
+  return names;
+}
+
 /// Throws InvalidArgument where an option is out of its range, or not what the machine has.
 inline void require_valid(const SpectralPowerOptions& options, const Machine& machine) {
   const double p = options.power;
   // NaN first: comparing it would trap where the program traps invalid operations.
   require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
   require_accuracy("SpectralPower", options.resolution, options.tolerance);
-  require(options.method >= SpectralMethod::automatic && options.method <= SpectralMethod::rank_power, "SpectralPower",
-          "method", to_string(options.method),
-          "must be one of automatic, svd, eigh, quintic, rational, iterates, newton_schulz, streaming, rank_power");
+  require(traits_of(options.method) != nullptr, "SpectralPower", "method", to_string(options.method),
+          "must be one of " + method_names());
   require(options.format >= Format::automatic && options.format <= Format::tf32, "SpectralPower", "format",
           to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16, tf32");
   require(options.schedule >= QuinticSchedule::muon && options.schedule <= QuinticSchedule::simple, "SpectralPower",

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace schatten {
 
@@ -20,20 +21,54 @@ enum class SpectralMethod {
   rank_power      ///< not Σ^p but k^{−p}, k = 1, 2, ... the place of the singular value
 };
 
+namespace spectral {
+
+/// What is known of a method beside how it computes.
+struct MethodTraits {
+  SpectralMethod method;
+  std::string_view name;
+  bool promises = true;  ///< an error of UΣ^pVᵀ; the published methods promise none
+  bool commutes = true;  ///< whether the result for Mᵀ is the transposed one
+};
+
+/// All methods, in the order of their enumerators.
+inline constexpr MethodTraits methods[] = {{SpectralMethod::automatic, "automatic"},
+                                           {SpectralMethod::svd, "svd"},
+                                           {SpectralMethod::eigh, "eigh"},
+                                           {SpectralMethod::quintic, "quintic"},
+                                           {SpectralMethod::rational, "rational"},
+                                           {SpectralMethod::iterates, "iterates"},
+                                           {SpectralMethod::newton_schulz, "newton_schulz", false, false},
+                                           {SpectralMethod::streaming, "streaming", false, false},
+                                           {SpectralMethod::rank_power, "rank_power", false}};
+
+/// The method's entry; null for an integer that is no method's.
+constexpr const MethodTraits* traits_of(SpectralMethod method) {
+  for (const MethodTraits& traits : methods) {
+    if (traits.method == method) return &traits;
+  }
+  return nullptr;
+}
+
+}  // namespace spectral
+
 /// "automatic", "svd", ...
 inline std::string to_string(SpectralMethod method) {
-  switch (method) {
-    case SpectralMethod::automatic: return "automatic";
-    case SpectralMethod::svd: return "svd";
-    case SpectralMethod::eigh: return "eigh";
-    case SpectralMethod::quintic: return "quintic";
-    case SpectralMethod::rational: return "rational";
-    case SpectralMethod::iterates: return "iterates";
-    case SpectralMethod::newton_schulz: return "newton_schulz";
-    case SpectralMethod::streaming: return "streaming";
-    case SpectralMethod::rank_power: return "rank_power";
-  }
+  const spectral::MethodTraits* const traits = spectral::traits_of(method);
+  if (traits != nullptr) return std::string(traits->name);
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
+}
+
+/// Whether the method promises an error of UΣ^pVᵀ.
+constexpr bool has_promise(SpectralMethod method) {
+  const spectral::MethodTraits* const traits = spectral::traits_of(method);
+  return traits != nullptr && traits->promises;
+}
+
+/// Whether the method's result for Mᵀ is the transposed one.
+constexpr bool commutes_with_transposes(SpectralMethod method) {
+  const spectral::MethodTraits* const traits = spectral::traits_of(method);
+  return traits != nullptr && traits->commutes;
 }
 
 /// The quintics of the method `quintic`, each schedule with the steps that its authors train with (spectral/schedules.hpp).
@@ -78,12 +113,6 @@ inline std::string to_string(Format format) {
     case Format::mixed: return "mixed";
   }
   return "Format(" + std::to_string(static_cast<int>(format)) + ")";
-}
-
-/// Whether the method promises an error of UΣ^pVᵀ; the published ones do not.
-inline bool has_promise(SpectralMethod method) {
-  return method != SpectralMethod::newton_schulz && method != SpectralMethod::streaming &&
-         method != SpectralMethod::rank_power;
 }
 
 /// What a SpectralPower is made for.

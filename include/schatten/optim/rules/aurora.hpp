@@ -41,7 +41,7 @@ struct Aurora {
     f(&Aurora::map);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
-  [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
+  [[nodiscard]] bool commutes() const { return commutes_with_transposes(map.method); }
   template <class F>
   void maps(const F& f) const {
     f(power, map);

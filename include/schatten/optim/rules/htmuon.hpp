@@ -40,9 +40,7 @@ struct HTMuon {
              .rank = map.rank}};
   }
   /// Two of the published methods do not commute with transposes.
-  [[nodiscard]] bool commutes() const {
-    return map.method != SpectralMethod::newton_schulz && map.method != SpectralMethod::streaming;
-  }
+  [[nodiscard]] bool commutes() const { return commutes_with_transposes(map.method); }
   template <class F>
   void maps(const F& f) const {
     f(power, map);

@@ -53,7 +53,7 @@ struct LionMuon {
     f(&LionMuon::map);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}}; }
-  [[nodiscard]] bool commutes() const { return map.method != SpectralMethod::newton_schulz; }
+  [[nodiscard]] bool commutes() const { return commutes_with_transposes(map.method); }
   template <class F>
   void maps(const F& f) const {
     f(power, map);

@@ -44,9 +44,7 @@ struct MuonEq {
     f(&MuonEq::map);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
-  [[nodiscard]] bool commutes() const {
-    return sides == Equilibration::both && map.method != SpectralMethod::newton_schulz;
-  }
+  [[nodiscard]] bool commutes() const { return sides == Equilibration::both && commutes_with_transposes(map.method); }
   template <class F>
   void maps(const F& f) const {
     f(power, map);

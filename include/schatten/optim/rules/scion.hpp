@@ -51,7 +51,7 @@ struct Scion {
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {optim::momentum_slot(momentum)}; }
   [[nodiscard]] bool commutes() const {
-    return ball == ScionBall::sign || (ball == ScionBall::spectral && map.method != SpectralMethod::newton_schulz);
+    return ball == ScionBall::sign || (ball == ScionBall::spectral && commutes_with_transposes(map.method));
   }
   template <class F>
   void maps(const F& f) const {
