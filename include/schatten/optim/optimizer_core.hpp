@@ -2,8 +2,7 @@
 // The part of an Optimizer that is compiled once for all rules and types of parameters.
 #pragma once
 
-#include <schatten/core/host_region.hpp>
-#include <schatten/optim/group.hpp>
+#include <schatten/optim/groups.hpp>
 #include <schatten/optim/registry.hpp>
 #include <schatten/optim/state_access.hpp>
 #include <schatten/optim/step_counters.hpp>
@@ -53,14 +52,15 @@ class OptimizerCore {
     require(!pending_, "Optimizer::direction", "direction", "pending", "must be applied first");
     const ProfilingRegion region("schatten::Optimizer::direction");
     prepare(exec);
-    for_each_bucket([&](Group&, Storage& storage) { storage.make_directions(); });
+    groups_.for_each_bucket([&](Group&, Storage& storage) { storage.make_directions(); });
     begin_step(exec);
     const Step step = context(exec);
     try {
-      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        if (!storage.key().has_elements()) return;
-        group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
-      });
+      groups_.for_each_run_in_region(
+          exec, own_threads_, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+            if (!storage.key().has_elements()) return;
+            group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
+          });
     } catch (...) {  // no direction is kept: the step counts as skipped
       count_runs(exec, 0);
       throw;
@@ -170,7 +170,7 @@ class OptimizerCore {
     const typename StepCounters<Exec>::Flags flags(
         Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite_weights"), matrices_);
     for_each_matrix(exec, "schatten::finite_weights", matrices_, StartFlags<Space>{flags});
-    for_each_bucket([&](Group&, Storage& storage) {
+    groups_.for_each_bucket([&](Group&, Storage& storage) {
       const FiniteFlags<Space> finite{flags, storage.records().view(0, storage.matrices())};
       check_finite<T, &MatrixRecord::weight>(exec, finite, storage.key().rows, storage.key().cols, 0,
                                              storage.matrices());
@@ -229,7 +229,7 @@ class OptimizerCore {
   using Step = StepContext<T, Exec>;
 
   GroupId add_group_of(std::unique_ptr<Group> group) {
-    groups_.push_back(std::move(group));
+    groups_.add(std::move(group));
     return {groups_.size() - 1, registry_.get()};
   }
 
@@ -321,35 +321,6 @@ class OptimizerCore {
     return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
   }
 
-  /// f(group, bucket) for all buckets that have matrices.
-  template <class F>
-  void for_each_bucket(const F& f) const {
-    for (const auto& group : groups_) {
-      for (std::size_t k = 0; k < group->buckets(); ++k) {
-        if (group->bucket(k).matrices() > 0) f(*group, group->bucket(k));
-      }
-    }
-  }
-  /// f(group, bucket, first, count) for the runs of matrices that a step moves.
-  template <class F>
-  void for_each_run(const F& f) const {
-    for_each_bucket([&](Group& group, Storage& storage) {
-      storage.for_each_run(group.most_matrices(storage.key()),
-                           [&](std::size_t first, std::size_t count) { f(group, storage, first, count); });
-    });
-  }
-
-  /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do.
-  template <class F>
-  void for_each_run_in_region(const Exec& exec, const F& f) const {
-    constexpr std::size_t small = 1 << 14;
-    if (own_threads_) return for_each_run(f);
-    std::size_t elements = 0;
-    for_each_bucket(
-        [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });
-    in_host_region(exec, elements < small, [&] { for_each_run(f); });
-  }
-
   /// Prepares a step: all that may throw before state changes; then the groups' step numbers.
   void begin_step(const Exec& exec) {
     prepare(exec);
@@ -358,7 +329,7 @@ class OptimizerCore {
   }
 
   void raise_non_finite(const Exec& exec) {
-    for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
+    groups_.for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
       check_finite<T>(exec, counters_.finite(storage.records().view(first, count)), storage.key().rows,
                       storage.key().cols, 0, count);
     });
@@ -372,11 +343,12 @@ class OptimizerCore {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
     try {
-      for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        if (storage.key().has_elements()) f(group, step, storage, first, count);
-        ++done;
-        moved += count;
-      });
+      groups_.for_each_run_in_region(exec, own_threads_,
+                                     [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+                                       if (storage.key().has_elements()) f(group, step, storage, first, count);
+                                       ++done;
+                                       moved += count;
+                                     });
     } catch (...) {
       count_runs(exec, done);
       throw;
@@ -388,14 +360,14 @@ class OptimizerCore {
   /// Counts the step of every run, as applied for the first `done` of them.
   void count_runs(const Exec& exec, std::size_t done) {
     std::size_t run = 0;
-    for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
+    groups_.for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
       counters_.count(exec, storage.records().view(first, count), run < done);
       ++run;
     });
   }
 
   std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
-  std::vector<std::unique_ptr<Group>> groups_;
+  Groups<T, Exec> groups_;
   std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
   std::size_t live_matrices_ = 0;  ///< of the present ones
   bool dirty_ = false, pending_ = false, measures_ = false, own_threads_;

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The groups of an Optimizer, and what a step goes through in them.
+#pragma once
+
+#include <schatten/core/host_region.hpp>
+#include <schatten/optim/group.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace schatten::optim {
+
+/// Groups in the order of their addition; none is removed.
+template <Scalar T, ExecutionSpace Exec>
+class Groups {
+ public:
+  using Group = optim::Group<T, Exec>;
+  using Storage = BucketStorage<T, Exec>;
+
+  void add(std::unique_ptr<Group> group) { groups_.push_back(std::move(group)); }
+  [[nodiscard]] std::size_t size() const { return groups_.size(); }
+  [[nodiscard]] const std::unique_ptr<Group>& operator[](std::size_t k) const { return groups_[k]; }
+  [[nodiscard]] auto begin() const { return groups_.begin(); }
+  [[nodiscard]] auto end() const { return groups_.end(); }
+
+  /// f(group, bucket) for all buckets that have matrices.
+  template <class F>
+  void for_each_bucket(const F& f) const {
+    for (const auto& group : groups_) {
+      for (std::size_t k = 0; k < group->buckets(); ++k) {
+        if (group->bucket(k).matrices() > 0) f(*group, group->bucket(k));
+      }
+    }
+  }
+  /// f(group, bucket, first, count) for the runs of matrices that a step moves.
+  template <class F>
+  void for_each_run(const F& f) const {
+    for_each_bucket([&](Group& group, Storage& storage) {
+      storage.for_each_run(group.most_matrices(storage.key()),
+                           [&](std::size_t first, std::size_t count) { f(group, storage, first, count); });
+    });
+  }
+
+  /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do;
+  /// without a region where the backend's routines have threads of their own.
+  template <class F>
+  void for_each_run_in_region(const Exec& exec, bool own_threads, const F& f) const {
+    constexpr std::size_t small = 1 << 14;
+    if (own_threads) return for_each_run(f);
+    std::size_t elements = 0;
+    for_each_bucket(
+        [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });
+    in_host_region(exec, elements < small, [&] { for_each_run(f); });
+  }
+
+ private:
+  std::vector<std::unique_ptr<Group>> groups_;
+};
+
+}  // namespace schatten::optim
