@@ -7,6 +7,8 @@
 #include "support/typed.hpp"
 #include <schatten/interop/eigen.hpp>
 #include <schatten/interop/pointers.hpp>
+#include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules.hpp>
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <Eigen/Core>
@@ -24,13 +26,21 @@ using ColMajor = Eigen::MatrixXf;
 /// Every element of the View is the coefficient of the Eigen object, by address.
 template <class V, class M>
 bool same_elements(const V& v, const M& m) {
-  if (v.extent(0) != std::size_t(m.rows()) || v.extent(1) != std::size_t(m.cols())) return false;
-  for (Eigen::Index i = 0; i < m.rows(); ++i) {
-    for (Eigen::Index j = 0; j < m.cols(); ++j) {
-      if (&v(std::size_t(i), std::size_t(j)) != &m.coeffRef(i, j)) return false;
+  if constexpr (view_rank<V> == 1) {
+    if (v.extent(0) != std::size_t(m.size())) return false;
+    for (Eigen::Index i = 0; i < m.size(); ++i) {
+      if (&v(std::size_t(i)) != &m.coeffRef(m.cols() == 1 ? i : 0, m.cols() == 1 ? 0 : i)) return false;
     }
+    return true;
+  } else {
+    if (v.extent(0) != std::size_t(m.rows()) || v.extent(1) != std::size_t(m.cols())) return false;
+    for (Eigen::Index i = 0; i < m.rows(); ++i) {
+      for (Eigen::Index j = 0; j < m.cols(); ++j) {
+        if (&v(std::size_t(i), std::size_t(j)) != &m.coeffRef(i, j)) return false;
+      }
+    }
+    return true;
   }
-  return true;
 }
 
 template <class V>
@@ -73,6 +83,8 @@ TEST_CASE("Eigen matrices, maps, references and blocks") {
   CHECK(same_elements(view(fixed), fixed));
   CHECK(same_elements(view(vector), vector));
   CHECK(same_elements(view(row), row));
+  static_assert(view_rank<decltype(view(vector))> == 1 && view_rank<decltype(view(row))> == 1);
+  static_assert(view_rank<decltype(view(col_major.row(3)))> == 1 && view_rank<decltype(view(fixed))> == 2);
 
   auto block = col_major.block(1, 1, 3, 2);
   auto row_block = row_major.block(2, 0, 3, 3);
@@ -88,6 +100,18 @@ TEST_CASE("Eigen matrices, maps, references and blocks") {
   CHECK(same_elements(view(Eigen::Map<ColMajor>(col_major.data(), 6, 4)), col_major));
   Eigen::Ref<ColMajor> reference(col_major);
   CHECK(same_elements(view(reference), col_major));
+}
+
+TEST_CASE("an Eigen vector is refused in a group of matrices, with the reason, and taken in one of AdamW") {
+  Eigen::VectorXf bias = Eigen::VectorXf::Zero(5), gradient = Eigen::VectorXf::Ones(5);
+  Optimizer<float, SerialExec, linalg::PortableBackend> optimizer;
+  const auto hidden = optimizer.add_group(Muon{}), other = optimizer.add_group(AdamW{.lr = 0.5, .weight_decay = 0});
+  const std::string message = message_of([&] { optimizer.add(hidden, "bias", view(bias), view(gradient)); });
+  CHECK(contains(message, "rank of bias = 1"));
+  CHECK(contains(message, "muon takes matrices; put vectors into a group with AdamW or SGD"));
+  optimizer.add(other, "bias", view(bias), view(gradient));
+  optimizer.step(SerialExec());
+  CHECK(bias(4) == doctest::Approx(-0.5));
 }
 
 TEST_CASE("what is const gives a View of const") {

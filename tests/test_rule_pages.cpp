@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // docs/rules/<name>.md of each rule: its table of options says what the rule's fields() say. The first three columns are
 // made here; with SCHATTEN_WRITE_RULE_PAGES=1 in the environment the test writes them instead, beside the meanings that
-// a page has. It reads docs/ and include/ of the working directory.
+// a page has, and the table of defaults in docs/rules/README.md. It reads docs/ and include/ of the working directory.
 // labels: portable
 #include <schatten/optim/rules.hpp>
 
@@ -169,6 +169,33 @@ std::string table_of(const std::vector<Row>& rows, std::map<std::string, std::st
   return table;
 }
 
+// ---- the table of defaults -------------------------------------------------------------------------------------------
+
+const std::vector<std::string> default_columns = {"lr",    "weight_decay", "decay",   "momentum", "nesterov",
+                                                  "beta1", "beta2",        "epsilon", "scale",    "method"};
+
+std::string head_of_defaults() {
+  std::string head = "| rule |", line = "|---|";
+  for (const std::string& column : default_columns) {
+    head += " `" + column + "` |";
+    line += "---|";
+  }
+  return head + "\n" + line + "\n";
+}
+
+template <class R>
+std::string line_of_defaults() {
+  std::map<std::string, std::string> values;
+  for (const Row& row : rows_of_rule<R>()) values[row.option] = row.value == "`decoupled`" ? "" : row.value;
+  const std::string name(R::name);
+  std::string line = "| [`" + name + "`](" + name + ".md) |";
+  for (const std::string& column : default_columns) {
+    const std::string value = values["`" + column + "`"];
+    line += value.empty() ? " |" : " " + value + " |";
+  }
+  return line + "\n";
+}
+
 template <class R>
 void check_page() {
   const std::filesystem::path path = pages / (std::string(R::name) + ".md");
@@ -200,6 +227,21 @@ void for_each_rule(const F& f) {
 #if !defined(__CUDACC__)  // what nvcc hands on knows enumerators by their numbers
 TEST_CASE("the pages of the rules list the options, defaults and ranges that the rules have") {
   for_each_rule([](const auto& rule) { check_page<std::remove_cvref_t<decltype(rule)>>(); });
+}
+#endif
+
+#if !defined(__CUDACC__)
+TEST_CASE("the table of defaults holds what the rules have") {
+  std::string table = head_of_defaults();
+  for_each_rule([&](const auto& rule) { table += line_of_defaults<std::remove_cvref_t<decltype(rule)>>(); });
+  const std::string overview = text_of(pages / "README.md");
+  if (const char* write = std::getenv("SCHATTEN_WRITE_RULE_PAGES"); write != nullptr && std::string(write) == "1") {
+    const std::size_t begin = overview.find("| rule | `lr` |"), end = overview.find("\n\n", begin);
+    std::ofstream(pages / "README.md") << overview.substr(0, begin) << table << overview.substr(end + 1);
+    return;
+  }
+  CAPTURE(table);  // what the page should hold
+  CHECK(overview.find("\n" + table + "\n") != std::string::npos);
 }
 #endif
 

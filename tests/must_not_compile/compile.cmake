@@ -1,6 +1,7 @@
 # cmake -D SOURCE=<file> -D MODE=reject|accept -D COMPILE_COMMANDS=<file> -P compile.cmake
 # Compiles SOURCE with the command that CMake wrote for it, but no object file and no optimization.
-# reject: must fail with a diagnostic that matches the file's `// EXPECT: <regex>`.
+# reject: must fail with a diagnostic that matches the file's `// EXPECT: <regex>`, and with no more lines of diagnostics
+# than the file's `// LINES: <number>` allows, if it has one.
 # accept: must succeed with -DPOSITIVE_CONTROL.
 
 file(READ ${COMPILE_COMMANDS} commands)
@@ -50,4 +51,15 @@ if(status EQUAL 0)
 elseif(NOT output MATCHES "${expected}")
   message(NOTICE "expected: ${expected}\n${output}")
   message(FATAL_ERROR "rejected, but not with the expected message")
+endif()
+
+file(STRINGS ${SOURCE} most REGEX "^// LINES: " LIMIT_COUNT 1)
+if(most)
+  string(REPLACE "// LINES: " "" most "${most}")
+  string(REGEX MATCHALL "\n" lines "${output}")
+  list(LENGTH lines count)
+  if(count GREATER most)
+    message(NOTICE "${output}")
+    message(FATAL_ERROR "${count} lines of diagnostics; the file allows ${most}")
+  endif()
 endif()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: W and G must be of float, double, Half, BFloat16 or Kokkos' 16-bit types
+// LINES: 15
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

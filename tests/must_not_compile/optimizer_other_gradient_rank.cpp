@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: W and G must have the same rank
+// LINES: 15
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

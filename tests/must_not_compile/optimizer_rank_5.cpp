@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: a parameter must have rank 1 to 4
+// LINES: 15
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: W has more digits than the Optimizer's scalar
+// LINES: 15
 #include <schatten/optim/optimizer.hpp>
 
 #if defined(POSITIVE_CONTROL)

@@ -20,12 +20,15 @@ namespace schatten::checkpoint {
 /// An open file; the destructor closes it.
 class FileHandle {
  public:
+  /// Takes the descriptor `number`; −1: no file.
   explicit FileHandle(int number) : number_(number) {}
   FileHandle(const FileHandle&) = delete;
   FileHandle& operator=(const FileHandle&) = delete;
   ~FileHandle() { (void)close(); }
 
+  /// The descriptor.
   [[nodiscard]] int number() const { return number_; }
+  /// Whether there is an open file.
   [[nodiscard]] bool open() const { return number_ >= 0; }
   /// Whether the file could be closed without an error.
   bool close() {

@@ -13,12 +13,15 @@ namespace schatten::checkpoint {
 /// A file that cannot be read or written, or whose contents are invalid.
 class FileError : public std::runtime_error {
  public:
+  /// The message is "schatten::checkpoint: <path>: <reason>".
   FileError(std::string_view path, std::string_view reason)
       : std::runtime_error("schatten::checkpoint: " + std::string(path) + ": " + std::string(reason)),
         path_(path),
         reason_(reason) {}
 
+  /// The file.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// What was wrong.
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
  private:

@@ -33,8 +33,10 @@ struct LoadReport {
 /// group.
 class MismatchError : public FileError {
  public:
+  /// An error with these differences.
   MismatchError(std::string_view path, std::vector<std::string> mismatches)
       : FileError(path, text_of(mismatches)), mismatches_(std::move(mismatches)) {}
+  /// All differences, each a sentence.
   [[nodiscard]] const std::vector<std::string>& mismatches() const noexcept { return mismatches_; }
 
  private:

@@ -73,9 +73,11 @@ class SafetensorsFile {
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
+  /// The file.
   [[nodiscard]] const std::string& path() const { return path_; }
   /// In the order of their data.
   [[nodiscard]] const std::vector<Tensor>& tensors() const { return header_.tensors; }
+  /// Strings by name.
   [[nodiscard]] const Metadata& metadata() const { return header_.metadata; }
   /// The tensor of that name, or null.
   [[nodiscard]] const Tensor* find(std::string_view name) const {

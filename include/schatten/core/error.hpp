@@ -14,6 +14,7 @@ namespace schatten {
 /// An argument that breaks a precondition. Thrown before anything is modified.
 class InvalidArgument : public std::invalid_argument {
  public:
+  /// The message is "schatten::<function>: <argument> = <value>, but it <requirement>".
   InvalidArgument(std::string_view function, std::string_view argument, std::string value, std::string_view requirement)
       : std::invalid_argument("schatten::" + std::string(function) + ": " + std::string(argument) + " = " + value +
                               ", but it " + std::string(requirement)),

@@ -113,24 +113,32 @@ KOKKOS_FUNCTION constexpr std::uint32_t tensor_float_bits(float x) {
 
 /// IEEE binary16: 5 bits of exponent, 10 of fraction. Has the memory of __half.
 struct Half {
-  std::uint16_t bits;
+  std::uint16_t bits;  ///< as in memory
 
   Half() = default;
+  /// Rounds to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit Half(float x) : bits(detail::half_bits(x)) {}
+  /// Rounds once, to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit Half(double x) : bits(detail::half_bits(detail::rounded_to_odd(x))) {}
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator float() const { return detail::half_value(bits); }
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator double() const { return double(detail::half_value(bits)); }
 };
 
 /// The upper half of a float: 8 bits of exponent, 7 of fraction. Has the memory of __nv_bfloat16. The
 /// conversion to float is a shift, so a signalling NaN, which only other programs can have written, stays signalling.
 struct BFloat16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  ///< as in memory
 
   BFloat16() = default;
+  /// Rounds to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit BFloat16(float x) : bits(detail::bfloat16_bits(x)) {}
+  /// Rounds once, to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit BFloat16(double x) : bits(detail::bfloat16_bits(detail::rounded_to_odd(x))) {}
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator double() const {
     return double(std::bit_cast<float>(detail::quieted(std::uint32_t(bits) << 16)));
   }
@@ -139,12 +147,16 @@ struct BFloat16 {
 /// A float with 10 bits of fraction, as tensor cores read float. Has the memory of float; a library may have written
 /// more bits there, which are kept.
 struct TensorFloat32 {
-  std::uint32_t bits;
+  std::uint32_t bits;  ///< as in memory
 
   TensorFloat32() = default;
+  /// Rounds to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit TensorFloat32(float x) : bits(detail::tensor_float_bits(x)) {}
+  /// Rounds once, to nearest, ties to even.
   KOKKOS_FUNCTION constexpr explicit TensorFloat32(double x) : TensorFloat32(detail::rounded_to_odd(x)) {}
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator float() const { return std::bit_cast<float>(bits); }
+  /// Exact.
   KOKKOS_FUNCTION constexpr explicit operator double() const {
     return double(std::bit_cast<float>(detail::quieted(bits)));
   }

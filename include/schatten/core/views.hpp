@@ -125,10 +125,13 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
 
 /// Memory of an array of any element type: up to four indices. Missing indices have extent 1.
 struct StridedArray {
+  /// Address of the first element.
   const void* data = nullptr;
+  /// Sizeof the element.
   std::size_t element_bytes = 1;
   std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
 
+  /// Number of elements.
   [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
   /// One past the last byte; `data` if it is empty.
   [[nodiscard]] const void* end() const {

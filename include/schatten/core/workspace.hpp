@@ -29,6 +29,7 @@ inline char* aligned_to(std::size_t alignment, char* data) {
 template <class MemorySpace>
 class Workspace {
  public:
+  /// Where the memory is.
   using memory_space = MemorySpace;
 
   Workspace() = default;
@@ -40,6 +41,7 @@ class Workspace {
   /// Gives back, when it ends, everything taken since it began.
   class Frame {
    public:
+    /// Begins a frame. @pre the workspace outlives it.
     explicit Frame(Workspace& workspace) : workspace_(workspace), block_(workspace.current_), used_(workspace.used_) {
       ++workspace_.depth_;
     }

@@ -8,16 +8,32 @@
 
 namespace schatten {
 
+namespace detail {
+
+/// The View of an Eigen object's memory at `data`: rank 1 of a vector, rank 2 of a matrix.
+template <class T, class Derived>
+auto view_of(T* data, const Derived& m) {
+  if constexpr (bool(Derived::IsVectorAtCompileTime)) {
+    return vector_view(data, std::size_t(m.size()), std::size_t(m.innerStride()));
+  } else {
+    return matrix_view(data, std::size_t(m.rows()), std::size_t(m.cols()), std::size_t(m.rowStride()),
+                       std::size_t(m.colStride()));
+  }
+}
+
+}  // namespace detail
+
 /// A View onto the memory of an Eigen object with direct access: Matrix, Map, Ref, Block. Either storage order.
 ///
-/// The Eigen object keeps the memory; it must outlive the View and not be resized. A const object gives a read-only View.
+/// A matrix gives a View of rank 2 (rows, cols). A type that is a vector at compile time (VectorXf, a column of a
+/// matrix) gives one of rank 1, as a bias is: Optimizer::add refuses it in a group whose rule takes matrices only. The
+/// Eigen object keeps the memory; it must outlive the View and not be resized. A const object gives a read-only View.
 template <class Derived>
 auto view(Eigen::DenseBase<Derived>& matrix) {
   static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
                 "schatten: the Eigen expression has no memory of its own; evaluate it first");
   auto& m = matrix.derived();
-  return matrix_view(m.data(), std::size_t(m.rows()), std::size_t(m.cols()), std::size_t(m.rowStride()),
-                     std::size_t(m.colStride()));
+  return detail::view_of(m.data(), m);
 }
 
 /// Read-only.
@@ -26,16 +42,14 @@ auto view(const Eigen::DenseBase<Derived>& matrix) {
   static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
                 "schatten: the Eigen expression has no memory of its own; evaluate it first");
   const auto& m = matrix.derived();
-  return matrix_view(static_cast<const typename Derived::Scalar*>(m.data()), std::size_t(m.rows()),
-                     std::size_t(m.cols()), std::size_t(m.rowStride()), std::size_t(m.colStride()));
+  return detail::view_of(static_cast<const typename Derived::Scalar*>(m.data()), m);
 }
 
 /// A temporary Map, Ref or Block: it does not own the memory, so the View may outlive it.
 template <class Derived>
 auto view(Eigen::MapBase<Derived>&& matrix) {
   auto& m = matrix.derived();
-  return matrix_view(m.data(), std::size_t(m.rows()), std::size_t(m.cols()), std::size_t(m.rowStride()),
-                     std::size_t(m.colStride()));
+  return detail::view_of(m.data(), m);
 }
 
 /// A temporary matrix would take its memory with it.

@@ -44,7 +44,8 @@ concept SixteenBits = sizeof(U) == 2 && std::is_trivially_copyable_v<U>;
 
 }  // namespace detail
 
-/// A pointer to another library's bfloat16 numbers (c10::BFloat16, __nv_bfloat16, std::uint16_t with their bits) as ours.
+/// A pointer to another library's bfloat16 numbers (c10::BFloat16, __nv_bfloat16, std::uint16_t with their bits) as
+/// ours.
 template <detail::SixteenBits U>
 auto as_bfloat16(U* data) {
   return reinterpret_cast<std::conditional_t<std::is_const_v<U>, const BFloat16*, BFloat16*>>(data);

@@ -19,10 +19,15 @@ namespace schatten::optim {
 /// What all groups share in a step.
 template <Scalar T, ExecutionSpace Exec>
 struct StepContext {
+  /// Where arrays are.
   using Space = typename Exec::memory_space;
+  /// The instance on which the step runs.
   const Exec& exec;
+  /// Flags of finite gradients, by number of the matrix.
   NumberBatchView<int, Space> flags;
+  /// Numbers of steps, by number of the matrix.
   NumberBatchView<MatrixCounts, Space> counts;
+  /// Scratch memory.
   Workspace<Space>& workspace;
   bool checked;  ///< whether all gradients have been checked already
 };
@@ -50,12 +55,19 @@ struct UnlessSkipped {
 template <Scalar T, ExecutionSpace Exec, class BackendType>
 class Bucket {
  public:
+  /// The Optimizer's scalar.
   using Scalar = T;
+  /// The library of products and decompositions.
   using Backend = BackendType;
+  /// Where arrays are.
   using Space = typename Exec::memory_space;
+  /// The type of all arrays: (matrix, row, column).
   using Batch = BatchView<T, Space>;
+  /// The same, read-only.
   using ConstBatch = BatchView<const T, Space>;
+  /// One number per matrix.
   using Numbers = NumberBatchView<double, Space>;
+  /// One vector per matrix.
   using Vectors = VectorBatchView<double, Space>;
 
   Bucket(const StepContext<T, Exec>& step, BucketStorage<T, Exec>& storage, std::size_t first, std::size_t count,
@@ -68,10 +80,15 @@ class Bucket {
         checked_(step.checked),
         records_(storage.records().view(first, count)) {}
 
+  /// The instance on which the step runs.
   [[nodiscard]] const Exec& exec() const { return step_.exec; }
+  /// Scratch memory.
   [[nodiscard]] Workspace<Space>& workspace() const { return step_.workspace; }
+  /// Number of matrices.
   [[nodiscard]] std::size_t matrices() const { return count_; }
+  /// Rows of each matrix.
   [[nodiscard]] std::size_t rows() const { return storage_.key().rows; }
+  /// Columns of each matrix.
   [[nodiscard]] std::size_t cols() const { return storage_.key().cols; }
   /// The group's number of this step, counted from 1.
   [[nodiscard]] std::size_t step() const { return number_; }
@@ -154,6 +171,7 @@ class Bucket {
   }
   /// The learning rate of this step, schedules included, which multiplies D beside the factors; the decay's share of W.
   [[nodiscard]] double lr() const { return lr_; }
+  /// The decay's share of W in this step.
   [[nodiscard]] double decay() const { return decay_; }
 
   /// f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
@@ -239,8 +257,11 @@ class Bucket {
   }
   /// Slot k, in the form that loops over elements read.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
+  /// Records of the matrices.
   [[nodiscard]] Records<Space> records() const { return records_; }
+  /// Flags of finite gradients.
   [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
+  /// Numbers of steps of the matrices.
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
   /// Multiplies the factors by the floor of floor.hpp, from what `average` has noted. `recent`: the slot of r.
   void apply_floor(std::size_t recent) {
@@ -259,7 +280,9 @@ class Bucket {
     for_each_matrix(exec(), "schatten::step/note_size", count_,
                     NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
   }
+  /// Shape and orientation.
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
+  /// The arrays of the state.
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
 
  private:

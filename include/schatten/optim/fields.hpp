@@ -23,7 +23,7 @@ namespace schatten {
 
 /// One number of a group, as Optimizer::fields lists them.
 struct FieldInfo {
-  std::string name;
+  std::string name;   ///< as in `set`
   double value;       ///< enumerators and flags as integers
   double initial;     ///< the rule's default
   std::string range;  ///< in words: "must lie in [0, 1)"
@@ -34,12 +34,13 @@ namespace optim {
 
 /// The values that a number may have.
 struct Range {
+  /// Smallest and largest value.
   double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
   bool without_least = false, without_most = false;  ///< whether the ends are excluded
   bool whole = false;                                ///< integers only
   bool fixed = false;                                ///< decided when the group is made
   bool in_scalar = false;  ///< must also be finite, and if least is left out positive, as the Optimizer's scalar
-  std::string_view words = "must be a number";
+  std::string_view words = "must be a number";  ///< end of the message: "must lie in [0, 1)"
 
   /// Whether the range holds `value` for an Optimizer whose scalar has these limits.
   [[nodiscard]] bool contains(double value, double smallest, double largest) const {

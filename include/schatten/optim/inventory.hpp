@@ -17,30 +17,30 @@ namespace schatten {
 
 /// The present state of a group.
 struct GroupInfo {
-  std::string rule;
-  std::vector<FieldInfo> fields;
-  std::size_t steps = 0;
-  double lr_factor = 1;
+  std::string rule;               ///< name of the rule: "htmuon"
+  std::vector<FieldInfo> fields;  ///< all numbers of the rule
+  std::size_t steps = 0;          ///< taken so far
+  double lr_factor = 1;           ///< see Optimizer::set_lr_factor
 };
 
 /// A parameter as it was registered.
 struct ParameterInfo {
-  std::string name;
-  std::size_t group = 0;           ///< by number, in the order of add_group
-  std::vector<std::size_t> shape;  ///< extents of the user's View
-  std::size_t matrices = 0;
+  std::string name;                         ///< as given to add; of a part "qkv[0]"
+  std::size_t group = 0;                    ///< by number, in the order of add_group
+  std::vector<std::size_t> shape;           ///< extents of the user's View
+  std::size_t matrices = 0;                 ///< number of matrices
   std::string blocks;                       ///< how it is cut: "3 row blocks"; see blocks_of
   ElementType type = ElementType::float32;  ///< of the weight
   bool stochastic = false;                  ///< whether the weight is rounded at random
-  bool paused = false;
-  double decay_factor = 1;
+  bool paused = false;                      ///< see Optimizer::pause
+  double decay_factor = 1;                  ///< see Optimizer::set_decay_factor
 };
 
 /// A state array of a parameter: (matrices, rows, cols) in the user's rows and columns.
 struct ArrayInfo {
-  std::string name;
-  ElementType type = ElementType::float32;
-  std::size_t matrices = 0, rows = 0, cols = 0;
+  std::string name;                              ///< as in Optimizer::read_state
+  ElementType type = ElementType::float32;       ///< as stored
+  std::size_t matrices = 0, rows = 0, cols = 0;  ///< extents
 };
 
 namespace optim {
@@ -60,13 +60,17 @@ class Inventory {
   using Core = OptimizerCore<T, Exec>;
 
  public:
+  /// An inventory of the Optimizer whose base is `core`.
   explicit Inventory(Core& core) : core_(core) {}
 
+  /// OptimizerOptions::seed.
   [[nodiscard]] std::uint64_t seed() const { return core_.options_.seed; }
   /// Throws InvalidArgument between direction and apply, when half of a step has been taken.
   void require_settled(std::string_view function) const { core_.require_settled(function); }
 
+  /// Number of groups.
   [[nodiscard]] std::size_t groups() const { return core_.groups_.size(); }
+  /// Group k. @pre k < groups().
   [[nodiscard]] GroupInfo group(std::size_t k) const {
     const auto& group = *core_.groups_[k];
     return {std::string(group.rule_name()), group.fields(), group.steps, group.lr_factor};
@@ -87,6 +91,7 @@ class Inventory {
     });
     return all;
   }
+  /// Pauses or resumes a parameter.
   void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
   /// As Optimizer's.
   void set_decay_factor(std::string_view name, double factor) { core_.set_decay_factor(name, factor); }
@@ -125,6 +130,7 @@ class Inventory {
 
   /// As Optimizer's. Fences `exec`.
   [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) { return core_.read_counts(exec); }
+  /// Continues from counts, as Optimizer::write_counts. Fences `exec`.
   void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { core_.write_counts(exec, counts); }
 
  private:

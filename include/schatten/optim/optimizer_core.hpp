@@ -114,7 +114,7 @@ class OptimizerCore {
     *this = OptimizerCore(options, own_threads_);
   }
 
-  // ---- state, counts, telemetry ---------------------------------------------------------------------------------------
+  // ---- state, counts, telemetry -------------------------------------------------------------------------------------
 
   [[nodiscard]] std::vector<std::string> state_names(const Exec& exec, std::string_view name) {
     const Parameter& p = prepared(exec, name, "Optimizer::state_names");

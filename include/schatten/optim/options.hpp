@@ -41,12 +41,14 @@ void momentum_fields(Fields& f) {
 
 /// The average of the gradients, an option of most rules.
 struct Momentum {
-  double beta = 0.95;
-  bool nesterov = true;
+  double beta = 0.95;    ///< β, in [0, 1); 0 keeps no array
+  bool nesterov = true;  ///< whether u looks one step ahead
+  /// The kind of average.
   MomentumKind kind = MomentumKind::ema;
   StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
 
   template <class Fields>
+  /// Lists the numbers by name (fields.hpp).
   static void fields(Fields& f) {
     optim::momentum_fields<Momentum>(f);
   }
@@ -54,14 +56,17 @@ struct Momentum {
 
 /// The same with the defaults that frameworks have for SGD.
 struct HeavyBall {
-  double beta = 0.9;
-  bool nesterov = false;
+  double beta = 0.9;      ///< β, in [0, 1)
+  bool nesterov = false;  ///< whether u looks one step ahead
+  /// The kind of average.
   MomentumKind kind = MomentumKind::heavy_ball;
-  StateStorage storage = StateStorage::scalar;
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
 
+  /// The same numbers as a Momentum.
   KOKKOS_FUNCTION operator Momentum() const { return {beta, nesterov, kind, storage}; }
 
   template <class Fields>
+  /// Lists the numbers by name (fields.hpp).
   static void fields(Fields& f) {
     optim::momentum_fields<HeavyBall>(f);
   }
@@ -92,6 +97,7 @@ enum class DecayMode {
 
 /// How UΣ^pVᵀ is computed, an option of every rule with a spectral map (SpectralPowerOptions explains each).
 struct MapOptions {
+  /// The method, or automatic: the fastest that meets the tolerance.
   SpectralMethod method = SpectralMethod::automatic;
   double resolution = 1e-3;                          ///< smallest σ/σ_max that must come out within the tolerance
   double tolerance = 3e-2;                           ///< relative error of σ^p
@@ -104,6 +110,7 @@ struct MapOptions {
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
 
   template <class Fields>
+  /// Lists the numbers by name (fields.hpp).
   static void fields(Fields& f) {
     f("method", &MapOptions::method, optim::fixed_choice(int(std::size(spectral::methods))));
     f("resolution", &MapOptions::resolution, optim::fixed_number);
@@ -144,6 +151,7 @@ struct ParameterOptions {
 
 /// Options of an Optimizer.
 struct OptimizerOptions {
+  /// What a step does with gradients that are not finite.
   NonFinite non_finite = NonFinite::skip;
   std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest buffer of directions that one spectral call maps
   std::uint64_t seed = 0;                            ///< of stochastic rounding

@@ -36,23 +36,29 @@ inline std::string to_string(Route route) {
 
 /// A parameter as a framework names it: "layers.0.mlp.up.weight", and its extents.
 struct NamedShape {
+  /// Name of the parameter.
   std::string name;
+  /// Its extents.
   std::vector<std::size_t> shape;
 };
 
 /// A line of a table: a parameter, where it goes, and why.
 struct RoutedParameter {
+  /// Name of the parameter.
   std::string name;
+  /// Its extents.
   std::vector<std::size_t> shape;
+  /// Where it goes.
   Route route = Route::vector;
-  std::string reason;
+  std::string reason;  ///< in words
 };
 using RoutingTable = std::vector<RoutedParameter>;
 
 /// The route that a name implies, and the reason.
 struct Routing {
+  /// Where a parameter goes.
   Route route;
-  std::string reason;
+  std::string reason;  ///< in words
 };
 
 /// A framework's names: a callable (name, shape) → Routing or nothing.
@@ -72,8 +78,11 @@ enum class NameMatch {
 
 /// A pattern of names and where they go.
 struct NamePattern {
+  /// How it is compared.
   NameMatch match = NameMatch::glob;
+  /// The text.
   std::string text;
+  /// Where parameters go whose names match.
   Route route = Route::vector;
 };
 

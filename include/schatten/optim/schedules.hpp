@@ -56,7 +56,9 @@ constexpr double passed(std::size_t t, std::size_t first, std::size_t last) {
 /// 1 after the warm-up.
 class ConstantLr {
  public:
+  /// A warm-up of `warmup` steps, then 1.
   explicit ConstantLr(std::size_t warmup = 0) : warmup_(warmup) {}
+  /// The factor for the step after t steps.
   double operator()(std::size_t t) const { return t < warmup_ ? optim::warmup_factor(t, warmup_) : 1.0; }
 
  private:
@@ -70,6 +72,7 @@ class LinearLr {
   explicit LinearLr(const LrScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "LinearLr");
   }
+  /// The factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     return optim::between(1, options_.end, optim::passed(t, options_.warmup, options_.steps));
@@ -87,6 +90,7 @@ class CosineLr {
   explicit CosineLr(const LrScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "CosineLr");
   }
+  /// The factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     const double x = optim::passed(t, options_.warmup, options_.steps);
@@ -113,6 +117,7 @@ class WarmupStableDecayLr {
     require(options.decay <= options.steps - options.warmup, function, "decay", options.decay,
             "must not exceed the steps after the warm-up, " + std::to_string(options.steps - options.warmup));
   }
+  /// The factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     return optim::between(1, options_.end, optim::passed(t, options_.steps - options_.decay, options_.steps));
@@ -150,6 +155,7 @@ class ConstantPower {
  public:
   /// Throws InvalidArgument for a power outside (−0.5, 1].
   explicit ConstantPower(double power) : power_(power) { optim::check_power(power, "ConstantPower", "power"); }
+  /// The power.
   double operator()(std::size_t) const { return power_; }
 
  private:
@@ -163,6 +169,7 @@ class LinearPower {
   explicit LinearPower(const PowerScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "LinearPower");
   }
+  /// The power for the step after t steps.
   double operator()(std::size_t t) const {
     return optim::between(options_.begin, options_.end, optim::passed(t, 0, options_.steps));
   }
@@ -191,6 +198,7 @@ class LogisticPower {
     require(std::isfinite(options.width) && options.width > 0, function, "width", options.width,
             "must be finite and positive");
   }
+  /// The power for the step after t steps.
   double operator()(std::size_t t) const {
     const double x = (double(t) / double(options_.steps) - options_.middle) / options_.width;
     return options_.end + (options_.begin - options_.end) / (1 + std::exp(std::min(x, 700.0)));

@@ -38,9 +38,12 @@ enum class Start {
 
 /// A state array of a rule, per matrix.
 struct StateSlot {
-  std::string_view name;
+  std::string_view name;  ///< as in read_state
+  /// Its shape.
   Extent extent = Extent::matrix;
+  /// Its contents before the first step.
   Start start = Start::zero;
+  /// Its element type.
   StateStorage storage = StateStorage::scalar;
   std::size_t rank = 0;            ///< of right_factor
   std::size_t rows = 0, cols = 0;  ///< of given
@@ -81,13 +84,18 @@ constexpr ElementType element_type(StateStorage storage) {
 /// The arrays of one slot for `count` matrices, each rows×cols, row-major, one after the other.
 template <ExecutionSpace Exec>
 struct StateArray {
+  /// Bytes of an array.
   using Memory = Kokkos::View<char*, Kokkos::LayoutRight, typename Exec::device_type>;
 
+  /// What the rule asked for.
   StateSlot slot{};
+  /// Element type.
   ElementType type = ElementType::float32;
-  std::size_t count = 0, rows = 0, cols = 0;
+  std::size_t count = 0, rows = 0, cols = 0;  ///< matrices, and the extents of one
+  /// The array.
   Memory memory{};
 
+  /// Bytes per matrix.
   [[nodiscard]] std::size_t matrix_bytes() const { return rows * cols * size_of(type); }
   /// The first element of matrix k.
   [[nodiscard]] char* data(std::size_t k) const { return memory.data() + k * matrix_bytes(); }

@@ -25,6 +25,7 @@ namespace optim {
 /// √(Σ x²) of numbers of any size: a largest number and squares relative to it.
 struct ScaledSquares {
   double largest = 0, sum = 0;
+  /// Adds x².
   KOKKOS_FUNCTION void add(double x) {
     const double size = x < 0 ? -x : x;
     if (size == 0) return;
@@ -35,6 +36,7 @@ struct ScaledSquares {
       sum += (size / largest) * (size / largest);
     }
   }
+  /// The root of the sum.
   [[nodiscard]] KOKKOS_FUNCTION double root() const { return largest * math::sqrt(sum); }
 };
 
