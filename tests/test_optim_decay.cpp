@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Weight decays by parameter and from diagnostics: the decay factor, AlphaDecay, AWD.
-// labels: portable
+// labels: portable accuracy
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"

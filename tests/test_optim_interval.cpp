@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HTMuonOptions::interval: the power every k-th step, counted from 1, Muon's quintics between.
+// labels: accuracy
 
 #include "support/errors.hpp"
 #include "support/fence_events.hpp"

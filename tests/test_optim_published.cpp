@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The published methods in an Optimizer: streaming with its state, rank power.
+// labels: accuracy
 
 #include "support/errors.hpp"
 #include "support/instantiations.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Schedules against torch.optim.lr_scheduler's numbers, their ends, and what they refuse.
-// labels: portable
+// labels: portable accuracy
 
 #include "support/errors.hpp"
 #include "support/optimizer_cases.hpp"

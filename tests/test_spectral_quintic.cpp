@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // p = 0: the exact methods give orthonormal columns, Muon's quintics what their scalar model says.
+// labels: accuracy
 
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"
