@@ -59,7 +59,7 @@ struct AdamMini {
   template <Scalar T>
   KOKKOS_FUNCTION auto element(double step, double = 0) const {
     auto adam = optim::adam_element<T>(beta1, beta2, epsilon, step);
-    if (blocks != MomentBlocks::elements) adam.gain2 = T(0);  // r is there already
+    if (blocks != MomentBlocks::elements) adam.gain2 = T(0);  // r is already up to date
     return adam;
   }
 

@@ -36,7 +36,7 @@ struct AdaMuon {
     f("scale", &AdaMuon::scale, optim::choice(scale_modes));
     f(&AdaMuon::map);
   }
-  /// second_moment_root: √v, which has the range of O where v has not.
+  /// second_moment_root: √v, because v may over- or underflow.
   [[nodiscard]] std::vector<StateSlot> state() const {
     return {optim::momentum_slot(momentum), {"second_moment_root"}};
   }

@@ -20,7 +20,7 @@ struct Aurora {
   double lr = 0.05;
   double power = 0;  ///< p; any other makes it HTMuon in Aurora's place
   Momentum momentum{};
-  std::size_t iterations = 2;  ///< maps
+  std::size_t iterations = 2;  ///< number of maps
   double balance = 0.5;
   double epsilon = 1e-7;
   double weight_decay = 0.025;

@@ -54,7 +54,7 @@ struct CautiousMuon {
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
     const auto u = bucket.buffer();
     if (mask == CautiousMask::momentum) {
-      // The polar factor does not see a number before it, but for one that is added to the norm.
+      // A factor on u does not change the polar factor, unless something is added to the norm.
       optim::cautious_average(bucket, momentum, 0, mask_scale, power != 0 || map.norm_epsilon > 0, u);
     } else {
       optim::average(bucket, momentum, 0, u);

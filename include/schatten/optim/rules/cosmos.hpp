@@ -11,7 +11,8 @@
 namespace schatten {
 
 /// COSMOS: Adam in the leading right singular subspace, Muon's map outside of it (Liu et al., arXiv 2502.17410,
-/// Algorithm 1; as its codes have it). Vectors, one row or column, and more rows than max_rows go by Adam.
+/// Algorithm 1; as its codes have it). Vectors, matrices of one row or column, and matrices of more than max_rows rows
+/// are stepped by Adam.
 ///
 /// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
 /// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).

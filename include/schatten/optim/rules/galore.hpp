@@ -11,7 +11,7 @@ namespace schatten {
 /// GaLore: Adam on the gradient's projection to a subspace (Zhao et al., arXiv 2403.03507, Algorithm 2). For matrices;
 /// vectors, and matrices with one row or one column, by Adam.
 ///
-/// G turned so that it has no more columns than rows; every interval-th step, from the first on, P ← its first r right
+/// G transposed if it has more columns than rows; every interval-th step, from the first on, P ← its first r right
 /// singular vectors. D = α·Adam(GP)·Pᵀ, ε beside √v before its correction.
 struct GaLore {
   double lr = 1e-3;
@@ -21,7 +21,7 @@ struct GaLore {
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::after_step;
   std::size_t rank = 128;      ///< r, or the shorter side where that is less; fixed when the group is made
-  std::size_t interval = 200;  ///< of new bases, in steps of the group
+  std::size_t interval = 200;  ///< steps of the group from one basis to the next
   double alpha = 0.25;
   BasisChange basis_change = BasisChange::keep;  ///< what a new basis does to the moments
 

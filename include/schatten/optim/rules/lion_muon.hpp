@@ -26,8 +26,8 @@ struct LionAverage {
 /// LionMuon (arXiv 2605.19811): Muon's map on every interval-th step, Lion's signs on the others. For matrices.
 ///
 /// u = β₁m + (1−β₁)g with the momentum m before the step; m ← β₂m + (1−β₂)g. Steps 1, K+1, 2K+1, …, counted by the
-/// group: D = UΣ^pVᵀ of u, by six quintics, with the scale and lr. The others: D = sign(u) with lion_lr, which decay
-/// then goes by. β₁ = β₂ is SignMuon.
+/// group: D = UΣ^pVᵀ of u, by six quintics, with the scale and lr. The others: D = sign(u) with lion_lr, also for
+/// decay. β₁ = β₂ is SignMuon.
 struct LionMuon {
   double lr = 2e-3;
   double power = 0;  ///< p; any other makes it HTMuon in Muon's place
@@ -69,7 +69,7 @@ struct LionMuon {
     const bool mapped = maps_in(bucket.step());
     const auto u = mapped ? bucket.buffer() : out;
     bucket.average(average, std::array<std::size_t, 1>{0}, beta2, u);
-    if (!mapped) {  // the shape's factor is the map's alone, and applied in every step
+    if (!mapped) {  // the shape's factor belongs to mapped steps only, but is applied in every step
       const auto [rows, cols] = bucket.key().user_shape();
       return optim::take_signs(bucket, out, 1 / optim::shape_scale(scale, rows, cols));
     }

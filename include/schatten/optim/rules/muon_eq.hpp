@@ -8,17 +8,17 @@
 
 namespace schatten {
 
-/// What MuonEq brings to like norms before the map.
+/// What MuonEq equilibrates before the map.
 enum class Equilibration {
   row,     ///< the rows
   column,  ///< the columns
-  both     ///< both, by the norms that they have before either
+  both     ///< both, from the norms before equilibration
 };
 
 /// MuonEq (arXiv 2603.28254): Muon of the momentum with equilibrated rows, columns or both. For matrices.
 ///
 /// u as Muon's, r_i = (‖row i‖² + ε)^(−e), c_j likewise; D = UΣ^pVᵀ of diag(r)u, u·diag(c) or diag(r)u·diag(c).
-/// With e = 1/2 the scale of u has gone before the map, whatever p is.
+/// With e = 1/2 the map does not depend on the scale of u, for any p.
 struct MuonEq {
   double lr = 1e-3;
   double power = 0;  ///< p; any other makes it HTMuon in MuonEq's place

@@ -11,9 +11,9 @@ namespace schatten {
 /// Newton-Muon (arXiv 2604.01472 and its code): Muon of gradients that the second moment of the layer's inputs
 /// preconditions on the right. For matrices.
 ///
-/// u as Muon's of g(K + γI)⁻¹ instead of g; D = UΣ^pVᵀ of u. Optimizer::observe takes the inputs Z, one sample a row,
-/// every 32 steps or so: K ← ρK + (1−ρ)ZᵀZ/N from initial·I on, γ = ridge·tr K/cols + ε. Before that the inverse counts
-/// as I.
+/// u as Muon's of g(K + γI)⁻¹ instead of g; D = UΣ^pVᵀ of u. Optimizer::observe takes the inputs Z, one sample per row,
+/// about every 32 steps: K ← ρK + (1−ρ)ZᵀZ/N from initial·I on, γ = ridge·tr K/cols + ε. Before the first inputs the
+/// inverse is I.
 struct NewtonMuon {
   double lr = 1.5e-3;
   double power = 0;  ///< p; any other makes it HTMuon in Muon's place

@@ -33,7 +33,7 @@ struct Scion {
   double epsilon = 1e-8;
   double weight_decay = 1.0;
   DecayMode decay = DecayMode::decoupled;
-  ScaleMode scale = ScaleMode::spectral_unclamped;  ///< of the ball `spectral` alone
+  ScaleMode scale = ScaleMode::spectral_unclamped;  ///< only for the ball `spectral`
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "scion";

@@ -11,7 +11,7 @@ namespace schatten {
 /// SOAP: Adam in the eigenbases of Shampoo's two factors (Vyas et al., arXiv 2409.11321, Algorithm 3; as the authors'
 /// code has it). For matrices; vectors, and matrices with one row or one column, by Adam.
 ///
-/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG. A matrix's first step makes L, R and their eigenvectors Q_L, Q_R alone. In the
+/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG. A matrix's first step only makes L, R and their eigenvectors Q_L, Q_R. In the
 /// others, with the bases of the step before, D = Q_L·Adam(Q_LᵀGQ_R)·Q_Rᵀ, ε beside √v before its correction. After
 /// every interval-th of them Q ← qr(LQ), its columns in the order of diag(QᵀLQ).
 struct SOAP {
