@@ -35,7 +35,9 @@ class Workspace {
   Workspace() = default;
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
+  /// Takes the memory and objects of another one.
   Workspace(Workspace&&) noexcept = default;
+  /// Frees its own and takes those of another one.
   Workspace& operator=(Workspace&&) noexcept = default;
 
   /// Gives back, when it ends, everything taken since it began.

@@ -35,8 +35,8 @@ struct StepContext {
 /// Calls f for the rows or elements of matrices that are not skipped.
 template <class F, class Space>
 struct UnlessSkipped {
-  F f;
-  FiniteFlags<Space> finite;
+  F f;                        ///< the functor
+  FiniteFlags<Space> finite;  ///< 0 for skipped matrices
   /// (team, k, i) of a row or (k, i, j) of an element.
   template <class First>
   KOKKOS_FUNCTION void operator()(const First& first, std::size_t second, std::size_t third) const {
@@ -70,6 +70,7 @@ class Bucket {
   /// One vector per matrix.
   using Vectors = VectorBatchView<double, Space>;
 
+  /// Matrices [first, first + count) of `storage` in a step.
   Bucket(const StepContext<T, Exec>& step, BucketStorage<T, Exec>& storage, std::size_t first, std::size_t count,
          std::size_t number)
       : step_(step),

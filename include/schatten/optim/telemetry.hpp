@@ -40,13 +40,14 @@ struct ScaledSquares {
   [[nodiscard]] KOKKOS_FUNCTION double root() const { return largest * math::sqrt(sum); }
 };
 
-/// telemetry(number of matrix k) ← what the update will do to it. A thread a matrix: of use for looking, not for speed.
+/// telemetry(number of matrix k) ← the norms of the coming update. One thread per matrix: not for speed.
 template <Scalar T, class Space>
 struct Measure {
-  WeightUpdate<T, Space> update;
-  BatchView<const T, Space> direction;
-  FiniteFlags<Space> finite;
-  NumberBatchView<MatrixTelemetry, Space> telemetry;
+  WeightUpdate<T, Space> update;                      ///< the coming update
+  BatchView<const T, Space> direction;                ///< D of each matrix
+  FiniteFlags<Space> finite;                          ///< skipped matrices are not measured
+  NumberBatchView<MatrixTelemetry, Space> telemetry;  ///< the result
+  /// Measures matrix k.
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     const MatrixRecord& record = update.records(k);
     if (!finite(k)) return;
