@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: out is written and must not be const
+// LINES: 15
 #include <schatten/spectral/spectral_power.hpp>
 
 #if defined(POSITIVE_CONTROL)

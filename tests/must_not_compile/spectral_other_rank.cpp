@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: M and out must have the same rank
+// LINES: 15
 #include <schatten/spectral/spectral_power.hpp>
 
 #if defined(POSITIVE_CONTROL)

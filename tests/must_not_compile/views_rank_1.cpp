@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: the View must have rank 2 .rows, cols. or rank 3 .batch, rows, cols.
+// LINES: 15
 #include <schatten/core/views.hpp>
 
 #if defined(POSITIVE_CONTROL)
