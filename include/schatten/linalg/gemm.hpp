@@ -66,7 +66,7 @@ void product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space
 /// A (m×k), B (k×n), C (m×n): rank 2, or rank 3 with equal batch; any layout and strides. All float, double, Half or
 /// BFloat16; of 16-bit A and B, which are multiplied and summed in float, C may be float as well. beta = 0 overwrites
 /// whatever C holds, NaN included. @pre extents match; C shares no element with A or B. Throws InvalidArgument.
-/// Asynchronous on `exec`. Cost: 2mnk flops a matrix; a matrix without a unit stride is packed first.
+/// Asynchronous on `exec`. Cost: 2mnk flops per matrix; a matrix without a unit stride is packed first.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, coefficient_of<VA> beta, const VC& c,
           Workspace<typename Exec::memory_space>& workspace) {

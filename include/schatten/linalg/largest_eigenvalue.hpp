@@ -15,27 +15,27 @@
 
 namespace schatten::linalg {
 
-/// How often Lanczos' recurrence multiplies S, and from how many vectors at once: reading S once serves all of them.
+/// Numbers of Lanczos steps and of start vectors. One pass over S multiplies the vectors of all starts.
 struct LanczosSteps {
   std::size_t steps, starts;
 };
 
-/// What gives less than λ₁/1.1 for few matrices: k steps from a start drawn from the sphere do for at most a fraction
-/// f = 1.65 √n e^{−0.3(2k−1)} of all starts, whatever the spectrum, from j starts for at most f^j. For n = 1024 2e-7 on
-/// the host, where products count, and 7e-8 on a device, where readings do. Measured: docs/mathematics.md.
-/// Source: Kuczyński and Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
+/// Steps and starts for which an estimate below λ₁/1.1 is improbable. With one random start and k steps its probability
+/// is at most f = 1.65 √n e^{−0.3(2k−1)}, for any spectrum; with j starts, f^j. For n = 1024: 2e-7 on the host (fewest
+/// products), 7e-8 on a device (fewest passes over S). Measured: docs/mathematics.md. Source: Kuczyński and
+/// Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
 template <ExecutionSpace Exec>
 inline constexpr LanczosSteps lanczos_steps = loops_as_on_device<Exec> ? LanczosSteps{14, 4} : LanczosSteps{20, 2};
 
 namespace detail {
 
-/// What a Lanczos vector is multiplied as: itself, or where S has 16 bits its rounded value and the rest, rounded. The
-/// recurrence of rounded vectors would come out too large, by 8 % in bfloat16.
+/// Number of vectors that S multiplies per Lanczos vector: 1, or 2 for a 16-bit S, the rounded vector and its rounded
+/// rest. With rounded vectors only, the estimate would be too large, by 8 % in bfloat16.
 template <class T>
 inline constexpr std::size_t lanczos_pieces = std::is_same_v<T, Sum<T>> ? 1 : 2;
 
-/// Lanczos vectors and coefficients of a batch, a row for each start: the previous vector, this one, its pieces (all first
-/// ones, then all second ones; this one itself where there is one piece) and S times those.
+/// Lanczos vectors and coefficients of a batch, a row for each start: the previous vector, this one, its pieces (all
+/// first pieces, then all second ones; the vector itself if there is one piece) and S times the pieces.
 template <class T, class Space>
 struct Lanczos {
   BatchView<const T, Space> s;  ///< rows contiguous
@@ -62,7 +62,8 @@ struct Lanczos {
   }
 };
 
-/// The starts: numbers in [−1, 1) by a hash of the index. A structured vector may be nearly orthogonal to one of them, hardly to all.
+/// The starts: numbers in [−1, 1) by a hash of the index. A structured vector may be nearly orthogonal to one of them,
+/// hardly to all.
 template <class T, class Space>
 struct LanczosStart {
   Lanczos<T, Space> l;
@@ -156,10 +157,10 @@ struct LargestRitzValue {
 
 }  // namespace detail
 
-/// result(b) ← an estimate from below of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
+/// result(b) ← a lower estimate of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
-/// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. Deterministic
-/// on any number of threads as far as the backend's gemm is. Cost: 80n² flops, on a device 112n².
+/// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. The same
+/// bits on any number of threads, if the backend's gemm has this property. Cost: 80n² flops, on a device 112n².
 template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                         const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Norms and inner products of the matrices of a batch, left in device memory: one number a matrix, nothing fences.
+// Norms and inner products of the matrices of a batch, left in device memory: one number per matrix, nothing fences.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -165,7 +165,8 @@ void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<doubl
   detail::scaled_inner_product(exec, a, a, scale, scale, true, true, result, workspace);
 }
 
-/// result(b) ← ‖A_b/s_b‖_F for scales near A's largest entry, zero counting as one. NaN where the scale is. Cost: one pass.
+/// result(b) ← ‖A_b/s_b‖_F for scales near A's largest entry, zero counting as one. NaN where the scale is. Cost: one
+/// pass.
 template <ExecutionSpace Exec, class T, class Space>
 void relative_norm(const Exec& exec, const BatchView<const T, Space>& a, const NumberBatchView<double, Space>& scale,
                    const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {

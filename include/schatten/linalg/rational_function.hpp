@@ -12,17 +12,18 @@
 
 namespace schatten::linalg {
 
-/// Terms that gram_with_diagonal adds up at once, and those of a pass, whose chunks are added up before they join the total.
+/// Numbers of terms in the sums of gram_with_diagonal: of a chunk, and of a pass. The chunks of a pass are added up
+/// first.
 inline constexpr std::ptrdiff_t gram_chunk = backend::kernel::chunk;
 template <class T>
 inline constexpr std::ptrdiff_t gram_pass = backend::kernel::depth<T>;
 
-/// S ← XᵀX, summed in chunks, and its diagonal in double: a rational function with poles near the rounding of S
-/// multiplies that rounding, and the diagonal has the largest share of it.
+/// S ← XᵀX, summed in chunks, and its diagonal in double. Poles close to the rounding level of S amplify its errors,
+/// those of the diagonal most.
 ///
-/// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. In the precision of S, which may exceed X's: X is
-/// converted as it is packed. Rounding of an entry: about ε/3·√(m/chunk)·(its partial sums), chunk = 32, where a sum in one
-/// run has √m. Cost: n²m flops.
+/// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. In the precision of S, which may exceed X's:
+/// X is converted as it is packed. Rounding of an entry: about ε/3·√(m/chunk)·(its partial sums), chunk = 32, where one
+/// long sum would have √m. Cost: n²m flops.
 template <ExecutionSpace Exec, class T, class S, class Space>
 void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<S, Space>& s,
                         const VectorBatchView<double, Space>& diagonal) {
@@ -41,10 +42,11 @@ void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const
 
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.
 ///
-/// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Each pole is one Cholesky
-/// factorisation that carries L⁻¹ and one product L⁻ᵀL⁻¹, in W's precision, error ε·κ(S/scale + t). Where S's precision
-/// exceeds W's, the first `fine` poles are factored and inverted in S's; rounding L⁻¹ to W's adds ε·√κ. A bad pivot sends the
-/// pole to double. On the host the poles and matrices are spread over threads. @pre scale_b > 0. Cost: n³ flops a pole.
+/// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Per pole: one Cholesky
+/// factorisation, which also makes L⁻¹, and one product L⁻ᵀL⁻¹, in W's precision, error ε·κ(S/scale + t). Where S's
+/// precision exceeds W's, the first `fine` poles are factored and inverted in S's; rounding L⁻¹ to W's adds ε·√κ. A
+/// pole with a bad pivot is computed in double. On the host the poles and matrices are spread over threads. @pre
+/// scale_b > 0. Cost: n³ flops per pole.
 template <class Backend, ExecutionSpace Exec, class S, class T, class Space>
 void rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                        const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,

@@ -33,10 +33,11 @@ void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std:
 
 /// Thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
 ///
-/// A (m×n) is kept. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n). A matrix with a NaN or an
-/// infinity gives NaN throughout. On the long side, columns of U (rows of Vt) that belong to σ = 0 may be zero.
-/// @pre no output overlaps A or another output. Throws InvalidArgument, and NumericalError without convergence.
-/// Host backends work while the call lasts; the Kokkos one is asynchronous. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
+/// A (m×n) is kept. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n). A
+/// matrix with a NaN or an infinity gives NaN throughout. On the long side, columns of U (rows of Vt) that belong to σ
+/// = 0 may be zero. @pre no output overlaps A or another output. Throws InvalidArgument, and NumericalError without
+/// convergence. Host backends work while the call lasts; the Kokkos one is asynchronous. Error: backward stable, ‖δA‖ =
+/// O(ε)‖A‖.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VU, KokkosView VS, KokkosView VT>
 void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& vt,
          Workspace<typename Exec::memory_space>& workspace) {
@@ -63,7 +64,7 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   backend::svd(Chosen{}, exec, batch_a, batch_u, vectors, batch_vt, true, workspace);
 }
 
-/// Singular values alone, descending: sigma (batch, min(m, n)). As svd otherwise.
+/// Only the singular values, descending: sigma (batch, min(m, n)). As svd otherwise.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VS>
 void singular_values(const Exec& exec, const VA& a, const VS& sigma,
                      Workspace<typename Exec::memory_space>& workspace) {

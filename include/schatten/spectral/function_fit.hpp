@@ -22,7 +22,7 @@ namespace schatten::spectral {
 
 /// What of f is needed besides its values, by log-spaced points of [δ, 1].
 struct FunctionRange {
-  double slope = 0;      ///< largest |d ln f/d ln x − 1|: how f(x)/x turns
+  double slope = 0;      ///< largest |d ln f/d ln x − 1|: the slope of f(x)/x
   double own_slope = 0;  ///< largest |d ln f/d ln x|
   double moved = 0;      ///< largest |h − d ln f/d ln x|: what a wrong σ₁ costs
   double ratio = 1;      ///< largest f over the smallest
@@ -78,8 +78,8 @@ struct FunctionTarget {
 
 /// The fit of f with that many poles, relative to f, on [resolution/scale_margin, 1].
 ///
-/// Poles are Zolotarev's for intervals that begin at the resolution or where f turns: the best of some beginnings and
-/// two spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
+/// Poles are Zolotarev's for intervals that begin at the resolution or at a bend of f: the best of several beginnings
+/// and two spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
 template <SpectralFunction F>
 RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
   constexpr double between_check_points = 1.002, latest = 0.6;

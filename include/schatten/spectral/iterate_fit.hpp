@@ -61,8 +61,8 @@ struct IterateBasis {
   }
 };
 
-/// Points of [delta, 1], ascending, where the relative error of a fit is looked at: the cells between them are narrow
-/// in ln σ towards delta and in σ towards 1, where a composition of K quintics turns up to 3^K times.
+/// Points of [delta, 1], ascending, at which the relative error of a fit is evaluated. The cells between them are
+/// narrow in ln σ towards delta and in σ towards 1, where a composition of K quintics has up to 3^K extrema.
 class IterateGrid {
  public:
   IterateGrid(double delta, double power, std::size_t count) : sigma_(count), inverse_(count), power_(power) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which schedule serves a power, a resolution and a tolerance with the fewest steps.
+// The schedule with the fewest steps that meets a tolerance for a power and a resolution.
 #pragma once
 
 #include <schatten/spectral/fit_cache.hpp>
@@ -37,7 +37,7 @@ class IterateFits {
 /// A schedule's error at a third of its resolution is above a few percent: coarser ones need no fit.
 inline constexpr double schedule_reach = 3;
 
-/// The number of the coarsest schedule that may serve a resolution.
+/// The number of the coarsest schedule that may be used for a resolution.
 inline std::size_t coarsest_schedule(double resolution) {
   std::size_t schedule = 0;
   while (schedule + 1 < iterate_schedules.size() &&
@@ -54,8 +54,8 @@ struct IteratePlan {
   double error = std::numeric_limits<double>::infinity();
 };
 
-/// The shipped schedule of fewest steps that promises `tolerance` for matrices of a shape, or else the one that promises
-/// most, in the form of fewest flops that keeps the promise. `symmetric` as in iterate_flops.
+/// The shipped schedule of fewest steps that promises `tolerance` for matrices of a shape, or else the one that
+/// promises most, in the form of fewest flops that keeps the promise. `symmetric` as in iterate_flops.
 ///
 /// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
 template <Scalar T, Element Work>

@@ -15,10 +15,10 @@ namespace schatten::spectral {
 /// More steps than any shipped schedule has.
 inline constexpr std::size_t most_iterates = 8;
 
-/// How the steps are cut into segments. Within a segment n×n matrices alone are iterated on, and X is multiplied once.
+/// How the steps are cut into segments. Within a segment only n×n matrices are iterated, and X is multiplied once.
 enum class IterateForm {
   direct,  ///< one step each: every iterate is formed
-  tail,    ///< the last two steps together, the others alone
+  tail,    ///< the last two steps form a segment, the others one each
   gram     ///< at most three steps
 };
 
@@ -46,7 +46,8 @@ class IterateSegments {
   std::size_t count_;
 };
 
-/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is formed.
+/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is
+/// formed.
 inline double iterate_flops(std::size_t steps, IterateForm form, double m, double n, double symmetric = 1) {
   const IterateSegments segments(steps, form);
   double tall = 0, square = double(steps) + 1;  // products with X; every A², and the bracket
@@ -59,7 +60,8 @@ inline double iterate_flops(std::size_t steps, IterateForm form, double m, doubl
   return n * n * (tall * m + symmetric * square * n);
 }
 
-/// The forms from the fastest on: by flops, a fifth more for `gram` and a twentieth for `tail`, whose products are smaller.
+/// The forms from the fastest on: by flops, a fifth more for `gram` and a twentieth for `tail`, whose products are
+/// smaller.
 inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, double n, double symmetric = 1) {
   std::array<IterateForm, 3> forms{IterateForm::direct, IterateForm::tail, IterateForm::gram};
   const auto cost = [&](IterateForm form) {
@@ -70,7 +72,8 @@ inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, dou
   return forms;
 }
 
-/// Largest g = Π|a_k| over a segment of several steps: what a small singular value is multiplied by there. 1 without one.
+/// Largest g = Π|a_k| over a segment of several steps: what a small singular value is multiplied by there. 1 without
+/// one.
 inline double iterate_segment_gain(std::span<const Quintic> steps, IterateForm form) {
   const IterateSegments segments(steps.size(), form);
   double gain = 1;

@@ -10,12 +10,12 @@ namespace schatten {
 
 /// How U Σ^p Vᵀ is computed.
 enum class SpectralMethod {
-  automatic,      ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
-  svd,            ///< singular value decomposition, in the matrix's own precision
-  eigh,           ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
-  quintic,        ///< a published schedule of quintics, Muon's five for one; only p = 0
-  rational,       ///< a rational function of the Gram matrix, a Cholesky factorisation a pole; on host execution spaces
-  iterates,       ///< a linear combination of the iterates of odd quintics: matrix products alone
+  automatic,  ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
+  svd,        ///< singular value decomposition, in the matrix's own precision
+  eigh,       ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
+  quintic,    ///< a published schedule of quintics, Muon's five for one; only p = 0
+  rational,   ///< a rational function of the Gram matrix, one Cholesky factorisation per pole; on host execution spaces
+  iterates,   ///< a linear combination of the iterates of odd quintics: matrix products only
   newton_schulz,  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
   streaming,      ///< one QR iteration on right singular vectors kept from call to call; promises nothing
   rank_power      ///< not Σ^p but k^{−p}, k = 1, 2, ... the place of the singular value
@@ -71,7 +71,8 @@ constexpr bool commutes_with_transposes(SpectralMethod method) {
   return traits != nullptr && traits->commutes;
 }
 
-/// The quintics of the method `quintic`, each schedule with the steps that its authors train with (spectral/schedules.hpp).
+/// The quintics of the method `quintic`, each schedule with the steps that its authors train with
+/// (spectral/schedules.hpp).
 enum class QuinticSchedule {
   muon,           ///< five equal ones: singular values end in about [0.68, 1.13] (Jordan et al., 2024)
   polar_express,  ///< the first five of Polar Express, after M/(1.01‖M‖_F) (Amsel et al., arXiv 2505.16932)

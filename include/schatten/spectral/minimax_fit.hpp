@@ -16,12 +16,12 @@ namespace schatten::spectral {
 
 /// Relative minimax fits of a function on [delta, 1] in one basis, for one room after another.
 ///
-/// The basis is a Haar system: no combination of its K functions but zero vanishes at K points of [delta, 1]. The best fit
-/// is then the one whose error takes its largest size with alternating signs at K + 1 points, which the exchange finds:
-/// it solves for the weights that have the same error ±h at K + 1 points, moves the points to the extrema of that error,
-/// and repeats; it converges quadratically. Deterministic.
-/// Cost: `points_each`·(K + 1) evaluations of the basis once; then an exchange 2K flops a point and (K + 1)³.
-/// Source: Remez (1934); Cheney, Introduction to Approximation Theory (1966), chapter 3.
+/// The basis is a Haar system: no combination of its K functions but zero vanishes at K points of [delta, 1]. The best
+/// fit is then the one whose error takes its largest size with alternating signs at K + 1 points, which the exchange
+/// finds: it solves for the weights that have the same error ±h at K + 1 points, moves the points to the extrema of
+/// that error, and repeats; it converges quadratically. Deterministic. Cost: `points_each`·(K + 1) evaluations of the
+/// basis once; then an exchange 2K flops a point and (K + 1)³. Source: Remez (1934); Cheney, Introduction to
+/// Approximation Theory (1966), chapter 3.
 template <class Basis, class Target = PowerTarget>
 class MinimaxFit {
  public:
@@ -47,10 +47,11 @@ class MinimaxFit {
     for (std::size_t k = 0; k <= terms; ++k) places_[k] = k * (count_ - 1) / terms;
   }
 
-  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) room(σ)), room in (0, 1], and that error, at its largest over
-  /// the points, points between them around each extremum, and those in `kinks`, where room is not smooth. The exchange
-  /// begins where that of the call before ended. Where it does not converge (for twenty poles and more it may not),
-  /// Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails too.
+  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) room(σ)), room in (0, 1], and that error, at
+  /// its largest over the points, points between them around each extremum, and those in `kinks`, where room is not
+  /// smooth. The exchange begins where that of the call before ended. Where it does not converge (for twenty poles and
+  /// more it may not), Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails
+  /// too.
   template <class Room>
   WeightFit operator()(const Room& room, std::initializer_list<double> kinks = {}) {
     room_.resize(count_);
@@ -154,10 +155,10 @@ class MinimaxFit {
     return worst;
   }
 
-  /// places_ ← terms + 1 of the extrema, signs in turn, without the smallest ones; false if there are not as many.
+  /// places_ ← terms + 1 of the extrema, with alternating signs, without the smallest ones; false if there are too few.
   ///
-  /// Poles that are nearly the best ones let the error turn more often than it must. An extremum between others is left
-  /// out together with the smaller one of its neighbours, which keeps the signs in turn.
+  /// With nearly optimal poles the error may have more extrema than needed. One is left out together with the smaller
+  /// of its neighbours, so that the signs still alternate.
   bool move_points() {
     if (extrema_.size() < terms_ + 1) return false;
     places_ = extrema_;

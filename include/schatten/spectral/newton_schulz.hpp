@@ -135,7 +135,7 @@ void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, S
 /// M > 1 is divided by a power of two and the ridges with it, which changes nothing but the range. A zero matrix gives
 /// zero, a matrix with a NaN or an infinity NaN throughout, its neighbours in the batch unchanged.
 /// Throws InvalidArgument for a power that is not 1, 1/2, 1/4, ...
-/// Cost: 5 quintics, n²m + 30(k + 1)n³ + 2n²m flops; symmetric halves in the quintics and MᵀM alone.
+/// Cost: 5 quintics, n²m + 30(k + 1)n³ + 2n²m flops; only the quintics and MᵀM use symmetry.
 /// Source: Pang et al., arXiv 2603.10067, and its reference implementation.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void newton_schulz_power(const Exec& exec, double power, const BatchView<const T, Space>& m,

@@ -38,8 +38,8 @@ inline std::size_t bytes_of(const RationalFit& fit) {
 
 namespace detail {
 
-/// σ, σ³, σ/(σ² + t_j) at sigma: σ times a combination of 1, x, 1/(x + t_j) with x = σ² > 0 and t_j > 0, which has at most
-/// as many zeros as poles and one more, so that this is a Haar system.
+/// σ, σ³, σ/(σ² + t_j) at sigma: σ times a combination of 1, x, 1/(x + t_j) with x = σ² > 0 and t_j > 0, which has at
+/// most as many zeros as poles and one more, so that this is a Haar system.
 struct PoleBasis {
   std::vector<double> poles;
   void operator()(double sigma, double* row) const {
@@ -52,12 +52,12 @@ struct PoleBasis {
 
 }  // namespace detail
 
-/// The fit of least error among those with error(σ) + rounding·(δ/σ)² <= tolerance, or the plain minimax fit where it is
-/// one of them or where there are none.
+/// Weights with error(σ) + rounding·(δ/σ)² <= tolerance at every σ, if there are any; else the plain minimax fit.
 ///
-/// The error has min(level, tolerance − rounding(σ)) for its room. The least level is the fixed point of level → error
-/// of the fit with that room; the iteration comes down to it from the tolerance, every member within the tolerance.
-/// Cost: for four poles 0.05 ms the plain fit, 0.1 ms with its room.
+/// Starts with the plain minimax fit. If that leaves rounding too little near δ, refits with the allowance
+/// min(level, tolerance − rounding(σ)) for the error at σ, lowering level from the tolerance until it equals the error
+/// reached; every fit on the way is within the tolerance. Cost for four poles: 0.05 ms the plain fit, 0.1 ms with
+/// refits.
 inline RationalFit fit_rational(std::size_t poles, double power, double resolution,
                                 double tolerance = std::numeric_limits<double>::infinity(), double rounding = 0) {
   constexpr int most_fits = 6;
@@ -149,7 +149,7 @@ struct RationalScale {
   }
 };
 
-/// A batch whose leading dimension is not a power of two: those use a part of the cache only.
+/// A batch whose leading dimension is not a power of two, because powers of two use only part of the cache.
 template <class Work, class Space>
 BatchView<Work, Space> padded(std::size_t batch, std::size_t rows, std::size_t cols, Workspace<Space>& workspace) {
   std::size_t leading = cols + 16;
@@ -166,10 +166,11 @@ BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace
 
 }  // namespace detail
 
-/// W ← unit^p·r(S/s²) s^{p−1} for the Gram matrix S of M/unit, s ≈ σ₁(M/unit) from a few Lanczos steps: M/unit times W is
-/// UΣ^pVᵀ of M.
+/// W ← unit^p·r(S/s²) s^{p−1} for the Gram matrix S of M/unit, s ≈ σ₁(M/unit) from a few Lanczos steps: M/unit times W
+/// is UΣ^pVᵀ of M.
 ///
-/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: K n³ flops.
+/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: K n³
+/// flops.
 template <class Backend, ExecutionSpace Exec, class Gram, class Work, class Space>
 void rational_of_gram(const Exec& exec, const linalg::Rational& r, double power,
                       const BatchView<const Gram, Space>& gram, const VectorBatchView<double, Space>& diagonal,

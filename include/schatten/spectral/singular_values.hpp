@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Singular values on the host, for what returns a number.
+// Singular values on the host, for functions that return a number.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>

@@ -11,8 +11,8 @@
 
 namespace schatten::spectral {
 
-/// The estimate of σ₁ is multiplied by this, and fits reach as much further down, so that [δσ₁, σ₁] lies in them although
-/// the estimate may be that much too small. Above 1 iterates and rational functions grow quickly.
+/// The estimate of σ₁ is up to 5 % too small. So matrices are divided by s = 1.05·estimate, which makes σ/s <= 1: above
+/// 1 iterates and rational functions grow quickly. Fits start at δ/1.05, so that they still cover [δσ₁, σ₁].
 inline constexpr double scale_margin = 1.05;
 
 /// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)) on [δ, 1].
@@ -90,11 +90,10 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
 /// Lawson's iteration for the relative minimax fit of `target`: least squares in which the importance of each point is
 /// multiplied by its error. Points may be added between iterations; the best weights are kept.
 ///
-/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in
-/// (0, 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k²
-/// (w_k in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from large
-/// weights.
-/// Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
+/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in (0,
+/// 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k² (w_k
+/// in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from large
+/// weights. Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
 template <class Basis, class Room = EqualRoom, class Target = PowerTarget>
 class LawsonFit {
  public:
