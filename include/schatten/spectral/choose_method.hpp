@@ -32,7 +32,7 @@ struct Machine {
   double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 where it is formed whole
 };
 
-/// A method with its promise and cost.
+/// A method, what it promises and what it costs.
 struct MethodChoice {
   SpectralMethod method = SpectralMethod::svd;
   Format format = Format::scalar;  ///< what it works in; never automatic
@@ -52,8 +52,8 @@ struct Fits {
 };
 
 /// Time of each method in flops of matrix products of the same scalar type, as measured on one core
-/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth
-/// of float's, tf32's a quarter, decompositions thirty times what they are on the host.
+/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth of
+/// float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   explicit CostModel(const Shape& shape, const Machine& on = {})
       : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
@@ -97,8 +97,8 @@ inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::s
                                     : ReducedFloat<Work>             ? Format::tf32
                                                                      : Format::float64;
 
-/// The choice with_poles(poles) of the fewest poles that meets the tolerance; if none does, that of the most poles. The
-/// error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
+/// The fewest poles whose choice, with_poles(poles), meets the tolerance, and that choice; the one of the most poles where
+/// none does. The error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
 template <class WithPoles>
 MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, const WithPoles& with_poles) {
   constexpr int most_poles = 32;
@@ -133,8 +133,8 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   return fewest_poles(options, tolerance - rounding.largest(), with_poles);
 }
 
-/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float
-/// matrices. These fits leave rounding no room of a particular shape, so that all shapes share them.
+/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float matrices.
+/// These fits leave rounding no room of a particular shape, so that all shapes share them.
 template <Scalar T>
 MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
@@ -157,8 +157,8 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
   });
   if (!(choice.error_bound <= tolerance) || p < 0)
     return choice;  // p < 0: σ^p grows below δ, and what is promised there is δ^p
-  // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to,
-  // in steps that shapes share, by the law of the error; rounding grows a little, hence the search.
+  // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to, in
+  // steps that shapes share, by the law of the error; rounding grows a little, hence the search.
   constexpr double step = 0.9;
   const std::size_t poles = choice.function.poles.size(), fine = choice.fine_poles;
   const double rounding = mixed_rounding_error<T>(choice.function, fine, p, options.resolution, shape);

@@ -27,9 +27,8 @@ struct Shape {
 inline double svd_rounding(const Shape& shape) {
   return std::max(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
 }
-/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The rounding errors of a long
-/// sum of nearly equal terms have one sign; libraries sum some hundred terms at a time; small matrices average over few
-/// sums.
+/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The roundings of a long sum of
+/// like terms go to one side; a library sums some hundred terms at a time, and small matrices average over few sums.
 inline double gram_rounding(const Shape& shape) {
   const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
   return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
@@ -55,8 +54,8 @@ double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, 
          double(std::numeric_limits<Work>::epsilon());
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e changes σ by e and rotates the
-/// singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and
+/// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
 template <Scalar T>
 double svd_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
@@ -79,9 +78,8 @@ double eigh_error(double power, double resolution, const Shape& shape) {
 }
 
 /// Rounding of a Gram matrix in chunks and of its shifted Cholesky factorisations, in multiples of ε(Work)·‖M‖² along a
-/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer rounding
-/// errors. Those of nearly equal terms have one sign and add up: for them the bound counts the successive additions at
-/// each level of the summation.
+/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings; sums of
+/// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
 template <Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
@@ -107,8 +105,8 @@ RoundingError rational_rounding_error(double power, double resolution, const Sha
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
 }
 
-/// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix
-/// and the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
+/// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix and
+/// the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
 ///
 /// An error e of S + tI moves its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
 /// e·w·max(σ, √t/2)/(t (σ² + t) σ^p) to out·v and outᵀu. W is as large as δ^{p−1}: its rounding and the product's are

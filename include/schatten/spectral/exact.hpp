@@ -35,8 +35,7 @@ struct PowerOfSigma {
   }
 };
 
-/// Column k of U ← f(σ_k, σ_0, s, k) · column k. NaN stays NaN, and is not compared (that would be an invalid
-/// operation).
+/// Column k of U ← f(σ_k, σ_0, s, k) · column k. NaN stays NaN, and is not compared (that would be an invalid operation).
 template <class Map, class T, class Space>
 struct ScaleLeftVectors {
   Map map;
@@ -103,7 +102,7 @@ void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
 ///
 /// M, out (m×n). Squaring halves the digits: relative error of σ^p about (1−p)/2 · ε(Work)/σ², σ relative to the
-/// largest; singular values under √gram_floor come out damped. Work = double computes float matrices down to their own
+/// largest; singular values under √gram_floor come out damped. Work = double serves float matrices down to their own
 /// rounding level. Cost, n the short side: n²m + eigh(n) + n³ + 2n²m flops.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void eigh_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
