@@ -105,11 +105,23 @@ class HostRegion {
     if (error) std::rethrow_exception(error);
   }
 
-  /// body(k) for k < count.
+  /// body(k) for k < count: on the calling thread alone where loops of this body have been so short that others would come
+  /// too late.
   template <class Body>
   void loop(std::size_t count, const Body& body) {
-    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    static std::atomic<float> seconds_an_index{1};  // of the last loop of this body; many before the first
+    constexpr float worth_sharing = 4e-6F;
     constexpr std::size_t chunks_a_thread = 8;
+    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    const auto start = std::chrono::steady_clock::now();
+    const auto note = [&](std::size_t indices) {
+      const std::chrono::duration<float> seconds = std::chrono::steady_clock::now() - start;
+      seconds_an_index.store(seconds.count() / float(indices), std::memory_order_relaxed);
+    };
+    if (float(count) * seconds_an_index.load(std::memory_order_relaxed) < worth_sharing) {
+      run_range<Body>(&body, 0, count);
+      return note(count);
+    }
     work_ = &run_range<Body>;
     body_ = &body;
     chunk_ = std::max<std::size_t>(count / (chunks_a_thread * threads_), 1);
@@ -119,10 +131,11 @@ class HostRegion {
     }
     const std::uint32_t opened = epoch_.load(std::memory_order_relaxed) + 1;
     epoch_.store(opened);
-    take_chunk(shares_[0]);
+    std::size_t done = take_chunk(shares_[0]);
     if (asleep_.load() > 0) epoch_.notify_all();
-    take_chunks(0);
+    done += take_chunks(0);
     epoch_.store(opened + 1);
+    if (done > 0) note(done);
     wait_until(inside_, 0);
   }
 
@@ -151,18 +164,22 @@ class HostRegion {
     f();
   }
 
-  bool take_chunk(Share& share) const {
-    if (share.next.load(std::memory_order_relaxed) >= share.end) return false;
+  /// Both return how many indices they have done.
+  std::size_t take_chunk(Share& share) const {
+    if (share.next.load(std::memory_order_relaxed) >= share.end) return 0;
     const std::size_t first = share.next.fetch_add(chunk_, std::memory_order_relaxed);
-    if (first >= share.end) return false;
-    work_(body_, first, std::min(first + chunk_, share.end));
-    return true;
+    if (first >= share.end) return 0;
+    const std::size_t last = std::min(first + chunk_, share.end);
+    work_(body_, first, last);
+    return last - first;
   }
-  void take_chunks(std::size_t own) {
+  std::size_t take_chunks(std::size_t own) {
+    std::size_t done = 0;
     for (std::size_t k = 0; k < threads_; ++k) {
-      while (take_chunk(shares_[(own + k) % threads_])) {
-      }
+      Share& share = shares_[(own + k) % threads_];
+      while (const std::size_t more = take_chunk(share)) done += more;
     }
+    return done;
   }
 
   /// Spins for a while, then sleeps: a thread that sleeps is given a core at once when it is woken.
