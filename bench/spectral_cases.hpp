@@ -92,6 +92,16 @@ void muon_case(benchmark::State& state, Shape shape) {
   state.counters["rel_error"] = relative_error(x, reference(exec, tall, 0.0));
 }
 
+/// P ← aI + bR + cP.
+template <class T>
+void add_linear_terms(const schatten::spectral::Quintic& quintic, const Matrix<T>& r, const Matrix<T>& p) {
+  const T a = T(quintic.a), b = T(quintic.b), c = T(quintic.c);
+  for (std::size_t i = 0; i < p.extent(0); ++i) {
+    for (std::size_t j = 0; j < p.extent(1); ++j) p(i, j) = b * r(i, j) + c * p(i, j);
+    p(i, i) += a;
+  }
+}
+
 /// The same five quintics iterated on the Gram matrix (Gram Newton–Schulz): R = XᵀX, then in every step
 /// P = aI + bR + cR², Q ← QP, R ← PRP, and X ← XQ at the end. R is formed anew from X after two steps, as published
 /// for its stability. The n×n products are symmetric, and half of each is computed.
@@ -103,7 +113,6 @@ void gram_muon_case(benchmark::State& state, Shape shape) {
   const auto start = gaussian<T>({m, n});
   Matrix<T> x("bench::x", m, n), next("bench::next", m, n), gram("bench::gram", n, n), p("bench::p", n, n),
       product("bench::product", n, n), q("bench::q", n, n);
-  constexpr auto quintic = schatten::spectral::muon_quintic;
   schatten::Workspace<Exec::memory_space> workspace;
   const auto multiply = [&](const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& c) {
     schatten::linalg::symmetric_product(exec, T(1), a, b, c, workspace);
@@ -116,11 +125,7 @@ void gram_muon_case(benchmark::State& state, Shape shape) {
       const bool last = step + 1 == schatten::spectral::muon_steps || step + 1 == restart;
       if (since_restart == 0) schatten::linalg::gram(exec, x, gram, workspace);
       multiply(gram, gram, p);
-      for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t j = 0; j < n; ++j) {
-          p(i, j) = T(i == j ? quintic.a : 0.0) + T(quintic.b) * gram(i, j) + T(quintic.c) * p(i, j);
-        }
-      }
+      add_linear_terms(schatten::spectral::muon_quintic, gram, p);
       if (since_restart == 0) {
         Kokkos::deep_copy(exec, q, p);
       } else {

@@ -97,7 +97,7 @@ TEST_CASE("what a region launches by Kokkos itself is done when the launch retur
 }
 
 #if defined(SCHATTEN_HOST_REGIONS)
-TEST_CASE("after regions that waited long, regions are of one thread for a while") {
+TEST_CASE("after regions that took longer than one thread, regions are of one thread for a while") {
   detail::RegionRecord record;
   const auto alone = [&] {
     int count = 0;
@@ -105,18 +105,19 @@ TEST_CASE("after regions that waited long, regions are of one thread for a while
     return count;
   };
   CHECK(alone() == 0);
-  record.note(1e-3, 1e-4);  // short, if a share
+  record.note(1e-3, 1.5e-3);
   CHECK(alone() == 0);
-  record.note(1, 1e-2);  // long, but no share of the region
+  record.note(1.1e-3, 1e-3);  // longer, but by less than a region costs
   CHECK(alone() == 0);
   for (const int expected : {1, 3, 7, 15, 31, 31}) {
     record.note(1e-2, 5e-3);
     CHECK(alone() == expected);
   }
-  record.note(1e-2, 0);  // the others came: the next late one costs half
+  record.note(1e-2, 2e-2);
+  CHECK(alone() == 0);
   record.note(1e-2, 5e-3);
   CHECK(alone() == 31);
-  for (int k = 0; k < 6; ++k) record.note(1e-2, 0);
+  for (int k = 0; k < 6; ++k) record.note(1e-2, 2e-2);
   record.note(1e-2, 5e-3);
   CHECK(alone() == 1);
 }

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <exception>
 #include <new>
 #include <string>
@@ -41,8 +42,17 @@ inline void spin_once() {
 #endif
 }
 
-/// Whether regions pay. Where other processes keep the cores, the end of a region waits for threads that did not run: then
-/// the next regions, up to 31, are of one thread. One object a process.
+/// Seconds that the calling thread has run on a core; 0 where that cannot be told.
+inline double seconds_on_core() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  timespec time{};
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0) return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+#endif
+  return 0;
+}
+
+/// Whether regions pay. Where other processes keep the cores, a region waits for threads that hold indices and do not run,
+/// and may take longer than one thread: then the next regions, up to 31, are of one thread. One object a process.
 class RegionRecord {
  public:
   /// Whether the next region is to have all threads.
@@ -51,12 +61,13 @@ class RegionRecord {
     alone_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  /// Takes note of a region of all threads that took `seconds`, of them `waited` for threads to leave it.
-  void note(double seconds, double waited) {
-    constexpr double least = 2e-4, share = 0.125;  // no thread that runs takes longer to leave
+  /// Takes note of a region of all threads that took `seconds`; one thread that nobody disturbs would have taken `alone`
+  /// at most.
+  void note(double seconds, double alone) {
+    constexpr double least = 2e-4;
     constexpr int longest = 31;
     const int length = length_.load(std::memory_order_relaxed);
-    const bool late = waited > least && waited > share * seconds;
+    const bool late = seconds > alone + least;
     length_.store(late ? std::min(2 * length + 1, longest) : length / 2, std::memory_order_relaxed);
     if (late) alone_.store(length_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
@@ -87,6 +98,7 @@ class HostRegion {
     if (threads_ == 1) return run_loops(f);
     std::exception_ptr error;
     const auto start = std::chrono::steady_clock::now();
+    const double on_core = seconds_on_core();
 #pragma omp parallel num_threads(int(threads_))
     {
       const auto thread = std::size_t(omp_get_thread_num());
@@ -97,7 +109,12 @@ class HostRegion {
         } catch (...) {
           error = std::current_exception();
         }
-        dismiss(start);
+        dismiss();
+        if (threads_ > 1) {
+          const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+          const double alone = double(threads_) * (seconds_on_core() - on_core);  // if the others did as much
+          if (alone > 0) RegionRecord::of_process().note(seconds.count(), alone);
+        }
       } else {
         help(thread);
       }
@@ -105,11 +122,23 @@ class HostRegion {
     if (error) std::rethrow_exception(error);
   }
 
-  /// body(k) for k < count.
+  /// body(k) for k < count: on the calling thread alone where loops of this body have been so short that others would come
+  /// too late.
   template <class Body>
   void loop(std::size_t count, const Body& body) {
-    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    static std::atomic<float> seconds_an_index{1};  // of the last loop of this body; many before the first
+    constexpr float worth_sharing = 4e-6F;
     constexpr std::size_t chunks_a_thread = 8;
+    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    const auto start = std::chrono::steady_clock::now();
+    const auto note = [&](std::size_t indices) {
+      const std::chrono::duration<float> seconds = std::chrono::steady_clock::now() - start;
+      seconds_an_index.store(seconds.count() / float(indices), std::memory_order_relaxed);
+    };
+    if (float(count) * seconds_an_index.load(std::memory_order_relaxed) < worth_sharing) {
+      run_range<Body>(&body, 0, count);
+      return note(count);
+    }
     work_ = &run_range<Body>;
     body_ = &body;
     chunk_ = std::max<std::size_t>(count / (chunks_a_thread * threads_), 1);
@@ -119,10 +148,11 @@ class HostRegion {
     }
     const std::uint32_t opened = epoch_.load(std::memory_order_relaxed) + 1;
     epoch_.store(opened);
-    take_chunk(shares_[0]);
+    std::size_t done = take_chunk(shares_[0]);
     if (asleep_.load() > 0) epoch_.notify_all();
-    take_chunks(0);
+    done += take_chunks(0);
     epoch_.store(opened + 1);
+    if (done > 0) note(done);
     wait_until(inside_, 0);
   }
 
@@ -151,18 +181,22 @@ class HostRegion {
     f();
   }
 
-  bool take_chunk(Share& share) const {
-    if (share.next.load(std::memory_order_relaxed) >= share.end) return false;
+  /// Both return how many indices they have done.
+  std::size_t take_chunk(Share& share) const {
+    if (share.next.load(std::memory_order_relaxed) >= share.end) return 0;
     const std::size_t first = share.next.fetch_add(chunk_, std::memory_order_relaxed);
-    if (first >= share.end) return false;
-    work_(body_, first, std::min(first + chunk_, share.end));
-    return true;
+    if (first >= share.end) return 0;
+    const std::size_t last = std::min(first + chunk_, share.end);
+    work_(body_, first, last);
+    return last - first;
   }
-  void take_chunks(std::size_t own) {
+  std::size_t take_chunks(std::size_t own) {
+    std::size_t done = 0;
     for (std::size_t k = 0; k < threads_; ++k) {
-      while (take_chunk(shares_[(own + k) % threads_])) {
-      }
+      Share& share = shares_[(own + k) % threads_];
+      while (const std::size_t more = take_chunk(share)) done += more;
     }
+    return done;
   }
 
   /// Spins for a while, then sleeps: a thread that sleeps is given a core at once when it is woken.
@@ -208,15 +242,10 @@ class HostRegion {
     gone_.notify_all();
   }
 
-  void dismiss(std::chrono::steady_clock::time_point start) {
-    const auto before = std::chrono::steady_clock::now();
+  void dismiss() {
     epoch_.store(over);
     epoch_.notify_all();
-    if (threads_ == 1) return;
     wait_until(gone_, std::uint32_t(threads_ - 1));
-    const auto after = std::chrono::steady_clock::now();
-    RegionRecord::of_process().note(std::chrono::duration<double>(after - start).count(),
-                                    std::chrono::duration<double>(after - before).count());
   }
 
   std::size_t threads_;
