@@ -35,6 +35,17 @@ std::string known_names() {
   return names;
 }
 
+schatten::SpectralMethod parse_method(const std::string& option, const std::string& name) {
+  using schatten::SpectralMethod;
+  std::string names;
+  for (int k = int(SpectralMethod::automatic); k <= int(SpectralMethod::rank_power); ++k) {
+    const std::string known = to_string(SpectralMethod(k));
+    if (letters_of(known) == letters_of(name)) return SpectralMethod(k);
+    names += (names.empty() ? "" : ", ") + known;
+  }
+  throw BadOption(option + ": expected a name among " + names + ", got '" + name + "'");
+}
+
 // The recipes of a list such as "adamw,htmuon", in its order, or of "all".
 std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list, int width) {
   const std::vector<Recipe> known = known_recipes(width);
@@ -60,7 +71,8 @@ std::vector<Recipe> chosen_recipes(const std::string& option, const std::string&
 Options parse_options(int count, const char* const* arguments) {
   Options options;
   std::string list_option, list;
-  std::optional<double> power, hidden_lr, other_lr;
+  std::optional<double> power, hidden_lr, other_lr, resolution, tolerance;
+  std::optional<schatten::SpectralMethod> method;
   for (int i = 1; i < count; ++i) {
     const std::string option = arguments[i];
     const auto value = [&]() -> std::string {
@@ -100,6 +112,12 @@ Options parse_options(int count, const char* const* arguments) {
       options.seeds = parse_number(option, value(), 1, 100, "a whole number from 1 to 100");
     } else if (option == "--power") {
       power = parse_number(option, value(), -0.499, 1.0, "a number above -0.5 and up to 1");
+    } else if (option == "--method") {
+      method = parse_method(option, value());
+    } else if (option == "--resolution") {
+      resolution = parse_number(option, value(), 1e-300, 1.0, "a number above 0 and up to 1");
+    } else if (option == "--tolerance") {
+      tolerance = parse_number(option, value(), 1e-300, 1e3, "a positive number");
     } else if (option == "--hidden-lr") {
       hidden_lr = rate();
     } else if (option == "--other-lr") {
@@ -112,6 +130,9 @@ Options parse_options(int count, const char* const* arguments) {
       list_option.empty() ? tuned_recipes(options.width) : chosen_recipes(list_option, list, options.width);
   for (Recipe& recipe : options.recipes) {
     if (power && recipe.power) recipe.power = power;
+    recipe.method = method;
+    recipe.resolution = resolution;
+    recipe.tolerance = tolerance;
     recipe.hidden_lr = hidden_lr.value_or(recipe.hidden_lr);
     recipe.other_lr = other_lr.value_or(recipe.other_lr);
   }
@@ -135,6 +156,9 @@ batches, and compares them.
                      of two apart; the best goes on
   --seeds K          K trainings of each optimizer, with this seed and the following; the table has means
   --power P          of the optimizers that have one, above -0.5 and up to 1 (default: HTMuon's is 0.125, others' 0)
+  --method NAME      how their U S^P V^T is computed: automatic, svd, eigh, rational, ... (default: as the rule says)
+  --resolution X     of that: the smallest singular value, over the largest, that must come out within the tolerance
+  --tolerance X      of that: relative error of S^P
   --hidden-lr X      learning rate of the hidden matrices, instead of the tuned one
   --other-lr X       learning rate of embedding and output, instead of the tuned one
   --check-gradients  compare the model's gradients with differences, and stop

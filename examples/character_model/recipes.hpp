@@ -2,6 +2,8 @@
 #pragma once
 // How each optimizer is set.
 
+#include <schatten/spectral/method.hpp>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +18,9 @@ struct Recipe {
   double other_lr = 0;
   double weight_decay = 0.1;         // of the hidden matrices
   std::optional<double> power = {};  // of rules that have one: U S^power V^T of a momentum U S V^T
+  // How that is computed, where not the rule's way.
+  std::optional<schatten::SpectralMethod> method = {};
+  std::optional<double> resolution = {}, tolerance = {};
   std::vector<std::pair<std::string, double>> numbers = {};  // others of the rule, by name, where not its defaults
 };
 

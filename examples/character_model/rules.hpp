@@ -32,6 +32,9 @@ schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe, R ru
   if constexpr (requires { rule.power; }) {
     rule.power = recipe.power.value_or(rule.power);
     if (rule.power != 0) rule.map.method = schatten::SpectralMethod::automatic;  // quintics are for power 0 alone
+    rule.map.method = recipe.method.value_or(rule.map.method);
+    rule.map.resolution = recipe.resolution.value_or(rule.map.resolution);
+    rule.map.tolerance = recipe.tolerance.value_or(rule.map.tolerance);
   }
   const schatten::GroupId group = optimizer.add_group(rule);
   for (const auto& [name, value] : recipe.numbers) optimizer.set(group, name, value);
