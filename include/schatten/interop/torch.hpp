@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// LibTorch: its tensors as Views without a copy, and the rules as its optimizers, with its groups, schedulers and archives.
+#pragma once
+
+#include <schatten/interop/host_kokkos.hpp>
+#include <schatten/interop/tensor.hpp>
+#include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules/muon.hpp>
+
+#include <torch/optim/optimizer.h>
+#include <torch/serialize/archive.h>
+#include <torch/types.h>
+
+#if defined(KOKKOS_ENABLE_CUDA)
+#include <c10/cuda/CUDAStream.h>
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten {
+
+/// A LibTorch tensor, checked, for with_view or Optimizer::add. The tensor must live as long as what is made of it.
+///
+/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor, one on
+/// another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a rank above 4,
+/// or one whose sign or conjugate is still to be taken.
+template <class MemorySpace = Kokkos::HostSpace>
+TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
+                    std::string_view argument = "tensor") {
+  const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
+  require(t.defined(), function, argument, "undefined", "must be defined");
+  require(t.layout() == torch::kStrided, function, of("layout"), t.layout(), "must be strided");
+  constexpr bool host = bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible);
+  require(host ? t.device().is_cpu() : t.device().is_cuda(), function, of("device"), t.device().str(),
+          std::string("must be one of ") + MemorySpace::name());
+  require(!t.is_neg() && !t.is_conj(), function, argument, "a lazy negative or conjugate", "must be resolved first");
+  TensorRef tensor;
+  switch (t.scalar_type()) {
+    case torch::kFloat32: tensor.type = ElementType::float32; break;
+    case torch::kFloat64: tensor.type = ElementType::float64; break;
+    case torch::kFloat16: tensor.type = ElementType::float16; break;
+    case torch::kBFloat16: tensor.type = ElementType::bfloat16; break;
+    default:
+      throw InvalidArgument(function, of("dtype"), c10::toString(t.scalar_type()),
+                            "must be float16, bfloat16, float32 or float64");
+  }
+  require(t.dim() <= 4, function, of("dim"), t.dim(), "must be at most 4");
+  tensor.data = t.data_ptr();
+  tensor.rank = static_cast<std::size_t>(std::max<std::int64_t>(t.dim(), 1));
+  for (std::int64_t d = 0; d < t.dim(); ++d) {
+    tensor.shape[d] = static_cast<std::size_t>(t.size(d));
+    tensor.stride[d] = static_cast<std::size_t>(t.stride(d));
+  }
+  if (t.dim() == 0) tensor.stride[0] = 1;
+  return tensor;
+}
+
+/// The execution-space instance that LibTorch's work of this thread is on: on CUDA its current stream.
+template <ExecutionSpace Exec>
+Exec current_execution_space() {
+#if defined(KOKKOS_ENABLE_CUDA)
+  if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) return Exec(c10::cuda::getCurrentCUDAStream().stream());
+#endif
+  return Exec();
+}
+
+/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's words.
+template <class R>
+struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
+  R rule{};
+  ParameterOptions parameter{};  ///< of each parameter of the group; not saved
+
+  TorchOptions() = default;
+  TorchOptions(const R& numbers) : rule(numbers) {}
+
+  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the step.
+  TorchOptions& set(std::string_view name, double value) {
+    optim::set_field(rule, name, value, "TorchOptions::set", optim::Fixed::settable);
+    return *this;
+  }
+  [[nodiscard]] double get(std::string_view name) const {
+    double found = 0;
+    bool known = false;
+    optim::for_each_field(rule, [&](std::string_view field, const auto& member, const optim::Range&) {
+      if (field != name) return;
+      found = optim::field_value(member);
+      known = true;
+    });
+    require(known, "TorchOptions::get", "name", name, "must be a number of the rule");
+    return found;
+  }
+
+  TorchOptions& lr(double value) { return set("lr", value); }
+  TorchOptions& weight_decay(double value) { return set("weight_decay", value); }
+  TorchOptions& momentum(double value) { return set("momentum", value); }
+  TorchOptions& nesterov(bool value) { return set("nesterov", value ? 1 : 0); }
+  TorchOptions& betas(const std::tuple<double, double>& value) {
+    return set("beta1", std::get<0>(value)).set("beta2", std::get<1>(value));
+  }
+  TorchOptions& eps(double value) { return set("epsilon", value); }
+  /// How many quintics; torch.optim.Muon has 5.
+  TorchOptions& ns_steps(std::size_t value) { return set("quintic_steps", double(value)); }
+  /// The quintic aσ + bσ³ + cσ⁵. Throws InvalidArgument for others than Muon's and (2, −1.5, 0.5): a schedule of
+  /// QuinticSchedule it must be.
+  TorchOptions& ns_coefficients(const std::tuple<double, double, double>& value) {
+    const bool muon = value == std::tuple(3.4445, -4.7750, 2.0315), simple = value == std::tuple(2.0, -1.5, 0.5);
+    require(muon || simple, "TorchOptions::ns_coefficients", "value", std::get<0>(value),
+            "must begin (3.4445, -4.7750, 2.0315) or (2, -1.5, 0.5)");
+    return set("schedule", int(muon ? QuinticSchedule::muon : QuinticSchedule::simple));
+  }
+  /// "original", "match_rms_adamw", "spectral_unclamped". Throws InvalidArgument for others.
+  TorchOptions& adjust_lr_fn(std::string_view value) {
+    for (const auto& [name, mode] : {std::pair<std::string_view, ScaleMode>("original", ScaleMode::original),
+                                     {"match_rms_adamw", ScaleMode::match_rms_adamw},
+                                     {"spectral_unclamped", ScaleMode::spectral_unclamped}}) {
+      if (name == value) return set("scale", int(mode));
+    }
+    throw InvalidArgument("TorchOptions::adjust_lr_fn", "value", std::string(value),
+                          "must be original, match_rms_adamw or spectral_unclamped");
+  }
+
+  [[nodiscard]] double get_lr() const override { return rule.lr; }
+  void set_lr(const double lr) override { rule.lr = lr; }
+
+  void serialize(torch::serialize::OutputArchive& archive) const override {
+    archive.write("rule", c10::IValue(std::string(R::name)));
+    optim::for_each_field(rule, [&](std::string_view name, const auto& member, const optim::Range&) {
+      archive.write(std::string(name), c10::IValue(optim::field_value(member)));
+    });
+  }
+  /// Throws InvalidArgument and changes nothing where the archive has another rule's options or a number out of range.
+  void serialize(torch::serialize::InputArchive& archive) override {
+    constexpr std::string_view function = "TorchOptions::serialize";
+    c10::IValue value;
+    archive.read("rule", value);
+    require(value.toStringRef() == R::name, function, "rule", value.toStringRef(), "must be " + std::string(R::name));
+    R read = rule;
+    for (const FieldInfo& field : optim::list_fields(rule)) {
+      archive.read(field.name, value);
+      optim::set_field(read, field.name, value.toDouble(), function, optim::Fixed::settable);
+    }
+    optim::check_fields<double>(read, function);
+    rule = read;
+  }
+};
+
+/// torch.optim.Muon with its defaults.
+inline TorchOptions<Muon> torch_muon() { return TorchOptions<Muon>(Muon{.lr = 1e-3, .weight_decay = 0.1}); }
+
+/// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
+///
+/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose memory
+/// is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left out and do not
+/// age. The state is in the optimizer and its archive, not in state(). Starts Kokkos if nobody has. From the second step on
+/// no Kokkos memory is allocated, unless groups or parameters are new.
+template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
+          class Backend = linalg::DefaultBackend<Exec>>
+class TorchOptimizer : public torch::optim::Optimizer {
+ public:
+  using Options = TorchOptions<R>;
+
+  explicit TorchOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, const Options& defaults = {})
+      : torch::optim::Optimizer(groups, std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+  explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
+      : torch::optim::Optimizer(std::move(parameters), std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+
+  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number), for what
+  /// cannot be stepped, and has then moved nothing.
+  torch::Tensor step(LossClosure closure = nullptr) override {
+    torch::Tensor loss;
+    if (closure) {
+      const at::AutoGradMode with_gradients(true);
+      loss = closure();
+    }
+    const torch::NoGradGuard without_gradients;
+    take_in(*kept_, options_of_groups(), "TorchOptimizer::step");
+    const Exec exec = current_execution_space<Exec>();
+    kept_->optimizer.step(exec);
+    if constexpr (is_host_execution_space<Exec>) exec.fence();  // fences: documented
+    return loss;
+  }
+
+  /// Steps of single matrices that were left out because of a NaN or an infinity. Fences.
+  [[nodiscard]] long long skipped_steps() const {
+    return kept_->optimizer.skipped_steps(current_execution_space<Exec>());
+  }
+
+  /// Options and state of all groups. Weights are the module's. Fences.
+  void save(torch::serialize::OutputArchive& archive) const override {
+    const Exec exec = current_execution_space<Exec>();
+    take_in(*kept_, options_of_groups(), "TorchOptimizer::save");
+    archive.write("groups", c10::IValue(std::int64_t(param_groups_.size())));
+    for (std::size_t k = 0; k < param_groups_.size(); ++k) {
+      torch::serialize::OutputArchive options(archive.compilation_unit());
+      options_of(k).serialize(options);
+      archive.write("options/" + std::to_string(k), options);
+    }
+    auto inventory = kept_->optimizer.inventory();
+    for (const ParameterCounts& c : inventory.read_counts(exec)) {
+      std::vector<std::int64_t> numbers{c.group_steps, c.attempted};
+      numbers.insert(numbers.end(), c.applied.begin(), c.applied.end());
+      archive.write("counts/" + c.name, torch::tensor(numbers, torch::kInt64), true);
+      for (const ArrayInfo& array : inventory.arrays(c.name)) {
+        const torch::Tensor bytes = torch::empty({std::int64_t(bytes_of(array))}, torch::kUInt8);
+        inventory.read(exec, c.name, array.name, static_cast<char*>(bytes.data_ptr()));
+        archive.write("state/" + array.name + "/" + c.name, bytes, true);
+      }
+    }
+  }
+
+  /// Puts back what save has written, options included, for groups of as many parameters of the same shapes. Throws
+  /// InvalidArgument, or what LibTorch throws for a name that is missing, and has then changed nothing. Fences.
+  void load(torch::serialize::InputArchive& archive) override {
+    constexpr std::string_view function = "TorchOptimizer::load";
+    const Exec exec = current_execution_space<Exec>();
+    c10::IValue groups;
+    archive.read("groups", groups);
+    require(groups.toInt() == std::int64_t(param_groups_.size()), function, "groups", groups.toInt(),
+            "must be as many as here, " + std::to_string(param_groups_.size()));
+    std::vector<Options> all;
+    for (std::size_t k = 0; k < param_groups_.size(); ++k) {
+      torch::serialize::InputArchive options;
+      archive.read("options/" + std::to_string(k), options);
+      all.push_back(options_of(k));
+      all.back().serialize(options);
+    }
+    std::unique_ptr<Kept> kept = make_kept();
+    take_in(*kept, pointers_to(all), function);
+    auto inventory = kept->optimizer.inventory();
+    std::vector<ParameterCounts> counts;
+    for (const ParameterInfo& p : inventory.parameters()) {
+      const torch::Tensor numbers = read(archive, "counts/" + p.name, torch::kInt64, 2 + p.matrices, function);
+      const std::int64_t* const from = numbers.template data_ptr<std::int64_t>();
+      counts.push_back({p.name, from[0], from[1], {from + 2, from + 2 + p.matrices}});
+    }
+    inventory.write_counts(exec, counts);
+    for (const ParameterInfo& p : inventory.parameters()) {
+      for (const ArrayInfo& array : inventory.arrays(p.name)) {
+        const std::string name = "state/" + array.name + "/" + p.name;
+        const torch::Tensor bytes = read(archive, name, torch::kUInt8, bytes_of(array), function);
+        inventory.write(exec, p.name, array.name, static_cast<const char*>(bytes.data_ptr()));
+      }
+    }
+    for (std::size_t k = 0; k < all.size(); ++k) options_of(k).rule = all[k].rule;
+    kept_ = std::move(kept);
+  }
+
+ private:
+  using Space = typename Exec::memory_space;
+
+  /// A parameter as it was taken in.
+  struct Entry {
+    std::string name;
+    const void* parameter;
+    TensorRef weight, gradient{};
+  };
+  struct Kept {
+    schatten::Optimizer<T, Exec, Backend> optimizer;
+    std::vector<GroupId> groups;
+    std::vector<std::vector<double>> numbers;            ///< of each group, as its rule has them now
+    std::vector<std::vector<Entry>> entries;             ///< of each group
+    Kokkos::View<double, Space> zero{"schatten::zero"};  ///< what stands for a gradient that is gone
+  };
+
+  static std::unique_ptr<Kept> make_kept() {
+    start_kokkos();
+    return std::make_unique<Kept>();
+  }
+  static std::size_t bytes_of(const ArrayInfo& array) {
+    return array.matrices * array.rows * array.cols * size_of(array.type);
+  }
+  static std::vector<double> numbers_of(const R& rule) {
+    std::vector<double> numbers;
+    optim::for_each_field(rule, [&](std::string_view, const auto& member, const optim::Range&) {
+      numbers.push_back(optim::field_value(member));
+    });
+    return numbers;
+  }
+  static bool same_memory(const TensorRef& a, const TensorRef& b) {
+    return a.data == b.data && a.type == b.type && a.rank == b.rank && std::equal(a.shape, a.shape + 4, b.shape) &&
+           std::equal(a.stride, a.stride + 4, b.stride);
+  }
+  static std::vector<const Options*> pointers_to(const std::vector<Options>& all) {
+    std::vector<const Options*> pointers;
+    for (const Options& options : all) pointers.push_back(&options);
+    return pointers;
+  }
+  static torch::Tensor read(torch::serialize::InputArchive& archive, const std::string& name, torch::ScalarType type,
+                            std::size_t size, std::string_view function) {
+    torch::Tensor tensor;
+    archive.read(name, tensor, true);
+    require(tensor.scalar_type() == type && tensor.numel() == std::int64_t(size) && tensor.is_contiguous(), function,
+            name, tensor.numel(), "must have " + std::to_string(size) + " elements, as here");
+    return tensor;
+  }
+
+  Options& options_of(std::size_t k) const {
+    auto& group = const_cast<torch::optim::OptimizerParamGroup&>(param_groups_[k]);
+    auto* const options = dynamic_cast<Options*>(&group.options());
+    require(options != nullptr, "TorchOptimizer", "options of group " + std::to_string(k), "another type",
+            "must be TorchOptions of the rule " + std::string(R::name));
+    return *options;
+  }
+  std::vector<const Options*> options_of_groups() const {
+    std::vector<const Options*> all;
+    for (std::size_t k = 0; k < param_groups_.size(); ++k) all.push_back(&options_of(k));
+    return all;
+  }
+
+  /// Groups, numbers, parameters and gradients into the optimizer as they are now.
+  void take_in(Kept& kept, const std::vector<const Options*>& all, std::string_view function) const {
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      const std::vector<double> numbers = numbers_of(all[k]->rule);
+      if (k == kept.groups.size()) {
+        kept.groups.push_back(kept.optimizer.add_group(all[k]->rule));
+        kept.numbers.push_back(numbers);
+        kept.entries.emplace_back();
+      } else if (numbers != kept.numbers[k]) {
+        std::vector<std::pair<std::string_view, double>> changed;
+        std::size_t field = 0;
+        optim::for_each_field(all[k]->rule, [&](std::string_view name, const auto&, const optim::Range&) {
+          if (numbers[field] != kept.numbers[k][field]) changed.emplace_back(name, numbers[field]);
+          ++field;
+        });
+        kept.optimizer.set(kept.groups[k], changed);
+        kept.numbers[k] = numbers;
+      }
+    }
+    // Gradients first: what was one may be a new parameter's memory now.
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      for (std::size_t i = 0; i < kept.entries[k].size(); ++i) {
+        take_gradient(kept, kept.entries[k][i], param_groups_[k].params()[i], function);
+      }
+    }
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      const std::vector<torch::Tensor>& parameters = param_groups_[k].params();
+      for (std::size_t i = kept.entries[k].size(); i < parameters.size(); ++i) {
+        Entry entry{std::to_string(k) + "/" + std::to_string(i), parameters[i].unsafeGetTensorImpl(), {}};
+        entry.weight = tensor_of<Space>(parameters[i], function, entry.name);
+        require(size_of(entry.weight.type) <= sizeof(T), function, entry.name + ".dtype", "float64",
+                "must have no more digits than the optimizer's scalar, float");
+        with_view<Space>(entry.weight, function, entry.name, [&](const auto& w) {
+          if constexpr (sizeof(scalar_of<decltype(w)>) <= sizeof(T)) {
+            kept.optimizer.add(kept.groups[k], entry.name, w, all[k]->parameter);
+          }
+        });
+        kept.entries[k].push_back(std::move(entry));
+        take_gradient(kept, kept.entries[k].back(), parameters[i], function);
+      }
+    }
+  }
+
+  static void take_gradient(Kept& kept, Entry& entry, const torch::Tensor& parameter, std::string_view function) {
+    require(parameter.unsafeGetTensorImpl() == entry.parameter &&
+                same_memory(tensor_of<Space>(parameter, function, entry.name), entry.weight),
+            function, entry.name, parameter.data_ptr(),
+            "must stay the tensor, and where it was when it was first stepped");
+    const torch::Tensor& g = parameter.grad();
+    TensorRef gradient;
+    if (g.defined()) {
+      gradient = tensor_of<Space>(g, function, entry.name + ".grad");
+      kept.optimizer.resume(entry.name);
+    } else {
+      gradient = entry.weight;  // extents of the weight, all elements one zero
+      gradient.data = kept.zero.data();
+      gradient.type = ElementType::float64;
+      std::fill(gradient.stride, gradient.stride + 4, std::size_t{0});
+      kept.optimizer.pause(entry.name);
+    }
+    if (same_memory(gradient, entry.gradient)) return;
+    with_view<Space>(gradient, function, entry.name + ".grad",
+                     [&](const auto& view) { kept.optimizer.set_gradient(entry.name, view); });
+    entry.gradient = gradient;
+  }
+
+  std::unique_ptr<Kept> kept_;
+};
+
+}  // namespace schatten
