@@ -49,11 +49,11 @@ class CommunicationError : public std::runtime_error {
   std::string call_;
 };
 
-/// A collective call that another rank has refused: thrown on the ranks whose own arguments were right.
-class RefusedByRank : public std::invalid_argument {
+/// A collective call that another rank has refused, or failed in: thrown on the ranks that were right.
+class RefusedByRank : public std::runtime_error {
  public:
   RefusedByRank(int rank, const std::string& what)
-      : std::invalid_argument("rank " + std::to_string(rank) + ": " + what), rank_(rank) {}
+      : std::runtime_error("rank " + std::to_string(rank) + ": " + what), rank_(rank) {}
   [[nodiscard]] int rank() const noexcept { return rank_; }
 
  private:
@@ -86,8 +86,7 @@ std::vector<std::string> exchange_texts(const Comm& comm, const std::string& min
 
 /// Agrees on the arguments of a collective call: no rank goes on, and waits, where another has refused.
 ///
-/// check(): throws InvalidArgument for arguments that this rank refuses, else returns in words what must be the same on all
-/// ranks. Throws on all ranks: what `check` threw; RefusedByRank where another rank's did; InvalidArgument where the words
+/// check(): throws for what this rank refuses or cannot do, else returns in words what must be the same on all ranks. Throws on all ranks: what `check` threw; RefusedByRank where another rank's did; InvalidArgument where the words
 /// differ. `mine`: 8 bytes of this rank for the others, read after check(); returns all ranks' in their order. Cost: one exchange
 /// of 24 bytes.
 template <class Comm, class Check>
@@ -125,7 +124,7 @@ std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, co
     words = check();
     message.value = mine;
     message.digest = digest_of(words);
-  } catch (const std::invalid_argument& error) {
+  } catch (const std::exception& error) {
     message.refused = 1;
     words = error.what();
     settle();

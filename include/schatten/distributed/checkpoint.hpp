@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checkpoints of an Optimizer over ranks: a file of each rank and an index, loaded on any number of ranks.
+#pragma once
+
+#include <schatten/checkpoint/checkpoint.hpp>
+#include <schatten/distributed/optimizer.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+namespace detail {
+
+/// What an index says: the number of the save, of how many ranks, and the file of each tensor, beside the index.
+///
+///   {"metadata": {"save": "3", "ranks": "4"}, "weight_map": {"weight/layers.0": "run.index-3-0-of-4.safetensors", …}}
+struct CheckpointIndex {
+  std::uint64_t save = 0, ranks = 0;
+  std::map<std::string, std::string> files{};
+};
+
+inline CheckpointIndex read_index(const std::string& path) {
+  const checkpoint::FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) checkpoint::throw_system_error(path, "cannot be opened");
+  std::string text;
+  char buffer[4096];
+  while (true) {
+    const ::ssize_t count = ::read(file.number(), buffer, sizeof(buffer));
+    if (count < 0) checkpoint::throw_system_error(path, "cannot be read");
+    if (count == 0) break;
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+  CheckpointIndex index;
+  std::set<std::string> seen;
+  checkpoint::JsonReader reader(text, path);
+  const auto number = [&] {
+    const std::string digits = reader.string();
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size()) reader.fail("expected a number as a string");
+    return value;
+  };
+  reader.object([&](const std::string& room) {
+    seen.insert(room);
+    if (room == "metadata") {
+      reader.object([&](const std::string& name) { (name == "save" ? index.save : index.ranks) = number(); });
+    } else {
+      reader.object([&](const std::string& name) { index.files[name] = reader.string(); });
+    }
+  });
+  reader.end();
+  if (seen != std::set<std::string>{"metadata", "weight_map"} || index.save == 0 || index.ranks == 0) {
+    throw checkpoint::FileError(path, "is no index of a checkpoint over ranks");
+  }
+  return index;
+}
+
+inline void write_index(const std::string& path, const CheckpointIndex& index) {
+  std::string json = "{\"metadata\": {\"save\": \"" + std::to_string(index.save) + "\", \"ranks\": \"" +
+                     std::to_string(index.ranks) + "\"}, \"weight_map\": {";
+  bool first = true;
+  for (const auto& [tensor, file] : index.files) {
+    json += first ? "\n" : ",\n";
+    first = false;
+    checkpoint::append_json(json, tensor);
+    json += ": ";
+    checkpoint::append_json(json, file);
+  }
+  json += "}}\n";
+  checkpoint::AtomicFile file(path);
+  file.write(json.data(), json.size());
+  file.commit();
+}
+
+/// The file of rank k of N in a save, without its folder.
+inline std::string rank_file(const std::string& path, std::uint64_t save, std::size_t k, std::size_t ranks) {
+  std::string name = std::filesystem::path(path).filename().string();
+  if (name.ends_with(".json")) name.resize(name.size() - 5);
+  return name + "-" + std::to_string(save) + "-" + std::to_string(k) + "-of-" + std::to_string(ranks) + ".safetensors";
+}
+inline std::string beside(const std::string& path, const std::string& name) {
+  return (std::filesystem::path(path).parent_path() / name).string();
+}
+
+/// The files of a checkpoint: those of an index, or the one that `path` is.
+inline std::vector<std::string> files_of(const std::string& path) {
+  if (path.ends_with(".safetensors")) return {path};
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : read_index(path).files) names.insert(beside(path, file));
+  return {names.begin(), names.end()};
+}
+
+}  // namespace detail
+
+/// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside `path`,
+/// then `path` itself, an index of them, atomically. Whenever a rank stops, `path` names the whole old save or the whole new
+/// one; the old one's files are removed afterwards.
+///
+/// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the others:
+/// the old save is then as it was.
+template <class Exec, class O>
+void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
+  const auto& comm = optimizer.communicator();
+  const auto me = std::size_t(comm.rank()), ranks = std::size_t(comm.size());
+  optimizer.find_owners();
+  detail::CheckpointIndex before;
+  const std::vector<std::uint64_t> saves = agree(
+      comm, "distributed::save",
+      [&] {
+        if (me == 0 && std::filesystem::exists(path)) before = detail::read_index(path);
+        return path;
+      },
+      before.save);
+  const std::uint64_t number = saves[0] + 1;
+  agree(comm, "distributed::save", [&] {
+    checkpoint::save(exec, optimizer.local(), detail::beside(path, detail::rank_file(path, number, me, ranks)),
+                     options);
+    return std::string();
+  });
+  agree(comm, "distributed::save", [&] {
+    if (me != 0) return std::string();
+    detail::CheckpointIndex index{number, ranks};
+    for (std::size_t k = 0; k < ranks; ++k) {
+      const std::string name = detail::rank_file(path, number, k, ranks);
+      const checkpoint::SafetensorsFile file(detail::beside(path, name));
+      for (const checkpoint::Tensor& tensor : file.tensors()) index.files[tensor.name] = name;
+    }
+    detail::write_index(path, index);
+    std::error_code ignored;  // a file that stays does no harm
+    for (std::size_t k = 0; k < before.ranks; ++k) {
+      std::filesystem::remove(detail::beside(path, detail::rank_file(path, before.save, k, before.ranks)), ignored);
+    }
+    return std::string();
+  });
+}
+
+/// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save) into the Optimizers of
+/// these ranks, each its pieces, and gives all ranks the weights.
+///
+/// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError; RefusedByRank
+/// on the others. Names are compared before anything is read; a file that is damaged inside may be found when others have
+/// been loaded. notes: those of the last file.
+template <class Exec, class O>
+checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& path,
+                            const checkpoint::LoadOptions& options = {}) {
+  const auto& comm = optimizer.communicator();
+  optimizer.find_owners();
+  checkpoint::LoadReport report;
+  std::map<std::string, std::set<std::string>> holds;  // by file
+  agree(comm, "distributed::load", [&] {
+    const std::vector<std::string> here = optimizer.parts();
+    std::set<std::string> there;
+    std::vector<std::string> mismatches;
+    for (const std::string& name : detail::files_of(path)) {
+      const checkpoint::SafetensorsFile file(name);
+      for (const auto& [parameter, record] : checkpoint::manifest_of(file.metadata(), name).parameters) {
+        holds[name].insert(parameter);
+        there.insert(parameter);
+      }
+    }
+    for (const std::string& parameter : here) {
+      if (there.erase(parameter) > 0) continue;
+      report.missing.push_back(parameter);
+      if (!options.allow_missing) mismatches.push_back(parameter + ": is missing in the files");
+    }
+    for (const std::string& parameter : there) {
+      report.extra.push_back(parameter);
+      if (!options.allow_extra) mismatches.push_back(parameter + ": is in the files, but not here");
+    }
+    if (!mismatches.empty()) throw checkpoint::MismatchError(path, mismatches);
+    return path;
+  });
+  agree(comm, "distributed::load", [&] {
+    std::set<std::string> mine;
+    for (const ParameterInfo& p : optimizer.local().inventory().parameters()) mine.insert(p.name);
+    checkpoint::LoadOptions some = options;
+    some.allow_missing = some.allow_extra = true;
+    for (const auto& [name, parameters] : holds) {
+      const bool needed = std::any_of(parameters.begin(), parameters.end(),
+                                      [&](const std::string& parameter) { return mine.contains(parameter); });
+      if (needed) report.notes = checkpoint::load(exec, optimizer.local(), name, some).notes;
+    }
+    return std::string();
+  });
+  if (options.weights) optimizer.share_weights(exec);
+  return report;
+}
+
+/// Writes the save that an index names into one safetensors file, atomically, which `load` and checkpoint::load read. One
+/// rank calls it. Memory: that of the largest tensor. Throws FileError.
+inline void gather_files(const std::string& index, const std::string& path) {
+  std::vector<std::unique_ptr<checkpoint::SafetensorsFile>> files;
+  std::vector<checkpoint::Tensor> tensors;
+  std::map<std::string, const checkpoint::SafetensorsFile*> from;
+  checkpoint::Manifest all;
+  std::vector<bool> known;  // whose group's numbers are those of a rank that has some of its pieces
+  for (const std::string& name : detail::files_of(index)) {
+    files.push_back(std::make_unique<checkpoint::SafetensorsFile>(name));
+    for (const checkpoint::Tensor& tensor : files.back()->tensors()) {
+      tensors.push_back({.name = tensor.name, .type = tensor.type, .shape = tensor.shape});
+      from[tensor.name] = files.back().get();
+    }
+    checkpoint::Manifest manifest = checkpoint::manifest_of(files.back()->metadata(), name);
+    if (files.size() == 1) all = {manifest.version, manifest.seed, manifest.groups, {}, manifest.notes};
+    known.resize(all.groups.size(), false);
+    if (manifest.groups.size() != all.groups.size())
+      throw checkpoint::FileError(name, "has other groups than the rest");
+    for (auto& [parameter, record] : manifest.parameters) {
+      if (!known[record.group]) all.groups[record.group] = manifest.groups[record.group];
+      known[record.group] = true;
+      all.parameters.emplace(parameter, record);
+    }
+  }
+  checkpoint::write_safetensors(path, std::move(tensors), checkpoint::to_metadata(all),
+                                [&](const checkpoint::Tensor& tensor, char* to) {
+                                  const checkpoint::SafetensorsFile& file = *from.at(tensor.name);
+                                  file.read(*file.find(tensor.name), to);
+                                });
+}
+
+}  // namespace schatten::distributed

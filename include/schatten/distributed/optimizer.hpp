@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Data-parallel training: every rank has all weights, and each steps its share of them for all.
+#pragma once
+
+#include <schatten/distributed/owners.hpp>
+#include <schatten/distributed/sum.hpp>
+#include <schatten/optim/optimizer.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+/// What the gradients are that the ranks have.
+enum class Gradients {
+  equal,  ///< the same on all ranks: the program has summed them
+  summed  ///< each rank's own: a step sums them, in the order of ranks, into the owner's gradient Views
+};
+
+struct RankOptions {
+  Gradients gradients = Gradients::equal;
+  /// Arrays of rules that work element by element are cut into ranges of rows of about so many elements.
+  std::size_t piece_elements = std::size_t{1} << 18;
+  std::size_t message_bytes = std::size_t{64} << 20;  ///< what a rank receives at once; two such buffers are kept
+};
+
+namespace detail {
+
+/// sum ← Σ_k parts[k] of one element, in T and in the order of ranks; parts: contiguous arrays of the gradient's type.
+template <Scalar T>
+struct SumTyped {
+  optim::TypedBatch to;
+  const char* parts;
+  std::size_t ranks, stride;  ///< bytes between two ranks' arrays
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    const std::size_t at = (b * to.rows + i) * to.cols + j;
+    T sum = 0;
+    for (std::size_t k = 0; k < ranks; ++k) {
+      TypedMatrix part{};
+      part.data = const_cast<char*>(parts + k * stride);
+      part.type = to.type;
+      part.col_stride = 1;
+      sum += load_element<T>(part, 0, at);
+    }
+    const TypedMatrix target = to.matrix(b);
+    schatten::detail::store_at(target, target.at(i, j), sum);
+  }
+};
+
+}  // namespace detail
+
+/// An Optimizer whose parameters are stepped by one rank each, their owner, and then known to all. Called by all ranks
+/// together, in the same order, with equal arguments: groups, names, shapes and types.
+///
+/// A matrix of a rule with directions is one piece, whichever array it is from; arrays of rules that work element by element
+/// are cut into ranges of rows. Pieces, and with them all bits, are the same on any number of ranks: "experts[2]" is a matrix
+/// of a parameter of rank 3, "embedding[0:512]" are rows. State, and master copies, are the owner's alone. What is sent are
+/// weights, not directions: a rank that owns none of a parameter computes nothing for it. A rank sends (N−1)/N of the
+/// weights, and of the gradients as much where these are summed.
+template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
+class Optimizer {
+ public:
+  using Local = schatten::Optimizer<T, Exec, Backend>;
+  using Space = typename Exec::memory_space;
+
+  explicit Optimizer(const Comm& comm, const OptimizerOptions& options = {}, const RankOptions& ranks = {})
+      : comm_(&comm), options_(ranks), load_(std::size_t(comm.size()), 0.0), local_(options) {}
+
+  /// As schatten::Optimizer's.
+  template <class R>
+  GroupId add_group(const R& rule) {
+    const GroupId id = local_.add_group(rule);
+    const bool by_element = optim::ElementRule<R>;
+    groups_.push_back({!by_element, by_element && !optim::PreparedElementRule<R> && !optim::ScaleFreeElementRule<R>});
+    return id;
+  }
+  void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) { local_.set(id, values); }
+  void set_lr(GroupId id, double lr) { local_.set_lr(id, lr); }
+  void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
+
+  /// As schatten::Optimizer's; owners are found at the next step. Views must not change their memory.
+  template <KokkosView VW, KokkosView VG>
+  void add(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
+    constexpr int rank = view_rank<VW>;
+    require(id.index < groups_.size(), "distributed::Optimizer::add", "group", id.index, "is not a group");
+    const auto cut = [&](std::size_t count, std::size_t each, const auto& part) {
+      for (std::size_t first = 0; first < count; first += each) part(first, std::min(first + each, count));
+    };
+    const bool plain = options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty();
+    const auto each = [&](std::size_t elements) {
+      return std::max<std::size_t>(options_.piece_elements / elements, 1);
+    };
+    const auto range = [&](std::size_t first, std::size_t end) {
+      return name + "[" + std::to_string(first) + ":" + std::to_string(end) + "]";
+    };
+    using Range = std::pair<std::size_t, std::size_t>;
+    if constexpr (rank == 3) {
+      if (w.extent(0) > 1 && w.extent(0) == g.extent(0)) {
+        return cut(w.extent(0), 1, [&](std::size_t b, std::size_t) {
+          add_piece(id, name + "[" + std::to_string(b) + "]", Kokkos::subview(w, b, Kokkos::ALL, Kokkos::ALL),
+                    Kokkos::subview(g, b, Kokkos::ALL, Kokkos::ALL), options);
+        });
+      }
+    }
+    if (groups_[id.index].splits && plain && w.size() > options_.piece_elements && w.extent(0) == g.extent(0)) {
+      if constexpr (rank == 1) {
+        return cut(w.extent(0), each(1), [&](std::size_t first, std::size_t end) {
+          const Range r(first, end);
+          add_piece(id, range(first, end), Kokkos::subview(w, r), Kokkos::subview(g, r), options);
+        });
+      } else if constexpr (rank == 2) {
+        return cut(w.extent(0), each(w.extent(1)), [&](std::size_t first, std::size_t end) {
+          const Range r(first, end);
+          add_piece(id, range(first, end), Kokkos::subview(w, r, Kokkos::ALL), Kokkos::subview(g, r, Kokkos::ALL),
+                    options);
+        });
+      }
+    }
+    add_piece(id, name, w, g, options);
+  }
+
+  /// As schatten::Optimizer's, of a piece; what the owner is given counts.
+  template <KokkosView V>
+  void observe(const Exec& exec, std::string_view piece, const V& x) {
+    find_owners();
+    if (owner(piece) == me()) local_.observe(exec, piece, x);
+  }
+
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on the
+  /// other ranks; weights of that step are then not exchanged. Fences as the communicator does.
+  void step(const Exec& exec) {
+    find_owners();
+    if (options_.gradients == Gradients::summed) sum_gradients(exec);
+    agree(*comm_, "distributed::Optimizer::step", [&] {
+      local_.step(exec);
+      return std::string();
+    });
+    share_weights(exec);
+  }
+
+  /// Gives every piece that has none an owner: a step does so as well. Throws InvalidArgument where ranks differ.
+  void find_owners() {
+    if (owned_ == pieces_.size()) return;
+    agree(*comm_, "distributed::Optimizer", [&] {
+      std::string words;
+      for (std::size_t k = owned_; k < pieces_.size(); ++k) words += pieces_[k].words + "; ";
+      return words;
+    });
+    std::vector<double> cost;
+    for (std::size_t k = owned_; k < pieces_.size(); ++k) cost.push_back(pieces_[k].cost);
+    const std::vector<std::size_t> owner = share_out(cost, load_);
+    for (std::size_t k = owned_; k < pieces_.size(); ++k) {
+      pieces_[k].owner = owner[k - owned_];
+      if (pieces_[k].owner != me()) local_.remove(pieces_[k].name);
+    }
+    owned_ = pieces_.size();
+  }
+
+  /// Every rank's weights ← their owners'. All ranks together. A step does so as well.
+  void share_weights(const Exec& exec) {
+    find_owners();
+    const typename Workspace<Space>::Frame frame(workspace_);
+    for (const Round& round : rounds(&Piece::weight)) {
+      const typename Workspace<Space>::Frame inner(workspace_);
+      std::size_t sum = 0;
+      for (const std::size_t bytes : round.bytes) sum += bytes;
+      char* const mine = workspace_.template numbers<char>(round.bytes[me()]).data();
+      char* const all = workspace_.template numbers<char>(sum).data();
+      char* at = mine;
+      for (const std::size_t k : round.pieces) {
+        if (pieces_[k].owner == me()) at = pack(exec, pieces_[k].weight, at);
+      }
+      comm_->all_gather(exec, mine, all, round.bytes);
+      const char* from = all;
+      for (const std::size_t k : round.pieces) {  // in the order of owners
+        from = pieces_[k].owner == me() ? from + bytes_of(pieces_[k].weight) : unpack(exec, from, pieces_[k].weight);
+      }
+    }
+  }
+
+  /// The Optimizer of this rank's pieces: state, counts, telemetry, fields.
+  [[nodiscard]] Local& local() { return local_; }
+  [[nodiscard]] const Comm& communicator() const { return *comm_; }
+  /// The pieces that parameters are cut into, in the order of add.
+  [[nodiscard]] std::vector<std::string> pieces() const {
+    std::vector<std::string> names;
+    for (const Piece& piece : pieces_) names.push_back(piece.name);
+    return names;
+  }
+  /// Their names in a checkpoint: a piece with row_sizes has several.
+  [[nodiscard]] std::vector<std::string> parts() const {
+    std::vector<std::string> names;
+    for (const Piece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
+    return names;
+  }
+  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown name.
+  [[nodiscard]] std::size_t owner(std::string_view name) const {
+    for (const Piece& piece : pieces_) {
+      if (piece.name == name) return piece.owner;
+    }
+    throw InvalidArgument("distributed::Optimizer::owner", "name", std::string(name), "is no piece of a parameter");
+  }
+  /// Flops of a step of each rank, by the cost model.
+  [[nodiscard]] const std::vector<double>& load() const { return load_; }
+
+ private:
+  struct GroupKind {
+    bool has_map, splits;
+  };
+  struct Piece {
+    std::string name, words;
+    std::vector<std::string> parts;
+    double cost;
+    std::vector<optim::TypedBatch> weight, gradient;  ///< more than one with row_sizes
+    std::shared_ptr<const void> weight_owner, gradient_owner;
+    std::size_t owner = 0;
+  };
+  /// Pieces that are sent at once, in the order of their owners, and bytes by owner.
+  struct Round {
+    std::vector<std::size_t> pieces, bytes;
+  };
+
+  [[nodiscard]] std::size_t me() const { return std::size_t(comm_->rank()); }
+  [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
+
+  template <class VW, class VG>
+  void add_piece(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options) {
+    constexpr std::string_view function = "distributed::Optimizer::add";
+    local_.add(id, name, w, g, options);  // checks everything; no memory before the next step
+    Piece piece{.name = name,
+                .words = {},
+                .parts = local_.part_names(name),
+                .cost = 0,
+                .weight = {},
+                .gradient = {},
+                .weight_owner = std::make_shared<VW>(w),
+                .gradient_owner = std::make_shared<VG>(g)};
+    for (const optim::Piece& part : optim::pieces_of<Exec>(w, options, function, "w", name)) {
+      const optim::TypedBatch& a = part.batch;
+      piece.cost += step_cost(groups_[id.index].has_map, a.batch, a.rows, a.cols);
+      piece.weight.push_back(a);
+    }
+    for (const optim::Piece& part : optim::pieces_of<Exec>(g, options, function, "g", name)) {
+      piece.gradient.push_back(part.batch);
+    }
+    piece.words = name + " " + optim::extents_of(w) + " " + to_string(piece.weight[0].type) + "/" +
+                  to_string(piece.gradient[0].type) + " in group " + std::to_string(id.index) + " (" +
+                  std::string(local_.rule_name(id)) + ")";
+    pieces_.push_back(std::move(piece));
+  }
+
+  static std::size_t bytes_of(const std::vector<optim::TypedBatch>& parts) {
+    std::size_t bytes = 0;
+    for (const optim::TypedBatch& a : parts) bytes += (a.size() * size_of(a.type) + 7) / 8 * 8;  // aligned
+    return bytes;
+  }
+  /// The same matrices, contiguous at `data`.
+  static optim::TypedBatch packed(const optim::TypedBatch& a, const void* data) {
+    return {.data = data,
+            .type = a.type,
+            .batch = a.batch,
+            .rows = a.rows,
+            .cols = a.cols,
+            .batch_stride = a.rows * a.cols,
+            .row_stride = a.cols,
+            .col_stride = 1};
+  }
+  static char* pack(const Exec& exec, const std::vector<optim::TypedBatch>& parts, char* to) {
+    for (const optim::TypedBatch& a : parts) {
+      optim::detail::move_bits(exec, a, packed(a, to));
+      to += bytes_of({a});
+    }
+    return to;
+  }
+  static const char* unpack(const Exec& exec, const char* from, const std::vector<optim::TypedBatch>& parts) {
+    for (const optim::TypedBatch& a : parts) {
+      optim::detail::move_bits(exec, packed(a, from), a);
+      from += bytes_of({a});
+    }
+    return from;
+  }
+
+  /// All pieces in rounds of at most message_bytes, or of one piece a rank: each takes the next ones of every owner.
+  [[nodiscard]] std::vector<Round> rounds(std::vector<optim::TypedBatch> Piece::*array) const {
+    std::vector<std::vector<std::size_t>> queue(ranks());
+    for (std::size_t k = 0; k < pieces_.size(); ++k) queue[pieces_[k].owner].push_back(k);
+    std::vector<std::size_t> next(ranks(), 0);
+    const std::size_t most = options_.message_bytes / ranks();
+    std::vector<Round> all;
+    while (true) {
+      Round round{{}, std::vector<std::size_t>(ranks(), 0)};
+      for (std::size_t r = 0; r < ranks(); ++r) {
+        while (next[r] < queue[r].size()) {
+          const std::size_t k = queue[r][next[r]], bytes = bytes_of(pieces_[k].*array);
+          if (round.bytes[r] > 0 && round.bytes[r] + bytes > most) break;
+          round.bytes[r] += bytes;
+          round.pieces.push_back(k);
+          ++next[r];
+        }
+      }
+      if (round.pieces.empty()) return all;
+      all.push_back(std::move(round));
+    }
+  }
+
+  /// The owners' gradients ← the sums over ranks.
+  void sum_gradients(const Exec& exec) {
+    if (ranks() == 1) return;
+    for (const Round& round : rounds(&Piece::gradient)) {
+      const typename Workspace<Space>::Frame frame(workspace_);
+      std::size_t sum = 0;
+      for (const std::size_t bytes : round.bytes) sum += bytes;
+      const std::size_t each = round.bytes[me()];
+      char* const mine = workspace_.template numbers<char>(sum).data();
+      char* const all = workspace_.template numbers<char>(ranks() * each).data();
+      char* at = mine;
+      for (const std::size_t k : round.pieces) at = pack(exec, pieces_[k].gradient, at);
+      comm_->all_to_all(exec, mine, round.bytes, all, std::vector<std::size_t>(ranks(), each));
+      const char* from = all;
+      for (const std::size_t k : round.pieces) {
+        if (pieces_[k].owner != me()) continue;
+        for (const optim::TypedBatch& a : pieces_[k].gradient) {
+          for_each_element(exec, "schatten::distributed/sum", a.batch, a.rows, a.cols,
+                           detail::SumTyped<T>{a, from, ranks(), each});
+          from += bytes_of({a});
+        }
+      }
+    }
+  }
+
+  const Comm* comm_;
+  RankOptions options_;
+  std::vector<GroupKind> groups_;
+  std::vector<Piece> pieces_;
+  std::size_t owned_ = 0;  ///< pieces that have an owner
+  std::vector<double> load_;
+  Local local_;
+  Workspace<Space> workspace_;
+};
+
+}  // namespace schatten::distributed
