@@ -24,14 +24,6 @@ struct Goal {
   double resolution, tolerance;
 };
 
-/// The exact singular directions of the matrix that T stores.
-template <class T>
-KnownMatrix stored(const KnownMatrix& known) {
-  if constexpr (std::is_same_v<T, double>) return known;
-  ReferenceSvd svd = reference_svd(rounded<T>(known.matrix()));
-  return {svd.u, svd.sigma, svd.v};
-}
-
 template <class T, class Exec, class Backend>
 std::optional<SpectralPower<T, Exec, Backend>> plan(const SpectralPowerOptions& options) {
   static const auto fits = std::make_shared<spectral::Fits>();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each method promises: the relative error of σ^p in a singular direction with σ >= δσ_max, rounding included.
+// What each method promises at σ_k >= δσ_max, relative to f = σ_k^p, rounding included: |uᵀ·out·v − f|, ‖out·v − f u‖ and
+// ‖outᵀu − f v‖ for the singular vectors u, v of σ_k.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 namespace schatten::spectral {
 
@@ -54,26 +56,34 @@ double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, 
          double(std::numeric_limits<Work>::epsilon());
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and
-/// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
+/// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns the
+/// singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
+inline double sensitivity(double power, double resolution, double least) {
+  return (power < 0 ? std::max(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
+}
+
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output.
+/// A backward error turns the singular vectors by less than it moves σ by: measured worst 0.9ε/δ for p >= 0, n <= 12.
 template <Scalar T>
 double svd_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
-  const double turn = backward / resolution;
   const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
-  return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
+  const double moved = backward * std::abs(power) / resolution;
+  const double turned = std::max(backward / 8, 2 * epsilon) * sensitivity(power, resolution, sigma_floor<T>);
+  return backward + std::max(moved, turned) + epsilon * storage;
 }
 
-/// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the factors of the smallest eigenvalues, up to
-/// floor^{(p−1)/2}, round into every direction.
+/// The same by eigh_power. What WᵀW has beside its diagonal, x = cε/δ² relative to the smallest eigenvalue, is taken to
+/// first order; the second order is x², in the directions under the resolution times the function's values there, up to
+/// floor^{(p−1)/2} where δ^{p−1} is due.
 template <Scalar T, Scalar Work>
 double eigh_error(double power, double resolution, const Shape& shape) {
-  if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
-  const double backward = gram_rounding(shape) * double(std::numeric_limits<Work>::epsilon());
-  const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
-  const double storage = power < 0 ? 1.5 * std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
-  const double leak = 0.45 * std::sqrt(double(shape.short_side)) * std::pow(gram_floor<Work>, (power - 1) / 2);
-  return backward * moved + double(std::numeric_limits<Work>::epsilon()) * leak +
+  const double least = std::sqrt(gram_floor<Work>), epsilon = double(std::numeric_limits<Work>::epsilon());
+  const double backward = gram_rounding(shape) * epsilon, off_diagonal = backward / (resolution * resolution);
+  if (resolution < 2 * least || off_diagonal > 0.25) return std::numeric_limits<double>::infinity();
+  const double second = 0.25 * off_diagonal * off_diagonal * (1 + std::pow(resolution / least, 1 - power));
+  const double storage = power < 0 ? 1.5 * std::pow(least, power) : std::pow(resolution, -power);
+  return backward * sensitivity(power, resolution, least) + second +
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
@@ -130,6 +140,17 @@ double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double 
   const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
   const double stored = epsilon * std::max(product / resolution, sums * std::pow(resolution, power - 1));
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
+}
+
+/// What the rounding of the Gram matrix mixes into a direction at σ >= δ from those far under the resolution: relative to
+/// σ^p this much, times (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits of many poles follow
+/// σ^{p−1} far below δ. Along other directions rounding is that of rational_rounding_error, and never both at once.
+template <Scalar Work>
+double rational_leak(double power, double resolution, double excess, const Shape& shape) {
+  const bool averaged = std::is_same_v<Work, float> && shape.short_side >= 250;
+  const double mixed = (averaged ? 0.25 : 0.6) * excess / (resolution * resolution);
+  const double rounded = 1.5 * (1 + excess) * std::pow(resolution, power - 1);
+  return double(std::numeric_limits<Work>::epsilon()) * (mixed + rounded);
 }
 
 }  // namespace schatten::spectral
