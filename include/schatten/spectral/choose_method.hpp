@@ -137,25 +137,29 @@ MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, cons
   return choice;
 }
 
-/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work: two or
-/// three fits. Where rounding takes most of the tolerance the bound is infinite.
-template <Scalar T, Scalar Work>
+/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work, the Gram
+/// matrix in precision Gram: two or three fits. Where rounding takes most of the tolerance the bound is infinite.
+template <Scalar T, Scalar Work, Scalar Gram = Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr double largest_share = 0.9;
   const Shape shape = Shape::of(options.rows, options.cols);
   const double p = options.power, tolerance = options.tolerance, delta = options.resolution;
-  const RoundingError rounding = rational_rounding_error<T, Work>(p, delta, shape);
-  constexpr Format format = format_of<T, Work>;
+  const RoundingError rounding = rational_rounding_error<T, Work, Gram>(p, delta, shape);
+  constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
   const double room = tolerance - rounding.rest;
   const auto with_poles = [&](std::size_t poles) {
     const RationalFit& fit = fits.get(poles, p, delta, room, rounding.falling);
-    const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
+    const CostModel model(shape);
+    const double cost =
+        product_cost<T, Work> * (std::is_same_v<Gram, Work> ? model.rational(poles) : model.mixed(poles, 0));
     const double at = delta / scale_margin;
-    const double excess = value_at(fit.function, 0) / value_at(fit.function, at * at) - 1;
-    const double leak = rational_leak<Work>(p, delta, std::max(excess, 0.0), shape);
+    const double excess = (fit.function.constant + sum_of_sizes(fit.function, 0)) / value_at(fit.function, at * at) - 1;
+    const double times = cancellation(fit.function, at * at);
+    const double leak = times * rational_leak<Work>(p, delta, std::max(excess, 0.0), shape);
     const double storage = p < 0 ? 0.5 * double(std::numeric_limits<T>::epsilon()) * largest_value(fit.function) : 0;
-    const double error = std::max(fit.bound, with_leak(fit, p, room, rounding.falling, leak)) + rounding.rest + storage;
+    const double error = std::max(fit.bound, with_leak(fit, p, room, rounding.falling, leak)) + rounding.rest +
+                         storage + (times - 1) * rounding.largest();
     return MethodChoice{SpectralMethod::rational, format, error, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
@@ -292,7 +296,8 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     met = all.back().error_bound <= options.tolerance;
     if constexpr (std::is_same_v<T, float>) {
       if (!met) {
-        add(choose_mixed<T>(options, fits.rational));
+        add(choose_rational<T, T, double>(options, fits.rational));
+        if (!(all.back().error_bound <= options.tolerance)) add(choose_mixed<T>(options, fits.rational));
         add(choose_rational<T, double>(options, fits.rational));
       }
     }

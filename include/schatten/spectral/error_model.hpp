@@ -87,16 +87,19 @@ double eigh_error(double power, double resolution, const Shape& shape) {
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
-/// Rounding of a Gram matrix in chunks and of its shifted Cholesky factorisations, in multiples of ε(Work)·‖M‖² along a
-/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings; sums of
-/// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
+/// Rounding of the shifted Cholesky factorisations of S + tI and of their inverses, S a Gram matrix to more digits, in
+/// multiples of ε(Work)·‖M‖²: measured worst 0.44 (n < 250) along a singular direction; 0.24 along and 0.33 across (above).
+inline double factor_rounding(const Shape& shape) { return shape.short_side < 250 ? 0.57 : 0.364; }
+
+/// The same with the Gram matrix formed in Work, in chunks. Sums of like terms round to one side, by how many additions
+/// follow each other on each level. What they do along a singular direction averages over its entries, and those may be two
+/// in a matrix of any size.
 template <Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
-  const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
+  const auto m = double(shape.long_side), entries = shape.short_side < 2 ? 1.0 : 2.0;
   const double additions = 0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, pass) / chunk + m / pass) : 0.0);
-  const double measured = shape.short_side < 250 ? 0.44 : 0.28;
-  return std::max(1.3 * measured, measured + additions / n);
+  return std::max(0.57, 0.44 + additions / entries);
 }
 
 /// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
@@ -105,14 +108,34 @@ struct RoundingError {
   [[nodiscard]] double largest() const { return falling + rest; }
 };
 
-/// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix moves σ^p by
+/// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix or its factors moves σ^p by
 /// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
-template <Scalar T, Scalar Work>
+template <Scalar T, Scalar Work, Scalar Gram = Work>
 RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double moved = rational_rounding<Work>(shape) * 0.5 * (1 - power) / resolution / resolution;
+  const double rounding = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
+  const double moved = rounding * 0.5 * (1 - power) / resolution / resolution;
   return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
+}
+
+/// Σ|w_j|/(x + t_j) over the poles t_j of r, w_j its weights.
+inline double sum_of_sizes(const linalg::Rational& r, double x) {
+  double sum = 0;
+  for (std::size_t j = 0; j < r.poles.size(); ++j) sum += std::abs(r.weights[j]) / (x + r.poles[j]);
+  return sum;
+}
+
+/// How many times their sum the poles' terms are, at x = `least` or 1: 1 for weights of one sign. Fits to nearly all digits
+/// have others, and each term rounds.
+inline double cancellation(const linalg::Rational& r, double least) {
+  double largest = 1;
+  for (const double x : {least, 1.0}) {
+    double sum = 0;
+    for (std::size_t j = 0; j < r.poles.size(); ++j) sum += r.weights[j] / (x + r.poles[j]);
+    if (sum != 0) largest = std::max(largest, sum_of_sizes(r, x) / std::abs(sum));
+  }
+  return largest;
 }
 
 /// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix and
@@ -126,19 +149,22 @@ template <Scalar T>
 double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double power, double resolution,
                             const Shape& shape) {
   constexpr int points_each_decade = 8;
-  const double epsilon = double(std::numeric_limits<T>::epsilon()), coarse = epsilon * rational_rounding<T>(shape);
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), coarse = epsilon * factor_rounding(shape);
   const double falling = std::pow(10.0, -1.0 / points_each_decade);
   double largest = 0;
   for (double sigma = 1; sigma > resolution * falling; sigma *= falling) {
     double sum = 0;
     for (std::size_t j = fine; j < r.poles.size(); ++j) {
       const double shift = r.poles[j];
-      sum += r.weights[j] * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
+      sum += std::abs(r.weights[j]) * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
     }
     largest = std::max(largest, coarse * sum * std::pow(sigma, -power));
   }
   const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
-  const double stored = epsilon * std::max(product / resolution, sums * std::pow(resolution, power - 1));
+  // The sums were measured with r(0) up to twice δ^{p−1}; fits of many poles reach further, for p < 0 above all.
+  const double under = std::pow(resolution, power - 1), lowest = std::max(under, 0.5 * sum_of_sizes(r, 0));
+  const double stored =
+      epsilon * std::max(product / resolution, sums * lowest) * cancellation(r, resolution * resolution);
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
 }
 

@@ -159,9 +159,11 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
 /// schedules (docs/mathematics.md).
 ///
 /// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Segments of several steps: an error ε of
-/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ (iterate_turn). In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and,
-/// as Half, by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the
-/// products add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
+/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ (iterate_turn).
+///
+/// In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
+/// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
+/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
 /// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
