@@ -159,9 +159,11 @@ class Run {
     if (random.one_in(2)) return random.of(usual);
     if (random.one_in(2) || o.method != SpectralMethod::rational) return random.log_uniform(1e-10, 1);
     const spectral::Shape shape = spectral::Shape::of(sides.rows, sides.cols);
-    const spectral::RoundingError rounding =
-        random.one_in(2) ? spectral::rational_rounding_error<T, T>(o.power, o.resolution, shape)
-                         : spectral::rational_rounding_error<T, double>(o.power, o.resolution, shape);
+    const std::array<spectral::RoundingError, 3> roundings{
+        spectral::rational_rounding_error<T, T>(o.power, o.resolution, shape),
+        spectral::rational_rounding_error<T, T, double>(o.power, o.resolution, shape),
+        spectral::rational_rounding_error<T, double>(o.power, o.resolution, shape)};
+    const spectral::RoundingError& rounding = random.of(roundings);
     return std::min(rounding.largest() * random.log_uniform(1.12, 30), 1.0);
   }
 
