@@ -44,7 +44,7 @@ double worst_multiple(const KnownMatrix& known, double p, const Matrix& out) {
   }
   for (Eigen::Index k = 0; k < known.sigma.size(); ++k) {
     if (p <= 0 && known.sigma(k) < 4 * floor) continue;  // cut, or about to be
-    worst = std::max(worst, multiple(errors[std::size_t(k)].worst(), epsilon<T>, p, known.sigma(k), storage));
+    worst = std::max(worst, multiple(errors[std::size_t(k)].along(), epsilon<T>, p, known.sigma(k), storage));
   }
   return worst;
 }
@@ -113,7 +113,7 @@ TEST_CASE("the plain multiple of ε(1 + |p|σ^{p−1}) where nothing of second o
       const auto errors = direction_errors(known, p, to_matrix(out));
       for (std::size_t k = 0; k < errors.size(); ++k) {
         const double allowed = epsilon<float> * (1 + p * std::pow(known.sigma(Eigen::Index(k)), p - 1));
-        worst = std::max(worst, errors[k].worst() / allowed);
+        worst = std::max(worst, errors[k].along() / allowed);
       }
     }
   }

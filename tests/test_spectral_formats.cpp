@@ -92,7 +92,7 @@ double worst_ratio(std::size_t rows, std::size_t cols, IterateForm form) {
           CAPTURE(to_string(spectrum));
           CAPTURE(power);
           CAPTURE(resolution);
-          const double relative = errors[k].worst() / std::pow(value, power);
+          const double relative = errors[k].along() / std::pow(value, power);
           CHECK(relative <= promise);
           worst = std::max(worst, relative / promise);
         }

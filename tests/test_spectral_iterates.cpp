@@ -27,14 +27,6 @@ std::string to_string(IterateForm form) {
   return form == IterateForm::direct ? "direct" : (form == IterateForm::tail ? "tail" : "gram");
 }
 
-/// The exact singular directions of the matrix that T stores.
-template <class T>
-KnownMatrix stored(const KnownMatrix& known) {
-  if constexpr (std::is_same_v<T, double>) return known;
-  ReferenceSvd svd = reference_svd(rounded<T>(known.matrix()));
-  return {svd.u, svd.sigma, svd.v};
-}
-
 /// iterate_power in precision Work on a matrix of scalar T.
 template <class T, class Work, class Backend, class Exec>
 Matrix applied(const Exec& exec, const IterateFit& fit, double power, const Matrix& m, IterateForm form,

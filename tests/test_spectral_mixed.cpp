@@ -106,7 +106,10 @@ TEST_CASE("automatic takes two precisions where float does not reach, and one wh
   const auto plan = [](std::size_t n, double resolution, double tolerance) {
     return Plan({.rows = n, .cols = n, .resolution = resolution, .tolerance = tolerance});
   };
-  CHECK(plan(256, 1e-3, 3e-2).format() == Format::scalar);
+  CHECK(plan(256, 1e-2, 3e-2).format() == Format::scalar);
+  CHECK(plan(256, 1e-3, 3e-2).format() == Format::mixed);
+  CHECK(plan(256, 1e-3, 3e-2).poles() == 4);
+  CHECK(plan(256, 1e-3, 3e-2).fine_poles() == 0);
   CHECK(plan(64, 1e-3, 3e-2).format() == Format::mixed);
   const Plan fine = plan(256, 1e-5, 5e-2);
   CHECK(fine.format() == Format::mixed);

@@ -47,8 +47,8 @@
                                              SCHATTEN_TEST_IN(Exec, T), T, SCHATTEN_TEST_OUT(Exec, T));               \
   EXTERN template void spectral::svd_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),           \
                                                             SCHATTEN_TEST_OUT(Exec, T));                              \
-  EXTERN template void spectral::eigh_power<double, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),  \
-                                                                     SCHATTEN_TEST_OUT(Exec, T));                     \
+  EXTERN template void spectral::eigh_power<double, linalg::Backend>(                                                 \
+      const Exec&, double, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));                            \
   EXTERN template void spectral::rank_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),          \
                                                              SCHATTEN_TEST_OUT(Exec, T));                             \
   EXTERN template void spectral::newton_schulz_power<linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T), \
@@ -71,8 +71,8 @@
 
 /// What float matrices have besides: the Gram matrix's eigenvalues in float, and precision double.
 #define SCHATTEN_TEST_FLOAT_MAPS(EXTERN, Exec, T, Backend)                                                            \
-  EXTERN template void spectral::eigh_power<T, linalg::Backend>(const Exec&, double, SCHATTEN_TEST_IN(Exec, T),       \
-                                                                SCHATTEN_TEST_OUT(Exec, T));                          \
+  EXTERN template void spectral::eigh_power<T, linalg::Backend>(                                                      \
+      const Exec&, double, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T));                            \
   EXTERN template void spectral::rational_power<T, linalg::Backend, double>(const Exec&, const linalg::Rational&,     \
                                                                             double, SCHATTEN_TEST_IN(Exec, T),        \
                                                                             SCHATTEN_TEST_OUT(Exec, T), std::size_t); \

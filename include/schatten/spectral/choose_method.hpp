@@ -97,6 +97,29 @@ inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::s
                                     : ReducedFloat<Work>             ? Format::tf32
                                                                      : Format::float64;
 
+/// r(x) for x >= 0.
+inline double value_at(const linalg::Rational& r, double x) {
+  double sum = r.constant + r.linear * x;
+  for (std::size_t j = 0; j < r.poles.size(); ++j) sum += r.weights[j] / (x + r.poles[j]);
+  return sum;
+}
+
+/// The largest σ·r(σ²), to a few percent, where σ^p falls: p < 0, and the largest values lie under the resolution.
+inline double largest_value(const linalg::Rational& r) {
+  double largest = 1;
+  for (const double x : r.poles) largest = std::max(largest, std::sqrt(x) * value_at(r, x));
+  return largest;
+}
+
+/// The largest ‖(error of the fit, leak)‖ at σ >= δ: what mixes in is orthogonal to the direction. Near δ the fit leaves
+/// rounding its room, up to where `falling`·(δ/σ)² and the fit's own error are the room.
+inline double with_leak(const RationalFit& fit, double power, double room, double falling, double leak) {
+  const double at_resolution = std::hypot(fit.bound - falling, leak);
+  if (fit.error + falling <= room) return at_resolution;
+  const double ratio = std::sqrt(std::max(room - fit.error, 0.0) / falling);  // δ/σ there
+  return std::max(at_resolution, std::hypot(fit.error, leak * std::pow(ratio, 1 + power)));
+}
+
 /// The fewest poles whose choice, with_poles(poles), meets the tolerance, and that choice; the one of the most poles where
 /// none does. The error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
 template <class WithPoles>
@@ -114,20 +137,30 @@ MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, cons
   return choice;
 }
 
-/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work: two or
-/// three fits. Where rounding takes most of the tolerance the bound is infinite.
-template <Scalar T, Scalar Work>
+/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work, the Gram
+/// matrix in precision Gram: two or three fits. Where rounding takes most of the tolerance the bound is infinite.
+template <Scalar T, Scalar Work, Scalar Gram = Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr double largest_share = 0.9;
   const Shape shape = Shape::of(options.rows, options.cols);
-  const double p = options.power, tolerance = options.tolerance;
-  const RoundingError rounding = rational_rounding_error<T, Work>(p, options.resolution, shape);
-  constexpr Format format = format_of<T, Work>;
+  const double p = options.power, tolerance = options.tolerance, delta = options.resolution;
+  const RoundingError rounding = rational_rounding_error<T, Work, Gram>(p, delta, shape);
+  constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
   if (!(rounding.largest() <= largest_share * tolerance)) return {SpectralMethod::rational, format};
+  const double room = tolerance - rounding.rest;
   const auto with_poles = [&](std::size_t poles) {
-    const RationalFit& fit = fits.get(poles, p, options.resolution, tolerance - rounding.rest, rounding.falling);
-    const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
-    return MethodChoice{SpectralMethod::rational, format, fit.bound + rounding.rest, cost, fit.function};
+    const RationalFit& fit = fits.get(poles, p, delta, room, rounding.falling);
+    const CostModel model(shape);
+    const double cost =
+        product_cost<T, Work> * (std::is_same_v<Gram, Work> ? model.rational(poles) : model.mixed(poles, 0));
+    const double at = delta / scale_margin;
+    const double excess = (fit.function.constant + sum_of_sizes(fit.function, 0)) / value_at(fit.function, at * at) - 1;
+    const double times = cancellation(fit.function, at * at);
+    const double leak = times * rational_leak<Work>(p, delta, std::max(excess, 0.0), shape);
+    const double storage = p < 0 ? 0.5 * double(std::numeric_limits<T>::epsilon()) * largest_value(fit.function) : 0;
+    const double error = std::max(fit.bound, with_leak(fit, p, room, rounding.falling, leak)) + rounding.rest +
+                         storage + (times - 1) * rounding.largest();
+    return MethodChoice{SpectralMethod::rational, format, error, cost, fit.function};
   };
   if (p == 1.0) return with_poles(0);
   return fewest_poles(options, tolerance - rounding.largest(), with_poles);
@@ -263,7 +296,8 @@ std::vector<MethodChoice> candidates(const SpectralPowerOptions& options, const 
     met = all.back().error_bound <= options.tolerance;
     if constexpr (std::is_same_v<T, float>) {
       if (!met) {
-        add(choose_mixed<T>(options, fits.rational));
+        add(choose_rational<T, T, double>(options, fits.rational));
+        if (!(all.back().error_bound <= options.tolerance)) add(choose_mixed<T>(options, fits.rational));
         add(choose_rational<T, double>(options, fits.rational));
       }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each method promises: the relative error of σ^p in a singular direction with σ >= δσ_max, rounding included.
+// What each method promises at σ_k >= δσ_max, relative to f = σ_k^p, rounding included: |uᵀ·out·v − f|, ‖out·v − f u‖ and
+// ‖outᵀu − f v‖ for the singular vectors u, v of σ_k.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 namespace schatten::spectral {
 
@@ -54,39 +56,50 @@ double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, 
          double(std::numeric_limits<Work>::epsilon());
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error e moves σ by e and
-/// turns the singular vectors by e/σ. For p < 0 the output's largest singular value, up to floor^p, sets its rounding.
+/// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns the
+/// singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
+inline double sensitivity(double power, double resolution, double least) {
+  return (power < 0 ? std::max(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
+}
+
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output.
+/// A backward error turns the singular vectors by less than it moves σ by: measured worst 0.9ε/δ for p >= 0, n <= 12.
 template <Scalar T>
 double svd_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
-  const double turn = backward / resolution;
   const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
-  return backward * (1 + std::abs(power) / resolution) + epsilon * storage + turn * turn;
+  const double moved = backward * std::abs(power) / resolution;
+  const double turned = std::max(backward / 8, 2 * epsilon) * sensitivity(power, resolution, sigma_floor<T>);
+  return backward + std::max(moved, turned) + epsilon * storage;
 }
 
-/// The same by eigh_power: an error e in the Gram matrix moves σ by e/σ; the factors of the smallest eigenvalues, up to
-/// floor^{(p−1)/2}, round into every direction.
+/// The same by eigh_power. What WᵀW has beside its diagonal, x = cε/δ² relative to the smallest eigenvalue, is taken to
+/// first order; the second order is x², in the directions under the resolution times the function's values there, up to
+/// floor^{(p−1)/2} where δ^{p−1} is due.
 template <Scalar T, Scalar Work>
 double eigh_error(double power, double resolution, const Shape& shape) {
-  if (resolution * resolution < 4 * gram_floor<Work>) return std::numeric_limits<double>::infinity();
-  const double backward = gram_rounding(shape) * double(std::numeric_limits<Work>::epsilon());
-  const double moved = 0.5 * (1 - power) / (resolution * resolution) + 1 / resolution;
-  const double storage = power < 0 ? 1.5 * std::pow(gram_floor<Work>, power / 2) : std::pow(resolution, -power);
-  const double leak = 0.45 * std::sqrt(double(shape.short_side)) * std::pow(gram_floor<Work>, (power - 1) / 2);
-  return backward * moved + double(std::numeric_limits<Work>::epsilon()) * leak +
+  const double least = std::sqrt(gram_floor<Work>), epsilon = double(std::numeric_limits<Work>::epsilon());
+  const double backward = gram_rounding(shape) * epsilon, off_diagonal = backward / (resolution * resolution);
+  if (resolution < 2 * least || off_diagonal > 0.25) return std::numeric_limits<double>::infinity();
+  const double second = 0.25 * off_diagonal * off_diagonal * (1 + std::pow(resolution / least, 1 - power));
+  const double storage = power < 0 ? 1.5 * std::pow(least, power) : std::pow(resolution, -power);
+  return backward * sensitivity(power, resolution, least) + second +
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
-/// Rounding of a Gram matrix in chunks and of its shifted Cholesky factorisations, in multiples of ε(Work)·‖M‖² along a
-/// singular direction: measured worst 0.44 (n < 250) and 0.28, × 1.3. Small matrices average over fewer roundings; sums of
-/// like terms, whose roundings go to one side, are told apart by how many additions follow each other on each level.
+/// Rounding of the shifted Cholesky factorisations of S + tI and of their inverses, S a Gram matrix to more digits, in
+/// multiples of ε(Work)·‖M‖²: measured worst 0.44 (n < 250) along a singular direction; 0.24 along and 0.33 across (above).
+inline double factor_rounding(const Shape& shape) { return shape.short_side < 250 ? 0.57 : 0.364; }
+
+/// The same with the Gram matrix formed in Work, in chunks. Sums of like terms round to one side, by how many additions
+/// follow each other on each level. What they do along a singular direction averages over its entries, and those may be two
+/// in a matrix of any size.
 template <Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
-  const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
+  const auto m = double(shape.long_side), entries = shape.short_side < 2 ? 1.0 : 2.0;
   const double additions = 0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, pass) / chunk + m / pass) : 0.0);
-  const double measured = shape.short_side < 250 ? 0.44 : 0.28;
-  return std::max(1.3 * measured, measured + additions / n);
+  return std::max(0.57, 0.44 + additions / entries);
 }
 
 /// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
@@ -95,14 +108,34 @@ struct RoundingError {
   [[nodiscard]] double largest() const { return falling + rest; }
 };
 
-/// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix moves σ^p by
+/// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix or its factors moves σ^p by
 /// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
-template <Scalar T, Scalar Work>
+template <Scalar T, Scalar Work, Scalar Gram = Work>
 RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double moved = rational_rounding<Work>(shape) * 0.5 * (1 - power) / resolution / resolution;
+  const double rounding = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
+  const double moved = rounding * 0.5 * (1 - power) / resolution / resolution;
   return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};
+}
+
+/// Σ|w_j|/(x + t_j) over the poles t_j of r, w_j its weights.
+inline double sum_of_sizes(const linalg::Rational& r, double x) {
+  double sum = 0;
+  for (std::size_t j = 0; j < r.poles.size(); ++j) sum += std::abs(r.weights[j]) / (x + r.poles[j]);
+  return sum;
+}
+
+/// How many times their sum the poles' terms are, at x = `least` or 1: 1 for weights of one sign. Fits to nearly all digits
+/// have others, and each term rounds.
+inline double cancellation(const linalg::Rational& r, double least) {
+  double largest = 1;
+  for (const double x : {least, 1.0}) {
+    double sum = 0;
+    for (std::size_t j = 0; j < r.poles.size(); ++j) sum += r.weights[j] / (x + r.poles[j]);
+    if (sum != 0) largest = std::max(largest, sum_of_sizes(r, x) / std::abs(sum));
+  }
+  return largest;
 }
 
 /// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix and
@@ -116,20 +149,34 @@ template <Scalar T>
 double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double power, double resolution,
                             const Shape& shape) {
   constexpr int points_each_decade = 8;
-  const double epsilon = double(std::numeric_limits<T>::epsilon()), coarse = epsilon * rational_rounding<T>(shape);
+  const double epsilon = double(std::numeric_limits<T>::epsilon()), coarse = epsilon * factor_rounding(shape);
   const double falling = std::pow(10.0, -1.0 / points_each_decade);
   double largest = 0;
   for (double sigma = 1; sigma > resolution * falling; sigma *= falling) {
     double sum = 0;
     for (std::size_t j = fine; j < r.poles.size(); ++j) {
       const double shift = r.poles[j];
-      sum += r.weights[j] * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
+      sum += std::abs(r.weights[j]) * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
     }
     largest = std::max(largest, coarse * sum * std::pow(sigma, -power));
   }
   const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
-  const double stored = epsilon * std::max(product / resolution, sums * std::pow(resolution, power - 1));
+  // The sums were measured with r(0) up to twice δ^{p−1}; fits of many poles reach further, for p < 0 above all.
+  const double under = std::pow(resolution, power - 1), lowest = std::max(under, 0.5 * sum_of_sizes(r, 0));
+  const double stored =
+      epsilon * std::max(product / resolution, sums * lowest) * cancellation(r, resolution * resolution);
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
+}
+
+/// What the rounding of the Gram matrix mixes into a direction at σ >= δ from those far under the resolution: relative to
+/// σ^p this much, times (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits of many poles follow
+/// σ^{p−1} far below δ. Along other directions rounding is that of rational_rounding_error, and never both at once.
+template <Scalar Work>
+double rational_leak(double power, double resolution, double excess, const Shape& shape) {
+  const bool averaged = std::is_same_v<Work, float> && shape.short_side >= 250;
+  const double mixed = (averaged ? 0.25 : 0.6) * excess / (resolution * resolution);
+  const double rounded = 1.5 * (1 + excess) * std::pow(resolution, power - 1);
+  return double(std::numeric_limits<Work>::epsilon()) * (mixed + rounded);
 }
 
 }  // namespace schatten::spectral

@@ -51,23 +51,53 @@ struct ScaleLeftVectors {
   }
 };
 
-/// Column k of V ← √f_k · column k with f = s^p max(λ, floor)^{(p−1)/2}, so that V Vᵀ becomes s^p (NᵀN)^{(p−1)/2}.
+/// h(λ) = s^p max(λ, floor)^{(p−1)/2} at the squared lengths of the columns of W = NV, which are the diagonal of WᵀW.
 /// The floor is the rounding level of the Gram matrix: directions under it come out damped, never amplified.
 template <class Work, class Space>
-struct ScaleEigenvectors {
-  VectorBatchView<Work, Space> lambda;
+struct GramFunctionValues {
+  BatchView<const Work, Space> gram;
+  VectorBatchView<Work, Space> lambda;  ///< of the decomposition, ascending
   NumberBatchView<double, Space> scale;
   double power, relative_floor;
-  BatchView<Work, Space> v;
-  KOKKOS_FUNCTION double factor(std::size_t b, std::size_t k) const {
-    const double largest = double(lambda(b, lambda.extent(1) - 1)), floor = relative_floor * largest;
-    if (largest == 0.0 || !linalg::is_finite(largest)) return largest;
-    const double value = double(lambda(b, k)) < floor ? floor : double(lambda(b, k));
-    return math::sqrt(math::pow(scale(b), power) * math::pow(value, 0.5 * (power - 1)));
+  VectorBatchView<double, Space> square, value;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t k) const {
+    const double largest = double(lambda(b, lambda.extent(1) - 1));
+    square(b, k) = double(gram(b, k, k));
+    value(b, k) = largest;
+    if (largest == 0.0 || !linalg::is_finite(largest)) return;
+    const double floor = relative_floor * largest, at = square(b, k) < floor ? floor : square(b, k);
+    value(b, k) = math::pow(scale(b), power) * math::pow(at, 0.5 * (power - 1));
   }
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t k) const {
-    v(b, i, k) = Work(factor(b, k) * double(v(b, i, k)));
+};
+
+/// h(WᵀW) = R H Rᵀ to first order in what WᵀW has beside its diagonal: R = I + Θ turns columns whose squared lengths λ are
+/// far apart, θ_jk = c_jk/(λ_k − λ_j), and H is h(λ) with c_jk (h_j − h_k)/(λ_j − λ_k) for those that are close (Daleckii
+/// and Krein). WᵀW becomes H. Pairs of columns that are both under the resolution are left as they are: what turns them
+/// need not be small, and its products with the other θ would not be.
+template <class Work, class Space>
+struct GramFunction {
+  double power, resolution;
+  VectorBatchView<Work, Space> lambda;  ///< ascending
+  VectorBatchView<double, Space> square, value;
+  BatchView<Work, Space> gram, rotation;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t j, std::size_t k) const {
+    const double off = double(gram(b, j, k)), hj = value(b, j), hk = value(b, k);
+    const bool diagonal = j == k || !linalg::is_finite(hk);
+    rotation(b, j, k) = Work(j == k);
+    gram(b, j, k) = diagonal ? Work(hk) : Work(0);
+    if (diagonal) return;
+    const double xj = square(b, j), xk = square(b, k), larger = xj > xk ? xj : xk, apart = xk - xj;
+    const double least = 0.9 * resolution * resolution * double(lambda(b, lambda.extent(1) - 1));
+    if (larger < least || larger == 0.0 || magnitude(off) > 0.25 * larger) return;
+    if (magnitude(apart) > 0.5 * larger) {
+      rotation(b, j, k) = Work(off / apart);
+    } else if (magnitude(apart) > 1e-4 * larger) {
+      gram(b, j, k) = Work(off * (hk - hj) / apart);
+    } else {  // the derivative between them
+      gram(b, j, k) = Work(off * 0.5 * (power - 1) * (hj + hk) / (xj + xk));
+    }
   }
+  KOKKOS_FUNCTION static double magnitude(double x) { return x < 0 ? -x : x; }
 };
 
 /// out ← U diag(f(σ_k, σ_0, s, k)) Vᵀ by the singular value decomposition of M/s; `map` is f, a functor for kernels.
@@ -101,32 +131,47 @@ void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& 
 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
 ///
-/// M, out (m×n). Squaring halves the digits: relative error of σ^p about (1−p)/2 · ε(Work)/σ², σ relative to the
-/// largest; singular values under √gram_floor come out damped. Work = double serves float matrices down to their own
-/// rounding level. Cost, n the short side: n²m + eigh(n) + n³ + 2n²m flops.
+/// M, out (m×n). Squaring halves the digits, so that MᵀM = VΛVᵀ holds to ε(Work)σ₁² alone; the columns of W = MV are
+/// orthogonal to that, and W (WᵀW)^{(p−1)/2} Vᵀ, the small entries beside the diagonal of WᵀW taken to first order, gives
+/// the digits back: relative error of σ^p about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, relative to the largest.
+/// Singular values under √gram_floor come out damped. Work = double serves float matrices down to their own rounding
+/// level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
-void eigh_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
-                Workspace<Space>& workspace) {
-  if (m.extent(1) < m.extent(2)) return eigh_power<Work, Backend>(exec, power, transpose(m), transpose(out), workspace);
+void eigh_power(const Exec& exec, double power, double resolution, const BatchView<const T, Space>& m,
+                const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  if (m.extent(1) < m.extent(2)) {
+    return eigh_power<Work, Backend>(exec, power, resolution, transpose(m), transpose(out), workspace);
+  }
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch);
   const auto normalized = workspace.template batch<Work>(batch, rows, cols);
+  const auto turned = workspace.template batch<Work>(batch, rows, cols);
   const auto gram = workspace.template batch<Work>(batch, cols, cols);
   const auto lambda = workspace.template vectors<Work>(batch, cols);
+  const auto square = workspace.template vectors<double>(batch, cols);
+  const auto value = workspace.template vectors<double>(batch, cols);
   const auto v = workspace.template batch<Work>(batch, cols, cols);
+  const auto rotation = workspace.template batch<Work>(batch, cols, cols);
+  const auto right = workspace.template batch<Work>(batch, cols, cols);
   normalize(exec, m, normalized, scale, workspace);
   linalg::gram<Backend>(exec, normalized, gram, workspace);
   linalg::eigh<Backend>(exec, gram, lambda, v, workspace);
-  for_each_element(exec, "schatten::eigh_power/scale", batch, cols, cols,
-                   detail::ScaleEigenvectors<Work, Space>{lambda, scale, power, gram_floor<Work>, v});
-  linalg::symmetric_product<Backend>(exec, Work(1), v, transpose(v), gram, workspace);
+  linalg::gemm<Backend>(exec, Work(1), normalized, v, Work(0), turned, workspace);
+  linalg::gram<Backend>(exec, turned, gram, workspace);
+  for_each_row(exec, "schatten::eigh_power/values", batch, cols,
+               detail::GramFunctionValues<Work, Space>{gram, lambda, scale, power, gram_floor<Work>, square, value});
+  for_each_element(exec, "schatten::eigh_power/function", batch, cols, cols,
+                   detail::GramFunction<Work, Space>{power, resolution, lambda, square, value, gram, rotation});
+  // out = W R H Rᵀ Vᵀ
+  linalg::gemm<Backend>(exec, Work(1), transpose(rotation), transpose(v), Work(0), right, workspace);
+  linalg::gemm<Backend>(exec, Work(1), gram, right, Work(0), v, workspace);
+  linalg::gemm<Backend>(exec, Work(1), rotation, v, Work(0), right, workspace);
   if constexpr (std::is_same_v<Work, T>) {
-    linalg::gemm<Backend>(exec, T(1), normalized, gram, T(0), out, workspace);
+    linalg::gemm<Backend>(exec, T(1), turned, right, T(0), out, workspace);
   } else {
-    const auto product = workspace.template batch<Work>(batch, rows, cols);
-    linalg::gemm<Backend>(exec, Work(1), normalized, gram, Work(0), product, workspace);
-    copy_elements(exec, "schatten::convert", as_const(product), out);
+    linalg::gemm<Backend>(exec, Work(1), turned, right, Work(0), normalized, workspace);
+    copy_elements(exec, "schatten::convert", as_const(normalized), out);
   }
 }
 

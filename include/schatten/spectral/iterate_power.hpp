@@ -140,14 +140,30 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
 
 }  // namespace detail
 
+/// Spread of one rounding over n columns, in ε.
+inline double iterate_epsilon(double epsilon, const Shape& shape) {
+  return (1 + std::sqrt(double(std::max<std::size_t>(shape.short_side, 1))) / 8) * epsilon;
+}
+
+/// What segments of several steps mix of the other directions into the one at σ = δ, relative to σ^p there: an error ε of
+/// A becomes g²ε within one. 0 for the direct form.
+template <Element Work>
+double iterate_turn(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
+  if (ReducedFloat<Work> || form == IterateForm::direct) return 0;
+  const double epsilon = iterate_epsilon(double(std::numeric_limits<Work>::epsilon()), shape);
+  const double gain = iterate_segment_gain(fit.steps, form), error = epsilon * gain * gain * fit.cancellation;
+  return 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
+}
+
 /// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
 /// schedules (docs/mathematics.md).
 ///
 /// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Segments of several steps: an error ε of
-/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ, where the result is
-/// δ^p. In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and,
-/// as Half, by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the
-/// products add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
+/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ (iterate_turn).
+///
+/// In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
+/// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
+/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
 /// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
@@ -161,11 +177,11 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
     const double direct = unit * moved / std::sqrt(n) + 0.0015 * mixed * mixed + cut;
     return form == IterateForm::tail ? 2.5 * direct : direct;
   }
-  const double epsilon = (1 + std::sqrt(n) / 8) * double(std::numeric_limits<Work>::epsilon());
+  const double epsilon = iterate_epsilon(double(std::numeric_limits<Work>::epsilon()), shape);
   const double direct = epsilon * (3 * fit.cancellation + (0.3 + 0.01 * m / n) / resolution);
   if (form == IterateForm::direct) return direct;
-  const double gain = iterate_segment_gain(fit.steps, form), error = epsilon * gain * gain * fit.cancellation;
-  const double turn = 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
+  const double turn = iterate_turn<Work>(fit, power, resolution, shape, form);
+  const double error = 2 * turn * std::pow(resolution, std::max(power, 0.0));
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
@@ -179,7 +195,8 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
   const double allowed_under = power > 0 ? 1 + fit.error : 1.25;
   if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
-  return fit.error + rounding + storage;
+  const double across = 0.5 * iterate_turn<Work>(fit, power, resolution, shape, form);  // measured worst 0.24
+  return std::max(fit.error + rounding, std::hypot(fit.error, across)) + storage;
 }
 
 /// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.

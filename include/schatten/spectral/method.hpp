@@ -122,7 +122,9 @@ struct SpectralPowerOptions {
   std::size_t cols = 0;
   double power = 0.125;      ///< p in (-0.5, 1]
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
-  double tolerance = 3e-2;   ///< relative error of σ^p, for σ >= resolution·σ_max
+  /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of outᵀu_k
+  /// against σ_k^p v_k.
+  double tolerance = 3e-2;
   SpectralMethod method = SpectralMethod::automatic;
   Format format = Format::automatic;                 ///< for quintic and iterates; eigh and rational choose themselves
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic

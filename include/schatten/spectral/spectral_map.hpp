@@ -42,23 +42,25 @@ struct FunctionOfSigma {
   }
 };
 
-/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work; an
-/// infinite bound where none does for less than `most_cost`.
-template <Scalar T, Scalar Work, SpectralFunction F>
+/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work, the Gram
+/// matrix in precision Gram; an infinite bound where none does for less than `most_cost`.
+template <Scalar T, Scalar Work, Scalar Gram = Work, SpectralFunction F>
 MethodChoice choose_rational(const F& f, const FunctionRange& range, const SpectralMapOptions& options,
                              double most_cost, FunctionFits<F>& fits) {
   constexpr std::size_t most_poles = 32;
   constexpr double largest_share = 0.9, estimate = 2e-4;  // what the host's estimate of σ₁ may lack
   const Shape shape = Shape::of(options.rows, options.cols);
   const double delta = options.resolution, ulp = double(std::numeric_limits<Work>::epsilon());
-  constexpr Format format = format_of<T, Work>;
+  constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
+  const double along = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
   if (!range.positive) return {SpectralMethod::rational, format};
-  const double rounding =
-      ulp * (rational_rounding<Work>(shape) * 0.5 * range.slope / (delta * delta) + 2 * range.steepness) +
-      double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio) + estimate * range.moved;
+  const double rounding = ulp * (along * 0.5 * range.slope / (delta * delta) + 2 * range.steepness) +
+                          double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio) + estimate * range.moved;
   if (!(rounding <= largest_share * options.tolerance)) return {SpectralMethod::rational, format};
   for (std::size_t poles = 0; poles <= most_poles; ++poles) {
-    const double cost = product_cost<T, Work> * CostModel(shape).rational(poles);
+    const CostModel model(shape);
+    const double cost =
+        product_cost<T, Work> * (std::is_same_v<Gram, Work> ? model.rational(poles) : model.mixed(poles, 0));
     if (cost >= most_cost) break;
     RationalFit fit = fits.rational(f, poles, delta);
     if (fit.error + rounding > options.tolerance) continue;
@@ -161,6 +163,12 @@ class SpectralMap {
           return spectral::rational_power<double, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out,
                                                            workspace);
         }
+        if constexpr (std::is_same_v<T, float>) {
+          if (choice_.format == Format::mixed) {
+            return spectral::rational_power<T, Backend, double>(exec, choice_.function, f_.degree(), batch_m, batch_out,
+                                                                workspace);
+          }
+        }
         return spectral::rational_power<T, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out, workspace);
       }
     }
@@ -184,6 +192,8 @@ class SpectralMap {
       spectral::MethodChoice choice = spectral::detail::choose_rational<T, T>(f, range, options_, most, *fits_);
       if (meets(choice)) return choice;
       if constexpr (std::is_same_v<T, float>) {
+        choice = spectral::detail::choose_rational<T, T, double>(f, range, options_, most, *fits_);
+        if (meets(choice)) return choice;
         choice = spectral::detail::choose_rational<T, double>(f, range, options_, most, *fits_);
         if (meets(choice)) return choice;
       }

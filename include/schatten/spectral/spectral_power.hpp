@@ -18,6 +18,11 @@ namespace schatten {
 
 /// Computes U Σ^p Vᵀ for matrices of one shape.
 ///
+/// The promise: for every k with σ_k >= resolution·σ₁ each of |u_kᵀ·out·v_k − σ_k^p|, ‖out·v_k − σ_k^p u_k‖ and
+/// ‖outᵀu_k − σ_k^p v_k‖ is at most error_bound()·σ_k^p, rounding included. Where singular values are equal it holds for
+/// every choice of their vectors. In 16-bit formats it is of the matrix as stored, and of the diagonal and ‖out·v_k‖ alone.
+/// Of directions under the resolution nothing is promised but that they are finite.
+///
 /// p = 0 is the polar factor (Muon), p = 1 is M, 1/8 is HTMuon (Pang et al., arXiv 2603.10067).
 /// A matrix with a NaN or an infinity gives NaN throughout and leaves its neighbours in the batch alone; a zero matrix
 /// gives zero; any scale, also subnormal, is legal.
@@ -88,8 +93,8 @@ class SpectralPower {
     options_ = options;
   }
 
-  /// Promised relative error of σ^p in every singular direction with σ >= resolution·σ_max, rounding included; infinite
-  /// for newton_schulz, streaming and rank_power.
+  /// What the promise above says: the largest of the three readings over σ_k^p. Infinite for newton_schulz, streaming and
+  /// rank_power, which promise nothing.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
   /// The method that was chosen; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
@@ -174,7 +179,7 @@ class SpectralPower {
     }
     if constexpr (Scalar<Work>) {
       if (choice_.method == SpectralMethod::eigh) {
-        return spectral::eigh_power<Work, Backend>(exec, options_.power, m, out, workspace);
+        return spectral::eigh_power<Work, Backend>(exec, options_.power, options_.resolution, m, out, workspace);
       }
       if constexpr (machine.host) {
         return spectral::rational_power<Work, Backend>(exec, choice_.function, options_.power, m, out, workspace);
