@@ -25,9 +25,14 @@ struct FunctionRange {
   double slope = 0;      ///< largest |d ln f/d ln x − 1|: how f(x)/x turns
   double own_slope = 0;  ///< largest |d ln f/d ln x|
   double moved = 0;      ///< largest |h − d ln f/d ln x|: what a wrong σ₁ costs
-  double ratio = 1;      ///< largest f over the smallest
-  double steepness = 1;  ///< largest f(x)/x over the smallest
+  double largest = 0;    ///< f
+  double least = 0;
+  double steepest = 0;   ///< largest f(x)/x
+  double flattest = 0;   ///< smallest f(x)/x
   bool positive = true;  ///< whether f > 0 at all of them
+
+  [[nodiscard]] double ratio() const { return largest / least; }
+  [[nodiscard]] double steepness() const { return steepest / flattest; }
 };
 
 /// Bytes on the heap.
@@ -59,8 +64,10 @@ FunctionRange range_of(const F& f, double delta) {
     largest_ratio = std::max(largest_ratio, value / grid[i]);
     before = value;
   }
-  range.ratio = largest / least;
-  range.steepness = largest_ratio / least_ratio;
+  range.largest = largest;
+  range.least = least;
+  range.steepest = largest_ratio;
+  range.flattest = least_ratio;
   return range;
 }
 
