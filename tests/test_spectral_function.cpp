@@ -93,6 +93,7 @@ TEST_CASE_TEMPLATE("a spectral function keeps its promise, by the method that wa
     }
   };
   check(PowerFunction{});
+  check(PowerFunction{-0.25});
   check(SoftSign{});
   check(SoftRatio{});
   check(Clip{});
@@ -110,6 +111,7 @@ TEST_CASE("clusters, repeated singular values and half the rank, by both decompo
       CHECK(worst_share<double>(SoftSign{}, wanted, 1.0, nullptr, spectrum) <= 1);
       CHECK(worst_share<double>(SoftPolar{}, wanted, 1.0, nullptr, spectrum) <= 1);
       CHECK(worst_share<double>(Clip{.tau = 0.2}, wanted, 1.0, nullptr, spectrum) <= 1);
+      CHECK(worst_share<double>(PowerFunction{-0.25}, wanted, 1.0, nullptr, spectrum) <= 1);
       CHECK(worst_share<float>(SoftSign{}, wanted, 1.0, nullptr, spectrum) <= 1);
     }
   }

@@ -85,14 +85,20 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   return {SpectralMethod::rational, format};
 }
 
-/// Promised relative error of f, of that range, at σ >= δσ_max by the singular value decomposition, as svd_error has it
-/// for σ^p.
+/// By how much f, of the range `range` on [δ, 1], rises under δ, where its range is `below`; 1 where it does not.
+inline double growth(const FunctionRange& range, const FunctionRange& below) {
+  return below.largest > range.largest ? below.largest / range.least : 1.0;
+}
+
+/// Promised relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error has it for σ^p. range,
+/// below: f on [δ, 1] and on [sigma_floor, 1].
 template <Scalar T>
-double svd_error(const FunctionRange& range, double resolution, const Shape& shape) {
+double svd_error(const FunctionRange& range, const FunctionRange& below, double resolution, const Shape& shape) {
   if (!range.positive) return std::numeric_limits<double>::infinity();
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
-  const double turn = backward / resolution;
-  return backward * (1 + range.moved + range.own_slope / resolution) + epsilon * range.ratio() + turn * turn;
+  const double moved = backward * range.own_slope / resolution;
+  const double turned = std::max(backward / 8, 2 * epsilon) * (growth(range, below) / resolution + range.ratio());
+  return backward * (1 + range.moved) + std::max(moved, turned) + epsilon * below.largest / range.least;
 }
 
 /// The same by the eigen-decomposition of the Gram matrix in precision Work, as eigh_error has it for σ^p. range,
@@ -104,9 +110,9 @@ double eigh_error(const FunctionRange& range, const FunctionRange& below, double
   const double epsilon = double(std::numeric_limits<Work>::epsilon()), backward = gram_rounding(shape) * epsilon;
   const double off_diagonal = backward / (resolution * resolution);
   const bool resolved = resolution >= 2 * std::sqrt(gram_floor<Work>) && off_diagonal <= 0.25;
-  if (!range.positive || !below.positive || !resolved) return infinity;
-  const double grown = below.largest > range.largest ? below.largest / range.least : 1;  // f rises under δ
-  const double sensitivity = grown * std::max(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
+  if (!range.positive || !resolved) return infinity;
+  const double sensitivity =
+      growth(range, below) * std::max(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
   const double second = 0.25 * off_diagonal * off_diagonal * (1 + below.steepest / range.flattest);
   return backward * sensitivity + second +
          double(std::numeric_limits<T>::epsilon()) * (8 + 1.5 * below.largest / range.least);
@@ -229,8 +235,10 @@ class SpectralMap {
     }
     if (wanted(SpectralMethod::svd)) {
       const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
-      take({SpectralMethod::svd, Format::scalar, spectral::detail::svd_error<T>(range, options_.resolution, shape),
-            spectral::CostModel(shape).svd()});
+      take(
+          {SpectralMethod::svd, Format::scalar,
+           spectral::detail::svd_error<T>(range, fits_->range(f, spectral::sigma_floor<T>), options_.resolution, shape),
+           spectral::CostModel(shape).svd()});
     }
     if (wanted(SpectralMethod::rational) && is_host_execution_space<Exec>) {
       take(spectral::detail::choose_rational<T, T>(f, range, options_, choice.cost, *fits_));
