@@ -2,6 +2,7 @@
 // Matrices of known singular values and vectors, and the error of a map of them, in double.
 #pragma once
 
+#include "../tests/support/spectra.hpp"
 #include "support.hpp"
 #include <schatten/linalg/qr.hpp>
 
@@ -18,22 +19,25 @@ struct Spectrum {
   std::function<double(std::size_t, std::size_t)> value;  ///< σ_k of n, k = 0..n−1, descending, σ_0 = 1
 };
 
-inline double place(std::size_t k, std::size_t n) { return n == 1 ? 0.0 : double(k) / double(n - 1); }
+/// One of those that the tests have.
+inline Spectrum named(const char* name, schatten::test::Spectrum spectrum, double lowest = 0) {
+  return {name, [=](std::size_t k, std::size_t n) { return schatten::test::singular_value(spectrum, k, n, lowest); }};
+}
 
 inline Spectrum log_uniform(const char* name, double least) {
-  return {name, [least](std::size_t k, std::size_t n) { return std::pow(least, place(k, n)); }};
+  return named(name, schatten::test::Spectrum::geometric, least);
 }
 
 inline const std::vector<Spectrum> spectra{
     {"Gaussian", {}},
-    {"k^-1/2", [](std::size_t k, std::size_t) { return 1 / std::sqrt(double(k + 1)); }},
-    {"1/k", [](std::size_t k, std::size_t) { return 1 / double(k + 1); }},
+    named("k^-1/2", schatten::test::Spectrum::root),
+    named("1/k", schatten::test::Spectrum::harmonic),
     log_uniform("log-uniform to 1e-3", 1e-3),
     log_uniform("log-uniform to 1e-6", 1e-6),
-    {"1 with one 1e-3", [](std::size_t k, std::size_t n) { return k + 1 < n ? 1.0 : 1e-3; }},
-    {"half 1, half 1e-3", [](std::size_t k, std::size_t n) { return 2 * k < n ? 1.0 : 1e-3; }},
-    {"rank n/2", [](std::size_t k, std::size_t n) { return 2 * k < n ? std::pow(0.1, place(k, n)) : 0.0; }},
-    {"one dominant", [](std::size_t k, std::size_t) { return k == 0 ? 1.0 : 2e-3; }},
+    named("1 with one 1e-3", schatten::test::Spectrum::one_small, 1e-3),
+    named("half 1, half 1e-3", schatten::test::Spectrum::halves, 1e-3),
+    named("rank n/2", schatten::test::Spectrum::half_rank),
+    named("one dominant", schatten::test::Spectrum::one_large, 2e-3),
 };
 
 /// Q of a Gaussian matrix.

@@ -5,6 +5,7 @@
 
 #include "exact_map.hpp"
 #include "reference_svd.hpp"
+#include "spectra.hpp"
 #include "views.hpp"
 
 #include <algorithm>
@@ -51,42 +52,14 @@ inline KnownMatrix known_matrix(std::size_t rows, std::size_t cols, const Vector
   return {random_orthogonal(rows, k, 2 * seed + 1), sigma, random_orthogonal(cols, k, 2 * seed + 2)};
 }
 
-/// Singular values that expose mistakes, largest one 1, smallest `lowest`.
-enum class Spectrum { geometric, harmonic, halves, one_small, one_large, clustered };
-
+/// Those that the tests go through.
 inline constexpr Spectrum all_spectra[] = {Spectrum::geometric, Spectrum::harmonic,  Spectrum::halves,
                                            Spectrum::one_small, Spectrum::one_large, Spectrum::clustered};
-
-inline std::string to_string(Spectrum spectrum) {
-  switch (spectrum) {
-    case Spectrum::geometric: return "geometric";
-    case Spectrum::harmonic: return "harmonic";
-    case Spectrum::halves: return "halves";
-    case Spectrum::one_small: return "one small";
-    case Spectrum::one_large: return "one large";
-    case Spectrum::clustered: return "clustered";
-  }
-  return "?";
-}
 
 /// `n` singular values, descending.
 inline Vector singular_values_of(Spectrum spectrum, std::size_t n, double lowest) {
   Vector sigma(static_cast<Eigen::Index>(n));
-  for (std::size_t k = 0; k < n; ++k) {
-    const double place = n == 1 ? 0.0 : double(k) / double(n - 1);
-    double value = 1;
-    switch (spectrum) {
-      case Spectrum::geometric: value = std::pow(lowest, place); break;
-      case Spectrum::harmonic: value = std::max(1.0 / double(k + 1), lowest); break;
-      case Spectrum::halves: value = 2 * k < n ? 1.0 : lowest; break;
-      case Spectrum::one_small: value = k + 1 < n ? 1.0 : lowest; break;
-      case Spectrum::one_large: value = k == 0 ? 1.0 : lowest; break;
-      case Spectrum::clustered:  // four clusters, equal values but for 1e-7 inside each
-        value = std::pow(lowest, std::floor(4 * place * 0.999) / 3) * (1 - 1e-7 * place);
-        break;
-    }
-    sigma(static_cast<Eigen::Index>(k)) = value;
-  }
+  for (std::size_t k = 0; k < n; ++k) sigma(static_cast<Eigen::Index>(k)) = singular_value(spectrum, k, n, lowest);
   return sigma;
 }
 

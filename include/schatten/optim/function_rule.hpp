@@ -111,11 +111,11 @@ concept HasOwnFields = requires(detail::AnyFields& fields) {
 /// A rule with a member `map`, Muon, HTMuon, NorMuon, …, whose map is σ₁^h U f(Σ/σ₁) Vᵀ in UΣ^pVᵀ's place.
 ///
 /// Its numbers are the rule's without "power", and those of f: set(group, "tau", 0.2). Its name, which a checkpoint
-/// holds, is "muon/soft_sign". The method is automatic, svd or rational, as SpectralMap has them; a map by quintics,
-/// Muon's default, becomes MapOptions{}, since quintics have one function. Other maps of the rule, HTMuon's between two
-/// with its power, stay. A new number of f costs what SpectralMap's fit costs, once for all shapes. Add_group and set
-/// throw InvalidArgument for options that SpectralMap refuses, and for ScaleMode::unit_norm and dual_norm: they are
-/// norms of UΣ^pVᵀ.
+/// holds, is "muon/soft_sign". The method is automatic, svd, eigh or rational, as SpectralMap has them; a map by
+/// quintics, Muon's default, becomes MapOptions{}, since quintics have one function. Other maps of the rule, HTMuon's
+/// between two with its power, stay. A new number of f costs what SpectralMap's fit costs, once for all shapes.
+/// Add_group and set throw InvalidArgument for options that SpectralMap refuses, and for ScaleMode::unit_norm and
+/// dual_norm: they are norms of UΣ^pVᵀ.
 template <class R, SpectralFunction F>
 struct FunctionRule : R {
   FunctionRule() : FunctionRule(R{}, F{}) {}

@@ -35,7 +35,8 @@ struct PowerOfSigma {
   }
 };
 
-/// Column k of U ← f(σ_k, σ_0, s, k) · column k. NaN stays NaN, and is not compared (that would be an invalid operation).
+/// Column k of U ← f(σ_k, σ_0, s, k) · column k. NaN stays NaN, and is not compared (that would be an invalid
+/// operation).
 template <class Map, class T, class Space>
 struct ScaleLeftVectors {
   Map map;
@@ -51,14 +52,24 @@ struct ScaleLeftVectors {
   }
 };
 
-/// h(λ) = s^p max(λ, floor)^{(p−1)/2} at the squared lengths of the columns of W = NV, which are the diagonal of WᵀW.
+/// What eigh_map applies to a Gram matrix for σ^p: h(λ) = s^p λ^{(p−1)/2}, and d ln h/d ln λ.
+struct PowerOfGram {
+  double power;
+  KOKKOS_FUNCTION double operator()(double lambda, double, double scale) const {
+    return math::pow(scale, power) * math::pow(lambda, 0.5 * (power - 1));
+  }
+  KOKKOS_FUNCTION double slope(double, double) const { return 0.5 * (power - 1); }
+};
+
+/// h(max(λ, floor)) at the squared lengths λ of the columns of W = NV, which are the diagonal of WᵀW.
 /// The floor is the rounding level of the Gram matrix: directions under it come out damped, never amplified.
-template <class Work, class Space>
+template <class Map, class Work, class Space>
 struct GramFunctionValues {
+  Map map;  ///< h(λ, λ_max, s)
   BatchView<const Work, Space> gram;
   VectorBatchView<Work, Space> lambda;  ///< of the decomposition, ascending
   NumberBatchView<double, Space> scale;
-  double power, relative_floor;
+  double relative_floor;
   VectorBatchView<double, Space> square, value;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t k) const {
     const double largest = double(lambda(b, lambda.extent(1) - 1));
@@ -66,17 +77,18 @@ struct GramFunctionValues {
     value(b, k) = largest;
     if (largest == 0.0 || !linalg::is_finite(largest)) return;
     const double floor = relative_floor * largest, at = square(b, k) < floor ? floor : square(b, k);
-    value(b, k) = math::pow(scale(b), power) * math::pow(at, 0.5 * (power - 1));
+    value(b, k) = map(at, largest, scale(b));
   }
 };
 
-/// h(WᵀW) = R H Rᵀ to first order in what WᵀW has beside its diagonal: R = I + Θ turns columns whose squared lengths λ are
-/// far apart, θ_jk = c_jk/(λ_k − λ_j), and H is h(λ) with c_jk (h_j − h_k)/(λ_j − λ_k) for those that are close (Daleckii
-/// and Krein). WᵀW becomes H. Pairs of columns that are both under the resolution are left as they are: what turns them
-/// need not be small, and its products with the other θ would not be.
-template <class Work, class Space>
+/// h(WᵀW) = R H Rᵀ to first order in what WᵀW has beside its diagonal: R = I + Θ turns columns whose squared lengths λ
+/// are far apart, θ_jk = c_jk/(λ_k − λ_j), and H is h(λ) with c_jk (h_j − h_k)/(λ_j − λ_k) for those that are close
+/// (Daleckii and Krein). WᵀW becomes H. Pairs of columns that are both under the resolution are left as they are: what
+/// turns them need not be small, and its products with the other θ would not be.
+template <class Map, class Work, class Space>
 struct GramFunction {
-  double power, resolution;
+  Map map;
+  double resolution;
   VectorBatchView<Work, Space> lambda;  ///< ascending
   VectorBatchView<double, Space> square, value;
   BatchView<Work, Space> gram, rotation;
@@ -87,14 +99,14 @@ struct GramFunction {
     gram(b, j, k) = diagonal ? Work(hk) : Work(0);
     if (diagonal) return;
     const double xj = square(b, j), xk = square(b, k), larger = xj > xk ? xj : xk, apart = xk - xj;
-    const double least = 0.9 * resolution * resolution * double(lambda(b, lambda.extent(1) - 1));
+    const double largest = double(lambda(b, lambda.extent(1) - 1)), least = 0.9 * resolution * resolution * largest;
     if (larger < least || larger == 0.0 || magnitude(off) > 0.25 * larger) return;
     if (magnitude(apart) > 0.5 * larger) {
       rotation(b, j, k) = Work(off / apart);
     } else if (magnitude(apart) > 1e-4 * larger) {
       gram(b, j, k) = Work(off * (hk - hj) / apart);
     } else {  // the derivative between them
-      gram(b, j, k) = Work(off * 0.5 * (power - 1) * (hj + hk) / (xj + xk));
+      gram(b, j, k) = Work(off * map.slope(0.5 * (xj + xk), largest) * (hj + hk) / (xj + xk));
     }
   }
   KOKKOS_FUNCTION static double magnitude(double x) { return x < 0 ? -x : x; }
@@ -129,18 +141,15 @@ void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& 
   detail::svd_map<Backend>(exec, "schatten::svd_power/scale", detail::PowerOfSigma<T>{power}, m, out, workspace);
 }
 
-/// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
-///
-/// M, out (m×n). Squaring halves the digits, so that MᵀM = VΛVᵀ holds to ε(Work)σ₁² alone; the columns of W = MV are
-/// orthogonal to that, and W (WᵀW)^{(p−1)/2} Vᵀ, the small entries beside the diagonal of WᵀW taken to first order, gives
-/// the digits back: relative error of σ^p about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, relative to the largest.
-/// Singular values under √gram_floor come out damped. Work = double serves float matrices down to their own rounding
-/// level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
-template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
-void eigh_power(const Exec& exec, double power, double resolution, const BatchView<const T, Space>& m,
-                const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+namespace detail {
+
+/// out ← M h(MᵀM) by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`. map: h as
+/// PowerOfGram has it. eigh_power says how.
+template <class Work, class Backend, ExecutionSpace Exec, class Map, class T, class Space>
+void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchView<const T, Space>& m,
+              const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   if (m.extent(1) < m.extent(2)) {
-    return eigh_power<Work, Backend>(exec, power, resolution, transpose(m), transpose(out), workspace);
+    return eigh_map<Work, Backend>(exec, map, resolution, transpose(m), transpose(out), workspace);
   }
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
@@ -160,9 +169,9 @@ void eigh_power(const Exec& exec, double power, double resolution, const BatchVi
   linalg::gemm<Backend>(exec, Work(1), normalized, v, Work(0), turned, workspace);
   linalg::gram<Backend>(exec, turned, gram, workspace);
   for_each_row(exec, "schatten::eigh_power/values", batch, cols,
-               detail::GramFunctionValues<Work, Space>{gram, lambda, scale, power, gram_floor<Work>, square, value});
+               GramFunctionValues<Map, Work, Space>{map, gram, lambda, scale, gram_floor<Work>, square, value});
   for_each_element(exec, "schatten::eigh_power/function", batch, cols, cols,
-                   detail::GramFunction<Work, Space>{power, resolution, lambda, square, value, gram, rotation});
+                   GramFunction<Map, Work, Space>{map, resolution, lambda, square, value, gram, rotation});
   // out = W R H Rᵀ Vᵀ
   linalg::gemm<Backend>(exec, Work(1), transpose(rotation), transpose(v), Work(0), right, workspace);
   linalg::gemm<Backend>(exec, Work(1), gram, right, Work(0), v, workspace);
@@ -173,6 +182,21 @@ void eigh_power(const Exec& exec, double power, double resolution, const BatchVi
     linalg::gemm<Backend>(exec, Work(1), turned, right, Work(0), normalized, workspace);
     copy_elements(exec, "schatten::convert", as_const(normalized), out);
   }
+}
+
+}  // namespace detail
+
+/// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
+///
+/// M, out (m×n). Squaring halves the digits, so that MᵀM = VΛVᵀ holds to ε(Work)σ₁² alone; the columns of W = MV are
+/// orthogonal to that, and W (WᵀW)^{(p−1)/2} Vᵀ, the small entries beside the diagonal of WᵀW taken to first order,
+/// gives the digits back: relative error of σ^p about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, relative to the
+/// largest. Singular values under √gram_floor come out damped. Work = double serves float matrices down to their own
+/// rounding level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
+template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
+void eigh_power(const Exec& exec, double power, double resolution, const BatchView<const T, Space>& m,
+                const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  detail::eigh_map<Work, Backend>(exec, detail::PowerOfGram{power}, resolution, m, out, workspace);
 }
 
 }  // namespace schatten::spectral

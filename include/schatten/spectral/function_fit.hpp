@@ -25,42 +25,46 @@ struct FunctionRange {
   double slope = 0;      ///< largest |d ln f/d ln x − 1|: the slope of f(x)/x
   double own_slope = 0;  ///< largest |d ln f/d ln x|
   double moved = 0;      ///< largest |h − d ln f/d ln x|: what a wrong σ₁ costs
-  double ratio = 1;      ///< largest f over the smallest
-  double steepness = 1;  ///< largest f(x)/x over the smallest
+  double largest = 0;    ///< f
+  double least = 0;
+  double steepest = 0;   ///< largest f(x)/x
+  double flattest = 0;   ///< smallest f(x)/x
   bool positive = true;  ///< whether f > 0 at all of them
+
+  [[nodiscard]] double ratio() const { return largest / least; }
+  [[nodiscard]] double steepness() const { return steepest / flattest; }
 };
 
 /// Bytes on the heap.
 inline std::size_t bytes_of(const FunctionRange&) { return 0; }
 
-/// The range of f on [delta, 1].
+/// The range of f on [delta, 1]. Where f is not positive, or not finite, `positive` is false; the largest values are then
+/// those of |f|.
 template <SpectralFunction F>
 FunctionRange range_of(const F& f, double delta) {
   constexpr std::size_t points = 2000;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   FunctionRange range;
-  double least = std::numeric_limits<double>::infinity(), largest = 0, least_ratio = least, largest_ratio = 0;
+  range.least = range.flattest = infinity;
   const std::vector<double> grid = log_grid(delta, points);
   double before = 0;
   for (std::size_t i = 0; i < points; ++i) {
-    const double value = f(grid[i]);
-    if (!(value > 0) || !std::isfinite(value)) {
-      range.positive = false;
-      return range;
+    const double value = f(grid[i]), size = std::isfinite(value) ? std::abs(value) : infinity;
+    range.positive = range.positive && std::isfinite(value) && value > 0;
+    range.largest = std::max(range.largest, size);
+    range.steepest = std::max(range.steepest, size / grid[i]);
+    if (range.positive) {
+      range.least = std::min(range.least, value);
+      range.flattest = std::min(range.flattest, value / grid[i]);
     }
-    if (i > 0) {
+    if (range.positive && i > 0) {
       const double slope = std::log(value / before) / std::log(grid[i] / grid[i - 1]);
       range.slope = std::max(range.slope, std::abs(slope - 1));
       range.own_slope = std::max(range.own_slope, std::abs(slope));
       range.moved = std::max(range.moved, std::abs(f.degree() - slope));
     }
-    least = std::min(least, value);
-    largest = std::max(largest, value);
-    least_ratio = std::min(least_ratio, value / grid[i]);
-    largest_ratio = std::max(largest_ratio, value / grid[i]);
     before = value;
   }
-  range.ratio = largest / least;
-  range.steepness = largest_ratio / least_ratio;
   return range;
 }
 

@@ -29,15 +29,16 @@ struct MethodTraits {
   std::string_view name;
   bool promises = true;  ///< an error of UΣ^pVᵀ; the published methods promise none
   bool commutes = true;  ///< whether the result for Mᵀ is the transposed one
+  bool formats = false;  ///< whether a Format other than automatic may be asked for: matrix products alone
 };
 
 /// All methods, in the order of their enumerators.
-inline constexpr MethodTraits methods[] = {{SpectralMethod::automatic, "automatic"},
+inline constexpr MethodTraits methods[] = {{SpectralMethod::automatic, "automatic", true, true, true},
                                            {SpectralMethod::svd, "svd"},
                                            {SpectralMethod::eigh, "eigh"},
-                                           {SpectralMethod::quintic, "quintic"},
+                                           {SpectralMethod::quintic, "quintic", true, true, true},
                                            {SpectralMethod::rational, "rational"},
-                                           {SpectralMethod::iterates, "iterates"},
+                                           {SpectralMethod::iterates, "iterates", true, true, true},
                                            {SpectralMethod::newton_schulz, "newton_schulz", false, false},
                                            {SpectralMethod::streaming, "streaming", false, false},
                                            {SpectralMethod::rank_power, "rank_power", false}};

@@ -23,7 +23,7 @@ struct SpectralMapOptions {
   std::size_t cols = 0;
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of f(σ/σ₁), for σ >= resolution·σ_max
-  SpectralMethod method = SpectralMethod::automatic;  ///< or svd, rational
+  SpectralMethod method = SpectralMethod::automatic;  ///< or svd, eigh, rational
 };
 
 namespace spectral {
@@ -42,6 +42,22 @@ struct FunctionOfSigma {
   }
 };
 
+/// What eigh_map applies to a Gram matrix: h(λ) = s^h λ_max^{h/2} f(√(λ/λ_max))/√λ, and d ln h/d ln λ.
+template <SpectralFunction F>
+struct FunctionOfGram {
+  F f;
+  double degree;
+  KOKKOS_FUNCTION double operator()(double lambda, double largest, double scale) const {
+    const double unit = math::pow(scale, degree) * math::pow(largest, 0.5 * degree);
+    return unit * f(math::sqrt(lambda / largest)) / math::sqrt(lambda);
+  }
+  KOKKOS_FUNCTION double slope(double lambda, double largest) const {
+    constexpr double step = 1e-3;  // the difference of logarithms to O(step²)
+    const double x = math::sqrt(lambda / largest), above = f(x * (1 + step)), below = f(x * (1 - step));
+    return 0.5 * ((above - below) / (step * (above + below)) - 1);
+  }
+};
+
 /// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work, the Gram
 /// matrix in precision Gram; an infinite bound where none does for less than `most_cost`.
 template <Scalar T, Scalar Work, Scalar Gram = Work, SpectralFunction F>
@@ -54,8 +70,8 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
   const double along = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
   if (!range.positive) return {SpectralMethod::rational, format};
-  const double rounding = ulp * (along * 0.5 * range.slope / (delta * delta) + 2 * range.steepness) +
-                          double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio) + estimate * range.moved;
+  const double rounding = ulp * (along * 0.5 * range.slope / (delta * delta) + 2 * range.steepness()) +
+                          double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio()) + estimate * range.moved;
   if (!(rounding <= largest_share * options.tolerance)) return {SpectralMethod::rational, format};
   for (std::size_t poles = 0; poles <= most_poles; ++poles) {
     const CostModel model(shape);
@@ -69,14 +85,37 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   return {SpectralMethod::rational, format};
 }
 
-/// Promised relative error of f, of that range, at σ >= δσ_max by the singular value decomposition, as svd_error has it
-/// for σ^p.
+/// By how much f, of the range `range` on [δ, 1], rises under δ, where its range is `below`; 1 where it does not.
+inline double growth(const FunctionRange& range, const FunctionRange& below) {
+  return below.largest > range.largest ? below.largest / range.least : 1.0;
+}
+
+/// Promised relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error has it for σ^p. range,
+/// below: f on [δ, 1] and on [sigma_floor, 1].
 template <Scalar T>
-double svd_error(const FunctionRange& range, double resolution, const Shape& shape) {
+double svd_error(const FunctionRange& range, const FunctionRange& below, double resolution, const Shape& shape) {
   if (!range.positive) return std::numeric_limits<double>::infinity();
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
-  const double turn = backward / resolution;
-  return backward * (1 + range.moved + range.own_slope / resolution) + epsilon * range.ratio + turn * turn;
+  const double moved = backward * range.own_slope / resolution;
+  const double turned = std::max(backward / 8, 2 * epsilon) * (growth(range, below) / resolution + range.ratio());
+  return backward * (1 + range.moved) + std::max(moved, turned) + epsilon * below.largest / range.least;
+}
+
+/// The same by the eigen-decomposition of the Gram matrix in precision Work, as eigh_error has it for σ^p. range,
+/// below: f on [δ, 1] and on [√gram_floor, 1]. What is second order is measured by the largest values of f(x)/x,
+/// whatever direction they belong to.
+template <Scalar T, Scalar Work>
+double eigh_error(const FunctionRange& range, const FunctionRange& below, double resolution, const Shape& shape) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const double epsilon = double(std::numeric_limits<Work>::epsilon()), backward = gram_rounding(shape) * epsilon;
+  const double off_diagonal = backward / (resolution * resolution);
+  const bool resolved = resolution >= 2 * std::sqrt(gram_floor<Work>) && off_diagonal <= 0.25;
+  if (!range.positive || !resolved) return infinity;
+  const double sensitivity =
+      growth(range, below) * std::max(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
+  const double second = 0.25 * off_diagonal * off_diagonal * (1 + below.steepest / range.flattest);
+  return backward * sensitivity + second +
+         double(std::numeric_limits<T>::epsilon()) * (8 + 1.5 * below.largest / range.least);
 }
 
 }  // namespace detail
@@ -95,16 +134,19 @@ class SpectralMap {
   using Fits = spectral::FunctionFits<F>;
 
   /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at
-  /// most 32 poles meets the tolerance and costs less than the decomposition. Throws InvalidArgument for options and
-  /// numbers of f out of range, for a method other than automatic, svd and rational, and where the method does not meet
-  /// the tolerance, with the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds the fit.
+  /// most 32 poles meets the tolerance and costs less than the decompositions. Throws InvalidArgument for options and
+  /// numbers of f out of range, for a method other than automatic, svd, eigh and rational, and where the method does
+  /// not meet the tolerance, with the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds
+  /// the fit.
   SpectralMap(const F& f, const SpectralMapOptions& options, std::shared_ptr<Fits> fits = std::make_shared<Fits>())
       : f_(f), options_(options), fits_(std::move(fits)) {
     constexpr std::string_view function = "SpectralMap";
     spectral::require_accuracy(function, options.resolution, options.tolerance);
     const SpectralMethod wanted = options.method;
-    require(wanted == SpectralMethod::automatic || wanted == SpectralMethod::svd || wanted == SpectralMethod::rational,
-            function, "method", to_string(wanted), "must be automatic, svd or rational: the others are for powers");
+    require(wanted == SpectralMethod::automatic || wanted == SpectralMethod::svd || wanted == SpectralMethod::eigh ||
+                wanted == SpectralMethod::rational,
+            function, "method", to_string(wanted),
+            "must be automatic, svd, eigh or rational: the others compute powers alone");
     require(wanted != SpectralMethod::rational || is_host_execution_space<Exec>, function, "method", "rational",
             "needs a host execution space");
     choice_ = chosen(f);
@@ -145,11 +187,11 @@ class SpectralMap {
 
   /// Promised relative error of f in every singular direction with σ >= resolution·σ_max, rounding included.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
-  /// svd or rational.
+  /// svd, eigh or rational.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
   /// What the method works in.
   [[nodiscard]] Format format() const noexcept { return choice_.format; }
-  /// Poles of `rational`; 0 for svd.
+  /// Poles of `rational`; 0 for the others.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
   [[nodiscard]] const F& function() const noexcept { return f_; }
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
@@ -157,20 +199,17 @@ class SpectralMap {
  private:
   void apply_method(const Exec& exec, const BatchView<const T, memory_space>& batch_m,
                     const BatchView<T, memory_space>& batch_out, Workspace<memory_space>& workspace) const {
-    if constexpr (is_host_execution_space<Exec>) {
-      if (choice_.method == SpectralMethod::rational) {
-        if (choice_.format == Format::float64 && !std::is_same_v<T, double>) {
-          return spectral::rational_power<double, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out,
-                                                           workspace);
+    if (choice_.method != SpectralMethod::svd) {
+      if constexpr (is_host_execution_space<Exec> && std::is_same_v<T, float>) {
+        if (choice_.format == Format::mixed) {
+          return spectral::rational_power<T, Backend, double>(exec, choice_.function, f_.degree(), batch_m, batch_out,
+                                                              workspace);
         }
-        if constexpr (std::is_same_v<T, float>) {
-          if (choice_.format == Format::mixed) {
-            return spectral::rational_power<T, Backend, double>(exec, choice_.function, f_.degree(), batch_m, batch_out,
-                                                                workspace);
-          }
-        }
-        return spectral::rational_power<T, Backend>(exec, choice_.function, f_.degree(), batch_m, batch_out, workspace);
       }
+      if (choice_.format == Format::float64 && !std::is_same_v<T, double>) {
+        return apply_in<double>(exec, batch_m, batch_out, workspace);
+      }
+      return apply_in<T>(exec, batch_m, batch_out, workspace);
     }
     spectral::detail::svd_map<Backend>(exec, "schatten::SpectralMap/scale",
                                        spectral::detail::FunctionOfSigma<T, F>{f_, f_.degree(), f_.order()}, batch_m,
@@ -179,36 +218,63 @@ class SpectralMap {
 
   [[nodiscard]] spectral::MethodChoice chosen(const F& f) const {
     if constexpr (requires { f.check(std::string_view()); }) f.check("SpectralMap");
-    const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
-    const double svd_cost = spectral::CostModel(shape).svd(), infinite = std::numeric_limits<double>::infinity();
-    const spectral::FunctionRange range = fits_->range(f, std::min(options_.resolution, 0.999));
-    double best = infinite;
-    const auto meets = [&](const spectral::MethodChoice& choice) {
-      best = std::min(best, choice.error_bound);
-      return choice.error_bound <= options_.tolerance;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    const auto wanted = [&](SpectralMethod method) {
+      return options_.method == SpectralMethod::automatic || options_.method == method;
     };
-    if (options_.method != SpectralMethod::svd && is_host_execution_space<Exec>) {
-      const double most = options_.method == SpectralMethod::rational ? infinite : svd_cost;
-      spectral::MethodChoice choice = spectral::detail::choose_rational<T, T>(f, range, options_, most, *fits_);
-      if (meets(choice)) return choice;
+    const spectral::FunctionRange range = fits_->range(f, std::min(options_.resolution, 0.999));
+    spectral::MethodChoice choice{SpectralMethod::svd, Format::scalar, infinity, infinity};
+    double best = infinity;
+    const auto take = [&](spectral::MethodChoice&& other) {
+      best = std::min(best, other.error_bound);
+      if (other.error_bound <= options_.tolerance && other.cost < choice.cost) choice = std::move(other);
+    };
+    if (wanted(SpectralMethod::eigh)) {
+      take(eigh_choice<T>(f, range));
+      if constexpr (std::is_same_v<T, float>) take(eigh_choice<double>(f, range));
+    }
+    if (wanted(SpectralMethod::svd)) {
+      const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
+      take(
+          {SpectralMethod::svd, Format::scalar,
+           spectral::detail::svd_error<T>(range, fits_->range(f, spectral::sigma_floor<T>), options_.resolution, shape),
+           spectral::CostModel(shape).svd()});
+    }
+    if (wanted(SpectralMethod::rational) && is_host_execution_space<Exec>) {
+      take(spectral::detail::choose_rational<T, T>(f, range, options_, choice.cost, *fits_));
       if constexpr (std::is_same_v<T, float>) {
-        choice = spectral::detail::choose_rational<T, T, double>(f, range, options_, most, *fits_);
-        if (meets(choice)) return choice;
-        choice = spectral::detail::choose_rational<T, double>(f, range, options_, most, *fits_);
-        if (meets(choice)) return choice;
+        take(spectral::detail::choose_rational<T, T, double>(f, range, options_, choice.cost, *fits_));
+        take(spectral::detail::choose_rational<T, double>(f, range, options_, choice.cost, *fits_));
       }
     }
-    if (options_.method != SpectralMethod::rational) {
-      const double error = spectral::detail::svd_error<T>(range, options_.resolution, shape);
-      const spectral::MethodChoice choice{SpectralMethod::svd, Format::scalar, error, svd_cost};
-      if (meets(choice)) return choice;
-    }
+    if (choice.error_bound <= options_.tolerance) return choice;
     throw InvalidArgument(
         "SpectralMap", "tolerance", schatten::detail::printed(options_.tolerance),
         "is out of reach for " + std::string(F::name) +
-            (range.positive ? ": rational needs more than 32 poles or more digits, and svd promises " +
+            (range.positive ? ": rational needs more than 32 poles or more digits, and decompositions promise " +
                                   (std::isfinite(best) ? schatten::detail::printed(best) : "less")
                             : ": it is not positive above the resolution, so that no relative error is"));
+  }
+
+  template <class Work>
+  [[nodiscard]] spectral::MethodChoice eigh_choice(const F& f, const spectral::FunctionRange& range) const {
+    const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
+    const spectral::FunctionRange below = fits_->range(f, std::sqrt(spectral::gram_floor<Work>));
+    return {SpectralMethod::eigh, spectral::format_of<T, Work>,
+            spectral::detail::eigh_error<T, Work>(range, below, options_.resolution, shape),
+            spectral::product_cost<T, Work> * spectral::CostModel(shape).eigh()};
+  }
+
+  template <class Work>
+  void apply_in(const Exec& exec, const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out,
+                Workspace<memory_space>& workspace) const {
+    if (choice_.method == SpectralMethod::eigh) {
+      const spectral::detail::FunctionOfGram<F> map{f_, f_.degree()};
+      return spectral::detail::eigh_map<Work, Backend>(exec, map, options_.resolution, m, out, workspace);
+    }
+    if constexpr (is_host_execution_space<Exec>) {
+      spectral::rational_power<Work, Backend>(exec, choice_.function, f_.degree(), m, out, workspace);
+    }
   }
 
   F f_;

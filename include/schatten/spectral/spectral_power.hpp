@@ -4,8 +4,6 @@
 
 #include <schatten/spectral/choose_method.hpp>
 #include <schatten/spectral/map_region.hpp>
-#include <schatten/spectral/rank_power.hpp>
-#include <schatten/spectral/streaming.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -134,57 +132,13 @@ class SpectralPower {
 
   void apply_method(const Exec& exec, const BatchView<const T, memory_space>& batch_m,
                     const BatchView<T, memory_space>& batch_out, Workspace<memory_space>& workspace) const {
-    switch (choice_.method) {
-      case SpectralMethod::svd:
-        return spectral::svd_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::eigh:
-      case SpectralMethod::quintic:
-      case SpectralMethod::rational:
-      case SpectralMethod::iterates:
-        if (choice_.format == Format::scalar) return apply_in<T>(exec, batch_m, batch_out, workspace);
-        if constexpr (std::is_same_v<T, float>) {
-          if (choice_.format == Format::float64) return apply_in<double>(exec, batch_m, batch_out, workspace);
-          if constexpr (machine.host) {
-            if (choice_.format == Format::mixed) {
-              return spectral::rational_power<T, Backend, double>(exec, choice_.function, options_.power, batch_m,
-                                                                  batch_out, workspace, choice_.fine_poles);
-            }
-          }
+    spectral::for_each_method([&]<class M>(const M&) {
+      if constexpr (requires { M::template apply<Backend>(exec, options_, choice_, batch_m, batch_out, workspace); }) {
+        if (choice_.method == M::method) {
+          M::template apply<Backend>(exec, options_, choice_, batch_m, batch_out, workspace);
         }
-        if constexpr (machine.reduced_floats) {
-          if (choice_.format == Format::float16) return apply_in<Half>(exec, batch_m, batch_out, workspace);
-          if (choice_.format == Format::tf32) return apply_in<TensorFloat32>(exec, batch_m, batch_out, workspace);
-          return apply_in<BFloat16>(exec, batch_m, batch_out, workspace);
-        }
-        break;
-      case SpectralMethod::newton_schulz:
-        return spectral::newton_schulz_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::rank_power:
-        return spectral::rank_power<Backend>(exec, options_.power, batch_m, batch_out, workspace);
-      case SpectralMethod::streaming:
-      case SpectralMethod::automatic: break;  // refused above; resolved at construction
-    }
-  }
-
-  /// The methods that work in a format of their choice.
-  template <class Work>
-  void apply_in(const Exec& exec, const BatchView<const T, memory_space>& m, const BatchView<T, memory_space>& out,
-                Workspace<memory_space>& workspace) const {
-    if (choice_.method == SpectralMethod::quintic) {
-      return spectral::quintic_iteration<Work, Backend>(exec, quintics(), m, out, workspace, options_.norm_epsilon);
-    }
-    if (choice_.method == SpectralMethod::iterates) {
-      return spectral::iterate_power<Work, Backend>(exec, choice_.iterates.fit, choice_.iterates.form, options_.power,
-                                                    m, out, workspace);
-    }
-    if constexpr (Scalar<Work>) {
-      if (choice_.method == SpectralMethod::eigh) {
-        return spectral::eigh_power<Work, Backend>(exec, options_.power, options_.resolution, m, out, workspace);
       }
-      if constexpr (machine.host) {
-        return spectral::rational_power<Work, Backend>(exec, choice_.function, options_.power, m, out, workspace);
-      }
-    }
+    });
   }
 
   static constexpr spectral::Machine machine{is_host_execution_space<Exec>,

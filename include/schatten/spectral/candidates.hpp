@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A spectral method as a plan may take it: what it promises, what it costs; and those found so far.
+#pragma once
+
+#include <schatten/core/reduced_float.hpp>
+#include <schatten/spectral/error_model.hpp>
+#include <schatten/spectral/iterate_plan.hpp>
+#include <schatten/spectral/method.hpp>
+#include <schatten/spectral/quintic.hpp>
+#include <schatten/spectral/rational_power.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::spectral {
+
+/// What an execution space and its backend have to offer.
+struct Machine {
+  bool host = true;             ///< the rational method
+  bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
+  double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 where it is formed whole
+};
+
+/// A method, what it promises and what it costs.
+struct MethodChoice {
+  SpectralMethod method = SpectralMethod::svd;
+  Format format = Format::scalar;  ///< what it works in; never automatic
+  double error_bound = std::numeric_limits<double>::infinity();
+  double cost = 0;              ///< flops of matrix products in T that take as long
+  linalg::Rational function{};  ///< rational
+  IteratePlan iterates{};       ///< iterates
+  std::size_t fine_poles = 0;   ///< rational, mixed: the smallest poles, which are done in double
+};
+
+/// The fits that plans share.
+struct Fits {
+  RationalFits rational;
+  IterateFits iterates;
+  /// Fits made so far: what a change of power costs.
+  [[nodiscard]] std::size_t made() const { return rational.made() + iterates.made(); }
+};
+
+/// Time of each method in flops of matrix products of the same scalar type, as measured on one core
+/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth of
+/// float's, tf32's a quarter, decompositions thirty times what they are on the host.
+struct CostModel {
+  explicit CostModel(const Shape& shape, const Machine& on = {})
+      : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
+  double m, n;
+  Machine machine;
+  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
+  [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
+  /// The Gram matrix twice as dear, `fine` poles 1.75 times: all but their last third in double.
+  [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
+    return n * n * m + 0.75 * 1.3 * double(fine) * n * n * n + rational(poles);
+  }
+  [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
+  [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
+    return 1.35 * iterate_flops(steps, form, m, n, machine.symmetric);
+  }
+  /// The least that iterates may cost at a resolution.
+  [[nodiscard]] double least_iterates(double resolution) const {
+    const std::size_t steps = iterate_schedules[coarsest_schedule(resolution)].steps.size();
+    double least = std::numeric_limits<double>::infinity();
+    for (const IterateForm form : {IterateForm::direct, IterateForm::tail, IterateForm::gram}) {
+      least = std::min(least, iterates(steps, form));
+    }
+    return least;
+  }
+  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (machine.host ? 1 : 30); }
+  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (machine.host ? 1 : 30); }
+};
+
+/// Cost of a product of Work over one of T.
+template <Scalar T, Element Work>
+inline constexpr double product_cost = std::is_same_v<Work, TensorFloat32> ? 0.25
+                                       : ReducedFloat<Work>                ? 0.125
+                                       : std::is_same_v<T, Work>           ? 1.0
+                                                                           : 2.0;
+
+/// The name of Work where matrices are of T.
+template <Scalar T, Element Work>
+inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::scalar
+                                    : std::is_same_v<Work, Half>     ? Format::float16
+                                    : std::is_same_v<Work, BFloat16> ? Format::bfloat16
+                                    : ReducedFloat<Work>             ? Format::tf32
+                                                                     : Format::float64;
+
+/// The ways found so far of computing what some options ask for. Methods add theirs, the cheap ones to tell first.
+template <Scalar T>
+class Candidates {
+ public:
+  Candidates(const SpectralPowerOptions& its_options, const Machine& its_machine, Fits& its_fits)
+      : options(its_options),
+        machine(its_machine),
+        fits(its_fits),
+        shape(Shape::of(its_options.rows, its_options.cols)),
+        cost(shape, its_machine) {}
+
+  const SpectralPowerOptions& options;
+  const Machine& machine;
+  Fits& fits;
+  Shape shape;
+  CostModel cost;
+  bool products_are_slower = false;  ///< a rational function in T meets the tolerance: the iterates are never faster
+
+  /// Whether the options name the method, or leave the choice to the plan and it has the format that they ask for.
+  [[nodiscard]] bool wanted(SpectralMethod method) const {
+    if (options.method != SpectralMethod::automatic) return options.method == method;
+    return options.format == Format::automatic || traits_of(method)->formats;
+  }
+  /// f.operator()<Work>() for the formats that the options allow a method of matrix products.
+  template <class F>
+  void for_each_format(const F& f) const {
+    const auto in = [&](Format format) { return options.format == Format::automatic || options.format == format; };
+    if (in(Format::scalar) || (std::is_same_v<T, double> && in(Format::float64))) f.template operator()<T>();
+    if constexpr (std::is_same_v<T, float>) {
+      if (in(Format::float64)) f.template operator()<double>();
+      if (machine.reduced_floats && in(Format::float16)) f.template operator()<Half>();
+      if (machine.reduced_floats && in(Format::bfloat16)) f.template operator()<BFloat16>();
+      if (machine.reduced_floats && in(Format::tf32)) f.template operator()<TensorFloat32>();
+    }
+  }
+
+  void add(MethodChoice&& choice) {
+    if (meets(choice)) least_ = std::min(least_, choice.cost);
+    choices_.push_back(std::move(choice));
+  }
+  [[nodiscard]] bool meets(const MethodChoice& choice) const { return choice.error_bound <= options.tolerance; }
+  /// Whether the one added last meets the tolerance.
+  [[nodiscard]] bool last_meets() const { return !choices_.empty() && meets(choices_.back()); }
+  /// Cost of the cheapest that meets the tolerance; infinite where none does. One whose fit takes time and that costs more
+  /// need not be added.
+  [[nodiscard]] double least_cost() const { return least_; }
+  [[nodiscard]] std::vector<MethodChoice>& choices() { return choices_; }
+
+ private:
+  double least_ = std::numeric_limits<double>::infinity();
+  std::vector<MethodChoice> choices_;
+};
+
+/// f.operator()<Work>() for the type that a choice's format means where matrices are of T. reduced: whether 16 bits and
+/// TensorFloat32 may be meant.
+template <Scalar T, bool reduced = false, class F>
+void in_format(Format format, const F& f) {
+  if (format == Format::scalar) return f.template operator()<T>();
+  if constexpr (std::is_same_v<T, float>) {
+    if (format == Format::float64) return f.template operator()<double>();
+  }
+  if constexpr (reduced) {
+    if (format == Format::float16) return f.template operator()<Half>();
+    if (format == Format::tf32) return f.template operator()<TensorFloat32>();
+    f.template operator()<BFloat16>();
+  }
+}
+
+}  // namespace schatten::spectral
