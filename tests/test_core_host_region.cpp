@@ -97,6 +97,13 @@ TEST_CASE("what a region launches by Kokkos itself is done when the launch retur
 }
 
 #if defined(SCHATTEN_HOST_REGIONS)
+TEST_CASE("a region whose other threads sleep") {
+  const Exec exec;
+  for (int k = 0; k < 20; ++k) {
+    detail::HostRegion(4, true).run([&] { check_loops(exec, 7, 5, 20); });
+  }
+}
+
 TEST_CASE("after regions that took longer than one thread, regions are of one thread for a while") {
   detail::RegionRecord record;
   const auto alone = [&] {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <exception>
 #include <new>
@@ -51,6 +52,15 @@ inline double seconds_on_core() {
   return 0;
 }
 
+/// Whether OpenMP's threads spin for as long as they wait.
+inline bool waits_actively() {
+  static const bool active = [] {
+    const char* const policy = std::getenv("OMP_WAIT_POLICY");
+    return policy != nullptr && (policy[0] == 'a' || policy[0] == 'A');
+  }();
+  return active;
+}
+
 /// Whether regions pay. Where other processes keep the cores, a region waits for threads that hold indices and do not run,
 /// and may take longer than one thread: then the next regions, up to 31, are of one thread. One object a process.
 class RegionRecord {
@@ -84,7 +94,9 @@ class RegionRecord {
 /// A region and the loop that runs in it. Thread 0 is the caller's.
 class HostRegion {
  public:
-  explicit HostRegion(int threads) : threads_(std::size_t(threads)), shares_(std::size_t(threads)) {}
+  /// parked: the loops are the calling thread's alone, and the others sleep.
+  explicit HostRegion(int threads, bool parked = false)
+      : threads_(std::size_t(threads)), parked_(parked), shares_(std::size_t(threads)) {}
 
   /// The region whose loops this thread runs; null outside.
   static HostRegion*& current() {
@@ -110,7 +122,7 @@ class HostRegion {
           error = std::current_exception();
         }
         dismiss();
-        if (threads_ > 1) {
+        if (threads_ > 1 && !parked_) {
           const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
           const double alone = double(threads_) * (seconds_on_core() - on_core);  // if the others did as much
           if (alone > 0) RegionRecord::of_process().note(seconds.count(), alone);
@@ -129,7 +141,7 @@ class HostRegion {
     static std::atomic<float> seconds_an_index{1};  // of the last loop of this body; many before the first
     constexpr float worth_sharing = 4e-6F;
     constexpr std::size_t chunks_a_thread = 8;
-    if (count == 1 || threads_ == 1) return run_range<Body>(&body, 0, count);
+    if (count == 1 || threads_ == 1 || parked_) return run_range<Body>(&body, 0, count);
     const auto start = std::chrono::steady_clock::now();
     const auto note = [&](std::size_t indices) {
       const std::chrono::duration<float> seconds = std::chrono::steady_clock::now() - start;
@@ -223,7 +235,7 @@ class HostRegion {
       }
       if (epoch == over) break;
       if (epoch == done || epoch % 2 == 0) {
-        if (++turn < patience) {
+        if (++turn < patience && !parked_) {
           std::this_thread::yield();
         } else {
           ++asleep_;
@@ -249,6 +261,7 @@ class HostRegion {
   }
 
   std::size_t threads_;
+  bool parked_;
   std::vector<Share> shares_;
   void (*work_)(const void*, std::size_t, std::size_t) = nullptr;
   const void* body_ = nullptr;
@@ -315,9 +328,11 @@ void in_host_region(const Exec& exec, bool small, const F& f) {
   if constexpr (detail::has_host_regions<Exec>) {
     if (detail::HostRegion::current() != nullptr || omp_in_parallel() != 0) return f();
     const int threads = concurrency(exec);
-    const bool alone = small || threads == 1 || !detail::RegionRecord::of_process().next_has_all();
-    detail::HostRegion region(alone ? 1 : threads);
-    region.run(f);
+    if (small || threads == 1) return detail::HostRegion(1).run(f);
+    const bool all = detail::RegionRecord::of_process().next_has_all();
+    // Outside a region OpenMP's own threads spin, which takes the cores away from this one.
+    const bool parked = !all && detail::waits_actively();
+    detail::HostRegion(all || parked ? threads : 1, parked).run(f);
   } else {
     (void)exec, (void)small;
     f();
