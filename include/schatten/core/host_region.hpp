@@ -305,16 +305,17 @@ inline constexpr bool has_host_regions =
 /// body(k) for k < count in the region that this thread is in; false where there is none.
 template <class Exec, class Body>
 bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count, const Body& body) {
+#if defined(SCHATTEN_HOST_REGIONS)
   if constexpr (has_host_regions<Exec>) {
     HostRegion* const region = HostRegion::current();
     if (region == nullptr) return false;
     const ReportedLoop reported(exec, label);
     region->loop(count, body);
     return true;
-  } else {
-    (void)exec, (void)label, (void)count, (void)body;
-    return false;
   }
+#endif
+  (void)exec, (void)label, (void)count, (void)body;
+  return false;
 }
 
 }  // namespace detail
@@ -325,6 +326,7 @@ bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count,
 /// f runs on the calling thread. What it launches by Kokkos itself runs on that thread alone. Exceptions pass.
 template <ExecutionSpace Exec, class F>
 void in_host_region(const Exec& exec, bool small, const F& f) {
+#if defined(SCHATTEN_HOST_REGIONS)
   if constexpr (detail::has_host_regions<Exec>) {
     if (detail::HostRegion::current() != nullptr || omp_in_parallel() != 0) return f();
     const int threads = concurrency(exec);
@@ -332,11 +334,11 @@ void in_host_region(const Exec& exec, bool small, const F& f) {
     const bool all = detail::RegionRecord::of_process().next_has_all();
     // Outside a region OpenMP's own threads spin, which takes the cores away from this one.
     const bool parked = !all && detail::waits_actively();
-    detail::HostRegion(all || parked ? threads : 1, parked).run(f);
-  } else {
-    (void)exec, (void)small;
-    f();
+    return detail::HostRegion(all || parked ? threads : 1, parked).run(f);
   }
+#endif
+  (void)exec, (void)small;
+  f();
 }
 
 }  // namespace schatten
