@@ -323,7 +323,8 @@ bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count,
 /// f() with all loops of core/parallel.hpp in it in one parallel region of the threads of `exec`, where that is
 /// Kokkos::OpenMP; f() alone elsewhere and inside another region. `small`: on the calling thread alone.
 ///
-/// f runs on the calling thread. What it launches by Kokkos itself runs on that thread alone. Exceptions pass.
+/// f runs on the calling thread. Exceptions pass.
+/// @pre f launches nothing by Kokkos itself but kernels over a range: Kokkos 3.4.1 reduces wrongly in a region.
 template <ExecutionSpace Exec, class F>
 void in_host_region(const Exec& exec, bool small, const F& f) {
 #if defined(SCHATTEN_HOST_REGIONS)

@@ -81,6 +81,8 @@ class Group {
                        std::string_view function) = 0;
   /// Whether `observe` takes a layer's inputs.
   [[nodiscard]] virtual bool observes_inputs() const = 0;
+  /// Whether its step may run in a parallel region (core/host_region.hpp).
+  [[nodiscard]] virtual bool one_region() const = 0;
 
   // ---- parameters ---------------------------------------------------------------------------------------------------
   /// The orientation in which the rule steps a parameter: columns contiguous if the rule commutes with transposes.

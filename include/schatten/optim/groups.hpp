@@ -44,11 +44,13 @@ class Groups {
   }
 
   /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do;
-  /// without a region where the backend's routines have threads of their own.
+  /// without a region where a group does not say that it may run in one.
   template <class F>
-  void for_each_run_in_region(const Exec& exec, bool own_threads, const F& f) const {
+  void for_each_run_in_region(const Exec& exec, const F& f) const {
     constexpr std::size_t small = 1 << 14;
-    if (own_threads) return for_each_run(f);
+    for (const auto& group : groups_) {
+      if (!group->one_region()) return for_each_run(f);
+    }
     std::size_t elements = 0;
     for_each_bucket(
         [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });

@@ -33,7 +33,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using memory_space = typename Exec::memory_space;
 
   /// An Optimizer without groups. No Kokkos memory.
-  explicit Optimizer(const OptimizerOptions& options = {}) : Core(options, linalg::has_own_threads<Backend>) {}
+  explicit Optimizer(const OptimizerOptions& options = {}) : Core(options) {}
 
   // ---- groups -----------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,7 @@ class OptimizerCore {
  public:
   using Space = typename Exec::memory_space;
 
-  /// own_threads: whether the backend's routines have threads of their own, which a region would leave without cores.
-  OptimizerCore(const OptimizerOptions& options, bool own_threads) : options_(options), own_threads_(own_threads) {}
+  explicit OptimizerCore(const OptimizerOptions& options) : options_(options) {}
 
   void step(const Exec& exec) {
     require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
@@ -56,11 +55,10 @@ class OptimizerCore {
     begin_step(exec);
     const Step step = context(exec);
     try {
-      groups_.for_each_run_in_region(
-          exec, own_threads_, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-            if (!storage.key().has_elements()) return;
-            group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
-          });
+      groups_.for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        if (!storage.key().has_elements()) return;
+        group.direction(step, storage, first, count, storage.direction(first, count), storage.factor(first, count));
+      });
     } catch (...) {  // no direction is kept: the step counts as skipped
       count_runs(exec, 0);
       throw;
@@ -111,7 +109,7 @@ class OptimizerCore {
 
   void clear() {
     const OptimizerOptions options = options_;
-    *this = OptimizerCore(options, own_threads_);
+    *this = OptimizerCore(options);
   }
 
   // ---- state, counts, telemetry -------------------------------------------------------------------------------------
@@ -343,12 +341,11 @@ class OptimizerCore {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
     try {
-      groups_.for_each_run_in_region(exec, own_threads_,
-                                     [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-                                       if (storage.key().has_elements()) f(group, step, storage, first, count);
-                                       ++done;
-                                       moved += count;
-                                     });
+      groups_.for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+        if (storage.key().has_elements()) f(group, step, storage, first, count);
+        ++done;
+        moved += count;
+      });
     } catch (...) {
       count_runs(exec, done);
       throw;
@@ -370,7 +367,7 @@ class OptimizerCore {
   Groups<T, Exec> groups_;
   std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
   std::size_t live_matrices_ = 0;  ///< of the present ones
-  bool dirty_ = false, pending_ = false, measures_ = false, own_threads_;
+  bool dirty_ = false, pending_ = false, measures_ = false;
   StepCounters<Exec> counters_;
   TelemetryTable<Exec> telemetry_;
   Workspace<Space> workspace_;

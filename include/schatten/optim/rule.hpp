@@ -38,6 +38,8 @@
 //   template <class Bucket> void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
 //                                                    takes what the caller gives beside gradients (Optimizer::observe);
 //                                                    or observe(bucket), where it stands in the gradients' place
+//   static constexpr bool one_region                 whether it launches nothing by Kokkos itself, so that a step of such
+//                                                    rules may be one parallel region (core/host_region.hpp)
 //   static constexpr bool observes_inputs            whether that is a layer's inputs, not an array of the weight's shape
 #pragma once
 

@@ -179,6 +179,10 @@ class RuleGroup final : public Group<T, Exec> {
       throw InvalidArgument(function, "group", std::string(R::name), "runs a rule that observes nothing but gradients");
     }
   }
+  [[nodiscard]] bool one_region() const override {
+    if constexpr (requires { R::one_region; }) return R::one_region && !linalg::has_own_threads<Backend>;
+    return false;
+  }
   [[nodiscard]] bool observes_inputs() const override {
     if constexpr (requires { R::observes_inputs; }) return R::observes_inputs;
     return false;

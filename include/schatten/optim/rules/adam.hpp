@@ -17,6 +17,7 @@ struct Adam {
   DecayMode decay = DecayMode::coupled;
 
   static constexpr std::string_view name = "adam";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -31,6 +31,7 @@ struct AdamMini {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "adam_mini";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -26,6 +26,7 @@ struct AdaMuon {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "adamuon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

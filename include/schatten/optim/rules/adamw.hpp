@@ -18,6 +18,7 @@ struct AdamW {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "adamw";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -26,6 +26,7 @@ struct AdEMAMix {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "ademamix";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -29,6 +29,7 @@ struct Aurora {
   MapOptions map{.method = SpectralMethod::quintic, .tolerance = 2.0, .schedule = QuinticSchedule::simple};
 
   static constexpr std::string_view name = "aurora";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

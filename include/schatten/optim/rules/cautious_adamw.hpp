@@ -22,6 +22,7 @@ struct CautiousAdamW {
   EpsilonPlacement epsilon_placement = EpsilonPlacement::corrected;
 
   static constexpr std::string_view name = "cautious_adamw";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

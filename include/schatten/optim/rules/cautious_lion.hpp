@@ -20,6 +20,7 @@ struct CautiousLion {
   MaskScale mask_scale = MaskScale::count;
 
   static constexpr std::string_view name = "cautious_lion";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -32,6 +32,7 @@ struct CautiousMuon {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "cautious_muon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

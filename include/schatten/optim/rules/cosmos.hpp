@@ -34,6 +34,7 @@ struct COSMOS {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "cosmos";
+  static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
 
   template <class Fields>

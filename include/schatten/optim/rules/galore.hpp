@@ -26,6 +26,7 @@ struct GaLore {
   BasisChange basis_change = BasisChange::keep;  ///< what a new basis does to the moments
 
   static constexpr std::string_view name = "galore";
+  static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
 
   template <class Fields>

@@ -22,6 +22,7 @@ struct HTMuon {
   MapOptions map{};
 
   static constexpr std::string_view name = "htmuon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -43,6 +43,7 @@ struct Lion {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "lion";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

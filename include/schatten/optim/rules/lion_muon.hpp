@@ -41,6 +41,7 @@ struct LionMuon {
   MapOptions map{.method = SpectralMethod::quintic, .tolerance = 2.0, .quintic_steps = 6};
 
   static constexpr std::string_view name = "lion_muon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -25,6 +25,7 @@ struct MARS {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "mars";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -32,6 +32,7 @@ struct MARSLion {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "mars_lion";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

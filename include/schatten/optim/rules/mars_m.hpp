@@ -27,6 +27,7 @@ struct MARSM {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "mars_m";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

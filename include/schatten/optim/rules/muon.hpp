@@ -19,6 +19,7 @@ struct Muon {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "muon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

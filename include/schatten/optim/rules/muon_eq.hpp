@@ -32,6 +32,7 @@ struct MuonEq {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "muon_eq";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -28,6 +28,7 @@ struct NewtonMuon {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "newton_muon";
+  static constexpr bool one_region = true;
   static constexpr bool observes_inputs = true;
 
   template <class Fields>

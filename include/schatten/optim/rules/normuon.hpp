@@ -25,6 +25,7 @@ struct NorMuon {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "normuon";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

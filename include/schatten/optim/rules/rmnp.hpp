@@ -21,6 +21,7 @@ struct RMNP {
   ScaleMode scale = ScaleMode::original;
 
   static constexpr std::string_view name = "rmnp";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -37,6 +37,7 @@ struct Scion {
   MapOptions map = muon_map;
 
   static constexpr std::string_view name = "scion";
+  static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
 
   template <class Fields>

@@ -14,6 +14,7 @@ struct SGD {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "sgd";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

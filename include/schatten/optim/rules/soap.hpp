@@ -26,6 +26,7 @@ struct SOAP {
   std::size_t max_side = 10000;  ///< a longer side keeps its own basis; fixed when the group is made
 
   static constexpr std::string_view name = "soap";
+  static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
   /// A matrix's first step does not move it.
   static constexpr long long waits = 1;

@@ -58,6 +58,7 @@ struct SophiaG {
   DecayMode decay = DecayMode::decoupled;
 
   static constexpr std::string_view name = "sophia_g";
+  static constexpr bool one_region = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -31,6 +31,7 @@ struct SPlus {
   std::size_t max_side = 10000;  ///< a longer side keeps its own basis; fixed when the group is made
 
   static constexpr std::string_view name = "splus";
+  static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
 
   template <class Fields>
