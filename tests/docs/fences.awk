@@ -16,7 +16,10 @@ FNR == 1 { end_page(); page = FILENAME; sub(/^.*\/docs\//, "docs/", page); sub(/
 in_fence && /^ *```/ { in_fence = 0; close_fence(); next }
 in_fence {
   line = substr($0, indent + 1)
-  if (language == "cpp" && line ~ /^#include/) { if (!(line in included)) { included[line] = 1; includes = includes line "\n" } line = "" }
+  if (language == "cpp" && line ~ /^#include/) {
+    if (mark !~ /^no test:/ && !(line in included)) { included[line] = 1; includes = includes line "\n" }
+    line = ""
+  }
   code = code line "\n"
   next
 }

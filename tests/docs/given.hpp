@@ -6,6 +6,7 @@
 #include <schatten/interop/eigen.hpp>
 #include <schatten/schatten.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>

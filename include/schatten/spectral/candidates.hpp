@@ -18,14 +18,14 @@
 
 namespace schatten::spectral {
 
-/// What an execution space and its backend have to offer.
+/// Capabilities of an execution space and its backend.
 struct Machine {
   bool host = true;             ///< the rational method
   bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
-  double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 where it is formed whole
+  double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 if it is formed whole
 };
 
-/// A method, what it promises and what it costs.
+/// A method with its promise and cost.
 struct MethodChoice {
   SpectralMethod method = SpectralMethod::svd;
   Format format = Format::scalar;  ///< what it works in; never automatic
@@ -33,7 +33,7 @@ struct MethodChoice {
   double cost = 0;              ///< flops of matrix products in T that take as long
   linalg::Rational function{};  ///< rational
   IteratePlan iterates{};       ///< iterates
-  std::size_t fine_poles = 0;   ///< rational, mixed: the smallest poles, which are done in double
+  std::size_t fine_poles = 0;   ///< rational, mixed: number of the smallest poles, which are computed in double
 };
 
 /// The fits that plans share.
@@ -45,8 +45,8 @@ struct Fits {
 };
 
 /// Time of each method in flops of matrix products of the same scalar type, as measured on one core
-/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth of
-/// float's, tf32's a quarter, decompositions thirty times what they are on the host.
+/// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth
+/// of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   explicit CostModel(const Shape& shape, const Machine& on = {})
       : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
@@ -54,7 +54,7 @@ struct CostModel {
   Machine machine;
   [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
-  /// The Gram matrix twice as dear, `fine` poles 1.75 times: all but their last third in double.
+  /// The Gram matrix costs twice as much, `fine` poles 1.75 times: all but their last third in double.
   [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
     return n * n * m + 0.75 * 1.3 * double(fine) * n * n * n + rational(poles);
   }
@@ -90,7 +90,7 @@ inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::s
                                     : ReducedFloat<Work>             ? Format::tf32
                                                                      : Format::float64;
 
-/// The ways found so far of computing what some options ask for. Methods add theirs, the cheap ones to tell first.
+/// The candidates found so far for some options. Methods add theirs; those that are evaluated quickly come first.
 template <Scalar T>
 class Candidates {
  public:
@@ -133,8 +133,8 @@ class Candidates {
   [[nodiscard]] bool meets(const MethodChoice& choice) const { return choice.error_bound <= options.tolerance; }
   /// Whether the one added last meets the tolerance.
   [[nodiscard]] bool last_meets() const { return !choices_.empty() && meets(choices_.back()); }
-  /// Cost of the cheapest that meets the tolerance; infinite where none does. One whose fit takes time and that costs more
-  /// need not be added.
+  /// Cost of the cheapest that meets the tolerance; infinite where none does. One whose fit takes time and that costs
+  /// more need not be added.
   [[nodiscard]] double least_cost() const { return least_; }
   [[nodiscard]] std::vector<MethodChoice>& choices() { return choices_; }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each method promises at σ_k >= δσ_max, relative to f = σ_k^p, rounding included: |uᵀ·out·v − f|, ‖out·v − f u‖ and
-// ‖outᵀu − f v‖ for the singular vectors u, v of σ_k.
+// What each method promises at σ_k >= δσ_max, relative to f = σ_k^p, rounding included: |uᵀ·out·v − f|, ‖out·v − f u‖
+// and ‖outᵀu − f v‖ for the singular vectors u, v of σ_k.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -29,8 +29,9 @@ struct Shape {
 inline double svd_rounding(const Shape& shape) {
   return std::max(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
 }
-/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The roundings of a long sum of
-/// like terms go to one side; a library sums some hundred terms at a time, and small matrices average over few sums.
+/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The rounding errors of a long
+/// sum of nearly equal terms have one sign; libraries sum some hundred terms at a time; small matrices average over few
+/// sums.
 inline double gram_rounding(const Shape& shape) {
   const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
   return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
@@ -56,8 +57,8 @@ double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, 
          double(std::numeric_limits<Work>::epsilon());
 }
 
-/// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns the
-/// singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
+/// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns
+/// the singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
 inline double sensitivity(double power, double resolution, double least) {
   return (power < 0 ? std::max(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
 }
@@ -87,13 +88,14 @@ double eigh_error(double power, double resolution, const Shape& shape) {
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
-/// Rounding of the shifted Cholesky factorisations of S + tI and of their inverses, S a Gram matrix to more digits, in
-/// multiples of ε(Work)·‖M‖²: measured worst 0.44 (n < 250) along a singular direction; 0.24 along and 0.33 across (above).
+/// Rounding of the shifted Cholesky factorisations of S + tI and of their inverses, S a Gram matrix of more digits, in
+/// multiples of ε(Work)·‖M‖²: measured worst 0.44 (n < 250) along a singular direction; 0.24 along and 0.33 across
+/// (above).
 inline double factor_rounding(const Shape& shape) { return shape.short_side < 250 ? 0.57 : 0.364; }
 
-/// The same with the Gram matrix formed in Work, in chunks. Sums of like terms round to one side, by how many additions
-/// follow each other on each level. What they do along a singular direction averages over its entries, and those may be two
-/// in a matrix of any size.
+/// The same with the Gram matrix formed in Work, in chunks. Rounding errors of nearly equal terms have one sign and add
+/// up: for them the bound counts the successive additions at each level of the summation. Along a singular direction
+/// they average over its entries, of which there may be only two in a matrix of any size.
 template <Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
@@ -108,8 +110,8 @@ struct RoundingError {
   [[nodiscard]] double largest() const { return falling + rest; }
 };
 
-/// What rounding adds to the error of the fit in rational_power: an error e in the Gram matrix or its factors moves σ^p by
-/// (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output round as well.
+/// Error that rounding adds to that of the fit in rational_power: an error e in the Gram matrix or its factors changes
+/// σ^p by (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output are rounded as well.
 template <Scalar T, Scalar Work, Scalar Gram = Work>
 RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
@@ -126,8 +128,8 @@ inline double sum_of_sizes(const linalg::Rational& r, double x) {
   return sum;
 }
 
-/// How many times their sum the poles' terms are, at x = `least` or 1: 1 for weights of one sign. Fits to nearly all digits
-/// have others, and each term rounds.
+/// The sum of the poles' |terms| over |their sum|, at x = `least` or 1: 1 for weights of one sign. Fits to nearly all
+/// digits have weights of both signs, and each term is rounded.
 inline double cancellation(const linalg::Rational& r, double least) {
   double largest = 1;
   for (const double x : {least, 1.0}) {
@@ -138,10 +140,10 @@ inline double cancellation(const linalg::Rational& r, double least) {
   return largest;
 }
 
-/// What rounding adds to the error of the fit, at its largest, in rational_power of a float matrix with the Gram matrix and
-/// the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
+/// The largest error that rounding adds to that of the fit, in rational_power of a float matrix with the Gram matrix
+/// and the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
 ///
-/// An error e of S + tI moves its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
+/// An error e of S + tI changes its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
 /// e·w·max(σ, √t/2)/(t (σ² + t) σ^p) to out·v and outᵀu. W is as large as δ^{p−1}: its rounding and the product's are
 /// ε/δ at σ = δ, and εδ^{p−1} at σ = 1. Measured worst: 0.30 for e/ε; 0.74 (n = 24 to
 /// 300), 0.82 (1024) and 2.4 for the others.
@@ -168,9 +170,10 @@ double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double 
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
 }
 
-/// What the rounding of the Gram matrix mixes into a direction at σ >= δ from those far under the resolution: relative to
-/// σ^p this much, times (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits of many poles follow
-/// σ^{p−1} far below δ. Along other directions rounding is that of rational_rounding_error, and never both at once.
+/// What the rounding of the Gram matrix mixes into a direction at σ >= δ from those far under the resolution: relative
+/// to σ^p this much, times (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits of many poles
+/// follow σ^{p−1} far below δ. Along other directions rounding is that of rational_rounding_error, and never both at
+/// once.
 template <Scalar Work>
 double rational_leak(double power, double resolution, double excess, const Shape& shape) {
   const bool averaged = std::is_same_v<Work, float> && shape.short_side >= 250;

@@ -191,8 +191,8 @@ void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchVi
 /// M, out (m×n). Squaring halves the digits, so that MᵀM = VΛVᵀ holds to ε(Work)σ₁² alone; the columns of W = MV are
 /// orthogonal to that, and W (WᵀW)^{(p−1)/2} Vᵀ, the small entries beside the diagonal of WᵀW taken to first order,
 /// gives the digits back: relative error of σ^p about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, relative to the
-/// largest. Singular values under √gram_floor come out damped. Work = double serves float matrices down to their own
-/// rounding level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
+/// largest. Singular values under √gram_floor come out damped. With Work = double float matrices come out right down to
+/// their own rounding level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void eigh_power(const Exec& exec, double power, double resolution, const BatchView<const T, Space>& m,
                 const BatchView<T, Space>& out, Workspace<Space>& workspace) {

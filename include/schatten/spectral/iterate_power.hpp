@@ -145,8 +145,8 @@ inline double iterate_epsilon(double epsilon, const Shape& shape) {
   return (1 + std::sqrt(double(std::max<std::size_t>(shape.short_side, 1))) / 8) * epsilon;
 }
 
-/// What segments of several steps mix of the other directions into the one at σ = δ, relative to σ^p there: an error ε of
-/// A becomes g²ε within one. 0 for the direct form.
+/// What segments of several steps mix of the other directions into the one at σ = δ, relative to σ^p there: an error ε
+/// of A becomes g²ε within one. 0 for the direct form.
 template <Element Work>
 double iterate_turn(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   if (ReducedFloat<Work> || form == IterateForm::direct) return 0;
@@ -158,13 +158,14 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
 /// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
 /// schedules (docs/mathematics.md).
 ///
-/// Direct: that of the terms, and that of X, which a direction at δ sees as ε/δ. Segments of several steps: an error ε of
-/// A becomes g²ε within one; it moves the result and mixes the other directions into the one at δ (iterate_turn).
+/// By form. Direct: the rounding of each term, and of X, which counts ε/δ at σ = δ. Tail and gram: also the rounding of
+/// A, which grows to g²ε within a segment, changes the result and mixes other directions into the one at δ
+/// (iterate_turn).
 ///
-/// In 16 bits, not in the gram form: of M as the format stores M/s, each entry changed by half an ε of itself (and, as Half,
-/// by 3e-8 s where it is that small); that change is the caller's, as the rounding of his gradients is. What the products
-/// add averages over n columns, and mixes in directions in proportion to ε/δ. Measured n = 8 to 256.
-/// TensorFloat32 like Half, and as the library may cut where it could round: 2⁻¹¹ for each factor of the products.
+/// 16-bit storage (never gram): relative to M as already rounded to the format, each entry by half an ε (Half: by 3e-8
+/// s if it is that small); this rounding counts as part of the input. The rounding of products averages over n columns,
+/// and mixes directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32: as Half, and 2⁻¹¹ for each factor
+/// of a product, because libraries may truncate.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   const auto m = double(std::max<std::size_t>(shape.long_side, 1)),
@@ -185,10 +186,10 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
-/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and rounding, in 16 bits for
-/// M as the format stores it. Infinite where rounding alone exceeds a tenth, and where directions under the resolution
-/// would come out larger than the map allows.
-/// @pre fit was made for this power and a resolution not above this one.
+/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and rounding, in 16 bits
+/// for M as the format stores it. Infinite where rounding alone exceeds a tenth, and where directions under the
+/// resolution would come out larger than the map allows. @pre fit was made for this power and a resolution not above
+/// this one.
 template <Scalar T, Element Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   const double rounding = iterate_rounding<Work>(fit, power, resolution, shape, form);
@@ -203,8 +204,8 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
 ///
 /// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
 /// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate (m×n)
-/// for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
+/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate
+/// (m×n) for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
                    const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {

@@ -29,8 +29,8 @@ inline double largest_value(const linalg::Rational& r) {
   return largest;
 }
 
-/// The largest ‖(error of the fit, leak)‖ at σ >= δ: what mixes in is orthogonal to the direction. Near δ the fit leaves
-/// rounding its room, up to where `falling`·(δ/σ)² and the fit's own error are the room.
+/// The largest ‖(error of the fit, leak)‖ at σ >= δ: what mixes in is orthogonal to the direction. Near δ the fit
+/// leaves an allowance for rounding, up to where `falling`·(δ/σ)² and the fit's own error use it up.
 inline double with_leak(const RationalFit& fit, double power, double room, double falling, double leak) {
   const double at_resolution = std::hypot(fit.bound - falling, leak);
   if (fit.error + falling <= room) return at_resolution;
@@ -38,8 +38,8 @@ inline double with_leak(const RationalFit& fit, double power, double room, doubl
   return std::max(at_resolution, std::hypot(fit.error, leak * std::pow(ratio, 1 + power)));
 }
 
-/// The fewest poles whose choice, with_poles(poles), meets the tolerance, and that choice; the one of the most poles where
-/// none does. The error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
+/// The choice with_poles(poles) of the fewest poles that meets the tolerance; if none does, that of the most poles. The
+/// error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
 template <class WithPoles>
 MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, const WithPoles& with_poles) {
   constexpr int most_poles = 32;
@@ -55,8 +55,8 @@ MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, cons
   return choice;
 }
 
-/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work, the Gram
-/// matrix in precision Gram: two or three fits. Where rounding takes most of the tolerance the bound is infinite.
+/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work, the
+/// Gram matrix in precision Gram: two or three fits. Where rounding takes most of the tolerance the bound is infinite.
 template <Scalar T, Scalar Work, Scalar Gram = Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr double largest_share = 0.9;
@@ -84,8 +84,8 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   return fewest_poles(options, tolerance - rounding.largest(), with_poles);
 }
 
-/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float matrices.
-/// These fits leave rounding no room of a particular shape, so that all shapes share them.
+/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float
+/// matrices. These fits do not depend on the matrix's shape, so all shapes share them.
 template <Scalar T>
 MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
@@ -108,8 +108,8 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
   });
   if (!(choice.error_bound <= tolerance) || p < 0)
     return choice;  // p < 0: σ^p grows below δ, and what is promised there is δ^p
-  // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to, in
-  // steps that shapes share, by the law of the error; rounding grows a little, hence the search.
+  // What is left of the tolerance reaches further down: directions under the resolution come out less damped. Where to,
+  // in steps that shapes share, by the law of the error; rounding grows a little, hence the search.
   constexpr double step = 0.9;
   const std::size_t poles = choice.function.poles.size(), fine = choice.fine_poles;
   const double rounding = mixed_rounding_error<T>(choice.function, fine, p, options.resolution, shape);
