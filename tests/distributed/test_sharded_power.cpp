@@ -20,6 +20,7 @@ namespace {
 
 using namespace schatten;
 using namespace schatten::test;
+using distributed::Functions;
 using distributed::Side;
 using distributed::SumOrder;
 using Exec = Kokkos::DefaultHostExecutionSpace;
@@ -83,6 +84,7 @@ struct Problem {
   Split split = Split::even;
   SumOrder order = SumOrder::library;
   double resolution = 1e-3, tolerance = 3e-2;
+  Functions functions = Functions::each_rank;
 };
 
 /// Two matrices of known spectrum over ranks: within the promise, and near what one process gives.
@@ -102,7 +104,7 @@ void check(const Problem& p) {
   const SpectralPowerOptions options{
       .rows = p.rows, .cols = p.cols, .power = 0.125, .resolution = p.resolution, .tolerance = p.tolerance};
   const Counted comm(ranks());
-  Sharded<T> map(comm, options, {.side = p.side, .order = p.order});
+  Sharded<T> map(comm, options, {.side = p.side, .order = p.order, .functions = p.functions});
   CHECK(map.error_bound() <= p.tolerance);
   const Stack<T> m = shard_of<T>(whole, p.side, begins), out("out", m.extent(0), m.extent(1), m.extent(2));
   (void)comm.take();
@@ -110,7 +112,17 @@ void check(const Problem& p) {
   Exec().fence();
   const distributed::Traffic traffic = comm.take();
   CHECK(traffic.exchanges == 1);
-  if (p.order == SumOrder::library) {
+  const auto N = std::size_t(ranks().size());
+  if (p.functions == Functions::shared) {  // half an all-reduce, twice: of two matrices
+    CHECK(traffic.sums == 0);
+    CHECK(traffic.all_to_alls == 1);
+    const bool extreme = std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
+    CHECK(traffic.gathers == (extreme ? 2 : 1));
+    const std::size_t mine = distributed::Share::of(2, std::size_t(ranks().rank()), N).count;
+    CHECK(traffic.all_to_all_bytes == (2 - mine) * map.sum_bytes());
+    CHECK(traffic.gather_bytes ==
+          (N - 1) * (mine * (map.sum_bytes() + sizeof(double)) + (extreme ? 2 * sizeof(double) : 0)));
+  } else if (p.order == SumOrder::library) {
     CHECK(traffic.sums == 1);
     CHECK(traffic.sum_bytes == 2 * map.sum_bytes());
   }
@@ -135,6 +147,11 @@ TEST_CASE("a map over ranks is within its promise, by one sum, whatever rows a r
       check<float>({.rows = rows, .cols = cols, .side = Side::columns, .split = split, .order = SumOrder::ranks});
     }
   }
+  for (const Split split : {Split::even, Split::on_last}) {
+    check<double>({.rows = 40, .cols = 12, .split = split, .functions = Functions::shared});
+    check<float>({.rows = 30, .cols = 30, .side = Side::columns, .split = split, .functions = Functions::shared});
+  }
+  check<double>({.rows = 30, .cols = 12, .scale = 1e-250, .functions = Functions::shared});
   check<float>({.rows = 400, .cols = 40});                                        // many rows
   check<float>({.rows = 300, .cols = 260});                                       // all in float
   check<float>({.rows = 60, .cols = 30, .resolution = 1e-5, .tolerance = 5e-2});  // two precisions

@@ -91,6 +91,33 @@ struct UnpackTriangle {
   }
 };
 
+/// W's lower triangle by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other.
+template <class Work, class Space>
+struct PackFunction {
+  BatchView<const Work, Space> w;
+  NumberBatchView<double, Space> unit;
+  double* packed;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    double* const matrix = packed + b * (1 + triangle(w.extent(1)));
+    if (i == 0) matrix[0] = unit(b);
+    for (std::size_t j = 0; j <= i; ++j) matrix[1 + triangle(i) + j] = double(w(b, i, j));
+  }
+};
+template <class Work, class Space>
+struct UnpackFunction {
+  const double* packed;
+  BatchView<Work, Space> w;
+  NumberBatchView<double, Space> unit;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const double* const matrix = packed + b * (1 + triangle(w.extent(1)));
+    if (i == 0) unit(b) = matrix[0];
+    for (std::size_t j = 0; j <= i; ++j) {
+      w(b, i, j) = Work(matrix[1 + triangle(i) + j]);
+      w(b, j, i) = Work(matrix[1 + triangle(i) + j]);
+    }
+  }
+};
+
 /// unit ← the largest of all ranks' units, NaN where one is.
 template <class Space>
 struct LargestUnit {
@@ -116,16 +143,24 @@ inline bool has_extremes(const std::vector<double>& units) {
 
 }  // namespace detail
 
+/// Who computes the function r of the Gram matrices of a batch.
+enum class Functions {
+  each_rank,  ///< every rank all of them, after one all-reduce
+  shared  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
+};
+
 /// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
 struct ShardOptions {
   Side side = Side::rows;
   SumOrder order = SumOrder::library;
+  Functions functions = Functions::each_rank;
 };
 
 /// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram matrix,
 /// computes r(XᵀX) on its own, and multiplies its own rows by it (spectral/rational_power.hpp). n: the side that is whole.
 ///
-/// A rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
+/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce; sums are then
+/// in the order of ranks. A rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
 /// a rank sums in float is added up over ranks in double, so that the promise is that of one process with short side n. The
 /// same bits come out whichever rank a row is on as long as shards are the same. On host execution spaces.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
@@ -150,7 +185,8 @@ class ShardedPower {
       return std::to_string(options.rows) + "x" + std::to_string(options.cols) + " by " + to_string(shards.side) +
              ", power " + schatten::detail::printed(options.power) + ", resolution " +
              schatten::detail::printed(options.resolution) + ", tolerance " +
-             schatten::detail::printed(options.tolerance) + ", order " + std::to_string(int(shards.order));
+             schatten::detail::printed(options.tolerance) + ", order " + std::to_string(int(shards.order)) +
+             ", functions " + std::to_string(int(shards.functions));
     });
   }
 
@@ -247,16 +283,70 @@ class ShardedPower {
     } else {
       Kokkos::deep_copy(exec, NumberBatchView<double, Space>(packed, batch * detail::triangle(n)), 0.0);
     }
-    sum_over_ranks(exec, *comm_, packed, batch * detail::triangle(n), shards_.order, workspace_);
+    if (shards_.functions == Functions::shared) {
+      share_functions(exec, packed, gram, diagonal, unit, common, total, inverse_power);
+    } else {
+      sum_over_ranks(exec, *comm_, packed, batch * detail::triangle(n), shards_.order, workspace_);
+      functions(exec, packed, gram, diagonal, unit, common, total, inverse_power);
+    }
+    if (m.extent(1) == 0) return;
+    spectral::divide(exec, m, total, normalized);
+    spectral::times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+  }
+
+  /// inverse_power ← r of the packed Gram matrices, total ← their units.
+  template <class Work, class Gram>
+  void functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                 const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                 const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                 const BatchView<Work, Space>& inverse_power) {
+    const std::size_t batch = gram.extent(0), n = gram.extent(1);
     for_each_matrix(exec, "schatten::distributed/unit", batch,
                     detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
     for_each_row(exec, "schatten::distributed/unpack", batch, n,
                  detail::UnpackTriangle<Gram, Space>{packed, unit, gram, diagonal});
     spectral::rational_of_gram<Backend>(exec, choice_.function, options_.power, as_const(gram), diagonal, total,
                                         inverse_power, workspace_, choice_.fine_poles);
-    if (m.extent(1) == 0) return;
-    spectral::divide(exec, m, total, normalized);
-    spectral::times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+  }
+
+  /// The same of all ranks' sums, each matrix by the rank whose Share it is in.
+  template <class Work, class Gram>
+  void share_functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                       const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                       const BatchView<Work, Space>& inverse_power) {
+    const std::size_t batch = gram.extent(0), n = gram.extent(1), triangle = detail::triangle(n);
+    const auto ranks = std::size_t(comm_->size());
+    const Share mine = Share::of(batch, std::size_t(comm_->rank()), ranks);
+    std::vector<std::size_t> sum_bytes, result_bytes;
+    for (std::size_t k = 0; k < ranks; ++k) {
+      const std::size_t count = Share::of(batch, k, ranks).count;
+      sum_bytes.push_back(count * triangle * sizeof(double));
+      result_bytes.push_back(count * (1 + triangle) * sizeof(double));
+    }
+    double* const parts = workspace_.template numbers<double>(ranks * mine.count * triangle).data();
+    double* const result = workspace_.template numbers<double>(mine.count * (1 + triangle)).data();
+    double* const all = workspace_.template numbers<double>(batch * (1 + triangle)).data();
+    comm_->all_to_all(exec, packed, sum_bytes, parts,
+                      std::vector<std::size_t>(ranks, mine.count * triangle * sizeof(double)));
+    if (mine.count > 0) {
+      double* const sum = workspace_.template numbers<double>(mine.count * triangle).data();
+      Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count * triangle),
+                           detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
+      const auto some = [&](const auto& numbers) {
+        using Numbers = std::remove_cvref_t<decltype(numbers)>;
+        return numbers.extent(0) == 0 ? numbers : Numbers(numbers.data() + mine.begin, mine.count);
+      };
+      const auto w = matrices(inverse_power, 0, mine.count);
+      functions(exec, sum, matrices(gram, 0, mine.count),
+                VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit), some(common), some(total),
+                w);
+      for_each_row(exec, "schatten::distributed/pack", mine.count, n,
+                   detail::PackFunction<Work, Space>{as_const(w), some(total), result});
+    }
+    comm_->all_gather(exec, result, all, result_bytes);
+    for_each_row(exec, "schatten::distributed/unpack", batch, n,
+                 detail::UnpackFunction<Work, Space>{all, inverse_power, total});
   }
 
   const Comm* comm_;

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed back.
+#pragma once
+
+#include <schatten/distributed/owners.hpp>
+#include <schatten/distributed/sum.hpp>
+#include <schatten/optim/optimizer.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+namespace detail {
+
+/// to_i ← from_i.
+template <class T>
+struct CopyRange {
+  const T* from;
+  T* to;
+  KOKKOS_FUNCTION void operator()(std::size_t i) const { to[i] = from[i]; }
+};
+
+}  // namespace detail
+
+/// Which elements are next to each other in the memory that is cut.
+enum class ElementOrder {
+  rows,    ///< those of a row: a flat buffer of row-major matrices, rows over ranks
+  columns  ///< those of a column: columns over ranks
+};
+
+/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever the cuts
+/// fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all ranks together,
+/// in the same order, with equal groups, names and shapes.
+///
+/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A step
+/// sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at most, one
+/// all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of ranks and for any
+/// cuts. Weights and gradients are of T, contiguous.
+template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
+class AssembledOptimizer {
+ public:
+  using Local = schatten::Optimizer<T, Exec, Backend>;
+  using Space = typename Exec::memory_space;
+
+  explicit AssembledOptimizer(const Comm& comm, const OptimizerOptions& options = {})
+      : comm_(&comm), load_(std::size_t(comm.size()), 0.0), local_(options) {}
+
+  /// As schatten::Optimizer's.
+  template <class R>
+  GroupId add_group(const R& rule) {
+    has_map_.push_back(!optim::ElementRule<R>);
+    return local_.add_group(rule);
+  }
+  void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
+
+  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length n, which
+  /// may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
+  template <KokkosView VW, KokkosView VG>
+  void add(GroupId id, const std::string& name, std::size_t rows, std::size_t cols, std::size_t first, const VW& w,
+           const VG& g, ElementOrder order = ElementOrder::rows) {
+    static_assert(view_rank<VW> == 1 && view_rank<VG> == 1, "schatten: ranges of elements have rank 1");
+    static_assert(std::is_same_v<typename VW::value_type, T> && std::is_same_v<scalar_of<VG>, T>,
+                  "schatten: weights and gradients must have the Optimizer's scalar type");
+    constexpr std::string_view function = "distributed::AssembledOptimizer::add";
+    const auto of = [&](std::string_view argument) { return optim::argument_of(argument, name); };
+    require(id.index < has_map_.size(), function, "group", id.index, "is not a group");
+    require(first <= rows * cols && w.extent(0) <= rows * cols - first, function, of("w"), w.extent(0),
+            "must lie inside " + std::to_string(rows) + "x" + std::to_string(cols));
+    require(g.extent(0) == w.extent(0), function, of("g"), g.extent(0),
+            "must have the length of w, " + std::to_string(w.extent(0)));
+    const bool contiguous = w.extent(0) <= 1 || (w.stride(0) == 1 && g.stride(0) == 1);
+    require(contiguous, function, of("w"), w.extent(0), "must be contiguous, its gradient too");
+    arrays_.push_back({.name = name,
+                       .group = id,
+                       .rows = rows,
+                       .cols = cols,
+                       .order = order,
+                       .w = w.data(),
+                       .g = g.data(),
+                       .w_view = std::make_shared<VW>(w),
+                       .g_view = std::make_shared<VG>(g),
+                       .first = {first},
+                       .count = {w.extent(0)}});
+  }
+  /// A shard of a flat buffer: elements [first, first + n) of matrices (or vectors) one after the other, row-major.
+  struct Entry {
+    std::string name;
+    std::size_t rows, cols;
+    GroupId group;
+  };
+  template <KokkosView VW, KokkosView VG>
+  void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
+    std::size_t begin = 0;
+    const std::size_t end = first + w.extent(0);
+    for (const Entry& entry : table) {
+      const std::size_t stop = begin + entry.rows * entry.cols;
+      const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
+      const std::size_t at = from < to ? from - first : 0;
+      const std::pair<std::size_t, std::size_t> range(at, at + (to - from));
+      add(entry.group, entry.name, entry.rows, entry.cols, from - begin, Kokkos::subview(w, range),
+          Kokkos::subview(g, range));
+      begin = stop;
+    }
+    require(end <= begin, "distributed::AssembledOptimizer::add_flat", "w", end, "must end inside the table");
+  }
+
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the others,
+  /// InvalidArgument where the ranges of all ranks do not make up a matrix.
+  void step(const Exec& exec) {
+    find_owners(exec);
+    to_owners(exec, &Array::g, &Array::gradient);
+    agree(*comm_, "distributed::AssembledOptimizer::step", [&] {
+      local_.step(exec);
+      return std::string();
+    });
+    from_owners(exec);
+  }
+
+  /// The Optimizer of the matrices that this rank owns.
+  [[nodiscard]] Local& local() { return local_; }
+
+ private:
+  using Memory = Kokkos::View<T*, Kokkos::LayoutRight, typename Exec::device_type>;
+  struct Array {
+    std::string name;
+    GroupId group;
+    std::size_t rows, cols;
+    ElementOrder order;
+    T* w;
+    const T* g;
+    std::shared_ptr<const void> w_view, g_view;
+    std::vector<std::size_t> first, count;  ///< of each rank, once owners are found; before, this one's
+    std::size_t owner = 0;
+    Memory weight{}, gradient{};  ///< the owner's
+  };
+
+  [[nodiscard]] std::size_t me() const { return std::size_t(comm_->rank()); }
+  [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
+
+  void find_owners(const Exec& exec) {
+    if (owned_ == arrays_.size()) return;
+    agree(*comm_, "distributed::AssembledOptimizer", [&] {
+      std::string words;
+      for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+        const Array& a = arrays_[k];
+        words += a.name + " " + std::to_string(a.rows) + "x" + std::to_string(a.cols) + " in group " +
+                 std::to_string(a.group.index) + (a.order == ElementOrder::rows ? "; " : " by columns; ");
+      }
+      return words;
+    });
+    const std::size_t added = arrays_.size() - owned_;
+    std::vector<std::uint64_t> mine, all(2 * added * ranks());
+    for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+      mine.push_back(arrays_[k].first[0]);
+      mine.push_back(arrays_[k].count[0]);
+    }
+    comm_->exchange(mine.data(), mine.size() * sizeof(mine[0]), all.data());
+    std::vector<double> cost;
+    for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+      Array& a = arrays_[k];
+      a.first.assign(ranks(), 0);
+      a.count.assign(ranks(), 0);
+      std::vector<std::pair<std::size_t, std::size_t>> ranges;
+      for (std::size_t r = 0; r < ranks(); ++r) {
+        a.first[r] = all[2 * (r * added + k - owned_)];
+        a.count[r] = all[2 * (r * added + k - owned_) + 1];
+        if (a.count[r] > 0) ranges.emplace_back(a.first[r], a.first[r] + a.count[r]);
+      }
+      std::sort(ranges.begin(), ranges.end());
+      std::size_t end = 0;
+      for (const auto& [from, to] : ranges) {
+        if (from != end) break;
+        end = to;
+      }
+      // On all ranks alike: they have the same numbers.
+      require(end == a.rows * a.cols && (ranges.empty() || ranges.back().second == end),
+              "distributed::AssembledOptimizer", optim::argument_of("ranges", a.name), end,
+              "must be those of all ranks, without gaps and overlaps, up to " + std::to_string(a.rows * a.cols));
+      cost.push_back(step_cost(has_map_[a.group.index], 1, a.rows, a.cols));
+    }
+    const std::vector<std::size_t> owner = share_out(cost, load_);
+    for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+      Array& a = arrays_[k];
+      a.owner = owner[k - owned_];
+      if (a.owner != me()) continue;
+      a.weight = Memory(Kokkos::view_alloc(exec, "schatten::distributed/weight"), a.rows * a.cols);
+      a.gradient = Memory(Kokkos::view_alloc(exec, "schatten::distributed/gradient"), a.rows * a.cols);
+    }
+    to_owners(exec, &Array::w, &Array::weight, owned_);
+    agree(*comm_, "distributed::AssembledOptimizer", [&] {
+      for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+        if (arrays_[k].owner == me()) add_owned(arrays_[k]);
+      }
+      return std::string();
+    });
+    owned_ = arrays_.size();
+  }
+  void add_owned(const Array& a) {
+    using Layout = Kokkos::LayoutStride;
+    using View = Kokkos::View<T**, Layout, typename Exec::device_type, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+    const bool by_rows = a.order == ElementOrder::rows;
+    const Layout layout(a.rows, by_rows ? a.cols : 1, a.cols, by_rows ? 1 : a.rows);
+    local_.add(a.group, a.name, View(a.weight.data(), layout), View(a.gradient.data(), layout));
+  }
+
+  static void copy(const Exec& exec, const T* from, T* to, std::size_t n) {
+    if (n == 0) return;
+    Kokkos::parallel_for("schatten::distributed/copy", Kokkos::RangePolicy<Exec>(exec, 0, n),
+                         detail::CopyRange<T>{from, to});
+  }
+  /// Numbers that rank r has of what rank o owns, from array `begin` on.
+  [[nodiscard]] std::size_t shared(std::size_t r, std::size_t o, std::size_t begin) const {
+    std::size_t sum = 0;
+    for (std::size_t k = begin; k < arrays_.size(); ++k) sum += arrays_[k].owner == o ? arrays_[k].count[r] : 0;
+    return sum;
+  }
+  /// f(array) for those of the owners in turn, from `begin` on.
+  template <class F>
+  void each_by_owner(std::size_t begin, const F& f) {
+    for (std::size_t o = 0; o < ranks(); ++o) {
+      for (std::size_t k = begin; k < arrays_.size(); ++k) {
+        if (arrays_[k].owner == o) f(arrays_[k]);
+      }
+    }
+  }
+  /// f(array, rank) for this rank's own arrays, the ranks in turn, from `begin` on.
+  template <class F>
+  void each_owned(std::size_t begin, const F& f) {
+    for (std::size_t r = 0; r < ranks(); ++r) {
+      for (std::size_t k = begin; k < arrays_.size(); ++k) {
+        if (arrays_[k].owner == me()) f(arrays_[k], r);
+      }
+    }
+  }
+  struct Sizes {
+    std::vector<std::size_t> to_owner, from_rank;  ///< bytes
+    std::size_t ranges = 0, owned = 0;             ///< numbers
+  };
+  [[nodiscard]] Sizes sizes(std::size_t begin) const {
+    Sizes s;
+    for (std::size_t r = 0; r < ranks(); ++r) {
+      s.ranges += shared(me(), r, begin);
+      s.owned += shared(r, me(), begin);
+      s.to_owner.push_back(shared(me(), r, begin) * sizeof(T));
+      s.from_rank.push_back(shared(r, me(), begin) * sizeof(T));
+    }
+    return s;
+  }
+
+  /// The owners' `whole` ← all ranks' `range`.
+  template <class U>
+  void to_owners(const Exec& exec, U* Array::*range, Memory Array::*whole, std::size_t begin = 0) {
+    const typename Workspace<Space>::Frame frame(workspace_);
+    const Sizes s = sizes(begin);
+    T* const out = workspace_.template numbers<T>(s.ranges).data();
+    T* const in = workspace_.template numbers<T>(s.owned).data();
+    T* at = out;
+    each_by_owner(begin, [&](const Array& a) {
+      copy(exec, a.*range, at, a.count[me()]);
+      at += a.count[me()];
+    });
+    comm_->all_to_all(exec, out, s.to_owner, in, s.from_rank);
+    const T* from = in;
+    each_owned(begin, [&](const Array& a, std::size_t r) {
+      copy(exec, from, (a.*whole).data() + a.first[r], a.count[r]);
+      from += a.count[r];
+    });
+  }
+  /// All ranks' weights ← the owners'.
+  void from_owners(const Exec& exec) {
+    const typename Workspace<Space>::Frame frame(workspace_);
+    const Sizes s = sizes(0);
+    T* const in = workspace_.template numbers<T>(s.ranges).data();
+    T* const out = workspace_.template numbers<T>(s.owned).data();
+    T* at = out;
+    each_owned(0, [&](const Array& a, std::size_t r) {
+      copy(exec, a.weight.data() + a.first[r], at, a.count[r]);
+      at += a.count[r];
+    });
+    comm_->all_to_all(exec, out, s.from_rank, in, s.to_owner);
+    const T* from = in;
+    each_by_owner(0, [&](const Array& a) {
+      copy(exec, from, a.w, a.count[me()]);
+      from += a.count[me()];
+    });
+  }
+
+  const Comm* comm_;
+  std::vector<bool> has_map_;
+  std::vector<Array> arrays_;
+  std::size_t owned_ = 0;
+  std::vector<double> load_;
+  Local local_;
+  Workspace<Space> workspace_;
+};
+
+}  // namespace schatten::distributed

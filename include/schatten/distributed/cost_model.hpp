@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a step of an n×n or m×n weight costs over ranks: latency, bandwidth and flops (docs/distributed.md).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace schatten::distributed {
+
+/// A rank, and the network between ranks.
+struct RankSpeed {
+  double flops = 1e13;        ///< of products, a second
+  double latency = 1e-5;      ///< seconds that a message takes beside its bytes
+  double bandwidth = 2.5e10;  ///< bytes a second that a rank sends
+};
+
+/// `count` weights m×n of `bytes` bytes an element, stepped by N ranks.
+struct RankProblem {
+  double count, m, n, bytes, ranks;
+};
+
+/// Seconds of a step, without what is the same for all ways (gradients, elements).
+struct RankCost {
+  RankSpeed speed;
+  /// Flops of the map by four poles: Gram matrix n²m, function 5.2n³, product 2n²m; n the short side.
+  static double map_flops(double m, double n) {
+    const double s = std::min(m, n), l = std::max(m, n);
+    return 3 * s * s * l + 5.2 * s * s * s;
+  }
+  /// A ring's all-reduce of that many bytes, or a reduce-scatter and an all-gather of them.
+  [[nodiscard]] double all_reduce(double bytes, double ranks) const {
+    return 2 * (ranks - 1) / ranks * bytes / speed.bandwidth + 2 * std::log2(ranks) * speed.latency;
+  }
+  /// Half of it.
+  [[nodiscard]] double gather(double bytes, double ranks) const { return 0.5 * all_reduce(bytes, ranks); }
+
+  /// Every rank steps every weight.
+  [[nodiscard]] double duplicated(const RankProblem& p) const { return p.count * map_flops(p.m, p.n) / speed.flops; }
+  /// Owners step whole weights, which all ranks have (Optimizer): ⌈count/N⌉ maps, a gather of all weights.
+  [[nodiscard]] double owners(const RankProblem& p) const {
+    return std::ceil(p.count / p.ranks) * map_flops(p.m, p.n) / speed.flops +
+           gather(p.count * p.m * p.n * p.bytes, p.ranks);
+  }
+  /// Weights are cut over ranks and put together at owners (AssembledOptimizer): two all-to-alls of a rank's 1/N.
+  [[nodiscard]] double assembled(const RankProblem& p) const {
+    const double shard = p.count * p.m * p.n * p.bytes / p.ranks;
+    return std::ceil(p.count / p.ranks) * map_flops(p.m, p.n) / speed.flops +
+           2 * ((p.ranks - 1) / p.ranks * shard / speed.bandwidth + (p.ranks - 1) * speed.latency);
+  }
+  /// Rows of every weight on all ranks, one all-reduce of n(n+1)/2 doubles a weight (ShardedPower). n: the whole side.
+  [[nodiscard]] double one_sum(const RankProblem& p, bool shared) const {
+    const double function = shared ? std::ceil(p.count / p.ranks) : p.count;
+    return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * 5.2 * p.n * p.n * p.n) / speed.flops +
+           all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks);
+  }
+  /// The same for quintics: an all-reduce of an n×n matrix a step, a polynomial of it on every rank.
+  [[nodiscard]] double quintics(const RankProblem& p, double steps = 5) const {
+    return steps * (p.count * (3 * p.n * p.n * p.m / p.ranks + p.n * p.n * p.n) / speed.flops +
+                    all_reduce(p.count * p.n * p.n * p.bytes, p.ranks));
+  }
+};
+
+}  // namespace schatten::distributed

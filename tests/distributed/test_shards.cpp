@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Weights cut over ranks: HTMuon by one sum, any rule by putting matrices together at their owners.
+
+#include "distributed/owners.hpp"
+#include <schatten/distributed/assembled_optimizer.hpp>
+#include <schatten/distributed/sharded_htmuon.hpp>
+#include <schatten/optim/rules/adamw.hpp>
+#include <schatten/optim/rules/htmuon.hpp>
+#include <schatten/optim/rules/normuon.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace {
+
+using namespace schatten;
+using namespace schatten::test;
+using distributed::Side;
+using Matrices = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>;
+using Numbers = Kokkos::View<double*, Kokkos::LayoutRight, Kokkos::HostSpace>;
+using Sharded = distributed::ShardedHTMuon<double, RankExec, linalg::PortableBackend, CountedRanks>;
+using Assembled = distributed::AssembledOptimizer<double, RankExec, linalg::PortableBackend, CountedRanks>;
+
+/// Whole matrices and gradients, stepped by one process.
+struct Whole {
+  std::vector<std::pair<std::size_t, std::size_t>> shapes;
+  std::vector<Matrices> w, g;
+  OneOptimizer optimizer;
+  template <class R>
+  Whole(const R& rule, const std::vector<std::pair<std::size_t, std::size_t>>& its_shapes) : shapes(its_shapes) {
+    const GroupId id = optimizer.add_group(rule);
+    for (const auto& [rows, cols] : shapes) {
+      w.emplace_back("w", rows, cols);
+      g.emplace_back("g", rows, cols);
+      Arrays::draw(w.back(), unsigned(w.size()));
+      optimizer.add(id, "w" + std::to_string(w.size()), w.back(), g.back());
+    }
+  }
+  void draw(unsigned step) const {
+    for (std::size_t k = 0; k < g.size(); ++k) Arrays::draw(g[k], 100 * step + unsigned(k));
+  }
+};
+
+/// Largest difference of this rank's part of a matrix from the whole one, over the largest element.
+double difference(const Matrices& part, const Matrices& whole, std::size_t row, std::size_t col) {
+  double largest = 0, size = 0;
+  for (std::size_t i = 0; i < part.extent(0); ++i) {
+    for (std::size_t j = 0; j < part.extent(1); ++j) {
+      largest = std::max(largest, std::abs(part(i, j) - whole(row + i, col + j)));
+    }
+  }
+  for (std::size_t k = 0; k < whole.size(); ++k) size = std::max(size, std::abs(whole.data()[k]));
+  return largest / size;
+}
+
+void check_htmuon(HTMuon rule, Side side, Split split) {
+  CAPTURE(to_string(side));
+  CAPTURE(to_string(split));
+  CAPTURE(int(rule.scale));
+  rule.map.method = SpectralMethod::rational;
+  const RankExec exec;
+  Whole whole(rule, {{20, 12}, {20, 12}, {9, 16}, {1, 8}, {3, 1}});
+  const CountedRanks comm(ranks());
+  Sharded sharded(comm, rule);
+  std::vector<Matrices> w, g;
+  std::vector<std::size_t> begin;
+  const auto me = std::size_t(ranks().rank());
+  const auto copy = [&](const Matrices& part, const Matrices& from, std::size_t first) {
+    for (std::size_t i = 0; i < part.extent(0); ++i) {
+      for (std::size_t j = 0; j < part.extent(1); ++j) {
+        part(i, j) = side == Side::rows ? from(first + i, j) : from(i, first + j);
+      }
+    }
+  };
+  for (std::size_t k = 0; k < whole.w.size(); ++k) {
+    const auto [rows, cols] = whole.shapes[k];
+    const auto begins = splits(side == Side::rows ? rows : cols, ranks().size(), split);
+    const std::size_t count = begins[me + 1] - begins[me];
+    begin.push_back(begins[me]);
+    w.emplace_back("w", side == Side::rows ? count : rows, side == Side::rows ? cols : count);
+    g.emplace_back("g", side == Side::rows ? count : rows, side == Side::rows ? cols : count);
+    copy(w[k], whole.w[k], begin[k]);
+    sharded.add("w" + std::to_string(k), w[k], g[k], {rows, cols, side});
+  }
+  (void)comm.take();
+  for (unsigned step = 1; step <= 3; ++step) {
+    whole.draw(step);
+    if (step == 2) whole.g[1](19, 11) = std::numeric_limits<double>::quiet_NaN();
+    for (std::size_t k = 0; k < w.size(); ++k) copy(g[k], whole.g[k], begin[k]);
+    whole.optimizer.step(exec);
+    sharded.step(exec);
+    exec.fence();
+  }
+  const bool norms = optim::needs_factor(rule.scale);
+  CHECK(comm.take().sums == 3 * 4 * (norms ? 2U : 1U));  // four whole shapes
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    CAPTURE(k);
+    // Where the whole side is the longer one, the function is one of a larger matrix: equal within the two promises.
+    const auto [rows, cols] = whole.shapes[k];
+    const bool short_side = side == Side::rows ? cols <= rows : rows <= cols;
+    const double error =
+        difference(w[k], whole.w[k], side == Side::rows ? begin[k] : 0, side == Side::rows ? 0 : begin[k]);
+    CHECK(error < (short_side ? 1e-9 : 3 * rule.lr * 2 * rule.map.tolerance * 4));
+  }
+}
+
+/// A flat buffer of all matrices, cut anywhere.
+template <class R>
+void check_assembled(const R& rule, Split split) {
+  CAPTURE(R::name);
+  CAPTURE(to_string(split));
+  const RankExec exec;
+  Whole whole(rule, {{7, 9}, {12, 5}, {1, 8}, {6, 6}});
+  std::vector<typename Assembled::Entry> table;
+  const CountedRanks comm(ranks());
+  Assembled optimizer(comm);
+  const GroupId id = optimizer.add_group(rule);
+  std::vector<double> flat;
+  for (std::size_t k = 0; k < whole.w.size(); ++k) {
+    table.push_back({"w" + std::to_string(k), whole.shapes[k].first, whole.shapes[k].second, id});
+    flat.insert(flat.end(), whole.w[k].data(), whole.w[k].data() + whole.w[k].size());
+  }
+  const auto begins = splits(flat.size(), ranks().size(), split);
+  const auto me = std::size_t(ranks().rank());
+  const std::size_t first = begins[me], count = begins[me + 1] - first;
+  const Numbers w("w", count), g("g", count);
+  std::copy_n(flat.data() + first, count, w.data());
+  optimizer.add_flat(table, first, w, g);
+  for (unsigned step = 1; step <= 3; ++step) {
+    whole.draw(step);
+    std::vector<double> gradients;
+    for (const Matrices& one : whole.g) gradients.insert(gradients.end(), one.data(), one.data() + one.size());
+    std::copy_n(gradients.data() + first, count, g.data());
+    whole.optimizer.step(exec);
+    optimizer.step(exec);
+    exec.fence();
+  }
+  flat.clear();
+  for (const Matrices& one : whole.w) flat.insert(flat.end(), one.data(), one.data() + one.size());
+  CHECK(std::equal(w.data(), w.data() + count, flat.data() + first));
+}
+
+}  // namespace
+
+TEST_CASE("HTMuon on shards is HTMuon on whole matrices, within rounding, by one sum for a shape") {
+  for (const Side side : {Side::rows, Side::columns}) {
+    for (const Split split : {Split::even, Split::uneven, Split::on_last}) check_htmuon({}, side, split);
+  }
+  for (const ScaleMode scale :
+       {ScaleMode::match_rms_adamw, ScaleMode::unit_rms, ScaleMode::unit_norm, ScaleMode::dual_norm}) {
+    check_htmuon({.power = 0.25, .weight_decay = 0.01, .scale = scale}, Side::rows, Split::even);
+  }
+}
+
+TEST_CASE("any rule on a flat buffer cut anywhere gives the bits of one process") {
+  for (const Split split : {Split::even, Split::uneven, Split::on_last}) {
+    check_assembled(HTMuon{}, split);
+    check_assembled(NorMuon{}, split);
+    check_assembled(AdamW{}, split);
+  }
+}
+
+TEST_CASE("columns over ranks, put together; ranges that do not make up a matrix are refused on all ranks") {
+  const RankExec exec;
+  Whole whole(NorMuon{}, {{6, 8}});
+  const CountedRanks comm(ranks());
+  Assembled optimizer(comm);
+  const GroupId id = optimizer.add_group(NorMuon{});
+  const auto begins = splits(8, ranks().size(), Split::even);
+  const auto me = std::size_t(ranks().rank());
+  const std::size_t first = begins[me], count = begins[me + 1] - first;
+  const Numbers w("w", 6 * count), g("g", 6 * count);
+  whole.draw(1);
+  for (std::size_t j = 0; j < count; ++j) {
+    for (std::size_t i = 0; i < 6; ++i) {
+      w(6 * j + i) = whole.w[0](i, first + j);
+      g(6 * j + i) = whole.g[0](i, first + j);
+    }
+  }
+  optimizer.add(id, "w", 6, 8, 6 * first, w, g, distributed::ElementOrder::columns);
+  whole.optimizer.step(exec);
+  optimizer.step(exec);
+  exec.fence();
+  double largest = 0;
+  for (std::size_t j = 0; j < count; ++j) {
+    for (std::size_t i = 0; i < 6; ++i) {
+      largest = std::max(largest, std::abs(w(6 * j + i) - whole.w[0](i, first + j)));
+    }
+  }
+  CHECK(largest < 1e-12);
+  Assembled gaps(comm);
+  const Numbers none("none", 0), one("one", 1);
+  gaps.add(gaps.add_group(AdamW{}), "w", 6, 8, 3, me == 0 ? one : none, me == 0 ? one : none);
+  CHECK_THROWS_WITH_AS(gaps.step(exec), doctest::Contains("without gaps"), InvalidArgument);
+}
