@@ -168,7 +168,7 @@ class ShardedPower {
 
   /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
   [[nodiscard]] double error_bound() const { return choice_.error_bound; }
-  [[nodiscard]] std::size_t poles() const { return choice_.function.poles.size(); }
+  [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
   /// What the Gram matrix and the poles are computed in.
   [[nodiscard]] Format format() const { return choice_.format; }
   /// Bytes that one matrix adds to the sum over ranks.
@@ -252,11 +252,17 @@ class ShardedPower {
                     detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
     for_each_row(exec, "schatten::distributed/unpack", batch, n,
                  detail::UnpackTriangle<Gram, Space>{packed, unit, gram, diagonal});
-    spectral::rational_of_gram<Backend>(exec, choice_.function, options_.power, as_const(gram), diagonal, total,
-                                        inverse_power, workspace_, choice_.fine_poles);
-    if (m.extent(1) == 0) return;
-    spectral::divide(exec, m, total, normalized);
-    spectral::times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+    const auto apply = [&]<class R>(const R& r) {
+      spectral::rational_of_gram<Backend>(exec, r, options_.power, as_const(gram), diagonal, total, inverse_power,
+                                          workspace_, choice_.fine_poles);
+      if (m.extent(1) == 0) return;
+      spectral::divide(exec, m, total, normalized);
+      spectral::times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+    };
+    if constexpr (!std::is_same_v<Gram, Work>) {
+      if (!choice_.composed.poles.empty()) return apply(choice_.composed);
+    }
+    apply(choice_.function);
   }
 
   const Comm* comm_;
