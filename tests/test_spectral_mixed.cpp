@@ -102,6 +102,36 @@ TEST_CASE("nor does a leading block that is far worse conditioned than the matri
   MESSAGE("worst error over promise " << outcome.worst << ", " << outcome.plans << " plans");
 }
 
+TEST_CASE("a composed function keeps its promise where large, middle and tiny values are as many") {
+  const SerialExec exec;
+  constexpr std::size_t n = 48;
+  KnownMatrix made = known_matrix(n, n, Vector::Ones(n), 6);
+  const auto out = output_view<float>(n, n);
+  double worst = 0;
+  for (const double middle : {1e-2, 3e-3, 3e-5}) {
+    for (const double low : {1e-5, 1e-7}) {
+      for (Eigen::Index k = 0; k < Eigen::Index(n); ++k) made.sigma(k) = k < 16 ? 1 : k < 32 ? middle : low;
+      const KnownMatrix known = stored(made);
+      const auto m = to_view<float>(made.matrix());
+      for (const double p : {0.0, 0.125, 0.25}) {
+        for (const double tolerance : {5e-2, 2e-2}) {
+          Plan plan({.rows = n, .cols = n, .power = p, .resolution = 1e-5, .tolerance = tolerance});
+          if (!plan.composed()) continue;
+          plan.apply(exec, m, out);
+          CAPTURE(middle);
+          CAPTURE(low);
+          CAPTURE(p);
+          CAPTURE(tolerance);
+          const double error = worst_reading(known, p, 1e-5, to_matrix(out));
+          CHECK(error <= plan.error_bound());
+          worst = std::max(worst, error / plan.error_bound());
+        }
+      }
+    }
+  }
+  MESSAGE("worst error over promise " << worst);
+}
+
 TEST_CASE("automatic takes two precisions where float does not reach, and one where it does") {
   const auto plan = [](std::size_t n, double resolution, double tolerance) {
     return Plan({.rows = n, .cols = n, .resolution = resolution, .tolerance = tolerance});
@@ -114,8 +144,10 @@ TEST_CASE("automatic takes two precisions where float does not reach, and one wh
   const Plan fine = plan(256, 1e-5, 5e-2);
   CHECK(fine.format() == Format::mixed);
   CHECK(fine.method() == SpectralMethod::rational);
-  CHECK(fine.poles() == 6);
-  CHECK(fine.fine_poles() == 3);
+  CHECK(fine.composed());
+  CHECK(fine.poles() == 3);
+  CHECK(fine.fine_poles() == 1);
+  CHECK(plan(256, 1e-5, 2e-2).poles() == 4);
   CHECK(plan(256, 1e-3, 1e-5).format() == Format::float64);
   const SpectralPower<double, SerialExec> whole({.rows = 256, .cols = 256, .resolution = 1e-5, .tolerance = 5e-2});
   CHECK(whole.format() == Format::scalar);

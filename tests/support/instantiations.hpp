@@ -76,6 +76,9 @@
   EXTERN template void spectral::rational_power<T, linalg::Backend, double>(const Exec&, const linalg::Rational&,     \
                                                                             double, SCHATTEN_TEST_IN(Exec, T),        \
                                                                             SCHATTEN_TEST_OUT(Exec, T), std::size_t); \
+  EXTERN template void spectral::rational_power<T, linalg::Backend, double>(                                          \
+      const Exec&, const linalg::ComposedRational&, double, SCHATTEN_TEST_IN(Exec, T), SCHATTEN_TEST_OUT(Exec, T),    \
+      std::size_t);                                                                                                   \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 
 namespace schatten {

@@ -91,16 +91,26 @@ struct UnpackTriangle {
   }
 };
 
-/// W's lower triangle by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other.
+/// Numbers of the rows before row i: of a lower triangle, or of a square of n.
+KOKKOS_INLINE_FUNCTION std::size_t rows_before(std::size_t i, std::size_t n, bool square) {
+  return square ? i * n : triangle(i);
+}
+
+/// W by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other. Of a symmetric
+/// W the lower triangle.
 template <class Work, class Space>
 struct PackFunction {
   BatchView<const Work, Space> w;
   NumberBatchView<double, Space> unit;
   double* packed;
+  bool square;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    double* const matrix = packed + b * (1 + triangle(w.extent(1)));
+    const std::size_t n = w.extent(1);
+    double* const matrix = packed + b * (1 + rows_before(n, n, square));
     if (i == 0) matrix[0] = unit(b);
-    for (std::size_t j = 0; j <= i; ++j) matrix[1 + triangle(i) + j] = double(w(b, i, j));
+    for (std::size_t j = 0; j < (square ? n : i + 1); ++j) {
+      matrix[1 + rows_before(i, n, square) + j] = double(w(b, i, j));
+    }
   }
 };
 template <class Work, class Space>
@@ -108,12 +118,14 @@ struct UnpackFunction {
   const double* packed;
   BatchView<Work, Space> w;
   NumberBatchView<double, Space> unit;
+  bool square;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
-    const double* const matrix = packed + b * (1 + triangle(w.extent(1)));
+    const std::size_t n = w.extent(1);
+    const double* const matrix = packed + b * (1 + rows_before(n, n, square));
     if (i == 0) unit(b) = matrix[0];
-    for (std::size_t j = 0; j <= i; ++j) {
-      w(b, i, j) = Work(matrix[1 + triangle(i) + j]);
-      w(b, j, i) = Work(matrix[1 + triangle(i) + j]);
+    for (std::size_t j = 0; j < (square ? n : i + 1); ++j) {
+      w(b, i, j) = Work(matrix[1 + rows_before(i, n, square) + j]);
+      if (!square) w(b, j, i) = Work(matrix[1 + rows_before(i, n, square) + j]);
     }
   }
 };
@@ -204,7 +216,7 @@ class ShardedPower {
 
   /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
   [[nodiscard]] double error_bound() const { return choice_.error_bound; }
-  [[nodiscard]] std::size_t poles() const { return choice_.function.poles.size(); }
+  [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
   /// What the Gram matrix and the poles are computed in.
   [[nodiscard]] Format format() const { return choice_.format; }
   /// Bytes that one matrix adds to the sum over ranks.
@@ -291,7 +303,18 @@ class ShardedPower {
     }
     if (m.extent(1) == 0) return;
     spectral::divide(exec, m, total, normalized);
-    spectral::times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+    with_rational<Work, Gram>([&]<class R>(const R&) {
+      spectral::times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), out, workspace_);
+    });
+  }
+
+  /// f(the plan's rational function), of the type that it has in these precisions.
+  template <class Work, class Gram, class F>
+  void with_rational(const F& f) const {
+    if constexpr (!std::is_same_v<Gram, Work>) {
+      if (!choice_.composed.poles.empty()) return f(choice_.composed);
+    }
+    f(choice_.function);
   }
 
   /// inverse_power ← r of the packed Gram matrices, total ← their units.
@@ -305,8 +328,10 @@ class ShardedPower {
                     detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
     for_each_row(exec, "schatten::distributed/unpack", batch, n,
                  detail::UnpackTriangle<Gram, Space>{packed, unit, gram, diagonal});
-    spectral::rational_of_gram<Backend>(exec, choice_.function, options_.power, as_const(gram), diagonal, total,
-                                        inverse_power, workspace_, choice_.fine_poles);
+    with_rational<Work, Gram>([&](const auto& r) {
+      spectral::rational_of_gram<Backend>(exec, r, options_.power, as_const(gram), diagonal, total, inverse_power,
+                                          workspace_, choice_.fine_poles);
+    });
   }
 
   /// The same of all ranks' sums, each matrix by the rank whose Share it is in.
@@ -316,17 +341,20 @@ class ShardedPower {
                        const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
                        const BatchView<Work, Space>& inverse_power) {
     const std::size_t batch = gram.extent(0), n = gram.extent(1), triangle = detail::triangle(n);
+    bool square = false;
+    with_rational<Work, Gram>([&]<class R>(const R&) { square = std::is_same_v<R, linalg::ComposedRational>; });
+    const std::size_t numbers = detail::rows_before(n, n, square);
     const auto ranks = std::size_t(comm_->size());
     const Share mine = Share::of(batch, std::size_t(comm_->rank()), ranks);
     std::vector<std::size_t> sum_bytes, result_bytes;
     for (std::size_t k = 0; k < ranks; ++k) {
       const std::size_t count = Share::of(batch, k, ranks).count;
       sum_bytes.push_back(count * triangle * sizeof(double));
-      result_bytes.push_back(count * (1 + triangle) * sizeof(double));
+      result_bytes.push_back(count * (1 + numbers) * sizeof(double));
     }
     double* const parts = workspace_.template numbers<double>(ranks * mine.count * triangle).data();
-    double* const result = workspace_.template numbers<double>(mine.count * (1 + triangle)).data();
-    double* const all = workspace_.template numbers<double>(batch * (1 + triangle)).data();
+    double* const result = workspace_.template numbers<double>(mine.count * (1 + numbers)).data();
+    double* const all = workspace_.template numbers<double>(batch * (1 + numbers)).data();
     comm_->all_to_all(exec, packed, sum_bytes, parts,
                       std::vector<std::size_t>(ranks, mine.count * triangle * sizeof(double)));
     if (mine.count > 0) {
@@ -342,11 +370,11 @@ class ShardedPower {
                 VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit), some(common), some(total),
                 w);
       for_each_row(exec, "schatten::distributed/pack", mine.count, n,
-                   detail::PackFunction<Work, Space>{as_const(w), some(total), result});
+                   detail::PackFunction<Work, Space>{as_const(w), some(total), result, square});
     }
     comm_->all_gather(exec, result, all, result_bytes);
     for_each_row(exec, "schatten::distributed/unpack", batch, n,
-                 detail::UnpackFunction<Work, Space>{all, inverse_power, total});
+                 detail::UnpackFunction<Work, Space>{all, inverse_power, total, square});
   }
 
   const Comm* comm_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/linalg/backend.hpp>
+#include <schatten/linalg/backend/host_composed_function.hpp>
 #include <schatten/linalg/backend/host_gram.hpp>
 #include <schatten/linalg/backend/host_rational_function.hpp>
 #include <schatten/linalg/gemm.hpp>
@@ -40,6 +41,13 @@ void times_symmetric(const Exec& exec, const BatchView<const T, Space>& x, const
   backend::gemm_each<backend::KernelGemm>(exec, T(1), x, by_columns ? transpose(w) : w, T(0), c);
 }
 
+/// C ← XW. X, C (m×n), W (n×n) with contiguous rows; host execution spaces. Cost: 2n²m flops.
+template <ExecutionSpace Exec, class T, class Space>
+void times_square(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<const T, Space>& w,
+                  const BatchView<T, Space>& c) {
+  backend::gemm_each<backend::KernelGemm>(exec, T(1), x, w, T(0), c);
+}
+
 /// W_b ← factor_b · r(S_b/scale_b) for every matrix of the batch, full and symmetric.
 ///
 /// S, W (n×n), S positive semidefinite and symmetric, its diagonal (n) once more in double. Per pole: one Cholesky
@@ -53,6 +61,18 @@ void rational_function(const Exec& exec, const Rational& r, std::size_t fine, co
                        const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
                        Workspace<Space>& workspace) {
   backend::rational_function(Backend{}, exec, r, fine, s, diagonal, scale, factor, w, workspace);
+}
+
+/// The same for a function composed with another, T from one factorisation in S's precision, all else in W's. W = r(S) but for
+/// rounding, which leaves it unsymmetric: T's rounding is on the side where M's small singular values damp it in MW.
+///
+/// Cost, K poles: in S's precision 2n³/3 flops; in W's (K + 7/3)n³, of which 2n³ for T's product.
+template <class Backend, ExecutionSpace Exec, class S, class T, class Space>
+void rational_function(const Exec& exec, const ComposedRational& r, const BatchView<const S, Space>& s,
+                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,
+                       const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& w,
+                       Workspace<Space>& workspace) {
+  backend::host_composed_function(exec, r, s, diagonal, scale, factor, w, workspace);
 }
 
 }  // namespace schatten::linalg

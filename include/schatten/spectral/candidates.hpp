@@ -30,18 +30,24 @@ struct MethodChoice {
   SpectralMethod method = SpectralMethod::svd;
   Format format = Format::scalar;  ///< what it works in; never automatic
   double error_bound = std::numeric_limits<double>::infinity();
-  double cost = 0;              ///< flops of matrix products in T that take as long
-  linalg::Rational function{};  ///< rational
-  IteratePlan iterates{};       ///< iterates
-  std::size_t fine_poles = 0;   ///< rational, mixed: number of the smallest poles, which are computed in double
+  double cost = 0;                      ///< flops of matrix products in T that take as long
+  linalg::Rational function{};          ///< rational
+  IteratePlan iterates{};               ///< iterates
+  std::size_t fine_poles = 0;           ///< rational, mixed: number of the smallest poles, which are computed in double
+  linalg::ComposedRational composed{};  ///< rational, mixed: if it has poles, in place of `function`
+  /// Number of poles of `rational`.
+  [[nodiscard]] std::size_t poles() const {
+    return function.poles.size() + (composed.poles.empty() ? 0 : composed.poles.size() + 1);
+  }
 };
 
 /// The fits that plans share.
 struct Fits {
   RationalFits rational;
+  ComposedFits composed;
   IterateFits iterates;
   /// Fits made so far: what a change of power costs.
-  [[nodiscard]] std::size_t made() const { return rational.made() + iterates.made(); }
+  [[nodiscard]] std::size_t made() const { return rational.made() + composed.made() + iterates.made(); }
 };
 
 /// Time of each method in flops of matrix products of the same scalar type, as measured on one core
@@ -57,6 +63,10 @@ struct CostModel {
   /// The Gram matrix costs twice as much, `fine` poles 1.75 times: all but their last third in double.
   [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
     return n * n * m + 0.75 * 1.3 * double(fine) * n * n * n + rational(poles);
+  }
+  /// The Gram matrix and two thirds of a pole in double; T's product, the other poles.
+  [[nodiscard]] double composed(std::size_t poles) const {
+    return n * n * m + rational(poles) + (1.3 * 5 / 3 + 2.2) * n * n * n;
   }
   [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {

@@ -169,13 +169,13 @@ BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace
 /// W ← unit^p·r(S/s²) s^{p−1} for the Gram matrix S of M/unit, s ≈ σ₁(M/unit) from a few Lanczos steps: M/unit times W
 /// is UΣ^pVᵀ of M.
 ///
-/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: K n³
-/// flops.
-template <class Backend, ExecutionSpace Exec, class Gram, class Work, class Space>
-void rational_of_gram(const Exec& exec, const linalg::Rational& r, double power,
-                      const BatchView<const Gram, Space>& gram, const VectorBatchView<double, Space>& diagonal,
-                      const NumberBatchView<double, Space>& unit, const BatchView<Work, Space>& inverse_power,
-                      Workspace<Space>& workspace, std::size_t fine) {
+/// R: linalg::Rational, or linalg::ComposedRational, which has no fine poles.
+/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: that of
+/// linalg::rational_function.
+template <class Backend, ExecutionSpace Exec, class R, class Gram, class Work, class Space>
+void rational_of_gram(const Exec& exec, const R& r, double power, const BatchView<const Gram, Space>& gram,
+                      const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                      const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace, std::size_t fine) {
   const std::size_t batch = gram.extent(0);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch), factor = workspace.template numbers<double>(batch);
@@ -187,31 +187,42 @@ void rational_of_gram(const Exec& exec, const linalg::Rational& r, double power,
   }
   for_each_matrix(exec, "schatten::rational_power/scale", batch,
                   detail::RationalScale<Space>{unit, scale, factor, power});
-  linalg::rational_function<Backend>(exec, r, fine, gram, diagonal, scale, factor, inverse_power, workspace);
+  if constexpr (std::is_same_v<R, linalg::ComposedRational>) {
+    linalg::rational_function<Backend>(exec, r, gram, diagonal, scale, factor, inverse_power, workspace);
+  } else {
+    linalg::rational_function<Backend>(exec, r, fine, gram, diagonal, scale, factor, inverse_power, workspace);
+  }
 }
 
-/// out ← XW, W symmetric, in precision Work, rounded once to T. X, out (m×n), W (n×n). Cost: 2n²m flops.
-template <class Work, ExecutionSpace Exec, class T, class Space>
+/// out ← XW in precision Work, rounded once to T; W of rational_of_gram for an R. X, out (m×n), W (n×n). Cost: 2n²m flops.
+template <class Work, class R = linalg::Rational, ExecutionSpace Exec, class T, class Space>
 void times_inverse_power(const Exec& exec, const BatchView<const Work, Space>& x,
                          const BatchView<const Work, Space>& inverse_power, const BatchView<T, Space>& out,
                          Workspace<Space>& workspace) {
+  const auto multiply = [&](const BatchView<Work, Space>& to) {
+    if constexpr (std::is_same_v<R, linalg::ComposedRational>) {
+      linalg::times_square(exec, x, inverse_power, to);
+    } else {
+      linalg::times_symmetric(exec, x, inverse_power, to);
+    }
+  };
   if constexpr (std::is_same_v<Work, T>) {
-    if (out.stride(1) == 1 || out.stride(2) == 1) return linalg::times_symmetric(exec, x, inverse_power, out);
+    if (out.stride(1) == 1 || out.stride(2) == 1) return multiply(out);
   }
   const typename Workspace<Space>::Frame frame(workspace);
   const auto product = detail::padded_like<Work>(as_const(out), workspace);
-  linalg::times_symmetric(exec, x, inverse_power, product);
+  multiply(product);
   copy_elements(exec, "schatten::convert", as_const(product), out);
 }
 
 /// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps; the Gram matrix in precision Gram, in
-/// which the first `fine` poles are factored as well.
+/// which the first `fine` poles are factored as well. R: as rational_of_gram has it.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error
-/// where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p > 0.
-/// Cost: n²m + K n³ + 2n²m flops, K poles.
-template <class Work, class Backend, class Gram = Work, ExecutionSpace Exec, class T, class Space>
-void rational_power(const Exec& exec, const linalg::Rational& r, double power, const BatchView<const T, Space>& m,
+/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error and
+/// composed_error where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p > 0.
+/// Cost: n²m + 2n²m flops and those of linalg::rational_function.
+template <class Work, class Backend, class Gram = Work, ExecutionSpace Exec, class R, class T, class Space>
+void rational_power(const Exec& exec, const R& r, double power, const BatchView<const T, Space>& m,
                     const BatchView<T, Space>& out, Workspace<Space>& workspace, std::size_t fine = 0) {
   if (m.extent(1) < m.extent(2)) {
     return rational_power<Work, Backend, Gram>(exec, r, power, transpose(m), transpose(out), workspace, fine);
@@ -226,7 +237,7 @@ void rational_power(const Exec& exec, const linalg::Rational& r, double power, c
   normalize(exec, m, normalized, unit, workspace);
   linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
   rational_of_gram<Backend>(exec, r, power, as_const(gram), diagonal, unit, inverse_power, workspace, fine);
-  times_inverse_power<Work>(exec, as_const(normalized), as_const(inverse_power), out, workspace);
+  times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), out, workspace);
 }
 
 }  // namespace schatten::spectral

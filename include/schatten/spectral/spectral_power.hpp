@@ -101,7 +101,9 @@ class SpectralPower {
   /// Steps of `iterates`; 0 for the others.
   [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
   /// Poles of `rational`; 0 for the others.
-  [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  [[nodiscard]] std::size_t poles() const noexcept { return choice_.poles(); }
+  /// Whether `rational` composes two rational functions (linalg::ComposedRational).
+  [[nodiscard]] bool composed() const noexcept { return !choice_.composed.poles.empty(); }
   /// Of those, the ones in double where the format is `mixed`.
   [[nodiscard]] std::size_t fine_poles() const noexcept { return choice_.fine_poles; }
   /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as

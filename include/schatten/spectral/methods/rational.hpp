@@ -123,6 +123,29 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
   return choice;
 }
 
+/// The composed fit of fewest poles, and then of the least resolution, that meets the tolerance, of those that cost
+/// less than most_cost: for float matrices.
+template <Scalar T>
+MethodChoice choose_composed(const SpectralPowerOptions& options, ComposedFits& fits, double most_cost) {
+  const Shape shape = Shape::of(options.rows, options.cols);
+  MethodChoice best{SpectralMethod::rational, Format::mixed};
+  double finest = 0;
+  for (std::size_t k = 0; k < compositions.size(); ++k) {
+    const Composition& composition = compositions[k];
+    const double cost = CostModel(shape).composed(composition.count);
+    if (composition.resolution > options.resolution || cost >= most_cost) continue;
+    const bool met = best.error_bound <= options.tolerance;
+    if (met && (cost > best.cost || (cost == best.cost && composition.resolution >= finest))) continue;
+    const ComposedFit& fit = fits.get(k, options.power);
+    if (!(fit.under <= (options.power > 0 ? 1 + fit.error : 1.3))) continue;  // what is promised below the resolution
+    const double error = composed_error<T>(fit, options.power, options.resolution, shape);
+    if (!(error <= options.tolerance) && !(error < best.error_bound)) continue;
+    best = {SpectralMethod::rational, Format::mixed, error, cost, {}, {}, 1, fit.function};
+    finest = composition.resolution;
+  }
+  return best;
+}
+
 /// A rational function of the Gram matrix; on host execution spaces.
 struct RationalMethod {
   static constexpr SpectralMethod method = SpectralMethod::rational;
@@ -139,6 +162,7 @@ struct RationalMethod {
       if (!all.products_are_slower) {
         all.add(choose_rational<T, T, double>(all.options, all.fits.rational));
         if (!all.last_meets()) all.add(choose_mixed<T>(all.options, all.fits.rational));
+        all.add(choose_composed<T>(all.options, all.fits.composed, all.least_cost()));
         all.add(choose_rational<T, double>(all.options, all.fits.rational));
       }
     }
@@ -148,6 +172,9 @@ struct RationalMethod {
                     const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
     if constexpr (is_host_execution_space<Exec>) {
       if constexpr (std::is_same_v<T, float>) {
+        if (!choice.composed.poles.empty()) {
+          return rational_power<T, Backend, double>(exec, choice.composed, options.power, m, out, workspace);
+        }
         if (choice.format == Format::mixed) {
           return rational_power<T, Backend, double>(exec, choice.function, options.power, m, out, workspace,
                                                     choice.fine_poles);
