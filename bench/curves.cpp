@@ -57,7 +57,7 @@ Options with_method(Options options, Method method) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Kokkos::ScopeGuard kokkos(argc, argv);
+  const bench::Session session(argc, argv);
   const bench::Known known =
       bench::known(Exec{}, {base.rows, base.cols}, bench::log_uniform("to the resolution", base.resolution));
   for (const Method method : {Method::rational, Method::iterates, Method::eigh, Method::svd, Method::newton_schulz}) {

@@ -180,7 +180,7 @@ bool take(int& argc, char** argv, std::string_view argument) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Kokkos::ScopeGuard kokkos(argc, argv);
+  const bench::Session session(argc, argv);
   const bool all = take(argc, argv, "--large") || !schatten::is_host_execution_space<DefaultExec>;
   for (const HiddenSet& set : sets) {
     if (all || set.parameters() <= large) register_set(set);

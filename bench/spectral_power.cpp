@@ -150,7 +150,7 @@ void print_ratios(const bench::Recorder& recorder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Kokkos::ScopeGuard kokkos(argc, argv);
+  const bench::Session session(argc, argv);
   for (const Shape& shape : shapes) {
     register_shape<float>(shape);
     register_shape<double>(shape);

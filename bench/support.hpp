@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <tuple>
@@ -125,10 +126,16 @@ inline void report(benchmark::State& state, double flops, double seconds, double
   state.counters["gemm_limit"] = seconds / limit_seconds;
 }
 
-/// Prints as usual and keeps the seconds of every repetition of every case.
-class Recorder : public benchmark::ConsoleReporter {
+/// Prints a table, or what --benchmark_format names, and keeps the seconds of every repetition of every case.
+class Recorder : public benchmark::BenchmarkReporter {
  public:
-  Recorder() : benchmark::ConsoleReporter(OO_Tabular) {}
+  Recorder() : chosen_(benchmark::CreateDefaultDisplayReporter()) {
+    if (dynamic_cast<benchmark::ConsoleReporter*>(chosen_.get()) == nullptr) return;
+    is_table_ = true;
+    chosen_ = std::make_unique<benchmark::ConsoleReporter>(benchmark::ConsoleReporter::OO_Tabular);
+  }
+  bool ReportContext(const Context& context) override { return chosen_->ReportContext(context); }
+  void Finalize() override { chosen_->Finalize(); }
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       const bool repetition = run.run_type == Run::RT_Iteration, median = run.aggregate_name == "median";
@@ -137,8 +144,10 @@ class Recorder : public benchmark::ConsoleReporter {
       if (median && !seconds.empty()) continue;  // of the repetitions, which may not have been reported
       seconds.push_back(run.real_accumulated_time / double(run.iterations));
     }
-    ConsoleReporter::ReportRuns(runs);
+    chosen_->ReportRuns(runs);
   }
+  /// Whether a table is printed: a summary in words may follow.
+  [[nodiscard]] bool is_table() const { return is_table_; }
   /// Median seconds of a case over its repetitions; 0 if it did not run.
   [[nodiscard]] double median(const std::string& name) const {
     const auto found = seconds_.find(name);
@@ -150,19 +159,38 @@ class Recorder : public benchmark::ConsoleReporter {
   }
 
  private:
+  std::unique_ptr<benchmark::BenchmarkReporter> chosen_;
+  bool is_table_ = false;
   std::map<std::string, std::vector<double>> seconds_;
 };
 
-/// Runs the cases that the command line chooses, between Kokkos' initialisation and finalisation; `summary(recorder)`
-/// comes last.
+/// Google Benchmark, then Kokkos, from the first line of main to its last: --help is Google Benchmark's.
+class Session {
+ public:
+  Session(int& argc, char** argv) : benchmark_(argc, argv), kokkos_(argc, argv) {}
+
+ private:
+  struct Benchmark {
+    Benchmark(int& argc, char** argv) { benchmark::Initialize(&argc, argv); }
+    ~Benchmark() { benchmark::Shutdown(); }
+    Benchmark(const Benchmark&) = delete;
+    Benchmark& operator=(const Benchmark&) = delete;
+  };
+  Benchmark benchmark_;
+  Kokkos::ScopeGuard kokkos_;
+};
+
+/// What a program returns whose --benchmark_filter matches none of its cases.
+inline constexpr int nothing_matched = 3;
+
+/// Runs the cases that the command line of the Session chooses; `summary(recorder)` comes after a table. Returns main's
+/// status.
 template <class Summary>
 int run(int argc, char** argv, const Summary& summary) {
-  benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   Recorder recorder;
-  benchmark::RunSpecifiedBenchmarks(&recorder);
-  summary(recorder);
-  benchmark::Shutdown();
+  if (benchmark::RunSpecifiedBenchmarks(&recorder) == 0) return nothing_matched;
+  if (recorder.is_table()) summary(recorder);
   return 0;
 }
 

@@ -17,6 +17,8 @@ kokkos_options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20
 # Kokkos 3.4.1 counts on other headers for <cstdint>, which those of g++ 13 and later do not include.
 kokkos_flags="-include cstdint"
 
+given_cxx=${CXX:-} # a user's choice of compiler
+
 say() { printf 'schatten: %s\n' "$*"; }
 die() {
   printf 'schatten: %s\n' "$*" >&2
@@ -289,17 +291,22 @@ fetch_trilinos_source() {
 }
 
 # ---- build -------------------------------------------------------------------------------------------------
-# Configures build/<preset>; what the project itself says there, one line each, is kept in build/<preset>/said.
+# Configures build/<preset>; what the project itself says there, one line each, is kept in build/<preset>/said. With another CXX
+# than the folder was configured for it begins anew: CMake would keep to its first compiler.
 configure() {
-  local preset=$1 output status=0
+  local preset=$1 output status=0 cached fresh=()
   shift
-  output=$(cmake --preset "$preset" -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
+  cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "build/$preset/CMakeCache.txt" 2>/dev/null || true)
+  [ -z "$given_cxx" ] || [ -z "$cached" ] || [ "$(command -v "${given_cxx%% *}")" = "$cached" ] || fresh=(--fresh)
+  output=$(cmake --preset "$preset" ${fresh[@]+"${fresh[@]}"} -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
   printf '%s\n' "$output"
   grep '^-- schatten: ' <<<"$output" >"build/$preset/said" || true
   return $status
 }
 
-# build <preset> [<variable definitions>...]: configures and builds build/<preset>; one run at a time.
+# build <preset> [<variable definitions>...]: configures and builds build/<preset>, of it build_targets where there are any; one
+# run at a time.
+build_targets=()
 build() {
   local preset=$1
   shift
@@ -308,6 +315,6 @@ build() {
   flock -n 9 || { say "waiting for another run in build/$preset" && flock 9; }
   run_quietly "CMake could not configure build/$preset" configure "$preset" "$@"
   sed 's/^-- //' "build/$preset/said"
-  cmake --build --preset "$preset" -j "$(build_jobs)" </dev/null ||
+  cmake --build --preset "$preset" -j "$(build_jobs)" ${build_targets[@]+--target "${build_targets[@]}"} </dev/null ||
     die "build/$preset did not build; the compiler's output is above"
 }

@@ -13,7 +13,10 @@
 
 #include <Eigen/Core>
 
+#include <cstddef>
 #include <numeric>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -71,6 +74,36 @@ TEST_CASE("a null pointer serves an empty matrix alone") {
   CHECK(contains(message, "schatten::matrix_view: data = 0"));
   CHECK(contains(message, "must point to the matrix"));
 }
+
+TEST_CASE("memory that no View can be of is refused by name") {
+  std::vector<float> memory(32);
+  char* const bytes = reinterpret_cast<char*>(memory.data());
+  auto* const odd = reinterpret_cast<float*>(bytes + 2);
+  for (const std::string& message :
+       {message_of([&] { matrix_view(odd, 2, 3); }), message_of([&] { vector_view(odd, 3); })}) {
+    CHECK(contains(message, "data = 0x"));
+    CHECK(contains(message, "aligned as its type is"));
+  }
+  const std::size_t minus_one = ~std::size_t{0};
+  const std::string message = message_of([&] { matrix_view(memory.data() + 8, 2, 3, 3, minus_one); });
+  CHECK(contains(message, "stride of data = 18446744073709551615"));
+  // Strides of an extent of 1 name nothing.
+  CHECK(matrix_view(memory.data(), 1, 3, minus_one, 1).size() == 3);
+  CHECK(matrix_view(memory.data(), 3, 1, 1, 0).size() == 3);
+  // A View of the user's own, given to a function.
+  const Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>> view(
+      odd, 2, 3);
+  CHECK(contains(message_of([&] { as_batch<SerialExec>(view); }), "view = 0x"));
+}
+
+// A Ref of something const may hold a copy: as a temporary it would take that with it.
+template <class M>
+concept Viewable = requires(M&& m) {
+  view(std::forward<M>(m));
+};
+static_assert(!Viewable<Eigen::Ref<const RowMajor>> && !Viewable<const Eigen::Ref<const RowMajor>>);
+static_assert(Viewable<Eigen::Ref<RowMajor>> && Viewable<const Eigen::Ref<const RowMajor>&>);
+static_assert(!Viewable<RowMajor> && Viewable<RowMajor&> && Viewable<Eigen::Map<RowMajor>>);
 
 TEST_CASE("Eigen matrices, maps, references and blocks") {
   ColMajor col_major = ColMajor::Random(6, 4);

@@ -44,7 +44,13 @@ macro(schatten_find_kokkos)
 endmacro()
 
 macro(schatten_find_eigen)
-  schatten_find(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 3.4)
+  include(scripts/cmake/schattenEigen.cmake)
+  if(TARGET Eigen3::Eigen)
+  elseif(SCHATTEN_FETCH_DEPENDENCIES)
+    schatten_find(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 3.4)
+  else()
+    message(FATAL_ERROR "schatten: ${schatten_eigen_problem}, or SCHATTEN_FETCH_DEPENDENCIES=ON to download it")
+  endif()
 endmacro()
 
 # Sets schatten_has_cuda: whether CUDA::cublas, CUDA::cusolver and CUDA::cudart are there. Never downloaded.

@@ -6,21 +6,24 @@ check=$1
 root=${2:-$here/../../include}/schatten
 
 case $check in
-  room_order | licence | public) rooms=$root ;;
-  hidden_fences) rooms="$root/linalg $root/spectral $root/optim $root/checkpoint $root/distributed" ;;
+  room_order | licence | public) rooms=/ ;;
+  hidden_fences) rooms="/linalg /spectral /optim /checkpoint /distributed" ;;
   *) echo "no such check: $check" >&2 && exit 2 ;;
 esac
 
-headers=$(for room in $rooms; do [ ! -d "$room" ] || find "$room" -name '*.hpp'; done | sort)
+headers=$(for room in $rooms; do [ ! -d "$root$room" ] || find "$root$room" -name '*.hpp'; done | sort)
 [ -n "$headers" ] || { echo "no headers under $root" >&2 && exit 2; }
 
 if [ "$check" = licence ]; then
   # Headers are what people copy: the first line of each names the licence.
   status=0
-  for header in $headers; do
+  list=$(mktemp)
+  trap 'rm -f "$list"' EXIT
+  printf '%s\n' "$headers" >"$list"
+  while read -r header; do
     [ "$(head -n 1 "$header")" = '// SPDX-License-Identifier: BSD-3-Clause' ] ||
       { echo "$header: the first line is not // SPDX-License-Identifier: BSD-3-Clause" && status=1; }
-  done
+  done <"$list"
   exit $status
 fi
 
@@ -43,5 +46,7 @@ if [ "$check" = public ]; then
   [ ! -s "$list.missing" ] || { cat "$list.missing" && status=1; }
   exit $status
 fi
-# The names hold no spaces: they are ours.
+# Split at line ends alone: the folder's name may have spaces.
+IFS='
+'
 awk -v root="$root" -f "$here/$check.awk" $headers

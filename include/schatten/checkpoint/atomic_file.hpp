@@ -55,7 +55,7 @@ class AtomicFile {
   void write(const char* data, std::size_t bytes) {
     constexpr std::size_t most = std::size_t{1} << 30;
     while (bytes > 0) {
-      const ::ssize_t written = ::write(file_.number(), data, std::min(bytes, most));
+      const ::ssize_t written = ::write(file_.number(), data, (std::min)(bytes, most));
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) fail("cannot be written");
       data += written;

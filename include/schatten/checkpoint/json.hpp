@@ -107,7 +107,7 @@ class JsonReader {
     std::uint64_t value = 0;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
       const auto digit = static_cast<std::uint64_t>(text_[at_] - '0');
-      if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) fail("a number is not below 2^64");
+      if (value > ((std::numeric_limits<std::uint64_t>::max)() - digit) / 10) fail("a number is not below 2^64");
       value = 10 * value + digit;
     }
     if (at_ == first) fail("expected a whole number");

@@ -92,7 +92,7 @@ class SafetensorsFile {
   void read(std::uint64_t from, void* to, std::uint64_t bytes) const {
     constexpr std::uint64_t most = std::uint64_t{1} << 30;
     for (std::uint64_t done = 0; done < bytes;) {
-      const ::ssize_t count = ::pread(file_.number(), static_cast<char*>(to) + done, std::min(bytes - done, most),
+      const ::ssize_t count = ::pread(file_.number(), static_cast<char*>(to) + done, (std::min)(bytes - done, most),
                                       static_cast<::off_t>(from + done));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) throw_system_error(path_, "cannot be read");

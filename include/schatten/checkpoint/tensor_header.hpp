@@ -55,7 +55,7 @@ inline std::size_t bytes_of_type(std::string_view type) {
 
 /// Bytes of a tensor of that type and shape; false if they do not fit into 63 bits, as no file's do.
 inline bool count_bytes(std::string_view type, const std::vector<std::uint64_t>& shape, std::uint64_t& bytes) {
-  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  constexpr std::uint64_t most = (std::numeric_limits<std::int64_t>::max)();
   bytes = bytes_of_type(type);
   for (const std::uint64_t extent : shape) {
     if (extent != 0 && bytes > most / extent) return false;

@@ -226,7 +226,7 @@ void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std
   if (a.nested.inner != 0) {
     const std::size_t most = a.nested_rows ? cols : a.nested.inner;
     for (std::size_t done = 0; done < count;) {
-      const std::size_t length = std::min({most - col % most, cols - col, count - done});
+      const std::size_t length = (std::min)({most - col % most, cols - col, count - done});
       run(a.at(row, col), a.col_stride, done, length);
       done += length;
       col += length;
@@ -237,7 +237,7 @@ void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std
   if (cols == 1) return run(row * a.row_stride, a.row_stride, std::size_t{0}, count);
   const bool even = a.row_stride == cols * a.col_stride;
   for (std::size_t done = 0; done < count; ++row, col = 0) {
-    const std::size_t length = even ? count : std::min(cols - col, count - done);
+    const std::size_t length = even ? count : (std::min)(cols - col, count - done);
     run(row * a.row_stride + col * a.col_stride, a.col_stride, done, length);
     done += length;
   }

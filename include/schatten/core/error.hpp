@@ -2,6 +2,8 @@
 // Errors: one sentence with the argument, its value and the requirement. Checks are always on.
 #pragma once
 
+#include <schatten/core/compiler.hpp>
+
 #include <cstddef>
 #include <sstream>
 #include <stdexcept>

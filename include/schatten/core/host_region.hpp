@@ -78,7 +78,7 @@ class RegionRecord {
     constexpr int longest = 31;
     const int length = length_.load(std::memory_order_relaxed);
     const bool late = seconds > alone + least;
-    length_.store(late ? std::min(2 * length + 1, longest) : length / 2, std::memory_order_relaxed);
+    length_.store(late ? (std::min)(2 * length + 1, longest) : length / 2, std::memory_order_relaxed);
     if (late) alone_.store(length_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
 
@@ -198,7 +198,7 @@ class HostRegion {
     if (share.next.load(std::memory_order_relaxed) >= share.end) return 0;
     const std::size_t first = share.next.fetch_add(chunk_, std::memory_order_relaxed);
     if (first >= share.end) return 0;
-    const std::size_t last = std::min(first + chunk_, share.end);
+    const std::size_t last = (std::min)(first + chunk_, share.end);
     work_(body_, first, last);
     return last - first;
   }
@@ -321,24 +321,24 @@ bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count,
 }  // namespace detail
 
 /// f() with all loops of core/parallel.hpp in it in one parallel region of the threads of `exec`, where that is
-/// Kokkos::OpenMP; f() alone elsewhere and inside another region. `small`: on the calling thread alone.
+/// Kokkos::OpenMP; f() alone elsewhere and inside another region. `alone`: on the calling thread.
 ///
 /// f runs on the calling thread. Exceptions pass.
 /// @pre f launches nothing by Kokkos itself but kernels over a range: Kokkos 3.4.1 reduces wrongly in a region.
 template <ExecutionSpace Exec, class F>
-void in_host_region(const Exec& exec, bool small, const F& f) {
+void in_host_region(const Exec& exec, bool alone, const F& f) {
 #if defined(SCHATTEN_HOST_REGIONS)
   if constexpr (detail::has_host_regions<Exec>) {
     if (detail::HostRegion::current() != nullptr || omp_in_parallel() != 0) return f();
     const int threads = concurrency(exec);
-    if (small || threads == 1) return detail::HostRegion(1).run(f);
+    if (alone || threads == 1) return detail::HostRegion(1).run(f);
     const bool all = detail::RegionRecord::of_process().next_has_all();
     // Outside a region OpenMP's own threads spin, which takes the cores away from this one.
     const bool parked = !all && detail::waits_actively();
     return detail::HostRegion(all || parked ? threads : 1, parked).run(f);
   }
 #endif
-  (void)exec, (void)small;
+  (void)exec, (void)alone;
   f();
 }
 

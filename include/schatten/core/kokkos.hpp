@@ -2,6 +2,8 @@
 // Differences between Kokkos' versions (3.4.1 to 5.x). No other header asks for the version.
 #pragma once
 
+#include <schatten/core/compiler.hpp>
+
 #include <Kokkos_Core.hpp>
 
 #include <cmath>

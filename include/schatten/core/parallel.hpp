@@ -146,7 +146,7 @@ void for_each_element(const Exec& exec, std::string_view label, std::size_t batc
   if (elements == 0) return;
   if constexpr (!loops_as_on_device<Exec>) {
     for_each_row(exec, label, batch, rows, detail::ElementLoopByRow<Body>{body, cols});
-  } else if (elements <= std::size_t(std::numeric_limits<std::int32_t>::max())) {  // Kokkos adds to the number
+  } else if (elements <= std::size_t((std::numeric_limits<std::int32_t>::max)())) {  // Kokkos adds to the number
     detail::element_loop_by_column<std::uint32_t>(exec, label, batch, rows, cols, body);
   } else {
     detail::element_loop_by_column<std::uint64_t>(exec, label, batch, rows, cols, body);

@@ -171,8 +171,8 @@ KOKKOS_FUNCTION constexpr Half stochastic_half(float x, std::uint32_t bits16) {
   const auto size = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(x) & ~detail::float_sign);
   const auto random = static_cast<std::int32_t>(bits16);
   // Below, the spacing is 2^-24: x in units of 2^-40 has 16 bits below the last one kept.
-  const float small = std::bit_cast<float>(detail::smaller(size, smallest_normal));
-  const std::int32_t below = (static_cast<std::int32_t>(small * 0x1p40F) + random) >> 16;
+  const float lower = std::bit_cast<float>(detail::smaller(size, smallest_normal));
+  const std::int32_t below = (static_cast<std::int32_t>(lower * 0x1p40F) + random) >> 16;
   const std::int32_t normal = (size - smallest_normal + (random >> 3) + (1 << 23)) >> 13;
   const std::int32_t is_below = (size - smallest_normal) >> 31;
   return std::bit_cast<Half>(detail::stochastic_result<10>(x, (below & is_below) | (normal & ~is_below)));

@@ -182,8 +182,8 @@ struct Limits : std::numeric_limits<float> {
   static constexpr int digits = fraction + 1, digits10 = fraction * 301 / 1000, max_digits10 = 2 + digits * 301 / 1000;
   static constexpr int max_exponent = 1 << (14 - fraction), min_exponent = 3 - max_exponent;
 
-  KOKKOS_FUNCTION static constexpr T min() noexcept { return number(1 << fraction); }
-  KOKKOS_FUNCTION static constexpr T max() noexcept { return number(infinite - 1); }
+  KOKKOS_FUNCTION static constexpr T(min)() noexcept { return number(1 << fraction); }
+  KOKKOS_FUNCTION static constexpr T(max)() noexcept { return number(infinite - 1); }
   KOKKOS_FUNCTION static constexpr T lowest() noexcept { return number(0x8000 | (infinite - 1)); }
   KOKKOS_FUNCTION static constexpr T epsilon() noexcept { return number((max_exponent - digits) << fraction); }
   KOKKOS_FUNCTION static constexpr T round_error() noexcept { return number((max_exponent - 2) << fraction); }

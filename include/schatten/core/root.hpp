@@ -48,11 +48,11 @@ KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
   constexpr bool is_float = std::is_same_v<T, float>;
   using Bits = detail::BitsOf<T>;
   // Masks instead of branches.
-  constexpr Bits small = std::bit_cast<Bits>(is_float ? T(0x1p-100) : T(0x1p-900));
+  constexpr Bits least_normal = std::bit_cast<Bits>(is_float ? T(0x1p-100) : T(0x1p-900));
   constexpr Bits infinity = is_float ? Bits(0x7f800000U) : Bits(0x7ff0000000000000ULL);
   const Bits bits = std::bit_cast<Bits>(x);
   // Subnormal numbers are multiplied by an even power of two: the estimate holds for normal numbers.
-  const Bits is_small = Bits(0) - Bits(bits < small), is_finite = Bits(0) - Bits(bits < infinity);
+  const Bits is_small = Bits(0) - Bits(bits < least_normal), is_finite = Bits(0) - Bits(bits < infinity);
   const auto choose = [](Bits mask, T chosen) {
     constexpr Bits one = std::bit_cast<Bits>(T(1));
     return std::bit_cast<T>(Bits(one + (mask & (std::bit_cast<Bits>(chosen) - one))));
@@ -64,6 +64,8 @@ KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
   return std::bit_cast<T>(Bits((result & is_finite) | (bits & ~is_finite)));
 #endif
 }
+
+inline namespace SCHATTEN_HOST_CODE {
 
 /// x_k ← √x_k for k < count, on the host. @pre count is a multiple of 64. Uses the processor's vector instruction,
 /// which rounds correctly, if this header knows it, else `root`.
@@ -91,6 +93,8 @@ void roots(T* x, std::size_t count) {
   for (std::size_t k = 0; k < count; ++k) x[k] = root(x[k]);
 #endif
 }
+
+}  // namespace SCHATTEN_HOST_CODE
 
 /// A power of two between x/4 and x, and its reciprocal, both normal. In this unit squares of numbers up to x neither
 /// overflow nor underflow. @pre x is not NaN and not negative.

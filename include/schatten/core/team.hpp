@@ -25,7 +25,7 @@ struct OneThread {
   }
   /// max_k f(k), at least zero. T: an unsigned integer, or a floating-point number that is never NaN.
   template <class T, class F>
-  KOKKOS_FUNCTION T max(std::size_t n, const F& f) const {
+  KOKKOS_FUNCTION T(max)(std::size_t n, const F& f) const {
     T largest = 0;
     for (std::size_t k = 0; k < n; ++k) {
       const T value = f(k);
@@ -75,7 +75,7 @@ struct ThreadTeam {
     return total;
   }
   template <class T, class F>
-  KOKKOS_FUNCTION T max(std::size_t n, const F& f) const {
+  KOKKOS_FUNCTION T(max)(std::size_t n, const F& f) const {
     T largest = 0;
     Kokkos::parallel_reduce(
         Kokkos::TeamThreadRange(member, n),

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -42,7 +43,58 @@ BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t row
   return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
 }
 
-/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy.
+/// Memory of an array of any element type: up to four indices. Missing indices have extent 1.
+struct StridedArray {
+  /// Address of the first element.
+  const void* data = nullptr;
+  /// Sizeof the element.
+  std::size_t element_bytes = 1;
+  std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
+
+  /// Number of elements.
+  [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// One past the last byte; `data` if it is empty.
+  [[nodiscard]] const void* end() const {
+    if (size() == 0) return data;
+    std::size_t last = 0;
+    for (std::size_t d = 0; d < 4; ++d) last += (extent[d] - 1) * stride[d];
+    return static_cast<const char*>(data) + (last + 1) * element_bytes;
+  }
+};
+
+/// The memory of a View of rank 1 to 4.
+template <KokkosView V>
+StridedArray strided_array(const V& view) {
+  static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
+  StridedArray array{.data = view.data(), .element_bytes = sizeof(typename std::remove_cvref_t<V>::value_type)};
+  for (int d = 0; d < view_rank<V>; ++d) {
+    array.extent[d] = view.extent(std::size_t(d));
+    array.stride[d] = view.stride(std::size_t(d));
+  }
+  return array;
+}
+
+/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type is, and
+/// no element beyond the address space.
+inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
+  if (a.size() == 0) return;
+  require(a.data != nullptr, function, argument, "null", "must point to memory");
+  require(reinterpret_cast<std::uintptr_t>(a.data) % a.element_bytes == 0, function, argument, a.data,
+          "must be aligned as its type is");
+  constexpr double address_space = 0x1p62;
+  double span = 1;
+  std::size_t longest = 0;
+  for (std::size_t d = 0; d < 4; ++d) {
+    if (a.extent[d] <= 1) continue;
+    span += double(a.extent[d] - 1) * double(a.stride[d]);
+    longest = (std::max)(longest, a.stride[d]);
+  }
+  require(span * double(a.element_bytes) < address_space, function, "stride of " + std::string(argument), longest,
+          "must not lead beyond the address space");
+}
+
+/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument as
+/// require_memory does.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;
@@ -53,6 +105,7 @@ auto as_batch(const V& view) {
                 "schatten: the View must have rank 2 (rows, cols) or rank 3 (batch, rows, cols)");
   static_assert(accessible_from<Exec, typename V::memory_space>,
                 "schatten: the View's memory space is not accessible from the execution space");
+  require_memory(strided_array(view), "as_batch", "view");
   if constexpr (view_rank<V> == 2) {
     return batch_view<Space>(view.data(), 1, view.extent(0), view.extent(1), view.extent(0) * view.extent(1),
                              view.stride(0), view.stride(1));
@@ -73,6 +126,7 @@ auto as_vectors(const V& view, std::string_view function, std::string_view argum
   static_assert(accessible_from<Exec, typename V::memory_space>,
                 "schatten: the View's memory space is not accessible from the execution space");
   constexpr int last = view_rank<V> - 1;
+  require_memory(strided_array(view), function, argument);
   const std::size_t batch = last == 0 ? 1 : view.extent(0), length = view.extent(last);
   require(view.stride(last) == 1 || length <= 1, function, argument, view.stride(last), "must have unit stride");
   require(last == 0 || batch <= 1 || view.stride(0) == length, function, argument, view.stride(0),
@@ -121,37 +175,6 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
   const std::string wanted = "must have the extents " + std::to_string(batch) + "x" + std::to_string(rows) + "x" +
                              std::to_string(cols) + " (batch x rows x cols)";
   throw InvalidArgument(function, argument, shape_of(a), wanted);
-}
-
-/// Memory of an array of any element type: up to four indices. Missing indices have extent 1.
-struct StridedArray {
-  /// Address of the first element.
-  const void* data = nullptr;
-  /// Sizeof the element.
-  std::size_t element_bytes = 1;
-  std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
-
-  /// Number of elements.
-  [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
-  /// One past the last byte; `data` if it is empty.
-  [[nodiscard]] const void* end() const {
-    if (size() == 0) return data;
-    std::size_t last = 0;
-    for (std::size_t d = 0; d < 4; ++d) last += (extent[d] - 1) * stride[d];
-    return static_cast<const char*>(data) + (last + 1) * element_bytes;
-  }
-};
-
-/// The memory of a View of rank 1 to 4.
-template <KokkosView V>
-StridedArray strided_array(const V& view) {
-  static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
-  StridedArray array{.data = view.data(), .element_bytes = sizeof(typename std::remove_cvref_t<V>::value_type)};
-  for (int d = 0; d < view_rank<V>; ++d) {
-    array.extent[d] = view.extent(std::size_t(d));
-    array.stride[d] = view.stride(std::size_t(d));
-  }
-  return array;
 }
 
 namespace detail {
@@ -223,7 +246,7 @@ inline bool overlap(const StridedArray& a, const StridedArray& b) {
   std::ptrdiff_t span = 0;
   for (int d = count - 1; d >= 0; --d) {
     if (indices[d].stride <= span) return true;  // strides that do not nest
-    span += (std::max(indices[d].extent_a, indices[d].extent_b) - 1) * indices[d].stride;
+    span += ((std::max)(indices[d].extent_a, indices[d].extent_b) - 1) * indices[d].stride;
   }
   return detail::offset_meets((b_begin - a_begin) / size, indices, indices + count);
 }

@@ -20,7 +20,7 @@ namespace schatten {
 /// Source: Hill (1975); Zhou et al., "Temperature balancing, layer-wise weight analysis" (2023), PL_Alpha_Hill.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double hill_alpha(const Exec& exec, const V& w, std::size_t k = 0) {
-  const std::size_t rank = std::min(w.extent(0), w.extent(1));
+  const std::size_t rank = (std::min)(w.extent(0), w.extent(1));
   require(rank >= 2, "hill_alpha", "min(rows, cols)", rank, "must be at least 2");
   require(k < rank, "hill_alpha", "k", k, "must be smaller than min(rows, cols)");
   if (k == 0) k = rank / 2;

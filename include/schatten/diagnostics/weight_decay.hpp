@@ -26,7 +26,7 @@ namespace schatten {
 /// Throws InvalidArgument for a matrix without elements. Fences `exec`. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double alpha_decay_exponent(const Exec& exec, const V& w) {
-  const std::size_t rank = std::min(w.extent(0), w.extent(1)), n = rank - rank / 2;
+  const std::size_t rank = (std::min)(w.extent(0), w.extent(1)), n = rank - rank / 2;
   require(rank >= 1, "alpha_decay_exponent", "min(rows, cols)", rank, "must be at least 1");
   if (n < 2) return std::numeric_limits<double>::infinity();
   const double k = double(n - 1);
@@ -55,8 +55,8 @@ inline std::vector<double> alpha_decay_factors(const std::vector<double>& expone
   double least = std::numeric_limits<double>::infinity(), most = -least;
   for (const double alpha : exponents) {
     if (!std::isfinite(alpha)) continue;
-    least = std::min(least, alpha);
-    most = std::max(most, alpha);
+    least = (std::min)(least, alpha);
+    most = (std::max)(most, alpha);
   }
   std::vector<double> factors;
   for (const double alpha : exponents) {

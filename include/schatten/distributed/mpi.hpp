@@ -79,7 +79,7 @@ class MpiCommunicator {
     ready(exec);
     const MPI_Datatype type = std::is_same_v<T, float> ? MPI_FLOAT : MPI_DOUBLE;
     for (std::size_t done = 0; done < n; done += most) {
-      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, x + done, int(std::min(n - done, most)), type, MPI_SUM, comm_),
+      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, x + done, int((std::min)(n - done, most)), type, MPI_SUM, comm_),
                         "MPI_Allreduce");
     }
   }
@@ -154,7 +154,7 @@ class MpiCommunicator {
   }
   template <class F>
   static void each_piece(std::size_t bytes, const F& f) {
-    for (std::size_t done = 0; done < bytes; done += most) f(done, int(std::min(bytes - done, most)));
+    for (std::size_t done = 0; done < bytes; done += most) f(done, int((std::min)(bytes - done, most)));
   }
   /// Sizes and offsets as MPI counts them; false where those are too large.
   static bool fits(std::span<const std::size_t> bytes, std::vector<int>& counts, std::vector<int>& offsets) {
@@ -164,7 +164,7 @@ class MpiCommunicator {
       offsets.push_back(int(sum));
       sum += b;
     }
-    return sum <= std::size_t(std::numeric_limits<int>::max());
+    return sum <= std::size_t((std::numeric_limits<int>::max)());
   }
 
   MPI_Comm comm_ = MPI_COMM_NULL;

@@ -89,7 +89,7 @@ class Optimizer {
     constexpr int rank = view_rank<VW>;
     require(id.index < groups_.size(), "distributed::Optimizer::add", "group", id.index, "is not a group");
     const auto cut = [&](std::size_t count, std::size_t each, const auto& part) {
-      for (std::size_t first = 0; first < count; first += each) part(first, std::min(first + each, count));
+      for (std::size_t first = 0; first < count; first += each) part(first, (std::min)(first + each, count));
     };
     const bool plain = options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty();
     const auto each = [&](std::size_t elements) {

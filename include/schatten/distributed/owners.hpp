@@ -13,7 +13,7 @@ namespace schatten::distributed {
 /// poles and the product) and what is read and written of each element.
 inline double step_cost(bool has_map, std::size_t matrices, std::size_t rows, std::size_t cols) {
   constexpr double map = 8, element = 20;
-  const double m = double(std::max(rows, cols)), n = double(std::min(rows, cols));
+  const double m = double((std::max)(rows, cols)), n = double((std::min)(rows, cols));
   return double(matrices) * m * n * (element + (has_map ? map * n : 0.0));
 }
 

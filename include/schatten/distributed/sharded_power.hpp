@@ -192,7 +192,7 @@ class ShardedPower {
       SpectralPowerOptions whole = options;
       whole.method = SpectralMethod::rational;
       whole.cols = side_length();
-      whole.rows = std::max(whole.cols, shards.side == Side::rows ? options.rows : options.cols);
+      whole.rows = (std::max)(whole.cols, shards.side == Side::rows ? options.rows : options.cols);
       choice_ = spectral::choose_method<T>(whole, {}, *fits);
       return std::to_string(options.rows) + "x" + std::to_string(options.cols) + " by " + to_string(shards.side) +
              ", power " + schatten::detail::printed(options.power) + ", resolution " +
@@ -361,9 +361,9 @@ class ShardedPower {
       double* const sum = workspace_.template numbers<double>(mine.count * triangle).data();
       Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count * triangle),
                            detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
-      const auto some = [&](const auto& numbers) {
-        using Numbers = std::remove_cvref_t<decltype(numbers)>;
-        return numbers.extent(0) == 0 ? numbers : Numbers(numbers.data() + mine.begin, mine.count);
+      const auto some = [&](const auto& of_all) {
+        using Numbers = std::remove_cvref_t<decltype(of_all)>;
+        return of_all.extent(0) == 0 ? of_all : Numbers(of_all.data() + mine.begin, mine.count);
       };
       const auto w = matrices(inverse_power, 0, mine.count);
       functions(exec, sum, matrices(gram, 0, mine.count),

@@ -184,7 +184,7 @@ inline void require_apart(const schatten_entry* table, std::vector<std::size_t> 
   for (std::size_t k = 1; k < order.size(); ++k) {
     const TensorRef &before = tensors[order[k - 1]], &after = tensors[order[k]];
     const char* const end = static_cast<char*>(before.data) + before.size() * size_of(before.type);
-    const std::size_t later = std::max(order[k - 1], order[k]), other = std::min(order[k - 1], order[k]);
+    const std::size_t later = (std::max)(order[k - 1], order[k]), other = (std::min)(order[k - 1], order[k]);
     require(
         end <= after.data || after.size() == 0, function, "table[" + std::to_string(later) + "]." + offset_name,
         offset_name == std::string_view("weight_offset") ? table[later].weight_offset : table[later].gradient_offset,

@@ -52,7 +52,12 @@ auto view(Eigen::MapBase<Derived>&& matrix) {
   return detail::view_of(m.data(), m);
 }
 
-/// A temporary matrix would take its memory with it.
+/// A temporary matrix would take its memory with it. So would a temporary Ref of something const, which copies what has
+/// another storage order, other strides, or no memory: name it, and it lives as long as the View needs it.
+template <class Plain, int options, class Stride>
+void view(Eigen::Ref<const Plain, options, Stride>&& matrix) = delete;
+template <class Plain, int options, class Stride>
+void view(const Eigen::Ref<const Plain, options, Stride>&& matrix) = delete;
 template <class Derived>
 void view(Eigen::PlainObjectBase<Derived>&& matrix) = delete;
 template <class Derived>

@@ -12,13 +12,16 @@ namespace schatten {
 /// A View of the rows×cols matrix at `data` whose element (i, j) is data[i·row_stride + j·col_stride].
 ///
 /// `MemorySpace` says where the memory is (host unless told). The caller keeps the memory alive.
-/// Throws InvalidArgument for a null pointer with a non-empty shape.
+/// Throws InvalidArgument for a null pointer with a non-empty shape, a pointer that is not aligned as T is, and strides that lead
+/// beyond the address space, as negative ones do.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride, std::size_t col_stride) {
   require(data != nullptr || rows * cols == 0, "matrix_view", "data", static_cast<const void*>(data),
           "must point to the matrix");
   using View = Kokkos::View<T**, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-  return View(data, Kokkos::LayoutStride(rows, row_stride, cols, col_stride));
+  const View view(data, Kokkos::LayoutStride(rows, row_stride, cols, col_stride));
+  require_memory(strided_array(view), "matrix_view", "data");
+  return view;
 }
 
 /// The same for a contiguous row-major matrix, as C arrays are.
@@ -29,12 +32,14 @@ auto matrix_view(T* data, std::size_t rows, std::size_t cols) {
 
 // batch_view(data, batch, rows, cols) is in core/views.hpp: matrices that follow each other, (batch, rows, cols).
 
-/// A View of the n numbers at `data`, `stride` apart. Throws InvalidArgument for a null pointer with n > 0.
+/// A View of the n numbers at `data`, `stride` apart. Throws InvalidArgument as matrix_view does.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto vector_view(T* data, std::size_t n, std::size_t stride = 1) {
   require(data != nullptr || n == 0, "vector_view", "data", static_cast<const void*>(data), "must point to the vector");
   using View = Kokkos::View<T*, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-  return View(data, Kokkos::LayoutStride(n, stride));
+  const View view(data, Kokkos::LayoutStride(n, stride));
+  require_memory(strided_array(view), "vector_view", "data");
+  return view;
 }
 
 namespace detail {

@@ -42,7 +42,7 @@ inline TensorRef contiguous_tensor(void* data, ElementType type, const std::vect
   TensorRef tensor{.data = data, .type = type, .rank = shape.size()};
   std::size_t stride = 1;
   for (std::size_t d = shape.size(); d-- > 0;) {
-    require(shape[d] == 0 || stride <= std::numeric_limits<std::size_t>::max() / 16 / shape[d], function, argument,
+    require(shape[d] == 0 || stride <= (std::numeric_limits<std::size_t>::max)() / 16 / shape[d], function, argument,
             detail::shape_text(shape), "must have fewer elements");
     tensor.shape[d] = shape[d];
     tensor.stride[d] = stride;

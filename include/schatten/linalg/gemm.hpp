@@ -109,7 +109,7 @@ void lower_product(const Exec& exec, Coefficient alpha, const BatchView<const A,
   constexpr std::size_t base = 128;
   const std::size_t n = c.extent(1), k = a.extent(2);
   if (n <= base) return product<Backend>(exec, alpha, a, b, Coefficient(0), c, workspace);
-  const std::size_t half = std::max(base, n / 2 / base * base), rest = n - half;
+  const std::size_t half = (std::max)(base, n / 2 / base * base), rest = n - half;
   const auto upper_a = block(a, 0, 0, half, k), lower_a = block(a, half, 0, rest, k);
   const auto left_b = block(b, 0, 0, k, half), right_b = block(b, 0, half, k, rest);
   lower_product<Backend>(exec, alpha, upper_a, left_b, block(c, 0, 0, half, half), workspace);

@@ -104,7 +104,7 @@ struct LanczosAdvance {
     const double a = team.dot(now, next, n), last = l.step == 0 ? 0.0 : l.beta(b, k, l.step - 1);
     team.for_each(n, [&](std::size_t i) { next[i] -= U(a) * now[i] + U(last) * before[i]; });
     const double length = math::sqrt(team.dot(next, next, n));
-    constexpr double least = double(std::numeric_limits<U>::min()) * 0x1p20;       // below, 1/length may overflow
+    constexpr double least = double((std::numeric_limits<U>::min)()) * 0x1p20;     // below, 1/length may overflow
     const U inverse = is_finite(length) && length > least ? U(1 / length) : U(0);  // comparing a NaN could trap
     team.for_each(n, [&](std::size_t i) {
       before[i] = now[i];

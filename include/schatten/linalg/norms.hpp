@@ -95,8 +95,8 @@ struct SumOfPartials {
   /// s·t·sum in the order that over- or underflows only where the result does.
   KOKKOS_FUNCTION static double product(double s, double t, double sum) {
     if (!is_finite(s) || !is_finite(t)) return s + t;
-    const double small = s < t ? s : t, large = s < t ? t : s;
-    return sum >= 1 || sum <= -1 ? small * sum * large : large * sum * small;
+    const double smaller = s < t ? s : t, larger = s < t ? t : s;
+    return sum >= 1 || sum <= -1 ? smaller * sum * larger : larger * sum * smaller;
   }
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {

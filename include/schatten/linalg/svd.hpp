@@ -52,7 +52,7 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
                 "schatten: U, sigma and Vt are written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
   const BatchView<T, Space> batch_u = as_batch<Exec>(u), batch_vt = as_batch<Exec>(vt);
-  const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = std::min(m, n);
+  const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = (std::min)(m, n);
   require_shape(batch_u, batch, m, k, "linalg::svd", "u");
   require_shape(batch_vt, batch, k, n, "linalg::svd", "vt");
   const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::svd", "sigma");
@@ -75,7 +75,7 @@ void singular_values(const Exec& exec, const VA& a, const VS& sigma,
   static_assert(!std::is_const_v<typename VS::value_type>, "schatten: sigma is written and must not be const");
   const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
   const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::singular_values", "sigma");
-  detail::require_vectors(vectors, batch_a.extent(0), std::min(batch_a.extent(1), batch_a.extent(2)),
+  detail::require_vectors(vectors, batch_a.extent(0), (std::min)(batch_a.extent(1), batch_a.extent(2)),
                           "linalg::singular_values", "sigma");
   const BatchView<T, Space> none;
   backend::svd(Chosen{}, exec, batch_a, none, vectors, none, false, workspace);

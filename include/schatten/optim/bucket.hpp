@@ -322,7 +322,7 @@ class Bucket {
     const std::size_t bytes = std::max<std::size_t>(gradient_rows() * cols() * sizeof(T), 1);
     const std::size_t wave = std::max<std::size_t>(wave_bytes / bytes, 1);
     for (std::size_t k = 0; k < count_; k += wave) {
-      const std::size_t count = std::min(wave, count_ - k);
+      const std::size_t count = (std::min)(wave, count_ - k);
       check_finite<T>(exec(), finite(), gradient_rows(), cols(), k, count);
       run_elements(exec(), label, loop, k, count);
     }

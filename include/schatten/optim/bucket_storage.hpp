@@ -109,7 +109,7 @@ class BucketStorage {
   void for_each_run(std::size_t most, const F& f) const {
     std::size_t begin = 0, end = 0;
     const auto give = [&] {
-      for (; begin < end; begin += std::min(most, end - begin)) f(begin, std::min(most, end - begin));
+      for (; begin < end; begin += (std::min)(most, end - begin)) f(begin, (std::min)(most, end - begin));
     };
     for (const Member& member : members_) {
       const Parameter& p = *member.parameter;
@@ -129,9 +129,9 @@ class BucketStorage {
     for (Member& member : members_) {
       const std::size_t begin = member.parameter->place, end = begin + member.parameter->matrices();
       if (first + count <= begin || end <= first) continue;
-      const std::size_t stepped = std::min(first + count, end) - begin;
+      const std::size_t stepped = (std::min)(first + count, end) - begin;
       some = some || stepped > member.stepped;
-      member.stepped = std::max(member.stepped, stepped);
+      member.stepped = (std::max)(member.stepped, stepped);
     }
     return some;
   }

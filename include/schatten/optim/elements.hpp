@@ -242,7 +242,7 @@ struct ElementLoop {
   /// Host: block task % blocks of matrix first + task / blocks.
   void operator()(std::size_t task) const {
     const std::size_t k = first + task / blocks, size = rows * cols;
-    const std::size_t begin = (task % blocks) * block, end = std::min(begin + block, size);
+    const std::size_t begin = (task % blocks) * block, end = (std::min)(begin + block, size);
     if (finite(k)) {
       run_block(k, begin, end, std::make_index_sequence<slots>());
     } else {
@@ -275,7 +275,7 @@ struct ElementLoop {
     auto taken = sink.begin(k);
     MagnitudeBits<T> size = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
-      const std::size_t count = std::min(chunk, end - at);
+      const std::size_t count = (std::min)(chunk, end - at);
       // In place if the numbers are contiguous and fill the chunk, else through copies.
       const T* in = count == chunk ? source.pointer(k, cols, at, chunk) : nullptr;
       if (in == nullptr) {
@@ -318,7 +318,7 @@ struct ElementLoop {
                    T* copy) const {
     std::size_t row = at / cols, next = (row + 1) * cols - at;
     for (std::size_t done = 0; done < count; next = cols, ++row) {
-      const std::size_t length = std::min(next, count - done);
+      const std::size_t length = (std::min)(next, count - done);
       std::fill_n(copy + done, length, load_element<T>(numbers, row / rows_each, 0));
       done += length;
     }

@@ -150,12 +150,12 @@ template <class T, class Rule>
 void check_fields(const Rule& rule, std::string_view function) {
   for_each_field(rule, [&](std::string_view name, const auto& member, const Range& range) {
     const double value = field_value(member);
-    require(range.contains(value, double(std::numeric_limits<T>::min()), double(std::numeric_limits<T>::max())),
+    require(range.contains(value, double((std::numeric_limits<T>::min)()), double((std::numeric_limits<T>::max)())),
             function, name, value, range.words);
   });
   const double decay = rule.lr * rule.weight_decay;
-  require(std::isfinite(decay) && decay <= double(std::numeric_limits<T>::max()), function, "lr * weight_decay", decay,
-          "must be finite, also as the Optimizer's scalar");
+  require(std::isfinite(decay) && decay <= double((std::numeric_limits<T>::max)()), function, "lr * weight_decay",
+          decay, "must be finite, also as the Optimizer's scalar");
 }
 
 /// Whether numbers that are decided when a group is made can be set.

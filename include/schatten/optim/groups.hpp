@@ -47,14 +47,14 @@ class Groups {
   /// without a region where a group does not say that it may run in one.
   template <class F>
   void for_each_run_in_region(const Exec& exec, const F& f) const {
-    constexpr std::size_t small = 1 << 14;
+    constexpr std::size_t one_threads = 1 << 14;
     for (const auto& group : groups_) {
       if (!group->one_region()) return for_each_run(f);
     }
     std::size_t elements = 0;
     for_each_bucket(
         [&](Group&, Storage& storage) { elements += storage.matrices() * storage.key().rows * storage.key().cols; });
-    in_host_region(exec, elements < small, [&] { for_each_run(f); });
+    in_host_region(exec, elements < one_threads, [&] { for_each_run(f); });
   }
 
  private:

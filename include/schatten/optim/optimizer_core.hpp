@@ -215,7 +215,7 @@ class OptimizerCore {
   [[nodiscard]] double map_error_bound(std::string_view name) const {
     double largest = 0;
     for (const Parameter* const p : registry_->parts(name, "Optimizer::map_error_bound")) {
-      largest = std::max(largest, groups_[p->group]->map_error(bucket_of(*p)));
+      largest = (std::max)(largest, groups_[p->group]->map_error(bucket_of(*p)));
     }
     return largest;
   }

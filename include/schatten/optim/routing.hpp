@@ -98,9 +98,9 @@ inline std::string lower_case(std::string_view text) {
 inline std::vector<std::string_view> name_components(std::string_view name) {
   std::vector<std::string_view> components;
   while (!name.empty()) {
-    const std::size_t end = std::min(name.find_first_of("./:"), name.size());
+    const std::size_t end = (std::min)(name.find_first_of("./:"), name.size());
     if (end > 0) components.push_back(name.substr(0, end));
-    name.remove_prefix(std::min(end + 1, name.size()));
+    name.remove_prefix((std::min)(end + 1, name.size()));
   }
   return components;
 }
@@ -322,11 +322,11 @@ inline RoutingTable route(const std::vector<NamedShape>& parameters, const Routi
 inline std::string to_string(const RoutingTable& table) {
   std::size_t name_width = 0, shape_width = 0;
   for (const RoutedParameter& line : table) {
-    name_width = std::max(name_width, line.name.size());
-    shape_width = std::max(shape_width, detail::shape_text(line.shape).size());
+    name_width = (std::max)(name_width, line.name.size());
+    shape_width = (std::max)(shape_width, detail::shape_text(line.shape).size());
   }
   const auto pad = [](std::string text, std::size_t width) {
-    text.resize(std::max(width, text.size()), ' ');
+    text.resize((std::max)(width, text.size()), ' ');
     return text + "  ";
   };
   std::string text;

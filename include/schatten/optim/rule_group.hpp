@@ -83,7 +83,7 @@ class RuleGroup final : public Group<T, Exec> {
       rule_.check_shape(key.rows, key.cols, function, std::string_view(p.name));
     }
     for (const StateSlot& slot : rule_slots(rule_, key.rows, key.cols)) {
-      require(slot.extent != Extent::right_factor || slot.rank <= std::min(key.rows, key.cols), function,
+      require(slot.extent != Extent::right_factor || slot.rank <= (std::min)(key.rows, key.cols), function,
               argument_of("rank", p.name), slot.rank, "must not exceed the rows or the columns of " + p.extents);
     }
     for_each_map(rule_, [&](const auto& of, const MapOptions& map) { check_map(of, map, key.rows, key.cols); });
@@ -92,7 +92,7 @@ class RuleGroup final : public Group<T, Exec> {
   [[nodiscard]] std::vector<StateSlot> slots(const BucketKey& key) const override {
     std::vector<StateSlot> all = rule_slots(rule_, key.rows, key.cols);
     for (StateSlot& slot : all) {
-      if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = std::min(key.rows, key.cols);
+      if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = (std::min)(key.rows, key.cols);
     }
     if (!by_element || ScaleFreeElementRule<R>) all.push_back({"recent_size", Extent::number});
     if (ScaleFreeElementRule<R>) all.push_back({"last_size", Extent::number});
@@ -101,7 +101,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   [[nodiscard]] std::size_t most_matrices(const BucketKey& key) const override {
-    if (by_element) return std::numeric_limits<std::size_t>::max();
+    if (by_element) return (std::numeric_limits<std::size_t>::max)();
     return std::max<std::size_t>(batch_bytes_ / std::max<std::size_t>(key.rows * key.cols * sizeof(T), 1), 1);
   }
 

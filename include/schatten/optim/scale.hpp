@@ -16,8 +16,8 @@ namespace schatten::optim {
 inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   const double r = double(rows), c = double(cols);
   switch (mode) {
-    case ScaleMode::original: return cols == 0 ? 1.0 : std::sqrt(std::max(1.0, r / c));
-    case ScaleMode::match_rms_adamw: return 0.2 * std::sqrt(std::max(r, c));
+    case ScaleMode::original: return cols == 0 ? 1.0 : std::sqrt((std::max)(1.0, r / c));
+    case ScaleMode::match_rms_adamw: return 0.2 * std::sqrt((std::max)(r, c));
     case ScaleMode::spectral_unclamped: return cols == 0 ? 1.0 : std::sqrt(r / c);
     case ScaleMode::none:
     case ScaleMode::unit_rms:

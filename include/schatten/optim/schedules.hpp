@@ -201,7 +201,7 @@ class LogisticPower {
   /// The power for the step after t steps.
   double operator()(std::size_t t) const {
     const double x = (double(t) / double(options_.steps) - options_.middle) / options_.width;
-    return options_.end + (options_.begin - options_.end) / (1 + std::exp(std::min(x, 700.0)));
+    return options_.end + (options_.begin - options_.end) / (1 + std::exp((std::min)(x, 700.0)));
   }
 
  private:

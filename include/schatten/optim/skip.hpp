@@ -46,13 +46,13 @@ struct CheckFinite {
   /// Host: a block of elements.
   void operator()(std::size_t task) const {
     const std::size_t k = first + task / blocks, begin = (task % blocks) * block_elements;
-    const std::size_t end = std::min(begin + block_elements, size);
+    const std::size_t end = (std::min)(begin + block_elements, size);
     using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
     const TypedMatrix matrix = finite.records(k).*array;
     T copy[chunk] = {};
     Bits largest = 0;
     for (std::size_t at = begin; at < end; at += chunk) {
-      const std::size_t count = std::min(chunk, end - at);
+      const std::size_t count = (std::min)(chunk, end - at);
       const T* in = count == chunk ? contiguous_elements<T>(matrix, cols, at, chunk) : nullptr;
       if (in == nullptr) {
         load_elements<T>(matrix, cols, at, count, copy);

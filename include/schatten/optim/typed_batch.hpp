@@ -171,7 +171,7 @@ inline void check_blocks(const ParameterOptions& options, int rank, const TypedB
 ///
 /// rank 1 (n): one 1×n matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one out×(a·b·c)
 /// matrix, as convolutions are, in any order of memory. Throws InvalidArgument, naming the parameter, if there is no
-/// memory or if the shape cannot be cut.
+/// memory, if it is not aligned, or if the shape cannot be cut.
 template <ExecutionSpace Exec, KokkosView V>
 std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std::string_view function,
                              std::string_view argument, std::string_view parameter) {
@@ -183,12 +183,10 @@ std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std
   static_assert(accessible_from<Exec, typename std::remove_cvref_t<V>::memory_space>,
                 "schatten: the View's memory space is not accessible from the execution space");
   const std::string what = argument_of(argument, parameter);
-  require(view.data() != nullptr || view.size() == 0, function, what, "null", "must point to memory");
-  require(reinterpret_cast<std::uintptr_t>(view.data()) % sizeof(E) == 0, function, what,
-          static_cast<const void*>(view.data()), "must be aligned as its type is");
+  const StridedArray memory = strided_array(view);
+  require_memory(memory, function, what);
   TypedBatch a = detail::whole_batch(view);
   detail::check_blocks(options, rank, a, extents_of(view), function, argument, parameter);
-  const StridedArray memory = strided_array(view);
   if (!options.row_sizes.empty()) {
     std::vector<Piece> pieces;
     std::size_t row = 0;

@@ -77,7 +77,7 @@ struct CostModel {
     const std::size_t steps = iterate_schedules[coarsest_schedule(resolution)].steps.size();
     double least = std::numeric_limits<double>::infinity();
     for (const IterateForm form : {IterateForm::direct, IterateForm::tail, IterateForm::gram}) {
-      least = std::min(least, iterates(steps, form));
+      least = (std::min)(least, iterates(steps, form));
     }
     return least;
   }
@@ -137,7 +137,7 @@ class Candidates {
   }
 
   void add(MethodChoice&& choice) {
-    if (meets(choice)) least_ = std::min(least_, choice.cost);
+    if (meets(choice)) least_ = (std::min)(least_, choice.cost);
     choices_.push_back(std::move(choice));
   }
   [[nodiscard]] bool meets(const MethodChoice& choice) const { return choice.error_bound <= options.tolerance; }

@@ -71,7 +71,7 @@ MethodChoice choose_method(const SpectralPowerOptions& options, const Machine& m
     }
   });
   for (MethodChoice& candidate : all.choices()) {
-    best = std::min(best, candidate.error_bound);
+    best = (std::min)(best, candidate.error_bound);
     if (candidate.error_bound > options.tolerance || candidate.cost >= least) continue;
     least = candidate.cost;
     chosen = std::move(candidate);

@@ -23,20 +23,22 @@ namespace schatten::spectral {
 struct Shape {
   std::size_t long_side, short_side;
   /// The shape of matrices rows×cols.
-  static constexpr Shape of(std::size_t rows, std::size_t cols) { return {std::max(rows, cols), std::min(rows, cols)}; }
+  static constexpr Shape of(std::size_t rows, std::size_t cols) {
+    return {(std::max)(rows, cols), (std::min)(rows, cols)};
+  }
 };
 
 /// Backward error of a decomposition, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024, m up to 5000,
 /// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
 inline double svd_rounding(const Shape& shape) {
-  return std::max(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
+  return (std::max)(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
 }
 /// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The rounding errors of a long
 /// sum of nearly equal terms have one sign; libraries sum some hundred terms at a time; small matrices average over few
 /// sums.
 inline double gram_rounding(const Shape& shape) {
-  const auto m = double(shape.long_side), n = std::max(double(shape.short_side), 1.0);
-  return 4 + n / 10 + 0.5 * (std::min(m, 384.0) + m / 256) / n;
+  const auto m = double(shape.long_side), n = (std::max)(double(shape.short_side), 1.0);
+  return 4 + n / 10 + 0.5 * ((std::min)(m, 384.0) + m / 256) / n;
 }
 /// Rounding of a schedule of quintics on σ, absolute, in multiples of ε: measured worst × 2 or more, n = 2 to 50
 /// (tests/test_spectral_quintic.cpp). CANS is steep where a singular value is nearly ‖M‖_F: its slope is 2·10⁴ there.
@@ -46,10 +48,10 @@ inline double quintic_rounding(QuinticSchedule schedule, std::size_t steps) {
   switch (schedule) {
     case QuinticSchedule::polar_express: return 700;
     case QuinticSchedule::cans: return 6e4;
-    case QuinticSchedule::simple: return 1500 * std::pow(2.0, std::max(more, 0.0));
+    case QuinticSchedule::simple: return 1500 * std::pow(2.0, (std::max)(more, 0.0));
     case QuinticSchedule::muon: break;
   }
-  return 200 * std::pow(4.3, std::max(more, 0.0));
+  return 200 * std::pow(4.3, (std::max)(more, 0.0));
 }
 /// The same times ε(Work). In 16 bits a quarter: from M as the format stores it (iterate_rounding says more), Muon's
 /// measured worst 24 ε, n = 4 to 128.
@@ -62,7 +64,7 @@ double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, 
 /// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns
 /// the singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
 inline double sensitivity(double power, double resolution, double least) {
-  return (power < 0 ? std::max(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
+  return (power < 0 ? (std::max)(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
 }
 
 /// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output.
@@ -72,8 +74,8 @@ double svd_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
   const double storage = power < 0 ? std::pow(sigma_floor<T>, power) : std::pow(resolution, -power);
   const double moved = backward * std::abs(power) / resolution;
-  const double turned = std::max(backward / 8, 2 * epsilon) * sensitivity(power, resolution, sigma_floor<T>);
-  return backward + std::max(moved, turned) + epsilon * storage;
+  const double turned = (std::max)(backward / 8, 2 * epsilon) * sensitivity(power, resolution, sigma_floor<T>);
+  return backward + (std::max)(moved, turned) + epsilon * storage;
 }
 
 /// The same by eigh_power. What WᵀW has beside its diagonal, x = cε/δ² relative to the smallest eigenvalue, is taken to
@@ -102,8 +104,9 @@ template <Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
   const auto m = double(shape.long_side), entries = shape.short_side < 2 ? 1.0 : 2.0;
-  const double additions = 0.3 * std::min(m, chunk) + (m > chunk ? 1.75 * (std::min(m, pass) / chunk + m / pass) : 0.0);
-  return std::max(0.57, 0.44 + additions / entries);
+  const double additions =
+      0.3 * (std::min)(m, chunk) + (m > chunk ? 1.75 * ((std::min)(m, pass) / chunk + m / pass) : 0.0);
+  return (std::max)(0.57, 0.44 + additions / entries);
 }
 
 /// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
@@ -137,7 +140,7 @@ inline double cancellation(const linalg::Rational& r, double least) {
   for (const double x : {least, 1.0}) {
     double sum = 0;
     for (std::size_t j = 0; j < r.poles.size(); ++j) sum += r.weights[j] / (x + r.poles[j]);
-    if (sum != 0) largest = std::max(largest, sum_of_sizes(r, x) / std::abs(sum));
+    if (sum != 0) largest = (std::max)(largest, sum_of_sizes(r, x) / std::abs(sum));
   }
   return largest;
 }
@@ -160,15 +163,15 @@ double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double 
     double sum = 0;
     for (std::size_t j = fine; j < r.poles.size(); ++j) {
       const double shift = r.poles[j];
-      sum += std::abs(r.weights[j]) * std::max(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
+      sum += std::abs(r.weights[j]) * (std::max)(sigma, 0.5 * std::sqrt(shift)) / (shift * (sigma * sigma + shift));
     }
-    largest = std::max(largest, coarse * sum * std::pow(sigma, -power));
+    largest = (std::max)(largest, coarse * sum * std::pow(sigma, -power));
   }
   const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
   // The sums were measured with r(0) up to twice δ^{p−1}; fits of many poles reach further, for p < 0 above all.
-  const double under = std::pow(resolution, power - 1), lowest = std::max(under, 0.5 * sum_of_sizes(r, 0));
+  const double under = std::pow(resolution, power - 1), lowest = (std::max)(under, 0.5 * sum_of_sizes(r, 0));
   const double stored =
-      epsilon * std::max(product / resolution, sums * lowest) * cancellation(r, resolution * resolution);
+      epsilon * (std::max)(product / resolution, sums * lowest) * cancellation(r, resolution * resolution);
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
 }
 

@@ -116,7 +116,7 @@ struct GramFunction {
 template <class Backend, ExecutionSpace Exec, class Map, class T, class Space>
 void svd_map(const Exec& exec, const std::string& label, const Map& map, const BatchView<const T, Space>& m,
              const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), k = std::min(rows, cols);
+  const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), k = (std::min)(rows, cols);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(batch);
   const auto normalized = workspace.template batch<T>(batch, rows, cols);

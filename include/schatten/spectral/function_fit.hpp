@@ -51,17 +51,17 @@ FunctionRange range_of(const F& f, double delta) {
   for (std::size_t i = 0; i < points; ++i) {
     const double value = f(grid[i]), size = std::isfinite(value) ? std::abs(value) : infinity;
     range.positive = range.positive && std::isfinite(value) && value > 0;
-    range.largest = std::max(range.largest, size);
-    range.steepest = std::max(range.steepest, size / grid[i]);
+    range.largest = (std::max)(range.largest, size);
+    range.steepest = (std::max)(range.steepest, size / grid[i]);
     if (range.positive) {
-      range.least = std::min(range.least, value);
-      range.flattest = std::min(range.flattest, value / grid[i]);
+      range.least = (std::min)(range.least, value);
+      range.flattest = (std::min)(range.flattest, value / grid[i]);
     }
     if (range.positive && i > 0) {
       const double slope = std::log(value / before) / std::log(grid[i] / grid[i - 1]);
-      range.slope = std::max(range.slope, std::abs(slope - 1));
-      range.own_slope = std::max(range.own_slope, std::abs(slope));
-      range.moved = std::max(range.moved, std::abs(f.degree() - slope));
+      range.slope = (std::max)(range.slope, std::abs(slope - 1));
+      range.own_slope = (std::max)(range.own_slope, std::abs(slope));
+      range.moved = (std::max)(range.moved, std::abs(f.degree() - slope));
     }
     before = value;
   }
@@ -87,7 +87,7 @@ struct FunctionTarget {
 template <SpectralFunction F>
 RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
   constexpr double between_check_points = 1.002, latest = 0.6;
-  const double delta = std::min(resolution / scale_margin, 0.5);
+  const double delta = (std::min)(resolution / scale_margin, 0.5);
   const detail::FunctionTarget<F> target{f};
   RationalFit best;
   for (double begin = delta; begin < latest; begin *= 2) {

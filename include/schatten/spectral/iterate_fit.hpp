@@ -67,7 +67,7 @@ class IterateGrid {
  public:
   IterateGrid(double delta, double power, std::size_t count) : sigma_(count), inverse_(count), power_(power) {
     const std::size_t lower = count / 4;
-    const double middle = std::max(delta, std::min(0.05, 0.5 * (1 + delta)));
+    const double middle = (std::max)(delta, (std::min)(0.05, 0.5 * (1 + delta)));
     for (std::size_t i = 0; i < count; ++i) {
       sigma_[i] = i < lower ? delta * std::exp(std::log(middle / delta) * double(i) / double(lower))
                             : middle + (1 - middle) * double(i - lower) / double(count - 1 - lower);
@@ -87,18 +87,19 @@ class IterateGrid {
     Extrema result;
     double before = 0, last = 0, last_slope = 0;  // errors at two earlier points, slope in ln σ
     for (std::size_t first = 0; first < sigma_.size(); first += block) {
-      const std::size_t count = std::min(block, sigma_.size() - first);
+      const std::size_t count = (std::min)(block, sigma_.size() - first);
       const Block values = evaluate(fit, first, count);
       for (std::size_t l = 0; l < count; ++l) {
         const std::size_t i = first + l;
         const double error = std::abs(values.error[l]), slope = std::abs(values.slope[l]);
         if (last >= threshold && last >= before && last >= error && i > 0) result.points.push_back(sigma_[i - 1]);
-        result.largest = std::max(result.largest, error);
+        result.largest = (std::max)(result.largest, error);
         if (i > 0) {
           const double width = sigma_[i] / sigma_[i - 1] - 1;  // >= ln of the quotient
-          result.bound = std::max(result.bound, std::max(error, last) + 0.5 * width * std::max(slope, last_slope));
+          result.bound =
+              (std::max)(result.bound, (std::max)(error, last) + 0.5 * width * (std::max)(slope, last_slope));
         }
-        result.cancellation = std::max(result.cancellation, values.terms[l]);
+        result.cancellation = (std::max)(result.cancellation, values.terms[l]);
         before = last;
         last = error;
         last_slope = slope;
@@ -118,7 +119,7 @@ class IterateGrid {
   [[nodiscard]] Block evaluate(const IterateFit& fit, std::size_t first, std::size_t count) const {
     Lanes x{}, slope{}, sum{}, sum_slope{}, bracket{}, bracket_slope{}, size{}, bracket_size{};
     for (std::size_t l = 0; l < block; ++l) {
-      x[l] = sigma_[first + std::min(l, count - 1)];
+      x[l] = sigma_[first + (std::min)(l, count - 1)];
       slope[l] = 1;
     }
     for (std::size_t k = 0; k < fit.steps.size(); ++k) {
@@ -165,7 +166,7 @@ inline double largest_under(const IterateFit& fit, double power, double delta) {
   double largest = 0;
   for (const double ratio : log_grid(1e-3, 400)) {
     const double sigma = ratio * delta, reference = std::pow(power < 0 ? sigma : delta, power);
-    largest = std::max(largest, std::abs(fit(sigma).value) / reference);
+    largest = (std::max)(largest, std::abs(fit(sigma).value) / reference);
   }
   return largest;
 }
@@ -201,7 +202,7 @@ inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vect
 inline IterateFit fit_iterates(std::span<const Quintic> steps, double power, double resolution) {
   constexpr double ridge = 1e-13;  // the basis may be dependent to rounding
   constexpr int first_iterations = 40, iterations = 15, rounds = 5;
-  const double delta = std::min(resolution / scale_margin, 0.5);
+  const double delta = (std::min)(resolution / scale_margin, 0.5);
   if (!detail::iterates_bounded(steps, delta)) return {};
   const detail::IterateBasis basis{steps};
   const detail::IterateGrid grid(delta, power, 100000);

@@ -46,7 +46,7 @@ struct IterateState {
 template <class Work>
 double room_for_gram(std::size_t m) {
   double room = 1;
-  while (4 * double(m) / (room * room) > double(std::numeric_limits<Work>::max())) room *= 2;
+  while (4 * double(m) / (room * room) > double((std::numeric_limits<Work>::max)())) room *= 2;
   return room;
 }
 
@@ -104,7 +104,7 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
   std::size_t alone = 0;
   while (alone < count && segments.length(alone) == 1) ++alone;
   const std::size_t first =
-      std::min(alone, count - 1);  // from here on segments have terms of their own; the last one has
+      (std::min)(alone, count - 1);  // from here on segments have terms of their own; the last one has
   for (std::size_t segment = 0; segment < count; ++segment) {
     const std::size_t begin = segments.begin(segment), end = segments.end(segment), length = end - begin;
     const bool last = end == fit.steps.size();
@@ -152,7 +152,7 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
   if (ReducedFloat<Work> || form == IterateForm::direct) return 0;
   const double epsilon = iterate_epsilon(double(std::numeric_limits<Work>::epsilon()), shape);
   const double gain = iterate_segment_gain(fit.steps, form), error = epsilon * gain * gain * fit.cancellation;
-  return 0.5 * error * std::pow(resolution, -std::max(power, 0.0));
+  return 0.5 * error * std::pow(resolution, -(std::max)(power, 0.0));
 }
 
 /// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
@@ -182,7 +182,7 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
   const double direct = epsilon * (3 * fit.cancellation + (0.3 + 0.01 * m / n) / resolution);
   if (form == IterateForm::direct) return direct;
   const double turn = iterate_turn<Work>(fit, power, resolution, shape, form);
-  const double error = 2 * turn * std::pow(resolution, std::max(power, 0.0));
+  const double error = 2 * turn * std::pow(resolution, (std::max)(power, 0.0));
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
@@ -197,7 +197,7 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
   if (!(rounding <= 0.1) || fit.under > allowed_under) return std::numeric_limits<double>::infinity();
   const double storage = double(std::numeric_limits<T>::epsilon()) * (4 + std::pow(resolution, -std::abs(power)));
   const double across = 0.5 * iterate_turn<Work>(fit, power, resolution, shape, form);  // measured worst 0.24
-  return std::max(fit.error + rounding, std::hypot(fit.error, across)) + storage;
+  return (std::max)(fit.error + rounding, std::hypot(fit.error, across)) + storage;
 }
 
 /// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.

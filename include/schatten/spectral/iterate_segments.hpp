@@ -81,7 +81,7 @@ inline double iterate_segment_gain(std::span<const Quintic> steps, IterateForm f
     if (segments.length(segment) == 1) continue;
     double product = 1;
     for (std::size_t k = segments.begin(segment); k < segments.end(segment); ++k) product *= std::abs(steps[k].a);
-    gain = std::max(gain, product);
+    gain = (std::max)(gain, product);
   }
   return gain;
 }

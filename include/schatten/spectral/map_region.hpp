@@ -14,11 +14,11 @@ namespace schatten::spectral {
 /// others would come too late; without a region where the backend has threads of its own.
 template <class Backend, ExecutionSpace Exec, class T, class Space, class F>
 void in_map_region(const Exec& exec, const BatchView<const T, Space>& m, const F& f) {
-  constexpr double small = 3e6;  // n²m of all matrices together: a tenth of a millisecond or two
+  constexpr double one_threads = 3e6;  // n²m of all matrices together: a tenth of a millisecond or two
   if constexpr (linalg::has_own_threads<Backend>) {
     f();
   } else {
-    in_host_region(exec, double(m.size()) * double(std::min(m.extent(1), m.extent(2))) < small, f);
+    in_host_region(exec, double(m.size()) * double((std::min)(m.extent(1), m.extent(2))) < one_threads, f);
   }
 }
 

@@ -29,7 +29,7 @@ class MinimaxFit {
   MinimaxFit(const Basis& basis, std::size_t terms, const Target& target, double delta)
       : basis_(basis),
         terms_(terms),
-        count_(std::max(fewest_points, points_each * (terms + 1))),
+        count_((std::max)(fewest_points, points_each * (terms + 1))),
         target_(target),
         lowest_(std::log(delta)) {
     relative_.resize(count_ * terms);
@@ -39,7 +39,7 @@ class MinimaxFit {
       sigma_[i] = point(double(i));
       double* const row = &relative_[i * terms];
       relative_basis(sigma_[i], row);
-      for (std::size_t k = 0; k < terms; ++k) scale_[k] = std::max(scale_[k], std::abs(row[k]));
+      for (std::size_t k = 0; k < terms; ++k) scale_[k] = (std::max)(scale_[k], std::abs(row[k]));
     }
     for (double& scale : scale_) scale = scale > 0 ? scale : 1.0;
     for (std::size_t i = 0; i < count_ * terms; ++i) relative_[i] /= scale_[i % terms];
@@ -77,7 +77,9 @@ class MinimaxFit {
     if (best.weights.empty()) return best;
     (void)find_extrema(best.weights);
     for (std::size_t k = 0; k < terms_; ++k) best.weights[k] /= scale_[k];
-    const auto look_at = [&](double sigma) { best.error = std::max(best.error, error_at(best.weights, sigma, room)); };
+    const auto look_at = [&](double sigma) {
+      best.error = (std::max)(best.error, error_at(best.weights, sigma, room));
+    };
     for (const std::size_t extremum : extrema_) {
       for (int part = 1; part < parts; ++part) {
         const double step = double(part) / parts;
@@ -145,7 +147,7 @@ class MinimaxFit {
       for (std::size_t k = 0; k < terms_; ++k) value += relative_[i * terms_ + k] * x[k];
       error_[i] = value / room_[i];
       const double size = std::abs(error_[i]);
-      worst = std::max(worst, size);
+      worst = (std::max)(worst, size);
       if (extrema_.empty() || (error_[i] < 0) != (error_[extrema_.back()] < 0)) {
         extrema_.push_back(i);
       } else if (size > std::abs(error_[extrema_.back()])) {

@@ -107,7 +107,7 @@ struct Interval {
 
 /// The values of a step over an interval: those at its ends and at the zeros of a + 3bx² + 5cx⁴ inside.
 inline Interval image_of(const Quintic& step, const Interval& x) {
-  Interval image{std::min(step(x.low), step(x.high)), std::max(step(x.low), step(x.high))};
+  Interval image{(std::min)(step(x.low), step(x.high)), (std::max)(step(x.low), step(x.high))};
   const double root = 9 * step.b * step.b - 20 * step.a * step.c;
   if (root < 0 || step.c == 0) return image;
   for (const double sign : {-1.0, 1.0}) {
@@ -115,8 +115,8 @@ inline Interval image_of(const Quintic& step, const Interval& x) {
     if (square < 0) continue;
     for (const double extremum : {-std::sqrt(square), std::sqrt(square)}) {
       if (extremum <= x.low || extremum >= x.high) continue;
-      image.low = std::min(image.low, step(extremum));
-      image.high = std::max(image.high, step(extremum));
+      image.low = (std::min)(image.low, step(extremum));
+      image.high = (std::max)(image.high, step(extremum));
     }
   }
   return image;
@@ -129,7 +129,7 @@ inline double quintic_error(std::span<const Quintic> steps, double resolution, s
   constexpr double rounding = 1e-10;
   Interval x{resolution / std::sqrt(double(std::max<std::size_t>(rank, 1))), 1};
   for (const Quintic& step : steps) x = image_of(step, x);
-  return (1 + rounding) * std::max(std::abs(x.low - 1), std::abs(x.high - 1));
+  return (1 + rounding) * (std::max)(std::abs(x.low - 1), std::abs(x.high - 1));
 }
 
 }  // namespace schatten::spectral

@@ -62,7 +62,7 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
                                 double tolerance = std::numeric_limits<double>::infinity(), double rounding = 0) {
   constexpr int most_fits = 6;
   constexpr double settled = 0.98, between_check_points = 1.002, never = 2;
-  const double delta = std::min(resolution / scale_margin, 0.5);
+  const double delta = (std::min)(resolution / scale_margin, 0.5);
   const detail::PoleBasis basis{rational_poles(poles, power, delta)};
   MinimaxFit<detail::PoleBasis> minimax(basis, 2 + poles, power, delta);
   // `share` of the room that rounding leaves at σ = δ.
@@ -79,8 +79,8 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
   double level = tolerance;
   for (int k = 0; k < most_fits; ++k) {
     const auto room = [&](double sigma) {
-      const double ratio = std::min(resolution / sigma, 1.0);
-      return std::min(1.0, (tolerance - rounding * ratio * ratio) / level);
+      const double ratio = (std::min)(resolution / sigma, 1.0);
+      return (std::min)(1.0, (tolerance - rounding * ratio * ratio) / level);
     };
     // Where the level takes over from rounding.
     const double kink = level < tolerance ? resolution * std::sqrt(rounding / (tolerance - level)) : never;

@@ -25,7 +25,7 @@ SingularValues singular_values(const Exec& exec, const V& m) {
   using Space = typename Exec::memory_space;
   static_assert(view_rank<V> == 2, "schatten: one matrix is taken, a View of rank 2");
   const BatchView<const T, Space> batch = as_batch<Exec>(m);
-  const std::size_t rank = std::min(batch.extent(1), batch.extent(2));
+  const std::size_t rank = (std::min)(batch.extent(1), batch.extent(2));
   if (rank == 0) return {};
   Workspace<Space> workspace;
   const typename Workspace<Space>::Frame frame(workspace);

@@ -97,8 +97,8 @@ double svd_error(const FunctionRange& range, const FunctionRange& below, double 
   if (!range.positive) return std::numeric_limits<double>::infinity();
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
   const double moved = backward * range.own_slope / resolution;
-  const double turned = std::max(backward / 8, 2 * epsilon) * (growth(range, below) / resolution + range.ratio());
-  return backward * (1 + range.moved) + std::max(moved, turned) + epsilon * below.largest / range.least;
+  const double turned = (std::max)(backward / 8, 2 * epsilon) * (growth(range, below) / resolution + range.ratio());
+  return backward * (1 + range.moved) + (std::max)(moved, turned) + epsilon * below.largest / range.least;
 }
 
 /// The same by the eigen-decomposition of the Gram matrix in precision Work, as eigh_error has it for σ^p. range,
@@ -112,7 +112,7 @@ double eigh_error(const FunctionRange& range, const FunctionRange& below, double
   const bool resolved = resolution >= 2 * std::sqrt(gram_floor<Work>) && off_diagonal <= 0.25;
   if (!range.positive || !resolved) return infinity;
   const double sensitivity =
-      growth(range, below) * std::max(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
+      growth(range, below) * (std::max)(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
   const double second = 0.25 * off_diagonal * off_diagonal * (1 + below.steepest / range.flattest);
   return backward * sensitivity + second +
          double(std::numeric_limits<T>::epsilon()) * (8 + 1.5 * below.largest / range.least);
@@ -222,11 +222,11 @@ class SpectralMap {
     const auto wanted = [&](SpectralMethod method) {
       return options_.method == SpectralMethod::automatic || options_.method == method;
     };
-    const spectral::FunctionRange range = fits_->range(f, std::min(options_.resolution, 0.999));
+    const spectral::FunctionRange range = fits_->range(f, (std::min)(options_.resolution, 0.999));
     spectral::MethodChoice choice{SpectralMethod::svd, Format::scalar, infinity, infinity};
     double best = infinity;
     const auto take = [&](spectral::MethodChoice&& other) {
-      best = std::min(best, other.error_bound);
+      best = (std::min)(best, other.error_bound);
       if (other.error_bound <= options_.tolerance && other.cost < choice.cost) choice = std::move(other);
     };
     if (wanted(SpectralMethod::eigh)) {

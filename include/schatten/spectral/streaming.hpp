@@ -88,7 +88,7 @@ void streaming_power(const Exec& exec, double power, const BatchView<const T, Sp
                      const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), rank = v.extent(2);
   require(std::isfinite(power), "spectral::streaming_power", "power", power, "must be finite");
-  require(rank <= std::min(rows, cols), "spectral::streaming_power", "rank of v", rank,
+  require(rank <= (std::min)(rows, cols), "spectral::streaming_power", "rank of v", rank,
           "must not exceed the rows or the columns of m");
   require_shape(v, batch, cols, rank, "spectral::streaming_power", "v");
   const typename Workspace<Space>::Frame frame(workspace);

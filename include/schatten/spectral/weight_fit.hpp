@@ -104,7 +104,7 @@ class LawsonFit {
     importance_.assign(grid.size(), 1.0 / double(grid.size()));
     scale_.assign(terms, 0.0);
     for (std::size_t i = 0; i < relative_.size(); ++i) {
-      scale_[i % terms] = std::max(scale_[i % terms], std::abs(relative_[i]));
+      scale_[i % terms] = (std::max)(scale_[i % terms], std::abs(relative_[i]));
     }
     for (double& scale : scale_) scale = scale > 0 ? scale : 1.0;
     for (std::size_t i = 0; i < relative_.size(); ++i) relative_[i] /= scale_[i % terms];
@@ -130,7 +130,7 @@ class LawsonFit {
         double value = -wanted_[i];
         for (std::size_t k = 0; k < terms_; ++k) value += relative_[i * terms_ + k] * x[k];
         error[i] = std::abs(value);
-        worst = std::max(worst, error[i]);
+        worst = (std::max)(worst, error[i]);
         sum += importance_[i] * error[i];
       }
       if (worst < best_.error) best_ = {x, worst};

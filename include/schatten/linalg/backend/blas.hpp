@@ -6,29 +6,43 @@
 #pragma once
 
 #include <schatten/linalg/backend/eigen.hpp>
-#include <schatten/linalg/backend/host_decomposition.hpp>
+#include <schatten/linalg/backend/host_routines.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <vector>
 
+// Fortran's symbols under names of ours: a program may declare the same symbols otherwise, as Eigen's <blas.h>, LAPACKE's
+// <lapack.h> and the user's own prototypes do.
+#define SCHATTEN_TEXT_OF(x) #x
+#define SCHATTEN_TEXT(x) SCHATTEN_TEXT_OF(x)
+#define SCHATTEN_SYMBOL(name) __asm__(SCHATTEN_TEXT(__USER_LABEL_PREFIX__) #name)
 extern "C" {
-void sgemm_(const char*, const char*, const int*, const int*, const int*, const float*, const float*, const int*,
-            const float*, const int*, const float*, float*, const int*);
-void dgemm_(const char*, const char*, const int*, const int*, const int*, const double*, const double*, const int*,
-            const double*, const int*, const double*, double*, const int*);
-void sgesdd_(const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*, const int*,
-             float*, const int*, int*, int*);
-void dgesdd_(const char*, const int*, const int*, double*, const int*, double*, double*, const int*, double*,
-             const int*, double*, const int*, int*, int*);
-void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, float*, const int*, int*, const int*,
-             int*);
-void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*, const int*, int*, const int*,
-             int*);
-void sgeqrf_(const int*, const int*, float*, const int*, float*, float*, const int*, int*);
-void dgeqrf_(const int*, const int*, double*, const int*, double*, double*, const int*, int*);
-void sorgqr_(const int*, const int*, const int*, float*, const int*, const float*, float*, const int*, int*);
-void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*, const int*, int*);
+void schatten_sgemm(const char*, const char*, const int*, const int*, const int*, const float*, const float*,
+                    const int*, const float*, const int*, const float*, float*, const int*) SCHATTEN_SYMBOL(sgemm_);
+void schatten_dgemm(const char*, const char*, const int*, const int*, const int*, const double*, const double*,
+                    const int*, const double*, const int*, const double*, double*, const int*) SCHATTEN_SYMBOL(dgemm_);
+void schatten_sgesdd(const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*,
+                     const int*, float*, const int*, int*, int*) SCHATTEN_SYMBOL(sgesdd_);
+void schatten_dgesdd(const char*, const int*, const int*, double*, const int*, double*, double*, const int*, double*,
+                     const int*, double*, const int*, int*, int*) SCHATTEN_SYMBOL(dgesdd_);
+void schatten_ssyevd(const char*, const char*, const int*, float*, const int*, float*, float*, const int*, int*,
+                     const int*, int*) SCHATTEN_SYMBOL(ssyevd_);
+void schatten_dsyevd(const char*, const char*, const int*, double*, const int*, double*, double*, const int*, int*,
+                     const int*, int*) SCHATTEN_SYMBOL(dsyevd_);
+void schatten_sgeqrf(const int*, const int*, float*, const int*, float*, float*, const int*, int*)
+    SCHATTEN_SYMBOL(sgeqrf_);
+void schatten_dgeqrf(const int*, const int*, double*, const int*, double*, double*, const int*, int*)
+    SCHATTEN_SYMBOL(dgeqrf_);
+void schatten_sorgqr(const int*, const int*, const int*, float*, const int*, const float*, float*, const int*, int*)
+    SCHATTEN_SYMBOL(sorgqr_);
+void schatten_dorgqr(const int*, const int*, const int*, double*, const int*, const double*, double*, const int*, int*)
+    SCHATTEN_SYMBOL(dorgqr_);
 }
+#undef SCHATTEN_SYMBOL
+#undef SCHATTEN_TEXT
+#undef SCHATTEN_TEXT_OF
 
 namespace schatten::linalg {
 
@@ -44,24 +58,30 @@ template <class T>
 struct Fortran;
 template <>
 struct Fortran<float> {
-  static constexpr auto gemm = sgemm_;
-  static constexpr auto gesdd = sgesdd_;
-  static constexpr auto syevd = ssyevd_;
-  static constexpr auto geqrf = sgeqrf_;
-  static constexpr auto orgqr = sorgqr_;
+  static constexpr auto gemm = schatten_sgemm;
+  static constexpr auto gesdd = schatten_sgesdd;
+  static constexpr auto syevd = schatten_ssyevd;
+  static constexpr auto geqrf = schatten_sgeqrf;
+  static constexpr auto orgqr = schatten_sorgqr;
 };
 template <>
 struct Fortran<double> {
-  static constexpr auto gemm = dgemm_;
-  static constexpr auto gesdd = dgesdd_;
-  static constexpr auto syevd = dsyevd_;
-  static constexpr auto geqrf = dgeqrf_;
-  static constexpr auto orgqr = dorgqr_;
+  static constexpr auto gemm = schatten_dgemm;
+  static constexpr auto gesdd = schatten_dgesdd;
+  static constexpr auto syevd = schatten_dsyevd;
+  static constexpr auto geqrf = schatten_dgeqrf;
+  static constexpr auto orgqr = schatten_dorgqr;
 };
 
+/// Whether each is a number of Fortran's integers, which have 32 bits.
+template <class... Sizes>
+bool fortran_integers(Sizes... sizes) {
+  return ((std::ptrdiff_t(sizes) <= std::ptrdiff_t((std::numeric_limits<int>::max)())) && ...);
+}
+
 /// Leading dimension of a matrix that is read as column-major, at least what Fortran insists on.
-inline int leading_dimension(std::ptrdiff_t stride, std::ptrdiff_t extent) {
-  return static_cast<int>(std::max({stride, extent, std::ptrdiff_t{1}}));
+inline std::ptrdiff_t leading_dimension(std::ptrdiff_t stride, std::ptrdiff_t extent) {
+  return (std::max)({stride, extent, std::ptrdiff_t{1}});
 }
 
 /// C ← αAB + βC for one matrix.
@@ -70,13 +90,17 @@ void blas_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>&
   if (!c.col_major() && c.row_major()) return blas_gemm(alpha, transpose(b), transpose(a), beta, transpose(c));
   const bool blas_can = c.col_major() && (a.col_major() || a.row_major()) && (b.col_major() || b.row_major());
   if (!blas_can || c.rows * c.cols == 0 || a.cols == 0) return eigen_gemm(alpha, a, b, beta, c);  // packs what must be
-  const char op_a = a.col_major() ? 'N' : 'T';
-  const char op_b = b.col_major() ? 'N' : 'T';
   const auto stored = [](const HostMatrix<const T>& x) {
     return x.col_major() ? leading_dimension(x.col_stride, x.rows) : leading_dimension(x.row_stride, x.cols);
   };
+  const std::ptrdiff_t leading_a = stored(a), leading_b = stored(b),
+                       leading_c = leading_dimension(c.col_stride, c.rows);
+  if (!fortran_integers(c.rows, c.cols, a.cols, leading_a, leading_b, leading_c)) {
+    return eigen_gemm(alpha, a, b, beta, c);
+  }
+  const char op_a = a.col_major() ? 'N' : 'T', op_b = b.col_major() ? 'N' : 'T';
   const int m = int(c.rows), n = int(c.cols), k = int(a.cols);
-  const int lda = stored(a), ldb = stored(b), ldc = leading_dimension(c.col_stride, c.rows);
+  const int lda = int(leading_a), ldb = int(leading_b), ldc = int(leading_c);
   Fortran<T>::gemm(&op_a, &op_b, &m, &n, &k, &alpha, a.data, &lda, b.data, &ldb, &beta, c.data, &ldc);
 }
 
@@ -89,18 +113,29 @@ void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space
   }
 }
 
-/// LAPACK's routines in the shape that host_decomposition.hpp asks for; integer work memory comes from the heap.
+/// LAPACK's routines in the shape that host_decomposition.hpp asks for; integer work memory comes from the heap. Matrices
+/// that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's own.
 struct LapackDecomposition {
-  static std::size_t svd_work(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
-    return std::size_t(vectors ? 3 * n * n + std::max(m, 4 * n * n + 4 * n) + 64 * (m + n)
-                               : 3 * n + std::max(m, 7 * n) + 64 * (m + n));
+  static std::ptrdiff_t svd_size(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
+    return vectors ? 3 * n * n + (std::max)(m, 4 * n * n + 4 * n) + 64 * (m + n)
+                   : 3 * n + (std::max)(m, 7 * n) + 64 * (m + n);
   }
-  static std::size_t eigh_work(std::ptrdiff_t n) { return std::size_t(1 + 6 * n + 2 * n * n + 64 * n); }
+  static std::size_t svd_work(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
+    const std::ptrdiff_t size = svd_size(m, n, vectors);
+    return fortran_integers(size) ? std::size_t(size) : HostRoutines::svd_work(m, n, vectors);
+  }
+  static std::ptrdiff_t eigh_size(std::ptrdiff_t n) { return 1 + 6 * n + 2 * n * n + 64 * n; }
+  static std::size_t eigh_work(std::ptrdiff_t n) {
+    return fortran_integers(eigh_size(n)) ? std::size_t(eigh_size(n)) : HostRoutines::eigh_work(n);
+  }
 
   /// a (m×n, m >= n) = u diag(sigma) vt by xGESDD.
   template <class T>
   static bool svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, bool vectors, T* work,
                   std::size_t work_size) {
+    if (!fortran_integers(svd_size(m, n, vectors))) {
+      return HostRoutines::svd(m, n, a, u, sigma, vt, vectors, work, work_size);
+    }
     const char job = vectors ? 'S' : 'N';
     const int rows = int(m), cols = int(n), size = int(work_size);
     std::vector<int> integers(std::size_t(8 * n));
@@ -112,6 +147,7 @@ struct LapackDecomposition {
   /// a (n×n, symmetric) ← its eigenvectors in columns, lambda ascending, by xSYEVD.
   template <class T>
   static bool eigh(std::ptrdiff_t n, T* a, T* lambda, T* work, std::size_t work_size) {
+    if (!fortran_integers(eigh_size(n))) return HostRoutines::eigh(n, a, lambda, work, work_size);
     const char job = 'V', lower = 'L';
     const int order = int(n), size = int(work_size);
     const int integer_size = 3 + 5 * order;
@@ -121,11 +157,14 @@ struct LapackDecomposition {
     return info == 0;
   }
 
-  static std::size_t qr_work(std::ptrdiff_t, std::ptrdiff_t n) { return std::size_t((2 + 64) * n); }
+  static std::size_t qr_work(std::ptrdiff_t m, std::ptrdiff_t n) {
+    return fortran_integers(m, 66 * n) ? std::size_t(66 * n) : HostRoutines::qr_work(m, n);
+  }
 
   /// a (m×n, m >= n) ← Q of its QR decomposition, R's diagonal not negative, by xGEQRF and xORGQR.
   template <class T>
   static bool orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* work, std::size_t work_size) {
+    if (!fortran_integers(m, 66 * n)) return HostRoutines::orthonormal_basis(m, n, a, work, work_size);
     T *const tau = work, *const sign = work + n;
     const int rows = int(m), cols = int(n), size = int(work_size) - 2 * cols;
     int info = 0;

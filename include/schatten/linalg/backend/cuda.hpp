@@ -91,7 +91,7 @@ auto vendor_matrices(const BatchView<T, Space>& a) {
   using Vendor = std::conditional_t<std::is_const_v<T>, const Plain, Plain>;
   const bool columns = columns_contiguous(a);
   const std::size_t rows = a.extent(columns ? 1 : 2), cols = a.extent(columns ? 2 : 1);
-  const std::size_t leading = std::max({a.stride(columns ? 2 : 1), rows, std::size_t{1}});
+  const std::size_t leading = (std::max)({a.stride(columns ? 2 : 1), rows, std::size_t{1}});
   return vendor::Matrices<Vendor>{reinterpret_cast<Vendor*>(a.data()),
                                   std::int64_t(rows),
                                   std::int64_t(cols),

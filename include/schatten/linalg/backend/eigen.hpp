@@ -4,11 +4,20 @@
 
 #include <schatten/core/workspace.hpp>
 #include <schatten/linalg/backend/host_gemm.hpp>
+#include <schatten/linalg/backend/host_kernel.hpp>
 
 #include <Eigen/Core>
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <memory>
+#include <new>
 #include <vector>
+
+#if !EIGEN_VERSION_AT_LEAST(3, 4, 0)
+#error "Schatten needs Eigen 3.4 or newer"
+#endif
 
 namespace schatten::linalg {
 
@@ -16,6 +25,32 @@ namespace schatten::linalg {
 struct EigenBackend {};
 
 namespace backend {
+
+/// The sizes of the blocks of Eigen's product and memory for them. Eigen's own would come from the stack, of which a thread
+/// may have little, or from an allocator whose alignment is that of any unit of the program.
+template <class T>
+class EigenBlocks : public Eigen::internal::level3_blocking<T, T> {
+ public:
+  EigenBlocks(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth) {
+    this->m_mc = rows;
+    this->m_nc = cols;
+    this->m_kc = depth;
+    Eigen::internal::computeProductBlockingSizes<T, T, 1>(this->m_kc, this->m_mc, this->m_nc);
+    constexpr std::size_t unit = alignment / sizeof(T);
+    const std::size_t size_a = (std::size_t(this->m_mc * this->m_kc) + unit - 1) / unit * unit;
+    const std::size_t size_b = std::size_t(this->m_kc * this->m_nc);
+    memory_.reset(static_cast<T*>(::operator new((size_a + size_b) * sizeof(T), std::align_val_t(alignment))));
+    this->m_blockA = memory_.get();
+    this->m_blockB = memory_.get() + size_a;
+  }
+
+ private:
+  static constexpr std::size_t alignment = 64;
+  struct Free {
+    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(alignment)); }
+  };
+  std::unique_ptr<T, Free> memory_;
+};
 
 /// C += αAB by Eigen's blocked product, on one thread. A's order and B's: where they are contiguous. @pre C's columns are.
 ///
@@ -25,10 +60,9 @@ template <int order_a, int order_b, class T>
 void eigen_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
   using namespace Eigen::internal;
   using Product = general_matrix_matrix_product<Eigen::Index, T, order_a, false, T, order_b, false, Eigen::ColMajor, 1>;
-  gemm_blocking_space<Eigen::ColMajor, T, T, Eigen::Dynamic, Eigen::Dynamic, Eigen::Dynamic> blocking(c.rows, c.cols,
-                                                                                                      a.cols, 1, true);
+  EigenBlocks<T> blocks(c.rows, c.cols, a.cols);
   Product::run(c.rows, c.cols, a.cols, a.data, order_a == Eigen::ColMajor ? a.col_stride : a.row_stride, b.data,
-               order_b == Eigen::ColMajor ? b.col_stride : b.row_stride, c.data, 1, c.col_stride, alpha, blocking,
+               order_b == Eigen::ColMajor ? b.col_stride : b.row_stride, c.data, 1, c.col_stride, alpha, blocks,
                nullptr);
 }
 
@@ -59,6 +93,13 @@ void eigen_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>
   }
   if (a.cols == 0 || c.rows * c.cols == 0) return;
   const HostMatrix<const T> left = packed(a, memory_a), right = packed(b, memory_b);
+#if defined(EIGEN_USE_BLAS)  // Eigen counts in int then
+  const std::ptrdiff_t most = (std::numeric_limits<int>::max)();
+  if ((std::max)({c.rows, c.cols, a.cols, left.row_stride, left.col_stride, right.row_stride, right.col_stride,
+                  c.col_stride}) > most) {
+    return kernel_gemm(alpha, left, right, c);
+  }
+#endif
   constexpr int by_cols = Eigen::ColMajor, by_rows = Eigen::RowMajor;
   if (left.col_major()) {
     if (right.col_major()) return eigen_product<by_cols, by_cols>(alpha, left, right, c);

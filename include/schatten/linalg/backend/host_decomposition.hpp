@@ -15,7 +15,7 @@
 #include <limits>
 #include <string>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// decompose(b, slot) for every matrix of the batch, at most concurrency(exec) of them at a time with distinct slots.
 /// A single matrix gets all threads inside the library instead. Throws NumericalError if some decompose gave false.
@@ -24,7 +24,7 @@ void decompose_each(const Exec& exec, const std::string& routine, std::size_t ba
                     const Decompose& decompose) {
   std::atomic<bool> failed{false};
   for (std::size_t first = 0; first < batch; first += slots) {
-    const std::size_t count = std::min(slots, batch - first);
+    const std::size_t count = (std::min)(slots, batch - first);
     if (count == 1) {
       const HostThreads threads(exec);
       if (!decompose(first, std::size_t{0})) failed = true;
@@ -137,4 +137,4 @@ void orthonormal_basis_each(const Exec& exec, const BatchView<const T, Space>& a
   });
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

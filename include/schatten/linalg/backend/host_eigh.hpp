@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// a ← a − αx − βy and y2 ← y2 + γa; returns Σ_i a_i z_i: n contiguous elements each.
 template <class T>
@@ -81,7 +81,7 @@ bool tridiagonal_qr(std::ptrdiff_t n, double* diagonal, double* beside, const Ho
   constexpr double epsilon = 0.5 * double(std::numeric_limits<T>::epsilon());
   constexpr std::ptrdiff_t steps_each = 60;  // two or three are usual
   double norm = 0;
-  for (std::ptrdiff_t k = 0; k < n; ++k) norm = std::max({norm, std::abs(diagonal[k]), std::abs(beside[k])});
+  for (std::ptrdiff_t k = 0; k < n; ++k) norm = (std::max)({norm, std::abs(diagonal[k]), std::abs(beside[k])});
   ColumnRotations<T> rotations(q);
   for (std::ptrdiff_t left = steps_each * n, high = n - 1; high > 0;) {
     const auto negligible = [&](std::ptrdiff_t k) {
@@ -158,4 +158,4 @@ bool host_eigh(std::ptrdiff_t n, T* a, T* lambda, T* work) {
   return true;
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// Columns [first, first + count) of a host matrix.
 template <class T>
@@ -36,8 +36,8 @@ struct GemmTask {
     }
     constexpr std::ptrdiff_t unit = 16;  // whole register tiles
     const std::ptrdiff_t share = (matrix_c.cols / std::ptrdiff_t(parts) + unit - 1) / unit * unit;
-    const std::ptrdiff_t first = std::min(std::ptrdiff_t(part) * share, matrix_c.cols);
-    const std::ptrdiff_t count = part + 1 == parts ? matrix_c.cols - first : std::min(share, matrix_c.cols - first);
+    const std::ptrdiff_t first = (std::min)(std::ptrdiff_t(part) * share, matrix_c.cols);
+    const std::ptrdiff_t count = part + 1 == parts ? matrix_c.cols - first : (std::min)(share, matrix_c.cols - first);
     if (count == 0) return;
     Gemm::run(alpha, matrix_a, columns(matrix_b, first, count), beta, columns(matrix_c, first, count));
   }
@@ -63,4 +63,4 @@ void gemm_each(const Exec& exec, T alpha, const BatchView<const T, Space>& a, co
   }
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// C ← αAB + βC for gemm_each. @pre C's rows or columns are contiguous.
 struct KernelGemm {
@@ -39,7 +39,7 @@ void sum_squares(const HostMatrix<const T>& a, double* squares) {
     double partial[gram_width];
     for (std::ptrdiff_t first = 0; first < a.rows; first += block_rows) {
       std::fill(partial, partial + a.cols, 0.0);
-      for (std::ptrdiff_t i = first; i < std::min(first + block_rows, a.rows); ++i) {
+      for (std::ptrdiff_t i = first; i < (std::min)(first + block_rows, a.rows); ++i) {
         const T* const row = &a(i, 0);
         for (std::ptrdiff_t j = 0; j < a.cols; ++j) partial[j] += double(row[j]) * double(row[j]);
       }
@@ -49,7 +49,7 @@ void sum_squares(const HostMatrix<const T>& a, double* squares) {
   }
   for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
     for (std::ptrdiff_t first = 0; first < a.rows; first += block_rows * lanes) {
-      const std::ptrdiff_t end = std::min(first + block_rows * lanes, a.rows);
+      const std::ptrdiff_t end = (std::min)(first + block_rows * lanes, a.rows);
       double partial[lanes] = {}, sum = 0;
       std::ptrdiff_t i = first;
       for (; i + lanes <= end; i += lanes) {
@@ -67,11 +67,11 @@ template <class T>
 void mirror_columns(const HostMatrix<T>& c, std::ptrdiff_t first, std::ptrdiff_t count) {
   constexpr std::ptrdiff_t tile = 32;
   for (std::ptrdiff_t col = first; col < first + count; col += tile) {
-    const std::ptrdiff_t col_end = std::min(col + tile, first + count);
+    const std::ptrdiff_t col_end = (std::min)(col + tile, first + count);
     for (std::ptrdiff_t row = col; row < c.rows; row += tile) {
-      const std::ptrdiff_t row_end = std::min(row + tile, c.rows);
+      const std::ptrdiff_t row_end = (std::min)(row + tile, c.rows);
       for (std::ptrdiff_t j = col; j < col_end; ++j) {
-        for (std::ptrdiff_t i = std::max(row, j + 1); i < row_end; ++i) c(j, i) = c(i, j);
+        for (std::ptrdiff_t i = (std::max)(row, j + 1); i < row_end; ++i) c(j, i) = c(i, j);
       }
     }
   }
@@ -91,7 +91,7 @@ struct GramTask {
     const auto a = host_matrix(x, b);
     const auto c = host_matrix(symmetric, b);
     const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(place) * gram_width;
-    const std::ptrdiff_t count = std::min(gram_width, n - first), below = n - first - count;
+    const std::ptrdiff_t count = (std::min)(gram_width, n - first), below = n - first - count;
     const auto columns = block(a, 0, first, m, count);
     const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
     fill(c.col_major() ? transpose(square) : square, S(0));
@@ -114,4 +114,4 @@ void host_gram(const Exec& exec, const BatchView<const T, Space>& x, const Batch
   for_each_matrix(exec, "schatten::gram", s.extent(0) * blocks, Task{x, symmetric, diagonal, blocks});
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

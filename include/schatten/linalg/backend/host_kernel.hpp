@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 
 // The loop below has few turns, known to the compiler; unrolled, its sums stay in registers at -O2 too.
@@ -22,23 +23,15 @@
 #define SCHATTEN_UNROLL
 #endif
 
-namespace schatten::linalg::backend {
-
-#if defined(__AVX512F__)
-inline constexpr std::size_t vector_bytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t vector_bytes = 32;
-#else
-inline constexpr std::size_t vector_bytes = 16;
-#endif
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 namespace kernel {
 
-inline constexpr std::ptrdiff_t tile_cols = vector_bytes == 64 ? 8 : 6;
+inline constexpr std::ptrdiff_t tile_cols = register_bytes == 64 ? 8 : 6;
 inline constexpr std::ptrdiff_t tile_vectors = 2;
 
 template <class T>
-inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(vector_bytes / sizeof(T));
+inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(register_bytes / sizeof(T));
 template <class T>
 inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
 /// Terms of a sum that are added up before they join the total.
@@ -55,7 +48,7 @@ inline constexpr std::ptrdiff_t far_apart = std::ptrdiff_t(3072 / sizeof(T));
 
 template <class T>
 struct VectorOf {
-  typedef T type __attribute__((vector_size(vector_bytes)));
+  typedef T type __attribute__((vector_size(register_bytes)));
 };
 template <class T>
 using Vector = typename VectorOf<T>::type;
@@ -75,7 +68,7 @@ void store(const Vector<T>& vector, T* to) {
 template <class T, int cols>
 void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t b_row,
           std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
-  Vector<T> sum[cols][tile_vectors];
+  Vector<T> sum[std::size_t(cols)][std::size_t(tile_vectors)];
   SCHATTEN_UNROLL
   for (int j = 0; j < cols; ++j) {
     SCHATTEN_UNROLL
@@ -110,7 +103,7 @@ void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, st
   if constexpr (cols > 0) {
     if (width == cols) {
       for (std::ptrdiff_t l = 0; l < k; l += chunk) {
-        tile<T, cols>(std::min(chunk, k - l), alpha, a + l * lda, lda, b + l * b_row, b_row, b_col, c, ldc);
+        tile<T, cols>((std::min)(chunk, k - l), alpha, a + l * lda, lda, b + l * b_row, b_row, b_col, c, ldc);
       }
       return;
     }
@@ -140,7 +133,7 @@ template <bool levels, class A, class T>
 void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
            const HostMatrix<T>& c) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
-  alignas(64) T packed[rows * depth<T>];
+  alignas(64) T packed[std::size_t(rows * depth<T>)];
   const T* panel_a = packed;
   std::ptrdiff_t lda = rows;
   if (!std::is_same_v<A, T> || a.rows < rows || !a.col_major() || a.col_stride >= far_apart<T>) {
@@ -150,13 +143,13 @@ void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, 
     lda = a.col_stride;
   }
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
-    const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
+    const std::ptrdiff_t width = (std::min)(tile_cols, b.cols - j);
     const T* const columns = b.data + j / tile_cols * tile_stride;
     if (!levels && c.rows == rows) {
       narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, c.data + j * c.col_stride,
                      c.col_stride);
     } else {
-      T edge[rows * tile_cols] = {};
+      T edge[std::size_t(rows * tile_cols)] = {};
       narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, edge, rows);
       for (std::ptrdiff_t l = 0; l < width; ++l) {
         T* const column = c.data + (j + l) * c.col_stride;
@@ -181,29 +174,34 @@ namespace kernel {
 template <class B, class T>
 void pack_tiles(const HostMatrix<const B>& b, T* packed) {
   for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
-    const std::ptrdiff_t width = std::min(tile_cols, b.cols - j);
+    const std::ptrdiff_t width = (std::min)(tile_cols, b.cols - j);
     for (std::ptrdiff_t l = 0; l < b.rows; ++l, packed += tile_cols) {
       for (std::ptrdiff_t c = 0; c < tile_cols; ++c) packed[c] = c < width ? T(b(l, j + c)) : T(0);
     }
   }
 }
 
-/// C += alpha·A B for a block of B: the panels of A one after the other. Rows of B that are far apart are packed first:
-/// each would need a page of its own. B of another type is packed, and converted as it is.
+/// Whether panels() copies blocks of B. Rows of B that are far apart are: each would need a page of its own. So is B of
+/// another type than C, which the copy converts.
+template <class A, class T>
+bool packs(const HostMatrix<const A>& b, const HostMatrix<T>& c) {
+  return !std::is_same_v<A, T> || (b.row_stride >= far_apart<T> / 4 && c.rows > 2 * tile_rows<T>);
+}
+
+/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in whole
+/// tiles.
 template <bool levels, class A, class T>
-void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c) {
+void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c, T* packed) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
-  alignas(64) T packed[depth<T> * block_cols<T>];
-  const bool pack = !std::is_same_v<A, T> || (b.row_stride >= far_apart<T> / 4 && c.rows > 2 * rows);
   HostMatrix<const T> read{packed, b.rows, b.cols, tile_cols, 1};
-  if (pack) {
+  if (packed != nullptr) {
     pack_tiles(b, packed);
   } else if constexpr (std::is_same_v<A, T>) {
     read = b;
   }
-  const std::ptrdiff_t tile_stride = pack ? tile_cols * b.rows : tile_cols * b.col_stride;
+  const std::ptrdiff_t tile_stride = packed != nullptr ? tile_cols * b.rows : tile_cols * b.col_stride;
   for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
-    const std::ptrdiff_t m = std::min(rows, c.rows - i);
+    const std::ptrdiff_t m = (std::min)(rows, c.rows - i);
     panel<levels>(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols));
   }
 }
@@ -216,16 +214,22 @@ template <bool levels = false, class A, class T>
 [[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
                                    const HostMatrix<T>& c) {
   if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
-  constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
+  constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>, tile = kernel::tile_cols;
+  std::unique_ptr<T[]> packed;  // a quarter of a megabyte at most, which a thread's stack may not have
+  if (kernel::packs(b, c)) {
+    const std::ptrdiff_t widest = ((std::min)(width, c.cols) + tile - 1) / tile * tile;
+    packed = std::make_unique_for_overwrite<T[]>(std::size_t((std::min)(depth, a.cols) * widest));
+  }
   for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
-    const std::ptrdiff_t k = std::min(depth, a.cols - l);
+    const std::ptrdiff_t k = (std::min)(depth, a.cols - l);
     for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
-      const std::ptrdiff_t n = std::min(width, c.cols - j);
-      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n));
+      const std::ptrdiff_t n = (std::min)(width, c.cols - j);
+      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n),
+                             packed.get());
     }
   }
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE
 
 #undef SCHATTEN_UNROLL

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// One matrix of a batch in host memory; strides in elements.
 template <class T>
@@ -73,4 +73,4 @@ bool all_finite(const HostMatrix<T>& a) {
   return true;
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

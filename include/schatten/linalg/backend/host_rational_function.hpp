@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// Leading dimension that keeps neighbouring columns out of the same cache sets.
 inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
@@ -22,8 +22,8 @@ inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16;
 /// Scalars of scratch for one pole of an n×n matrix: the factor, its leaves' inverses and what cholesky and invert_lower
 /// ask for; after them, accumulate_inverse.
 inline std::size_t pole_scratch(std::ptrdiff_t n) {
-  const std::ptrdiff_t copy = std::min(n, triangular::transposed);
-  return std::size_t(padded(n) * n + std::max(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
+  const std::ptrdiff_t copy = (std::min)(n, triangular::transposed);
+  return std::size_t(padded(n) * n + (std::max)(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
 }
 
 /// Zeros above the diagonal in column j, as far up as a leaf reaches: leaves on the diagonal are computed whole.
@@ -132,11 +132,11 @@ struct SumOfPoles {
     const std::size_t local_b = task / tiles(w.extent(1)), tile_col = task % tiles(w.extent(1));
     const std::size_t b = first_matrix + local_b;
     const auto out = host_matrix(w, b);
-    const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(tile_col) * tile, last = std::min(first + tile, n);
+    const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(tile_col) * tile, last = (std::min)(first + tile, n);
     const bool finite = std::isfinite(scale(b));  // otherwise the sums were not written
     const T f = finite ? T(factor(b)) : std::numeric_limits<T>::quiet_NaN();
     for (std::ptrdiff_t row = first; row < n; row += tile) {
-      const std::ptrdiff_t end = std::min(row + tile, n);
+      const std::ptrdiff_t end = (std::min)(row + tile, n);
       T local[tile][tile] = {};
       for (std::size_t part = 0; finite && part < parts; ++part) {
         const T* const sum = sums.data() + (local_b * parts + part) * sums.extent(1);
@@ -145,10 +145,10 @@ struct SumOfPoles {
         }
       }
       for (std::ptrdiff_t j = first; j < last; ++j) {  // each triangle along its rows
-        for (std::ptrdiff_t i = std::max(row, j); i < end; ++i) out(j, i) = f * local[j - first][i - row];
+        for (std::ptrdiff_t i = (std::max)(row, j); i < end; ++i) out(j, i) = f * local[j - first][i - row];
       }
       for (std::ptrdiff_t i = row; i < end; ++i) {
-        for (std::ptrdiff_t j = first; j < std::min(last, i); ++j) out(i, j) = f * local[j - first][i - row];
+        for (std::ptrdiff_t j = first; j < (std::min)(last, i); ++j) out(i, j) = f * local[j - first][i - row];
       }
     }
   }
@@ -230,8 +230,8 @@ void host_rational_function(const Exec& exec, const Rational& r, std::size_t fin
   const std::size_t threads = std::size_t(concurrency(exec)), parts = pole_sums(r.poles.size(), n);
   const std::size_t sum_size = std::size_t(padded(std::ptrdiff_t(n))) * n;
   const std::size_t together =
-      std::min(batch, std::max(2 * threads / parts + 1, sums_bytes / (parts * sum_size * sizeof(T))));
-  const std::size_t slots = std::min(threads, together * parts);
+      (std::min)(batch, (std::max)(2 * threads / parts + 1, sums_bytes / (parts * sum_size * sizeof(T))));
+  const std::size_t slots = (std::min)(threads, together * parts);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scratch = workspace.template vectors<T>(slots, pole_scratch(std::ptrdiff_t(n)));
   const auto shifted_diagonal = workspace.template vectors<double>(slots, n);
@@ -243,7 +243,7 @@ void host_rational_function(const Exec& exec, const Rational& r, std::size_t fin
   using Sum = SumOfPoles<T, Space>;
   using Task = PoleTask<S, T, Space>;
   for (std::size_t first = 0; first < batch; first += together) {
-    const std::size_t count = std::min(together, batch - first);
+    const std::size_t count = (std::min)(together, batch - first);
     for_each_matrix(exec, "schatten::rational_function/poles", count * parts,
                     Task{&r, s, diagonal, scale, scratch, sums, shifted_diagonal, factors, taken, parts, first, fine});
     for_each_matrix(exec, "schatten::rational_function/sum", count * Sum::tiles(n),
@@ -260,4 +260,4 @@ void rational_function(Backend, const Exec& exec, const Rational& r, std::size_t
   host_rational_function(exec, r, fine, s, diagonal, scale, factor, w, workspace);
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

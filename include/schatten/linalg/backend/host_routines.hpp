@@ -10,7 +10,7 @@
 
 #include <cstddef>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// Scalars of work that host_orthonormal_basis needs.
 inline std::size_t host_orthonormal_basis_work(std::ptrdiff_t m, std::ptrdiff_t n) {
@@ -74,4 +74,4 @@ void orthonormal_basis(EigenBackend, const Exec& exec, const BatchView<const T, 
   orthonormal_basis_each<HostRoutines>(exec, a, q, workspace);
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

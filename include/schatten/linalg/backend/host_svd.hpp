@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// Scalars of scratch that bidiagonalize needs.
 inline std::size_t bidiagonalize_scratch(std::ptrdiff_t m, std::ptrdiff_t n) { return std::size_t(2 * m + n); }
@@ -70,7 +70,7 @@ class BidiagonalQr {
  public:
   BidiagonalQr(std::ptrdiff_t n, double* diagonal, double* above, const HostMatrix<T>& p, const HostMatrix<T>& q)
       : size_(n), d_(diagonal), e_(above), p_(p), q_(q), norm_(0) {
-    for (std::ptrdiff_t k = 0; k < n; ++k) norm_ = std::max({norm_, std::abs(d_[k]), std::abs(e_[k])});
+    for (std::ptrdiff_t k = 0; k < n; ++k) norm_ = (std::max)({norm_, std::abs(d_[k]), std::abs(e_[k])});
   }
 
   bool run() {
@@ -128,7 +128,7 @@ class BidiagonalQr {
 
   /// One QR step on BᵀB of block [low, high], shifted by the eigenvalue of its last 2×2 block.
   void step(std::ptrdiff_t low, std::ptrdiff_t high) {
-    const double scale = std::max(
+    const double scale = (std::max)(
         {std::abs(d_[high]), std::abs(d_[high - 1]), std::abs(e_[high - 1]), std::abs(d_[low]), std::abs(e_[low])});
     const double last = d_[high] / scale, previous = d_[high - 1] / scale, beside = e_[high - 1] / scale;
     const double first = d_[low] / scale;
@@ -223,4 +223,4 @@ bool host_svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, b
   return true;
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -8,7 +8,7 @@
 #include <omp.h>
 #endif
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// Lends the threads of `exec` to OpenMP-based host libraries (OpenBLAS) called on this host thread, until the scope ends.
 /// OpenMP's own per-thread setting is used: no global state, no race between host threads.
@@ -35,4 +35,4 @@ class HostThreads {
   HostThreads& operator=(const HostThreads&) = delete;
 };
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

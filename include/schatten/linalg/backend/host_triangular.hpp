@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 namespace triangular {
 
@@ -206,9 +206,9 @@ template <class T>
 void transpose_lower(const HostMatrix<const T>& t, const HostMatrix<T>& u) {
   constexpr std::ptrdiff_t tile = triangular::factor_leaf;
   for (std::ptrdiff_t row = 0; row < t.rows; row += tile) {
-    const std::ptrdiff_t row_end = std::min(row + tile, t.rows), last = std::min(row + 2 * tile, t.cols);
+    const std::ptrdiff_t row_end = (std::min)(row + tile, t.rows), last = (std::min)(row + 2 * tile, t.cols);
     for (std::ptrdiff_t col = 0; col < last; col += tile) {
-      const std::ptrdiff_t col_end = std::min(col + tile, last);
+      const std::ptrdiff_t col_end = (std::min)(col + tile, last);
       for (std::ptrdiff_t i = row; i < row_end; ++i) {
         for (std::ptrdiff_t j = col; j < col_end; ++j) u(j, i) = t(i, j);
       }
@@ -248,4 +248,4 @@ template <class T>
   accumulate_inverse(weight, t22, block(w, h, h, r, r), scratch);
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 namespace householder {
 
@@ -101,7 +101,7 @@ template <class T>
 [[gnu::noinline]] double divide_by_largest(const HostMatrix<T>& a) {
   T largest = 0;
   for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
-    for (std::ptrdiff_t i = 0; i < a.rows; ++i) largest = std::max(largest, std::abs(a(i, j)));
+    for (std::ptrdiff_t i = 0; i < a.rows; ++i) largest = (std::max)(largest, std::abs(a(i, j)));
   }
   if (largest == T(0)) return 1;
   for (std::ptrdiff_t j = 0; j < a.cols; ++j) {
@@ -115,7 +115,7 @@ template <class T>
 template <class T>
 [[gnu::noinline]] T make_reflection(T& first, T* tail, std::ptrdiff_t n) {
   constexpr std::ptrdiff_t lanes = 8;
-  constexpr double smallest = std::numeric_limits<double>::min() / std::numeric_limits<double>::epsilon();
+  constexpr double smallest = (std::numeric_limits<double>::min)() / std::numeric_limits<double>::epsilon();
   double partial[lanes] = {}, square = 0;
   std::ptrdiff_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -178,7 +178,7 @@ void apply_reflections(const HostMatrix<const T>& a, const T* tau, bool from_ide
                        T* scratch) {
   constexpr std::ptrdiff_t width = householder::block;
   for (std::ptrdiff_t first = (a.cols + width - 1) / width * width - width; first >= 0; first -= width) {
-    const std::ptrdiff_t count = std::min(width, a.cols - first), col = from_identity ? first : 0;
+    const std::ptrdiff_t count = (std::min)(width, a.cols - first), col = from_identity ? first : 0;
     apply_reflection_block(block(a, first, first, a.rows - first, count), tau + first, false,
                            block(c, first, col, c.rows - first, c.cols - col), scratch);
   }
@@ -189,7 +189,7 @@ void apply_reflections(const HostMatrix<const T>& a, const T* tau, bool from_ide
 template <class T>
 [[gnu::noinline]] void householder_qr(const HostMatrix<T>& a, T* tau, T* scratch) {
   for (std::ptrdiff_t first = 0; first < a.cols; first += householder::block) {
-    const std::ptrdiff_t count = std::min(householder::block, a.cols - first), last = first + count;
+    const std::ptrdiff_t count = (std::min)(householder::block, a.cols - first), last = first + count;
     for (std::ptrdiff_t k = first; k < last; ++k) {
       T* const column = &a(0, k);
       tau[k] = make_reflection(column[k], column + k + 1, a.rows - k - 1);
@@ -217,4 +217,4 @@ void normalize_column(std::ptrdiff_t n, T* column) {
   for (std::ptrdiff_t i = 0; i < n; ++i) column[i] = T(double(column[i]) * inverse);
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -35,7 +35,7 @@ struct QrReflection {
   VectorBatchView<double, Space> tau, sign;
   std::size_t k;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    constexpr double negligible = std::numeric_limits<double>::min() / std::numeric_limits<double>::epsilon();
+    constexpr double negligible = (std::numeric_limits<double>::min)() / std::numeric_limits<double>::epsilon();
     tau(b, k) = 0;
     sign(b, k) = 1;
     if (!is_finite(scale(b))) return;

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// (c s; −s c)·(f; g) = (length; 0).
 struct PlaneRotation {
@@ -96,4 +96,4 @@ class ColumnRotations {
   std::vector<Pair> pairs_;
 };
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE

@@ -72,8 +72,8 @@ struct Aurora {
     const auto multiply = [&](const optim::PowerOfInverse& f, const typename Bucket::Batch& of, bool again) {
       tall ? optim::row_factors(bucket, f, of, lines, again) : optim::column_factors(bucket, f, of, lines, again);
     };
-    const double shorter = double(std::min(bucket.rows(), bucket.cols())),
-                 longer = double(std::max(bucket.rows(), bucket.cols()));
+    const double shorter = double((std::min)(bucket.rows(), bucket.cols())),
+                 longer = double((std::max)(bucket.rows(), bucket.cols()));
     const auto x = bucket.buffer();
     multiply({1, epsilon, 1}, u, false);
     for (std::size_t k = 0; k < iterations; ++k) {

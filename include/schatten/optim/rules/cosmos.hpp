@@ -53,7 +53,7 @@ struct COSMOS {
     f(&COSMOS::map);
   }
   [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
-    const std::size_t r = by_adam(rows, cols) ? 0 : std::min({basis_rank, rows, cols});
+    const std::size_t r = by_adam(rows, cols) ? 0 : (std::min)({basis_rank, rows, cols});
     std::vector<StateSlot> slots = optim::tracked_basis_slots(rows, cols, r);
     slots.insert(slots.begin(), {"momentum"});
     return slots;
@@ -87,7 +87,7 @@ struct COSMOS {
   }
 
  private:
-  [[nodiscard]] bool by_adam(std::size_t m, std::size_t n) const { return std::min(m, n) == 1 || m > max_rows; }
+  [[nodiscard]] bool by_adam(std::size_t m, std::size_t n) const { return (std::min)(m, n) == 1 || m > max_rows; }
 };
 
 }  // namespace schatten

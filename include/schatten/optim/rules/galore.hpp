@@ -42,7 +42,7 @@ struct GaLore {
   /// momentum and second_moment_root (longer side × r): of the projected gradient.
   [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
     if (rows == 1 || cols == 1) return {{"momentum"}, {"second_moment_root"}, {"basis", Extent::none}};
-    const std::size_t longer = std::max(rows, cols), shorter = std::min(rows, cols), r = std::min(rank, shorter);
+    const std::size_t longer = (std::max)(rows, cols), shorter = (std::min)(rows, cols), r = (std::min)(rank, shorter);
     return {optim::given_slot("momentum", longer, r), optim::given_slot("second_moment_root", longer, r),
             optim::given_slot("basis", shorter, r, Start::identity)};
   }

@@ -50,7 +50,7 @@ struct SPlus {
     return slots;
   }
   [[nodiscard]] double lr_at(std::size_t, std::size_t rows, std::size_t cols) const {
-    const bool standard = rows > 1 && cols > 1 && std::max(rows, cols) <= max_side;
+    const bool standard = rows > 1 && cols > 1 && (std::max)(rows, cols) <= max_side;
     return lr * (standard ? 2.0 / double(rows + cols) : vector_rate);
   }
 

@@ -28,7 +28,7 @@ struct AverageUnit {
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     weights(k) = UnitWeights{};
     if (!finite(k)) return;
-    const double old = double(unit(k, 0, 0)), least = double(std::numeric_limits<T>::min());
+    const double old = double(unit(k, 0, 0)), least = double((std::numeric_limits<T>::min)());
     const double kept = math::sqrt(beta) * old, larger = kept > scale(k) ? kept : scale(k);
     const T next = T(larger > least ? larger : least);
     const double old_part = old / double(next), new_part = scale(k) / double(next);

@@ -35,9 +35,9 @@ struct PowerOfInverse {
 struct PowerOfSquare {
   double epsilon, exponent;
   KOKKOS_FUNCTION double operator()(double norm) const {
-    const double root = math::sqrt(epsilon), large = norm > root ? norm : root, small = norm > root ? root : norm;
-    const double ratio = small / large;
-    return math::pow(large * math::sqrt(1 + ratio * ratio), -2 * exponent);
+    const double root = math::sqrt(epsilon), larger = norm > root ? norm : root;
+    const double ratio = (norm > root ? root : norm) / larger;
+    return math::pow(larger * math::sqrt(1 + ratio * ratio), -2 * exponent);
   }
 };
 

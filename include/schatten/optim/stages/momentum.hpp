@@ -15,7 +15,7 @@ namespace schatten::optim {
 /// x, limited to the largest number that the state can store: one huge gradient must not spoil the state for ever. @pre
 /// x is not NaN.
 template <Scalar T>
-KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>::max()) {
+KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = (std::numeric_limits<T>::max)()) {
   const T below = x > largest ? largest : x;
   return below < -largest ? -largest : below;
 }
@@ -23,7 +23,7 @@ KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = std::numeric_limits<T>:
 /// x as T, limited to T's largest number. @pre x is not NaN.
 template <Scalar T>
 KOKKOS_FUNCTION T saturated_as(double x) {
-  return T(saturated(x, double(std::numeric_limits<T>::max())));
+  return T(saturated(x, double((std::numeric_limits<T>::max)())));
 }
 
 /// (m, g) ↦ βm + gain·g. For β >= 1/2 computed as m + (gain·g − (1 − β)m): β rounded to T would lose digits of 1 − β,
@@ -59,7 +59,7 @@ template <Scalar T>
 KOKKOS_FUNCTION MomentumElement<T> momentum_element(const Momentum& momentum) {
   const T gain = momentum.kind == MomentumKind::ema ? T(1 - momentum.beta) : T(1);
   const Average<T> average(momentum.beta, gain), itself(1.0, T(0));
-  T largest = std::numeric_limits<T>::max();
+  T largest = (std::numeric_limits<T>::max)();
   if (momentum.storage == StateStorage::float16) largest = T(65504);
   if (momentum.storage == StateStorage::bfloat16) largest = T(0x1.fep127);
   return {average, momentum.nesterov ? average : itself, largest};

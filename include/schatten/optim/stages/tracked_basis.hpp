@@ -34,7 +34,7 @@ void right_singular_vectors(Bucket& bucket, const X& x, const typename Bucket::B
   using T = typename Bucket::Scalar;
   auto& workspace = bucket.workspace();
   const typename Workspace<typename Bucket::Space>::Frame frame(workspace);
-  const std::size_t batch = x.extent(0), rows = x.extent(1), cols = x.extent(2), k = std::min(rows, cols);
+  const std::size_t batch = x.extent(0), rows = x.extent(1), cols = x.extent(2), k = (std::min)(rows, cols);
   const auto u = workspace.template batch<T>(batch, rows, k), vt = workspace.template batch<T>(batch, k, cols);
   const auto sigma = workspace.template vectors<T>(batch, k);
   linalg::svd<typename Bucket::Backend>(bucket.exec(), x, u, sigma, vt, workspace);

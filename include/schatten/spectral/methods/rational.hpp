@@ -25,7 +25,7 @@ inline double value_at(const linalg::Rational& r, double x) {
 /// The largest σ·r(σ²), to a few percent, where σ^p falls: p < 0, and the largest values lie under the resolution.
 inline double largest_value(const linalg::Rational& r) {
   double largest = 1;
-  for (const double x : r.poles) largest = std::max(largest, std::sqrt(x) * value_at(r, x));
+  for (const double x : r.poles) largest = (std::max)(largest, std::sqrt(x) * value_at(r, x));
   return largest;
 }
 
@@ -34,8 +34,8 @@ inline double largest_value(const linalg::Rational& r) {
 inline double with_leak(const RationalFit& fit, double power, double room, double falling, double leak) {
   const double at_resolution = std::hypot(fit.bound - falling, leak);
   if (fit.error + falling <= room) return at_resolution;
-  const double ratio = std::sqrt(std::max(room - fit.error, 0.0) / falling);  // δ/σ there
-  return std::max(at_resolution, std::hypot(fit.error, leak * std::pow(ratio, 1 + power)));
+  const double ratio = std::sqrt((std::max)(room - fit.error, 0.0) / falling);  // δ/σ there
+  return (std::max)(at_resolution, std::hypot(fit.error, leak * std::pow(ratio, 1 + power)));
 }
 
 /// The choice with_poles(poles) of the fewest poles that meets the tolerance; if none does, that of the most poles. The
@@ -74,9 +74,9 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
     const double at = delta / scale_margin;
     const double excess = (fit.function.constant + sum_of_sizes(fit.function, 0)) / value_at(fit.function, at * at) - 1;
     const double times = cancellation(fit.function, at * at);
-    const double leak = times * rational_leak<Work>(p, delta, std::max(excess, 0.0), shape);
+    const double leak = times * rational_leak<Work>(p, delta, (std::max)(excess, 0.0), shape);
     const double storage = p < 0 ? 0.5 * double(std::numeric_limits<T>::epsilon()) * largest_value(fit.function) : 0;
-    const double error = std::max(fit.bound, with_leak(fit, p, room, rounding.falling, leak)) + rounding.rest +
+    const double error = (std::max)(fit.bound, with_leak(fit, p, room, rounding.falling, leak)) + rounding.rest +
                          storage + (times - 1) * rounding.largest();
     return MethodChoice{SpectralMethod::rational, format, error, cost, fit.function};
   };
@@ -115,7 +115,7 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
   const double rounding = mixed_rounding_error<T>(choice.function, fine, p, options.resolution, shape);
   const double gain = std::log((tolerance - rounding) / (choice.error_bound - rounding));
   const double rate = std::numbers::pi * std::numbers::pi * double(poles), depth = std::log(4 / options.resolution);
-  const double deeper = 1 / (1 / depth - std::min(gain / rate, 0.5 / depth)) - depth;
+  const double deeper = 1 / (1 / depth - (std::min)(gain / rate, 0.5 / depth)) - depth;
   for (int steps = static_cast<int>(-deeper / std::log(step)); steps > 0; steps = steps * 2 / 3) {
     MethodChoice further = with(poles, fine, options.resolution * std::pow(step, steps));
     if (further.error_bound <= tolerance) return further;

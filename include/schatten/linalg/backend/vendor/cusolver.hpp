@@ -54,7 +54,7 @@ void require_shape(const Matrices<T>& a, std::int64_t rows, std::int64_t cols, s
 /// Of a scratch of that many bytes: what cuSOLVER's older calls count in int.
 template <class T>
 int scalars_in(std::size_t bytes) {
-  return int(std::min<std::size_t>(bytes / sizeof(T), std::size_t(std::numeric_limits<int>::max())));
+  return int(std::min<std::size_t>(bytes / sizeof(T), std::size_t((std::numeric_limits<int>::max)())));
 }
 
 }  // namespace detail
@@ -172,7 +172,7 @@ void orgqr(const Handles& handles, const Matrices<T>& a, const T* tau, const Scr
 template <Decomposable T>
 ScratchBytes qr_scratch(const Handles& handles, const Matrices<T>& a, const T* tau) {
   detail::require_stored(a, true, "vendor::qr_scratch");
-  require(std::max(a.rows, a.leading) <= std::numeric_limits<int>::max(), "vendor::qr_scratch", "rows of a", a.rows,
+  require((std::max)(a.rows, a.leading) <= (std::numeric_limits<int>::max)(), "vendor::qr_scratch", "rows of a", a.rows,
           "must be an int, as the leading dimension");
   constexpr cudaDataType type = Type<T>::data;
   ScratchBytes bytes;
