@@ -5,8 +5,9 @@
 BEGIN {
   # What a room may include: itself and the rooms above it.
   may["core"] = " core "
-  may["linalg"] = " core linalg linalg/backend "
-  may["linalg/backend"] = " core linalg linalg/backend linalg/backend/vendor "
+  may["linalg"] = " core linalg linalg/host linalg/backend "
+  may["linalg/host"] = " core linalg linalg/host "
+  may["linalg/backend"] = " core linalg linalg/host linalg/backend linalg/backend/vendor "
   may["linalg/backend/vendor"] = " core/error.hpp linalg/backend/vendor "
   may["spectral"] = " core linalg spectral "
   may["optim"] = " core linalg spectral optim "
@@ -48,7 +49,7 @@ function room_of(path,    part, count) {
   count = split(path, part, "/")
   if (count == 1) return path
   if (count > 3 && part[1] == "linalg" && part[3] == "vendor") return "linalg/backend/vendor"
-  if (count > 2 && part[1] == "linalg" && part[2] == "backend") return "linalg/backend"
+  if (count > 2 && part[1] == "linalg" && (part[2] == "backend" || part[2] == "host")) return "linalg/" part[2]
   return part[1]
 }
 

@@ -34,6 +34,8 @@ order linalg/gemm.hpp '#include <schatten/spectral/exact.hpp>' 'room linalg must
 order linalg/gemm.hpp '  #  include <cublas_v2.h>' "vendor's header: cublas_v2.h"
 order linalg/gemm.hpp '#include "backend/eigen.hpp"' 'write <schatten/...>'
 order linalg/backend/eigen.hpp '#include <Eigen/SVD>' clean
+order linalg/backend/eigen.hpp '#include <schatten/linalg/host/gemm.hpp>' clean
+order linalg/host/gemm.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room linalg/host must not include room linalg/backend'
 order spectral/exact.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room spectral must not include room linalg/backend'
 order spectral/exact.hpp '#include <schatten/optim/step.hpp>' 'room spectral must not include room optim'
 order optim/htmuon.hpp '#include <schatten/diagnostics/hill.hpp>' 'room optim must not include room diagnostics'

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <schatten/linalg/backend.hpp>
-#include <schatten/linalg/backend/host_composed_function.hpp>
-#include <schatten/linalg/backend/host_gram.hpp>
-#include <schatten/linalg/backend/host_rational_function.hpp>
+#include <schatten/linalg/host/composed_function.hpp>
 #include <schatten/linalg/gemm.hpp>
+#include <schatten/linalg/host/gram.hpp>
+#include <schatten/linalg/host/rational_function.hpp>
 #include <schatten/linalg/rational.hpp>
 
 #include <cstddef>

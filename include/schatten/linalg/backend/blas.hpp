@@ -113,7 +113,7 @@ void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space
   }
 }
 
-/// LAPACK's routines in the shape that host_decomposition.hpp asks for; integer work memory comes from the heap. Matrices
+/// LAPACK's routines in the shape that linalg/host/decomposition.hpp asks for; integer work memory comes from the heap. Matrices
 /// that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's own.
 struct LapackDecomposition {
   static std::ptrdiff_t svd_size(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {

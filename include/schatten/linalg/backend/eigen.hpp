@@ -3,8 +3,8 @@
 #pragma once
 
 #include <schatten/core/workspace.hpp>
-#include <schatten/linalg/backend/host_gemm.hpp>
-#include <schatten/linalg/backend/host_kernel.hpp>
+#include <schatten/linalg/host/gemm.hpp>
+#include <schatten/linalg/host/kernel.hpp>
 
 #include <Eigen/Core>
 

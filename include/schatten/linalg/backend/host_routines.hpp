@@ -3,10 +3,10 @@
 #pragma once
 
 #include <schatten/linalg/backend/eigen.hpp>
-#include <schatten/linalg/backend/host_decomposition.hpp>
-#include <schatten/linalg/backend/host_eigh.hpp>
-#include <schatten/linalg/backend/host_svd.hpp>
-#include <schatten/linalg/backend/householder.hpp>
+#include <schatten/linalg/host/decomposition.hpp>
+#include <schatten/linalg/host/eigh.hpp>
+#include <schatten/linalg/host/householder.hpp>
+#include <schatten/linalg/host/svd.hpp>
 
 #include <cstddef>
 
@@ -35,7 +35,7 @@ void host_orthonormal_basis(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* work) {
   }
 }
 
-/// The routines in the shape that host_decomposition.hpp asks for.
+/// The routines in the shape that linalg/host/decomposition.hpp asks for.
 struct HostRoutines {
   static std::size_t svd_work(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) { return host_svd_work(m, n, vectors); }
   template <class T>

@@ -5,7 +5,7 @@
 // repeat: half of them 1, half 1e-4, residual 0.9. All of Eigen's decompositions take long to compile.
 #pragma once
 
-#include <schatten/linalg/backend/rotations.hpp>
+#include <schatten/linalg/host/rotations.hpp>
 
 #include <algorithm>
 #include <cmath>

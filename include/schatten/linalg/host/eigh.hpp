@@ -2,7 +2,7 @@
 // Eigen-decomposition of one symmetric host matrix: Householder tridiagonalisation, then implicitly shifted QR.
 #pragma once
 
-#include <schatten/linalg/backend/rotations.hpp>
+#include <schatten/linalg/host/rotations.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 // inlined: at -O3 a compiler would put several levels into one function.
 #pragma once
 
-#include <schatten/linalg/backend/host_kernel.hpp>
+#include <schatten/linalg/host/kernel.hpp>
 
 #include <cmath>
 #include <cstddef>

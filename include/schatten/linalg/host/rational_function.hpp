@@ -4,7 +4,7 @@
 
 #include <schatten/core/parallel.hpp>
 #include <schatten/core/workspace.hpp>
-#include <schatten/linalg/backend/host_triangular.hpp>
+#include <schatten/linalg/host/triangular.hpp>
 #include <schatten/linalg/rational.hpp>
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <schatten/core/parallel.hpp>
-#include <schatten/linalg/backend/host_gemm.hpp>
-#include <schatten/linalg/backend/host_triangular.hpp>
+#include <schatten/linalg/host/gemm.hpp>
+#include <schatten/linalg/host/triangular.hpp>
 
 #include <algorithm>
 

@@ -5,7 +5,7 @@
 // its column k, the tail below (k, k).
 #pragma once
 
-#include <schatten/linalg/backend/host_kernel.hpp>
+#include <schatten/linalg/host/kernel.hpp>
 
 #include <algorithm>
 #include <cmath>

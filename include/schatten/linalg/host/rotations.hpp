@@ -2,7 +2,7 @@
 // Plane rotations of the columns of a host matrix, kept until enough of them go through the cache together.
 #pragma once
 
-#include <schatten/linalg/backend/householder.hpp>
+#include <schatten/linalg/host/householder.hpp>
 
 #include <cmath>
 #include <cstddef>

@@ -6,7 +6,7 @@
 // their strides put them. Vectors by the compilers' vector extension: any width is legal, the native one is used.
 #pragma once
 
-#include <schatten/linalg/backend/host_matrix.hpp>
+#include <schatten/linalg/host/matrix.hpp>
 
 #include <algorithm>
 #include <cstddef>

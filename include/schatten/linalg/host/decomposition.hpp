@@ -7,8 +7,8 @@
 
 #include <schatten/core/parallel.hpp>
 #include <schatten/core/workspace.hpp>
-#include <schatten/linalg/backend/host_matrix.hpp>
-#include <schatten/linalg/backend/host_threads.hpp>
+#include <schatten/linalg/host/matrix.hpp>
+#include <schatten/linalg/host/threads.hpp>
 
 #include <algorithm>
 #include <atomic>

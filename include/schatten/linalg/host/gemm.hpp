@@ -3,8 +3,8 @@
 #pragma once
 
 #include <schatten/core/parallel.hpp>
-#include <schatten/linalg/backend/host_matrix.hpp>
-#include <schatten/linalg/backend/host_threads.hpp>
+#include <schatten/linalg/host/matrix.hpp>
+#include <schatten/linalg/host/threads.hpp>
 
 #include <algorithm>
 

@@ -3,8 +3,8 @@
 // poles in float.
 #pragma once
 
-#include <schatten/linalg/backend/host_gram.hpp>
-#include <schatten/linalg/backend/host_rational_function.hpp>
+#include <schatten/linalg/host/gram.hpp>
+#include <schatten/linalg/host/rational_function.hpp>
 
 #include <algorithm>
 #include <cmath>
