@@ -25,7 +25,7 @@ struct RankCost {
   RankSpeed speed;
   /// Flops of the map by four poles: Gram matrix n²m, function 5.2n³, product 2n²m; n the short side.
   static double map_flops(double m, double n) {
-    const double s = std::min(m, n), l = std::max(m, n);
+    const double s = (std::min)(m, n), l = (std::max)(m, n);
     return 3 * s * s * l + 5.2 * s * s * s;
   }
   /// A ring's all-reduce of that many bytes, or a reduce-scatter and an all-gather of them.

@@ -180,8 +180,8 @@ class ShardedHTMuon {
     // Shards of a rank differ in the sharded side: the longest, the rest zero, which changes no product.
     std::size_t rows = 0, cols = 0;
     for (const Shard& shard : set.shards) {
-      rows = std::max(rows, shard.gradient.extent(1));
-      cols = std::max(cols, shard.gradient.extent(2));
+      rows = (std::max)(rows, shard.gradient.extent(1));
+      cols = (std::max)(cols, shard.gradient.extent(2));
     }
     const auto u = workspace_.template batch<T>(count, rows, cols), d = workspace_.template batch<T>(count, rows, cols);
     Kokkos::deep_copy(exec, NumberBatchView<T, Space>(u.data(), u.size()), T(0));

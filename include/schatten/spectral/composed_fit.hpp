@@ -94,7 +94,7 @@ inline ComposedFit fit_composed(const Composition& composition, double power) {
   ComposedFit result{r, composition.resolution, between_check_points * fit.error};
   for (const double ratio : log_grid(1e-4, 300)) {
     const double sigma = ratio * delta, reference = std::pow(power < 0 ? sigma : delta, power);
-    result.under = std::max(result.under, std::abs(sigma * r(sigma * sigma)) / reference);
+    result.under = (std::max)(result.under, std::abs(sigma * r(sigma * sigma)) / reference);
   }
   return result;
 }

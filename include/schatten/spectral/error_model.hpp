@@ -212,16 +212,16 @@ double composed_error(const ComposedFit& fit, double power, double resolution, c
       sum +=
           std::abs(r.weights[j] + r.products[j] * t) / ((r.inner(m * m) + r.poles[j]) * (r.inner(k * k) + r.poles[j]));
     }
-    return sum * std::max(m, k);
+    return sum * (std::max)(m, k);
   };
   double worst = 0;
   for (const double k : sigmas) {
     if (k < resolution * falling) break;
     double across = 0;
-    for (const double m : sigmas) across = std::max(across, moved(m, k));
+    for (const double m : sigmas) across = (std::max)(across, moved(m, k));
     const double own = std::pow(k, -power);
-    worst = std::max(worst, std::hypot(fit.error + in_double + along * largest * k * own,
-                                       (inner * across + largest * std::max(product, sums * k)) * own));
+    worst = (std::max)(worst, std::hypot(fit.error + in_double + along * largest * k * own,
+                                         (inner * across + largest * (std::max)(product, sums * k)) * own));
   }
   return worst;
 }

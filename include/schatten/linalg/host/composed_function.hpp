@@ -10,7 +10,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace schatten::linalg::backend {
+namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// The memory of a group of matrices that are computed together, each matrix n×n in columns of padded(n).
 ///
@@ -142,10 +142,10 @@ struct AddProducts {
     const std::size_t b = first_matrix + local_b;
     if (!std::isfinite(scale(b))) return;
     const auto out = host_matrix(w, b), products = scratch.matrix(scratch.square, local_b);
-    const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(task % tiles) * tile, last = std::min(first + tile, n);
+    const std::ptrdiff_t n = out.rows, first = std::ptrdiff_t(task % tiles) * tile, last = (std::min)(first + tile, n);
     const T f = T(factor(b));
     for (std::ptrdiff_t row = 0; row < n; row += tile) {
-      for (std::ptrdiff_t i = row; i < std::min(row + tile, n); ++i) {
+      for (std::ptrdiff_t i = row; i < (std::min)(row + tile, n); ++i) {
         for (std::ptrdiff_t j = first; j < last; ++j) out(i, j) += f * products(i, j);
       }
     }
@@ -163,8 +163,8 @@ void host_composed_function(const Exec& exec, const ComposedRational& r, const B
   if (s.size() == 0) return;
   const std::size_t threads = std::size_t(concurrency(exec)), size = std::size_t(padded(std::ptrdiff_t(n))) * n;
   const std::size_t pole_size = pole_scratch(std::ptrdiff_t(n));
-  const std::size_t together = std::min(batch, std::max(threads, group_bytes / ((poles + 4) * size * sizeof(T))));
-  const std::size_t slots = std::min(threads, together * poles);
+  const std::size_t together = (std::min)(batch, (std::max)(threads, group_bytes / ((poles + 4) * size * sizeof(T))));
+  const std::size_t slots = (std::min)(threads, together * poles);
   const typename Workspace<Space>::Frame frame(workspace);
   const auto of = [&](std::size_t each) { return workspace.template vectors<T>(together, each); };
   ComposedScratch<T, Space> scratch{};
@@ -182,7 +182,7 @@ void host_composed_function(const Exec& exec, const ComposedRational& r, const B
   for_each_matrix(exec, "schatten::rational_function/slots", slots, taken);
   using Sum = SumOfPoles<T, Space>;
   for (std::size_t first = 0; first < batch; first += together) {
-    const std::size_t count = std::min(together, batch - first);
+    const std::size_t count = (std::min)(together, batch - first);
     for_each_matrix(
         exec, "schatten::rational_function/inner", count,
         ComposedInnerTask<S, T, Space>{&r, s, diagonal, scale, scratch, shifted_diagonal, factors, taken, first});
@@ -197,4 +197,4 @@ void host_composed_function(const Exec& exec, const ComposedRational& r, const B
   }
 }
 
-}  // namespace schatten::linalg::backend
+}  // namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE
