@@ -54,6 +54,19 @@ TEST_CASE("svd: two directions at the resolution turn into each other") {
   }
 }
 
+TEST_CASE("svd: long rows of like terms turn the vectors") {
+  constexpr std::size_t n = 1736;
+  std::vector<double> entries(2 * n);
+  for (std::size_t k = 0; k < n; ++k) {
+    const double one = 0x1.030dd5e43855bp+0, other = 0x1.030db3efcf085p+0;
+    entries[k] = k % 2 == 0 ? one : other;
+    entries[n + k] = k % 2 == 0 ? other : one;
+  }
+  check<double>(
+      {.rows = 2, .cols = n, .power = 0.03125, .resolution = 1e-6, .tolerance = 1e-8, .method = SpectralMethod::svd},
+      Backend::standard, entries);
+}
+
 TEST_CASE("eigh: what lies under the rounding of the Gram matrix does not leak into the other directions") {
   for (const Backend backend : {Backend::standard, Backend::portable}) {
     check<double>(
