@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The rules as a torch.optim.Optimizer, through the C interface and ctypes.
+
+Parameters in host memory are stepped where they lie. Those elsewhere (a GPU's) are stepped in host memory: gradients are copied
+in, weights out, state and float master copies stay on the host. SCHATTEN_LIBRARY names the shared library.
+"""
+
+import ctypes as c
+import os
+
+import torch
+
+TYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+
+
+class Number(c.Structure):
+    _fields_ = [("name", c.c_char_p), ("value", c.c_double)]
+
+
+class Tensor(c.Structure):
+    _fields_ = [("data", c.c_void_p), ("type", c.c_int), ("rank", c.c_size_t), ("shape", c.c_size_t * 4),
+                ("stride", c.POINTER(c.c_size_t))]
+
+
+library = c.CDLL(os.environ.get("SCHATTEN_LIBRARY", "libschatten_c_api.so"))
+library.schatten_last_error.restype = c.c_char_p
+
+
+def call(name, *arguments):
+    if getattr(library, "schatten_" + name)(*arguments) != 0:
+        raise ValueError(library.schatten_last_error().decode())
+
+
+def tensor(t):
+    if t.device.type != "cpu" or t.layout != torch.strided or t.dtype not in TYPES or t.dim() > 4:
+        raise ValueError(f"a tensor on {t.device}, {t.layout}, {t.dtype}, of rank {t.dim()}")
+    shape, stride = tuple(t.shape) or (1,), t.stride() or (1,)
+    return Tensor(t.data_ptr(), TYPES[t.dtype], len(shape), (c.c_size_t * 4)(*shape), (c.c_size_t * 4)(*stride))
+
+
+class Schatten(torch.optim.Optimizer):
+    """Schatten(params, rule="htmuon", lr=0.02, power=0.125, ...): any rule and its numbers, per group too."""
+
+    def __init__(self, params, rule="htmuon", threads=0, row_blocks=1, **numbers):
+        self.handle, self.ids = c.c_uint64(), []
+        call("initialize", c.c_int(threads))
+        call("create", c.byref(self.handle))
+        super().__init__(params, dict(numbers, rule=rule, row_blocks=row_blocks))
+
+    def __del__(self):
+        if self.handle:
+            library.schatten_destroy(self.handle)
+
+    def add_param_group(self, group):
+        own = {"lr", *group} if "rule" in group else None  # another rule's numbers are not the defaults'
+        super().add_param_group(group)
+        group, known, number = self.param_groups[-1], len(self.ids), c.c_int()
+        names = [name for name in self.numbers(group) if own is None or name in own]
+        table = (Number * len(names))(*[(name.encode(), float(group[name])) for name in names])
+        call("add_group", self.handle, group["rule"].encode(), table, c.c_size_t(len(names)), c.byref(number))
+        self.ids.append(number)
+        for k, p in enumerate(group["params"]):
+            host = self.state[p]["host"] = p.detach() if p.device.type == "cpu" else p.detach().to("cpu", copy=True)
+            self.state[p]["name"] = name = f"{known}.{k}".encode()
+            call("add", self.handle, number, name, c.byref(tensor(host)), None, c.c_size_t(group["row_blocks"]))
+
+    @staticmethod
+    def numbers(group):
+        return [k for k, v in group.items() if k not in ("params", "row_blocks") and isinstance(v, (int, float))]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        with torch.enable_grad():
+            loss = closure() if closure else None
+        gradients = []  # alive until the step is done
+        for group, number in zip(self.param_groups, self.ids):
+            if "lr" in group:
+                call("set", self.handle, number, b"lr", c.c_double(group["lr"]))
+            for p in group["params"]:
+                name = self.state[p]["name"]
+                call("include", self.handle, name, c.c_int(p.grad is not None))
+                if p.grad is not None:
+                    gradients.append(p.grad.cpu())
+                    call("set_gradient", self.handle, name, c.byref(tensor(gradients[-1])))
+        call("step", self.handle)
+        for p, kept in self.state.items():
+            if p.device.type != "cpu":
+                p.copy_(kept["host"])
+        return loss
+
+    def save(self, path):
+        call("save", self.handle, path.encode())
+
+    def load(self, path):
+        call("load", self.handle, path.encode())
