@@ -3,8 +3,8 @@
 #pragma once
 
 #include <schatten/linalg/backend.hpp>
-#include <schatten/linalg/host/composed_function.hpp>
 #include <schatten/linalg/gemm.hpp>
+#include <schatten/linalg/host/composed_function.hpp>
 #include <schatten/linalg/host/gram.hpp>
 #include <schatten/linalg/host/rational_function.hpp>
 #include <schatten/linalg/rational.hpp>
