@@ -3,6 +3,7 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
+#include <schatten/optim/scale.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/residual.hpp>
 #include <schatten/optim/stages/rotated_adam.hpp>
@@ -11,8 +12,7 @@
 namespace schatten {
 
 /// COSMOS: Adam in the leading right singular subspace, Muon's map outside of it (Liu et al., arXiv 2502.17410,
-/// Algorithm 1; as its codes have it). Vectors, matrices of one row or column, and matrices of more than max_rows rows
-/// are stepped by Adam.
+/// Algorithm 1; as its codes have it). Adam steps vectors, and matrices of one row or column or of over max_rows rows.
 ///
 /// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
 /// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).
@@ -63,9 +63,7 @@ struct COSMOS {
     f(power, map);
   }
   void check(std::string_view function) const {
-    require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
-            "must not be streaming: HTMuon has it");
-    require(map.rank == 0, function, "rank", map.rank, "must be 0: r is basis_rank");
+    optim::check_map_and_scale(function, power, map, ScaleMode::original);
   }
 
   template <class Bucket>
