@@ -62,9 +62,7 @@ struct COSMOS {
   void maps(const F& f) const {
     f(power, map);
   }
-  void check(std::string_view function) const {
-    optim::check_map_and_scale(function, power, map, ScaleMode::original);
-  }
+  void check(std::string_view function) const { optim::check_map_and_scale(function, power, map, ScaleMode::original); }
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
