@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The main function of every test program: floating-point traps on, Kokkos alive around doctest.
 
-#define DOCTEST_CONFIG_IMPLEMENT
 #include "fp_traps.hpp"
 
 #include <Kokkos_Core.hpp>
