@@ -188,6 +188,17 @@ bool packs(const HostMatrix<const A>& b, const HostMatrix<T>& c) {
   return !std::is_same_v<A, T> || (b.row_stride >= far_apart<T> / 4 && c.rows > 2 * tile_rows<T>);
 }
 
+/// Memory of the calling thread for a copy of a block of B, made at the first use and kept: a quarter of a megabyte, which
+/// a thread's stack may not have.
+template <class T>
+T* packing_memory() {
+  struct Block {
+    alignas(64) T numbers[depth<T> * block_cols<T>];
+  };
+  thread_local const std::unique_ptr<Block> memory(new Block);
+  return memory->numbers;
+}
+
 /// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in whole
 /// tiles.
 template <bool levels, class A, class T>
@@ -214,18 +225,13 @@ template <bool levels = false, class A, class T>
 [[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
                                    const HostMatrix<T>& c) {
   if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
-  constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>, tile = kernel::tile_cols;
-  std::unique_ptr<T[]> packed;  // a quarter of a megabyte at most, which a thread's stack may not have
-  if (kernel::packs(b, c)) {
-    const std::ptrdiff_t widest = ((std::min)(width, c.cols) + tile - 1) / tile * tile;
-    packed = std::make_unique_for_overwrite<T[]>(std::size_t((std::min)(depth, a.cols) * widest));
-  }
+  constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
+  T* const packed = kernel::packs(b, c) ? kernel::packing_memory<T>() : nullptr;
   for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
     const std::ptrdiff_t k = (std::min)(depth, a.cols - l);
     for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
       const std::ptrdiff_t n = (std::min)(width, c.cols - j);
-      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n),
-                             packed.get());
+      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n), packed);
     }
   }
 }
