@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -99,6 +100,7 @@ void check(const Problem& p) {
   for (const unsigned seed : {1U, 2U}) {
     known.push_back(known_matrix(p.rows, p.cols, singular_values_of(Spectrum::geometric, n, p.resolution), seed));
     whole.push_back(known.back().matrix() * p.scale);
+    if (std::is_same_v<T, float> && p.scale == 1) known.back() = stored<T>(known.back());  // rounding turns vectors
   }
   const auto begins = splits(p.side == Side::rows ? p.rows : p.cols, ranks().size(), p.split);
   const SpectralPowerOptions options{
