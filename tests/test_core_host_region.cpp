@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: threads
+// labels: threads portable
 // Many loops in one parallel region of the host's threads.
 
 #include <schatten/core/host_region.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Steps at the ends of the range of float and double, where norms, factors and squares would leave it; and numbers that
 // would vanish beside 1: decay and the gains of slow averages.
-// labels: accuracy
+// labels: accuracy portable
 
 #include "support/rule_suite.hpp"
 

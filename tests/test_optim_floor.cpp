@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The floor of scale-free rules (optim/floor.hpp): weights come to rest when their gradient has died, and not before.
-// labels: accuracy
+// labels: accuracy portable
 
 #include "support/rule_suite.hpp"
 

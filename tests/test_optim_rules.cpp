@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: threads
+// labels: threads portable
 // What every rule must do, for all rules of support/rule_suite.hpp.
 
 #include "support/fence_events.hpp"

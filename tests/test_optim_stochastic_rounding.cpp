@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: threads
+// labels: threads portable
 // Weights of 16 bits without a copy: stochastic rounding. Built twice, with the loops of the host and with those of devices.
 
 #include "support/rule_suite.hpp"

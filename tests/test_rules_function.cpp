@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules with a function of the singular values in their power's place, beside plain loops and beside the rules
 // themselves. labels: portable
+// labels: portable
 
 #include "support/reference_svd.hpp"
 #include "support/spectral_references.hpp"

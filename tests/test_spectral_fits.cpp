@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Minimax fits by the exchange, and how many fits a change of power costs: counted, not timed.
-// labels: accuracy
+// labels: accuracy portable
 
 #include "support/typed.hpp"
 #include <schatten/spectral/spectral_power.hpp>

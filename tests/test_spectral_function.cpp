@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SpectralMap: functions of singular values other than powers keep their promise in every direction above the
 // resolution. labels: portable
+// labels: portable
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The rational method in two precisions: float matrices at resolutions that float's Gram matrix does not reach.
+// labels: portable
 
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The shipped schedules: what their errors are, that the search finds them again, what the sources say of the rest.
-// labels: accuracy
+// labels: accuracy portable
 
 #include "../bench/schedule_search.hpp"
 #include <schatten/spectral/iterate_fit.hpp>
