@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace schatten::optim {
@@ -45,11 +46,12 @@ inline void check_no_norm(std::string_view function, ScaleMode scale) {
 }
 
 /// Throws InvalidArgument for a map or a scale that a rule with a map does not support: `streaming`, which
-/// keeps state, and norms of what is no UΣ^pVᵀ with p >= 0.
-inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale) {
+/// keeps state, and norms of what is no UΣ^pVᵀ with p >= 0. `why`: what the rule has for MapOptions::rank.
+inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale,
+                                std::string_view why = "it is HTMuon's, for streaming") {
   require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
           "must not be streaming: HTMuon has it");
-  require(map.rank == 0, function, "rank", map.rank, "must be 0: it is HTMuon's, for streaming");
+  require(map.rank == 0, function, "rank", map.rank, "must be 0: " + std::string(why));
   require(!needs_norm(scale) || power >= 0, function, "power", power,
           "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
   require(!needs_norm(scale) || map.method != SpectralMethod::rank_power, function, "method", to_string(map.method),

@@ -3,7 +3,6 @@
 
 #include <schatten/optim/bucket.hpp>
 #include <schatten/optim/rule.hpp>
-#include <schatten/optim/scale.hpp>
 #include <schatten/optim/stages/momentum.hpp>
 #include <schatten/optim/stages/residual.hpp>
 #include <schatten/optim/stages/rotated_adam.hpp>
@@ -62,7 +61,9 @@ struct COSMOS {
   void maps(const F& f) const {
     f(power, map);
   }
-  void check(std::string_view function) const { optim::check_map_and_scale(function, power, map, ScaleMode::original); }
+  void check(std::string_view function) const {
+    optim::check_map_and_scale(function, power, map, ScaleMode::none, "r is basis_rank");
+  }
 
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
