@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The iterate method in both forms: its promise in every direction, batches, shapes, precisions, extreme input.
+// labels: accuracy
 
 #include "support/known_spectrum.hpp"
 #include "support/reference.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HTMuon_NS: against its recipe in double with plain Eigen, its known errors, inputs at the edges.
+// labels: accuracy
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"

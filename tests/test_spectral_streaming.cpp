@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The streaming method: against its recipe step by step, its convergence to UΣ^pVᵀ, its state, inputs at the edges.
+// labels: accuracy
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"
