@@ -189,18 +189,6 @@ template <class T>
   if (n <= triangular::leaf) fill(transpose(block(l, 0, h, h, r)), T(0));
 }
 
-/// Y += alpha·U X, U upper triangular with explicit zeros below the diagonal in its leaves.
-template <class T>
-[[gnu::noinline]] void upper_times(T alpha, const HostMatrix<const T>& u, const HostMatrix<const T>& x,
-                                   const HostMatrix<T>& y) {
-  const std::ptrdiff_t n = u.rows, k = x.cols;
-  if (n <= triangular::leaf) return kernel_gemm(alpha, u, x, y);
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
-  upper_times(alpha, block(u, 0, 0, h, h), block(x, 0, 0, h, k), block(y, 0, 0, h, k));
-  kernel_gemm(alpha, block(u, 0, h, h, n - h), block(x, h, 0, n - h, k), block(y, 0, 0, h, k));
-  upper_times(alpha, block(u, h, h, n - h, n - h), block(x, h, 0, n - h, k), block(y, h, 0, n - h, k));
-}
-
 /// U ← Tᵀ for lower triangular T, in tiles, leaf zeros included.
 template <class T>
 void transpose_lower(const HostMatrix<const T>& t, const HostMatrix<T>& u) {
@@ -226,7 +214,7 @@ template <class T>
   const auto u22 = block(u, h, h, r, r), t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
   accumulate_product(weight, block(u, 0, 0, h, h), block(t, 0, 0, h, h), block(w, 0, 0, h, h));
   lower_product(weight, block(u, 0, h, h, r), t21, block(w, 0, 0, h, h));
-  upper_times(weight, u22, t21, block(w, h, 0, r, h));
+  lower_transposed_times(weight, transpose(u22), t21, block(w, h, 0, r, h));
   accumulate_product(weight, u22, t22, block(w, h, h, r, r));
 }
 
