@@ -49,7 +49,8 @@ struct StridedArray {
   const void* data = nullptr;
   /// Sizeof the element.
   std::size_t element_bytes = 1;
-  std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
+  std::size_t extent[4] = {1, 1, 1, 1};  ///< numbers of elements
+  std::size_t stride[4] = {};            ///< in elements
 
   /// Number of elements.
   [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }

@@ -46,9 +46,10 @@ enum class ElementOrder {
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class AssembledOptimizer {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's pieces
+  using Space = typename Exec::memory_space;            ///< where weights are
 
+  /// An Optimizer without groups. `comm` must exist as long as the Optimizer.
   explicit AssembledOptimizer(const Comm& comm, const OptimizerOptions& options = {})
       : comm_(&comm), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
@@ -58,7 +59,9 @@ class AssembledOptimizer {
     has_map_.push_back(!optim::ElementRule<R>);
     return local_.add_group(rule);
   }
+  /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
   /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length n, which
@@ -90,12 +93,15 @@ class AssembledOptimizer {
                        .first = {first},
                        .count = {w.extent(0)}});
   }
-  /// A shard of a flat buffer: elements [first, first + n) of matrices (or vectors) one after the other, row-major.
+  /// A parameter of a flat buffer.
   struct Entry {
-    std::string name;
-    std::size_t rows, cols;
-    GroupId group;
+    std::string name;  ///< unique among all parameters
+    std::size_t rows;  ///< rows of the whole matrix; 1 for a vector
+    std::size_t cols;  ///< columns of the whole matrix
+    GroupId group;     ///< where its rule is
   };
+  /// Adds a shard of a flat buffer: the elements [first, first + n) of the matrices of `table`, which lie one after the
+  /// other, row-major. w and g have n elements, those of this rank.
   template <KokkosView VW, KokkosView VG>
   void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
     std::size_t begin = 0;

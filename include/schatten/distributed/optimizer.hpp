@@ -64,9 +64,10 @@ struct SumTyped {
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class Optimizer {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's pieces
+  using Space = typename Exec::memory_space;            ///< where weights are
 
+  /// An Optimizer without groups. `comm` must exist as long as the Optimizer.
   explicit Optimizer(const Comm& comm, const OptimizerOptions& options = {}, const RankOptions& ranks = {})
       : comm_(&comm), options_(ranks), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
@@ -78,9 +79,13 @@ class Optimizer {
     groups_.push_back({!by_element, by_element && !optim::PreparedElementRule<R> && !optim::ScaleFreeElementRule<R>});
     return id;
   }
+  /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  /// Sets several numbers, or none if one is refused.
   void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) { local_.set(id, values); }
+  /// Sets the group's lr.
   void set_lr(GroupId id, double lr) { local_.set_lr(id, lr); }
+  /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
   /// As schatten::Optimizer's; owners are found at the next step. Views must not change their memory.
@@ -185,6 +190,7 @@ class Optimizer {
 
   /// The Optimizer of this rank's pieces: state, counts, telemetry, fields.
   [[nodiscard]] Local& local() { return local_; }
+  /// The communicator that the Optimizer was made with.
   [[nodiscard]] const Comm& communicator() const { return *comm_; }
   /// The pieces that parameters are cut into, in the order of add.
   [[nodiscard]] std::vector<std::string> pieces() const {

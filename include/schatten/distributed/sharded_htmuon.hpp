@@ -53,8 +53,9 @@ struct FactorOfSum {
 
 /// Where a shard belongs: extents of the whole matrix, and which side is spread over ranks.
 struct WholeShape {
-  std::size_t rows, cols;
-  Side side = Side::rows;
+  std::size_t rows;        ///< of the whole matrix
+  std::size_t cols;        ///< of the whole matrix
+  Side side = Side::rows;  ///< the side that is distributed over ranks
   friend bool operator==(const WholeShape&, const WholeShape&) = default;
 };
 
@@ -67,8 +68,8 @@ struct WholeShape {
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedHTMuon {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's shards
+  using Space = typename Exec::memory_space;            ///< where weights are
 
   /// Throws InvalidArgument for numbers that HTMuon refuses, or that are not served here.
   ShardedHTMuon(const Comm& comm, const HTMuon& rule, SumOrder order = SumOrder::library,
@@ -129,7 +130,9 @@ class ShardedHTMuon {
     for (const std::string& name : skipped) local_.resume(name);
   }
 
+  /// Sets lr.
   void set_lr(double lr) { local_.set_lr(group_, lr); }
+  /// Multiplies lr by `factor` from the next step on.
   void set_lr_factor(double factor) { local_.set_lr_factor(group_, factor); }
   /// The Optimizer of this rank's shards: momentum, counts.
   [[nodiscard]] Local& local() { return local_; }

@@ -163,9 +163,9 @@ enum class Functions {
 
 /// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
 struct ShardOptions {
-  Side side = Side::rows;
-  SumOrder order = SumOrder::library;
-  Functions functions = Functions::each_rank;
+  Side side = Side::rows;                      ///< the side that is distributed over ranks
+  SumOrder order = SumOrder::library;          ///< in which order the ranks' Gram matrices are added
+  Functions functions = Functions::each_rank;  ///< which ranks compute the functions of the sums
 };
 
 /// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram matrix,
@@ -178,7 +178,7 @@ struct ShardOptions {
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedPower {
  public:
-  using Space = typename Exec::memory_space;
+  using Space = typename Exec::memory_space;  ///< where matrices are
 
   /// All ranks together, with equal arguments but for comm's rank. options: of the whole matrix, its method `automatic` or
   /// `rational`. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
@@ -216,11 +216,13 @@ class ShardedPower {
 
   /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
   [[nodiscard]] double error_bound() const { return choice_.error_bound; }
+  /// The number of poles.
   [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
   /// What the Gram matrix and the poles are computed in.
   [[nodiscard]] Format format() const { return choice_.format; }
   /// Bytes that one matrix adds to the sum over ranks.
   [[nodiscard]] std::size_t sum_bytes() const { return detail::triangle(side_length()) * sizeof(double); }
+  /// The options of the map, with the extents of the whole matrix.
   [[nodiscard]] const SpectralPowerOptions& options() const { return options_; }
 
  private:

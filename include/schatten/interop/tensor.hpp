@@ -19,12 +19,13 @@ namespace schatten {
 /// Memory of another program: element (i, j, …) is number i·stride[0] + j·stride[1] + … of those from `data` on. Owns
 /// nothing. It has no const, as TypedMatrix.
 struct TensorRef {
-  void* data = nullptr;
-  ElementType type = ElementType::float32;
-  std::size_t rank = 1;  ///< 1 to 4
-  std::size_t shape[4] = {1, 1, 1, 1};
-  std::size_t stride[4] = {};  ///< in elements
+  void* data = nullptr;                     ///< the element (0, 0, …)
+  ElementType type = ElementType::float32;  ///< of the elements
+  std::size_t rank = 1;                     ///< 1 to 4
+  std::size_t shape[4] = {1, 1, 1, 1};      ///< extents
+  std::size_t stride[4] = {};               ///< in elements
 
+  /// The number of elements.
   [[nodiscard]] std::size_t size() const {
     std::size_t product = 1;
     for (std::size_t d = 0; d < rank; ++d) product *= shape[d];

@@ -76,10 +76,11 @@ Exec current_execution_space() {
 /// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's words.
 template <class R>
 struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
-  R rule{};
+  R rule{};                      ///< the rule's numbers
   ParameterOptions parameter{};  ///< of each parameter of the group; not saved
 
   TorchOptions() = default;
+  /// The options with the numbers of `numbers`.
   TorchOptions(const R& numbers) : rule(numbers) {}
 
   /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the step.
@@ -87,6 +88,7 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
     optim::set_field(rule, name, value, "TorchOptions::set", optim::Fixed::settable);
     return *this;
   }
+  /// The value of the number `name`. Throws InvalidArgument for an unknown name.
   [[nodiscard]] double get(std::string_view name) const {
     double found = 0;
     bool known = false;
@@ -99,13 +101,19 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
     return found;
   }
 
+  /// Sets the learning rate.
   TorchOptions& lr(double value) { return set("lr", value); }
+  /// Sets the weight decay.
   TorchOptions& weight_decay(double value) { return set("weight_decay", value); }
+  /// Sets the momentum's β.
   TorchOptions& momentum(double value) { return set("momentum", value); }
+  /// Sets Nesterov's form of the momentum.
   TorchOptions& nesterov(bool value) { return set("nesterov", value ? 1 : 0); }
+  /// Sets "beta1" and "beta2".
   TorchOptions& betas(const std::tuple<double, double>& value) {
     return set("beta1", std::get<0>(value)).set("beta2", std::get<1>(value));
   }
+  /// Sets "epsilon".
   TorchOptions& eps(double value) { return set("epsilon", value); }
   /// How many quintics; torch.optim.Muon has 5.
   TorchOptions& ns_steps(std::size_t value) { return set("quintic_steps", double(value)); }
@@ -128,9 +136,12 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
                           "must be original, match_rms_adamw or spectral_unclamped");
   }
 
+  /// The learning rate, for LibTorch's schedulers.
   [[nodiscard]] double get_lr() const override { return rule.lr; }
+  /// Sets the learning rate, for LibTorch's schedulers.
   void set_lr(const double lr) override { rule.lr = lr; }
 
+  /// Writes the rule's name and numbers.
   void serialize(torch::serialize::OutputArchive& archive) const override {
     archive.write("rule", c10::IValue(std::string(R::name)));
     optim::for_each_field(rule, [&](std::string_view name, const auto& member, const optim::Range&) {
@@ -166,10 +177,12 @@ template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecut
           class Backend = linalg::DefaultBackend<Exec>>
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
-  using Options = TorchOptions<R>;
+  using Options = TorchOptions<R>;  ///< of a group
 
+  /// An optimizer of several parameter groups. `defaults`: for groups without options.
   explicit TorchOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, const Options& defaults = {})
       : torch::optim::Optimizer(groups, std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+  /// An optimizer of one parameter group.
   explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
       : torch::optim::Optimizer(std::move(parameters), std::make_unique<Options>(defaults)), kept_(make_kept()) {}
 

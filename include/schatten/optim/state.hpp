@@ -45,8 +45,9 @@ struct StateSlot {
   Start start = Start::zero;
   /// Its element type.
   StateStorage storage = StateStorage::scalar;
-  std::size_t rank = 0;            ///< of right_factor
-  std::size_t rows = 0, cols = 0;  ///< of given
+  std::size_t rank = 0;  ///< of right_factor
+  std::size_t rows = 0;  ///< of given
+  std::size_t cols = 0;  ///< of given
 };
 
 namespace optim {
@@ -91,7 +92,9 @@ struct StateArray {
   StateSlot slot{};
   /// Element type.
   ElementType type = ElementType::float32;
-  std::size_t count = 0, rows = 0, cols = 0;  ///< matrices, and the extents of one
+  std::size_t count = 0;  ///< number of matrices
+  std::size_t rows = 0;   ///< of a matrix
+  std::size_t cols = 0;   ///< of a matrix
   /// The array.
   Memory memory{};
 

@@ -25,11 +25,11 @@ namespace spectral {
 
 /// What is known of a method beside how it computes.
 struct MethodTraits {
-  SpectralMethod method;
-  std::string_view name;
-  bool promises = true;  ///< an error of UΣ^pVᵀ; the published methods promise none
-  bool commutes = true;  ///< whether the result for Mᵀ is the transposed one
-  bool formats = false;  ///< whether a Format other than automatic may be asked for: matrix products alone
+  SpectralMethod method;  ///< its value
+  std::string_view name;  ///< its name in messages
+  bool promises = true;   ///< an error of UΣ^pVᵀ; the published methods promise none
+  bool commutes = true;   ///< whether the result for Mᵀ is the transposed one
+  bool formats = false;   ///< whether a Format other than automatic may be asked for: matrix products alone
 };
 
 /// All methods, in the order of their enumerators.
@@ -119,16 +119,16 @@ inline std::string to_string(Format format) {
 
 /// What a SpectralPower is made for.
 struct SpectralPowerOptions {
-  std::size_t rows = 0;
-  std::size_t cols = 0;
+  std::size_t rows = 0;      ///< of the matrices
+  std::size_t cols = 0;      ///< of the matrices
   double power = 0.125;      ///< p in (-0.5, 1]
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of outᵀu_k
   /// against σ_k^p v_k.
   double tolerance = 3e-2;
-  SpectralMethod method = SpectralMethod::automatic;
-  Format format = Format::automatic;                 ///< for quintic and iterates; eigh and rational choose themselves
-  QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
+  SpectralMethod method = SpectralMethod::automatic;  ///< the method, or the fastest that meets the tolerance
+  Format format = Format::automatic;                  ///< for quintic and iterates; eigh and rational choose themselves
+  QuinticSchedule schedule = QuinticSchedule::muon;   ///< of the method quintic
   std::size_t quintic_steps = 0;  ///< of the method quintic: how many of them; 0: as the schedule says
   /// Of the method quintic: added to ‖M‖_F before M is divided by it (published codes have 1e-7). Where it is not 0 the
   /// promise is for ‖M‖_F >= norm_epsilon.

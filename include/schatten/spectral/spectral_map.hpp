@@ -19,8 +19,8 @@ namespace schatten {
 
 /// What a SpectralMap is made for.
 struct SpectralMapOptions {
-  std::size_t rows = 0;
-  std::size_t cols = 0;
+  std::size_t rows = 0;      ///< of the matrices
+  std::size_t cols = 0;      ///< of the matrices
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
   double tolerance = 3e-2;   ///< relative error of f(σ/σ₁), for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;  ///< or svd, eigh, rational
@@ -130,8 +130,8 @@ template <SpectralFunction F, Scalar T, ExecutionSpace Exec = Kokkos::DefaultExe
           class Backend = linalg::DefaultBackend<Exec>>
 class SpectralMap {
  public:
-  using memory_space = typename Exec::memory_space;
-  using Fits = spectral::FunctionFits<F>;
+  using memory_space = typename Exec::memory_space;  ///< where matrices are
+  using Fits = spectral::FunctionFits<F>;            ///< fits that plans may share
 
   /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at
   /// most 32 poles meets the tolerance and costs less than the decompositions. Throws InvalidArgument for options and
@@ -193,7 +193,9 @@ class SpectralMap {
   [[nodiscard]] Format format() const noexcept { return choice_.format; }
   /// Poles of `rational`; 0 for the others.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  /// f.
   [[nodiscard]] const F& function() const noexcept { return f_; }
+  /// The options that the plan was made with.
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
 
  private:

@@ -27,7 +27,7 @@ namespace schatten {
 template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
 class SpectralPower {
  public:
-  using memory_space = typename Exec::memory_space;
+  using memory_space = typename Exec::memory_space;  ///< where matrices are
 
   /// Checks the options and chooses the method. Throws InvalidArgument for a power outside (-0.5, 1], a resolution
   /// outside (0, 1], a tolerance that is not positive, and where no method (or not the one asked for) meets the
