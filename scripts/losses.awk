@@ -17,7 +17,8 @@ FNR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
 }
 function x_of(step) { return left + (width - left - right) * step / steps }
 function y_of(loss) { return height - bottom - (height - top - bottom) * (loss - least) / (largest - least) }
-function mean_of_train(k, step,    s, sum, count) {  # of the steps up to 3 before and after
+function mean_of_train(k, step,    s, sum, count) {  # of the steps up to 3 before and after; -1 for a step without a loss
+  if (!((k, step) in train)) return -1
   for (s = step - 3; s <= step + 3; ++s) if ((k, s) in train) { sum += train[k, s] / trained[k, s]; ++count }
   return count ? sum / count : -1
 }
