@@ -75,8 +75,8 @@ StridedArray strided_array(const V& view) {
   return array;
 }
 
-/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type is, and
-/// no element beyond the address space.
+/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type
+/// is, and no element beyond the address space.
 inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
   if (a.size() == 0) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
@@ -94,8 +94,8 @@ inline void require_memory(const StridedArray& a, std::string_view function, std
           "must not lead beyond the address space");
 }
 
-/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument as
-/// require_memory does.
+/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument
+/// as require_memory does.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed back.
+// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed
+// back.
 #pragma once
 
 #include <schatten/distributed/owners.hpp>
@@ -35,14 +36,14 @@ enum class ElementOrder {
   columns  ///< those of a column: columns over ranks
 };
 
-/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever the cuts
-/// fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all ranks together,
-/// in the same order, with equal groups, names and shapes.
+/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever
+/// the cuts fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all
+/// ranks together, in the same order, with equal groups, names and shapes.
 ///
-/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A step
-/// sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at most, one
-/// all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of ranks and for any
-/// cuts. Weights and gradients are of T, contiguous.
+/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A
+/// step sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at
+/// most, one all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of
+/// ranks and for any cuts. Weights and gradients are of T, contiguous.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class AssembledOptimizer {
  public:
@@ -64,8 +65,8 @@ class AssembledOptimizer {
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length n, which
-  /// may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
+  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length
+  /// n, which may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, std::size_t rows, std::size_t cols, std::size_t first, const VW& w,
            const VG& g, ElementOrder order = ElementOrder::rows) {
@@ -118,8 +119,8 @@ class AssembledOptimizer {
     require(end <= begin, "distributed::AssembledOptimizer::add_flat", "w", end, "must end inside the table");
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the others,
-  /// InvalidArgument where the ranges of all ranks do not make up a matrix.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the
+  /// others, InvalidArgument where the ranges of all ranks do not make up a matrix.
   void step(const Exec& exec) {
     find_owners(exec);
     to_owners(exec, &Array::g, &Array::gradient);

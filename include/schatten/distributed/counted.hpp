@@ -11,8 +11,8 @@
 
 namespace schatten::distributed {
 
-/// Calls of a rank, and bytes that the verbs are given: of all_reduce its numbers', of the others what a rank sends to each
-/// other rank, added up.
+/// Calls of a rank, and bytes that the verbs are given: of all_reduce its numbers', of the others what a rank sends to
+/// each other rank, added up.
 struct Traffic {
   std::size_t sums = 0;              ///< calls of all_reduce
   std::size_t sum_bytes = 0;         ///< their bytes

@@ -34,11 +34,11 @@ inline void check_mpi(int code, std::string_view call) {
 
 }  // namespace detail
 
-/// The ranks of an MPI communicator, of which it keeps a copy of its own (MPI_Comm_dup): no message of the program's meets
-/// one of these. Made on all ranks together, after MPI_Init and not to be used after MPI_Finalize.
+/// The ranks of an MPI communicator, of which it keeps a copy of its own (MPI_Comm_dup): no message of the program's
+/// meets one of these. Made on all ranks together, after MPI_Init and not to be used after MPI_Finalize.
 ///
-/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is not
-/// CUDA-aware the memory must be the host's.
+/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is
+/// not CUDA-aware the memory must be the host's.
 class MpiCommunicator {
  public:
   /// Throws CommunicationError.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The communicator over NCCL, between devices. Needs <nccl.h> 2.7 or newer and CUDA's runtime; CMake's SCHATTEN_ENABLE_NCCL
-// links them.
+// The communicator over NCCL, between devices. Needs <nccl.h> 2.7 or newer and CUDA's runtime; CMake's
+// SCHATTEN_ENABLE_NCCL links them.
 #pragma once
 
 #include <schatten/distributed/communicator.hpp>
@@ -33,8 +33,8 @@ concept StreamSpace = ExecutionSpace<Exec> && requires(const Exec& exec) {
   { exec.cuda_stream() } -> std::convertible_to<cudaStream_t>;
 };
 
-/// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued on
-/// the execution space's stream and return at once; exchange waits for a stream of its own.
+/// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued
+/// on the execution space's stream and return at once; exchange waits for a stream of its own.
 class NcclCommunicator {
  public:
   /// Throws CommunicationError. The device of `comm` must be the current one, here and in every call.

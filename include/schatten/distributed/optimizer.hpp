@@ -56,11 +56,11 @@ struct SumTyped {
 /// An Optimizer whose parameters are stepped by one rank each, their owner, and then known to all. Called by all ranks
 /// together, in the same order, with equal arguments: groups, names, shapes and types.
 ///
-/// A matrix of a rule with directions is one piece, whichever array it is from; arrays of rules that work element by element
-/// are cut into ranges of rows. Pieces, and with them all bits, are the same on any number of ranks: "experts[2]" is a matrix
-/// of a parameter of rank 3, "embedding[0:512]" are rows. State, and master copies, are the owner's alone. What is sent are
-/// weights, not directions: a rank that owns none of a parameter computes nothing for it. A rank sends (N−1)/N of the
-/// weights, and of the gradients as much where these are summed.
+/// A matrix of a rule with directions is one piece, whichever array it is from; arrays of rules that work element by
+/// element are cut into ranges of rows. Pieces, and with them all bits, are the same on any number of ranks:
+/// "experts[2]" is a matrix of a parameter of rank 3, "embedding[0:512]" are rows. State, and master copies, are the
+/// owner's alone. What is sent are weights, not directions: a rank that owns none of a parameter computes nothing for
+/// it. A rank sends (N−1)/N of the weights, and of the gradients as much where these are summed.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class Optimizer {
  public:
@@ -136,8 +136,8 @@ class Optimizer {
     if (owner(piece) == me()) local_.observe(exec, piece, x);
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on the
-  /// other ranks; weights of that step are then not exchanged. Fences as the communicator does.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on
+  /// the other ranks; weights of that step are then not exchanged. Fences as the communicator does.
   void step(const Exec& exec) {
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
@@ -204,7 +204,8 @@ class Optimizer {
     for (const Piece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
     return names;
   }
-  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown name.
+  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
+  /// name.
   [[nodiscard]] std::size_t owner(std::string_view name) const {
     for (const Piece& piece : pieces_) {
       if (piece.name == name) return piece.owner;

@@ -59,12 +59,13 @@ struct WholeShape {
   friend bool operator==(const WholeShape&, const WholeShape&) = default;
 };
 
-/// Steps weights of which every rank holds some rows or columns: HTMuon with sharded momentum and one sum over ranks for all
-/// matrices of a shape (ShardedPower). Called by all ranks together, in the same order, with equal names and whole shapes.
+/// Steps weights of which every rank holds some rows or columns: HTMuon with sharded momentum and one sum over ranks
+/// for all matrices of a shape (ShardedPower). Called by all ranks together, in the same order, with equal names and
+/// whole shapes.
 ///
-/// Factors of ScaleMode are those of the whole matrix; norms take a second sum, of one number a matrix. A matrix whose gradient
-/// holds a NaN or an infinity on any rank is left out on all. The rule's map must be rational or automatic, its interval 1;
-/// there is no floor (docs/optimizer.md). On host execution spaces; a step fences.
+/// Factors of ScaleMode are those of the whole matrix; norms take a second sum, of one number a matrix. A matrix whose
+/// gradient holds a NaN or an infinity on any rank is left out on all. The rule's map must be rational or automatic,
+/// its interval 1; there is no floor (docs/optimizer.md). On host execution spaces; a step fences.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedHTMuon {
  public:
@@ -88,8 +89,8 @@ class ShardedHTMuon {
             .decay = rule.decay});
   }
 
-  /// W, G: Views (rows, cols) of this rank's part, none of whose extents but the sharded one differ from `whole`. All ranks
-  /// together. Throws InvalidArgument, RefusedByRank.
+  /// W, G: Views (rows, cols) of this rank's part, none of whose extents but the sharded one differ from `whole`. All
+  /// ranks together. Throws InvalidArgument, RefusedByRank.
   template <KokkosView VW, KokkosView VG>
   void add(const std::string& name, const VW& w, const VG& g, const WholeShape& whole) {
     static_assert(view_rank<VW> == 2 && std::is_same_v<scalar_of<VG>, T>, "schatten: matrices with gradients of T");

@@ -11,9 +11,9 @@ namespace schatten {
 
 /// A View of the rows×cols matrix at `data` whose element (i, j) is data[i·row_stride + j·col_stride].
 ///
-/// `MemorySpace` says where the memory is (host unless told). The caller keeps the memory alive.
-/// Throws InvalidArgument for a null pointer with a non-empty shape, a pointer that is not aligned as T is, and strides that lead
-/// beyond the address space, as negative ones do.
+/// `MemorySpace` says where the memory is (host unless told). The caller keeps the memory alive. Throws InvalidArgument
+/// for a null pointer with a non-empty shape, a pointer that is not aligned as T is, and strides that lead beyond the
+/// address space, as negative ones do.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride, std::size_t col_stride) {
   require(data != nullptr || rows * cols == 0, "matrix_view", "data", static_cast<const void*>(data),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that meet
-// such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
+// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that
+// meet such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -80,8 +80,8 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 /// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and for a
-/// rank beyond 4.
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and
+/// for a rank beyond 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LibTorch: its tensors as Views without a copy, and the rules as its optimizers, with its groups, schedulers and archives.
+// LibTorch: its tensors as Views without a copy, and the rules as its optimizers, with its groups, schedulers and
+// archives.
 #pragma once
 
 #include <schatten/interop/host_kokkos.hpp>
@@ -30,9 +31,9 @@ namespace schatten {
 
 /// A LibTorch tensor, checked, for with_view or Optimizer::add. The tensor must live as long as what is made of it.
 ///
-/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor, one on
-/// another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a rank above 4,
-/// or one whose sign or conjugate is still to be taken.
+/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor,
+/// one on another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a
+/// rank above 4, or one whose sign or conjugate is still to be taken.
 template <class MemorySpace = Kokkos::HostSpace>
 TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
                     std::string_view argument = "tensor") {
@@ -73,7 +74,8 @@ Exec current_execution_space() {
   return Exec();
 }
 
-/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's words.
+/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's
+/// words.
 template <class R>
 struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
   R rule{};                      ///< the rule's numbers
@@ -83,7 +85,8 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
   /// The options with the numbers of `numbers`.
   TorchOptions(const R& numbers) : rule(numbers) {}
 
-  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the step.
+  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the
+  /// step.
   TorchOptions& set(std::string_view name, double value) {
     optim::set_field(rule, name, value, "TorchOptions::set", optim::Fixed::settable);
     return *this;
@@ -169,10 +172,10 @@ inline TorchOptions<Muon> torch_muon() { return TorchOptions<Muon>(Muon{.lr = 1e
 
 /// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
 ///
-/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose memory
-/// is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left out and do not
-/// age. The state is in the optimizer and its archive, not in state(). Starts Kokkos if nobody has. From the second step on
-/// no Kokkos memory is allocated, unless groups or parameters are new.
+/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose
+/// memory is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left
+/// out and do not age. The state is in the optimizer and its archive, not in state(). Starts Kokkos if nobody has. From
+/// the second step on no Kokkos memory is allocated, unless groups or parameters are new.
 template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Backend = linalg::DefaultBackend<Exec>>
 class TorchOptimizer : public torch::optim::Optimizer {
@@ -186,8 +189,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
   explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
       : torch::optim::Optimizer(std::move(parameters), std::make_unique<Options>(defaults)), kept_(make_kept()) {}
 
-  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number), for what
-  /// cannot be stepped, and has then moved nothing.
+  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number),
+  /// for what cannot be stepped, and has then moved nothing.
   torch::Tensor step(LossClosure closure = nullptr) override {
     torch::Tensor loss;
     if (closure) {

@@ -162,8 +162,8 @@ void check_fields(const Rule& rule, std::string_view function) {
 /// Whether numbers that are decided when a group is made can be set.
 enum class Fixed { refused, settable };
 
-/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and for a
-/// value that its type cannot hold; ranges are checked by check_fields.
+/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and
+/// for a value that its type cannot hold; ranges are checked by check_fields.
 template <class Rule>
 void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function,
                Fixed fixed = Fixed::refused) {

@@ -123,8 +123,8 @@ struct SpectralPowerOptions {
   std::size_t cols = 0;      ///< of the matrices
   double power = 0.125;      ///< p in (-0.5, 1]
   double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
-  /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of outᵀu_k
-  /// against σ_k^p v_k.
+  /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of
+  /// outᵀu_k against σ_k^p v_k.
   double tolerance = 3e-2;
   SpectralMethod method = SpectralMethod::automatic;  ///< the method, or the fastest that meets the tolerance
   Format format = Format::automatic;                  ///< for quintic and iterates; eigh and rational choose themselves

@@ -12,11 +12,11 @@
 
 namespace schatten {
 
-/// What SpectralMap takes: a function f of x = σ/σ₁ with what its fit must know.
+/// A function f of x = σ/σ₁ that SpectralMap takes, with the numbers that its fit needs:
 ///
 /// * `static constexpr std::string_view name`: for messages.
-/// * `KOKKOS_FUNCTION double operator()(double x) const`: f(x), positive for 0 < x <= 1.06; x may exceed 1 because σ₁ is
-///   estimated.
+/// * `KOKKOS_FUNCTION double operator()(double x) const`: f(x), positive for 0 < x <= 1.06. x may exceed 1 because σ₁
+///   is estimated.
 /// * `double order() const`: a with f(x) ~ x^a as x → 0. 0: f(0) > 0; singular values that are zero still map to zero.
 /// * `double degree() const`: h; the map of c·M is c^h times the map of M.
 ///

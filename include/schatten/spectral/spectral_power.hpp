@@ -17,9 +17,9 @@ namespace schatten {
 /// Computes U Σ^p Vᵀ for matrices of one shape.
 ///
 /// The promise: for every k with σ_k >= resolution·σ₁ each of |u_kᵀ·out·v_k − σ_k^p|, ‖out·v_k − σ_k^p u_k‖ and
-/// ‖outᵀu_k − σ_k^p v_k‖ is at most error_bound()·σ_k^p, rounding included. Where singular values are equal it holds for
-/// every choice of their vectors. In 16-bit formats it is of the matrix as stored, and of the diagonal and ‖out·v_k‖ alone.
-/// Of directions under the resolution nothing is promised but that they are finite.
+/// ‖outᵀu_k − σ_k^p v_k‖ is at most error_bound()·σ_k^p, rounding included. Where singular values are equal it holds
+/// for every choice of their vectors. In 16-bit formats it is of the matrix as stored, and of the diagonal and
+/// ‖out·v_k‖ alone. Of directions under the resolution nothing is promised but that they are finite.
 ///
 /// p = 0 is the polar factor (Muon), p = 1 is M, 1/8 is HTMuon (Pang et al., arXiv 2603.10067).
 /// A matrix with a NaN or an infinity gives NaN throughout and leaves its neighbours in the batch alone; a zero matrix
@@ -91,8 +91,8 @@ class SpectralPower {
     options_ = options;
   }
 
-  /// What the promise above says: the largest of the three readings over σ_k^p. Infinite for newton_schulz, streaming and
-  /// rank_power, which promise nothing.
+  /// What the promise above says: the largest of the three readings over σ_k^p. Infinite for newton_schulz, streaming
+  /// and rank_power, which promise nothing.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
   /// The method that was chosen; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
@@ -106,8 +106,8 @@ class SpectralPower {
   [[nodiscard]] bool composed() const noexcept { return !choice_.composed.poles.empty(); }
   /// Of those, the ones in double where the format is `mixed`.
   [[nodiscard]] std::size_t fine_poles() const noexcept { return choice_.fine_poles; }
-  /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
-  /// this space forms them: half on the host, whole on a device. 0 for the other methods.
+  /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones
+  /// as this space forms them: half on the host, whole on a device. 0 for the other methods.
   [[nodiscard]] double product_flops() const {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const auto m = double(shape.long_side), n = double(shape.short_side);

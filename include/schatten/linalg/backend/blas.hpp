@@ -13,8 +13,8 @@
 #include <limits>
 #include <vector>
 
-// Fortran's symbols under names of ours: a program may declare the same symbols otherwise, as Eigen's <blas.h>, LAPACKE's
-// <lapack.h> and the user's own prototypes do.
+// Fortran's symbols under names of ours: a program may declare the same symbols otherwise, as Eigen's <blas.h>,
+// LAPACKE's <lapack.h> and the user's own prototypes do.
 #define SCHATTEN_TEXT_OF(x) #x
 #define SCHATTEN_TEXT(x) SCHATTEN_TEXT_OF(x)
 #define SCHATTEN_SYMBOL(name) __asm__(SCHATTEN_TEXT(__USER_LABEL_PREFIX__) #name)
@@ -113,8 +113,9 @@ void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space
   }
 }
 
-/// LAPACK's routines in the shape that linalg/host/decomposition.hpp asks for; integer work memory comes from the heap. Matrices
-/// that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's own.
+/// LAPACK's routines in the shape that linalg/host/decomposition.hpp asks for; integer work memory comes from the heap.
+/// Matrices that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's
+/// own.
 struct LapackDecomposition {
   static std::ptrdiff_t svd_size(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
     return vectors ? 3 * n * n + (std::max)(m, 4 * n * n + 4 * n) + 64 * (m + n)
