@@ -42,9 +42,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Returns its id. Throws InvalidArgument for a number out of range.
   template <class R>
   GroupId add_group(const R& rule) {
-    optim::require_rule<R>();
-    return this->add_group_of(
-        std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
+    if constexpr (optim::require_rule<R>()) {
+      return this->add_group_of(
+          std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
+    } else {
+      return {};
+    }
   }
 
   /// Sets a number of a group by name ("lr", "beta2", "power", …), valid from the next step on. Throws InvalidArgument,
@@ -139,6 +142,14 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   void set_gradient(std::string_view name, const VG& g) {
     const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
     this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
+  }
+  /// Does not compile, as add.
+  template <class G>
+    requires(!KokkosView<G>)
+  void set_gradient(std::string_view, const G&) {
+    static_assert(KokkosView<G>,
+                  "schatten: G must be a Kokkos View; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
   }
   /// The same for a range of pairs (name, View); if one is refused, none is set.
   template <class Range>

@@ -183,19 +183,39 @@ double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
   return 1;
 }
 
-/// Does not compile, with a message, if R lacks something that a rule needs.
+/// The number of the first requirement that R does not meet; 0: it meets all.
 template <class R>
-constexpr void require_rule() {
-  static_assert(HasName<R>, "schatten: a rule needs `static constexpr std::string_view name`");
-  static_assert(HasNumbers<R>, "schatten: a rule needs the members `double lr` and `double weight_decay`");
-  static_assert(std::is_default_constructible_v<R>, "schatten: every number of a rule needs a default");
+constexpr int unmet_rule_requirement() {
+  if constexpr (!HasName<R>) {
+    return 1;
+  } else if constexpr (!HasNumbers<R>) {
+    return 2;
+  } else if constexpr (!std::is_default_constructible_v<R>) {
+    return 3;
+  } else if constexpr (!HasFields<R>) {
+    return 4;
+  } else if constexpr (!HasState<R>) {
+    return 5;
+  } else if constexpr (ElementRule<R> && !std::is_trivially_copyable_v<R>) {
+    return 6;
+  }
+  return 0;
+}
+
+/// Whether R meets all requirements. If not, the compiler reports the first requirement that it does not meet.
+template <class R>
+constexpr bool require_rule() {
+  constexpr int unmet = unmet_rule_requirement<R>();
+  static_assert(unmet != 1, "schatten: a rule needs `static constexpr std::string_view name`");
+  static_assert(unmet != 2, "schatten: a rule needs the members `double lr` and `double weight_decay`");
+  static_assert(unmet != 3, "schatten: every number of a rule needs a default");
   static_assert(
-      HasFields<R>,
+      unmet != 4,
       "schatten: a rule needs `template <class Fields> static void fields(Fields& f)` that names its numbers: "
       "f(\"beta2\", &Rule::beta2, optim::below_one)");
-  static_assert(HasState<R>, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
-  static_assert(!ElementRule<R> || std::is_trivially_copyable_v<R>,
-                "schatten: a rule with element() is copied into kernels and must be trivially copyable");
+  static_assert(unmet != 5, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
+  static_assert(unmet != 6, "schatten: a rule with element() is copied into kernels and must be trivially copyable");
+  return unmet == 0;
 }
 
 }  // namespace optim

@@ -164,21 +164,34 @@ class SpectralMap {
   /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` as far as the backend is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
-    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>,
-                  "schatten: M and out must have the scalar type of the SpectralMap");
-    static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-    static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
-    constexpr std::string_view function = "SpectralMap::apply";
-    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
-    const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
-    require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, function, "m");
-    require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, function, "out");
-    require_own_elements(batch_out, function, "out");
-    require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
-    if (batch_m.size() == 0) return;
-    const ProfilingRegion region("schatten::SpectralMap::apply");
-    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
+    constexpr bool writable = !std::is_const_v<typename VO::value_type>;
+    constexpr bool ranks = int(view_rank<VM>) == int(view_rank<VO>);
+    static_assert(scalars, "schatten: M and out must have the scalar type of the SpectralMap");
+    static_assert(!scalars || writable, "schatten: out is written and must not be const");
+    static_assert(!scalars || !writable || ranks, "schatten: M and out must have the same rank");
+    if constexpr (scalars && writable && ranks) {
+      constexpr std::string_view function = "SpectralMap::apply";
+      const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+      const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
+      require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, function, "m");
+      require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, function, "out");
+      require_own_elements(batch_out, function, "out");
+      require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
+      if (batch_m.size() == 0) return;
+      const ProfilingRegion region("schatten::SpectralMap::apply");
+      spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    }
   }
+  /// Does not compile: Eigen matrices and pointers need a View.
+  template <class VM, class VO, class... More>
+    requires(!(KokkosView<VM> && KokkosView<VO>))
+  void apply(const Exec&, const VM&, const VO&, const More&...) const {
+    static_assert(KokkosView<VM> && KokkosView<VO>,
+                  "schatten: M and out must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+  }
+
   /// The same with scratch memory of the plan's own.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {

@@ -45,21 +45,34 @@ class SpectralPower {
     apply(exec, m, out, workspace_);
   }
 
+  /// Does not compile: Eigen matrices and pointers need a View.
+  template <class VM, class VO, class... More>
+    requires(!(KokkosView<VM> && KokkosView<VO>))
+  void apply(const Exec&, const VM&, const VO&, const More&...) const {
+    static_assert(KokkosView<VM> && KokkosView<VO>,
+                  "schatten: M and out must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+  }
+
   /// The same with scratch memory from `workspace`, which several plans may share.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
-    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>,
-                  "schatten: M and out must have the scalar type of the SpectralPower");
-    static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-    static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
-    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
-    const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
-    require_shapes(batch_m, batch_out);
-    require(choice_.method != SpectralMethod::streaming, "SpectralPower::apply", "method", "streaming",
-            "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
-    if (batch_m.size() == 0) return;
-    const ProfilingRegion region("schatten::SpectralPower::apply");
-    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
+    constexpr bool writable = !std::is_const_v<typename VO::value_type>;
+    constexpr bool ranks = int(view_rank<VM>) == int(view_rank<VO>);
+    static_assert(scalars, "schatten: M and out must have the scalar type of the SpectralPower");
+    static_assert(!scalars || writable, "schatten: out is written and must not be const");
+    static_assert(!scalars || !writable || ranks, "schatten: M and out must have the same rank");
+    if constexpr (scalars && writable && ranks) {
+      const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+      const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
+      require_shapes(batch_m, batch_out);
+      require(choice_.method != SpectralMethod::streaming, "SpectralPower::apply", "method", "streaming",
+              "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
+      if (batch_m.size() == 0) return;
+      const ProfilingRegion region("schatten::SpectralPower::apply");
+      spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    }
   }
 
   /// `streaming`: one QR iteration on V, which the caller keeps, and out by it. V (cols×r) or (batch, cols, r), from
