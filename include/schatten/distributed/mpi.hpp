@@ -34,8 +34,8 @@ inline void check_mpi(int code, std::string_view call) {
 
 }  // namespace detail
 
-/// The ranks of an MPI communicator, of which it keeps a copy of its own (MPI_Comm_dup): no message of the program's
-/// meets one of these. Made on all ranks together, after MPI_Init and not to be used after MPI_Finalize.
+/// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
+/// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
 /// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is
 /// not CUDA-aware the memory must be the host's.

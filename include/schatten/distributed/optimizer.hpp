@@ -53,14 +53,14 @@ struct SumTyped {
 
 }  // namespace detail
 
-/// An Optimizer whose parameters are stepped by one rank each, their owner, and then known to all. Called by all ranks
-/// together, in the same order, with equal arguments: groups, names, shapes and types.
+/// An Optimizer in which one rank, the owner, updates each piece of the parameters and sends it to all ranks. All ranks
+/// call its functions together, in the same order, with equal groups, names, shapes and types.
 ///
-/// A matrix of a rule with directions is one piece, whichever array it is from; arrays of rules that work element by
-/// element are cut into ranges of rows. Pieces, and with them all bits, are the same on any number of ranks:
-/// "experts[2]" is a matrix of a parameter of rank 3, "embedding[0:512]" are rows. State, and master copies, are the
-/// owner's alone. What is sent are weights, not directions: a rank that owns none of a parameter computes nothing for
-/// it. A rank sends (N−1)/N of the weights, and of the gradients as much where these are summed.
+/// A matrix of a rule with directions is one piece; arrays of element rules are divided into ranges of rows. Pieces,
+/// and therefore all results, do not depend on the number of ranks: "experts[2]" is a matrix of a parameter of rank 3,
+/// "embedding[0:512]" are rows. Only the owner has state and master copies. A step sends weights, not directions, so
+/// other ranks compute nothing for a piece. A rank sends (N−1)/N of the weights, and as much of the gradients if these
+/// are summed.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class Optimizer {
  public:
