@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EXPECT: schatten: M and out must be Kokkos Views; schatten::view\(matrix\) makes one of an Eigen matrix
+// EXPECT: schatten: M and out must be Kokkos Views; schatten::view.matrix. makes one of an Eigen matrix
 // LINES: 20
 #include <schatten/interop/eigen.hpp>
 #include <schatten/spectral/spectral_power.hpp>
