@@ -18,7 +18,7 @@ namespace schatten {
 
 namespace optim {
 
-/// What a map by a function is of: f, and the fits that maps of it share.
+/// A function f for maps, and the fits that these maps share.
 template <SpectralFunction F>
 struct FunctionWithFits {
   F function{};  ///< f
@@ -54,7 +54,7 @@ struct PlanOf<FunctionWithFits<F>> {
   }
 };
 
-/// A Bucket whose map with the options `options` is by a function, whatever power is asked for.
+/// A Bucket whose map with the options of set_function() uses a function instead of the power.
 template <class Base, SpectralFunction F>
 class FunctionBucket : public Base {
  public:
@@ -66,7 +66,7 @@ class FunctionBucket : public Base {
     if (options != *options_) return Base::map(power, options, u, out);
     this->plan(*of_, options).apply(this->exec(), u, out, this->workspace());
   }
-  /// @pre both live as long as maps are asked for.
+  /// @pre both exist as long as maps are computed.
   void set_function(const FunctionWithFits<F>& of, const MapOptions& options) {
     of_ = &of;
     options_ = &options;
@@ -174,7 +174,7 @@ struct FunctionRule : R {
   }
 };
 
-/// The rule with f in its power's place.
+/// Returns the rule with f instead of its power.
 template <class R, SpectralFunction F>
 [[nodiscard]] FunctionRule<R, F> with_function(const R& rule, const F& f) {
   return {rule, f};
