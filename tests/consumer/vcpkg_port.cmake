@@ -61,7 +61,7 @@ if(NOT folders STREQUAL "include;share")
   message(FATAL_ERROR "the port installs ${folders}")
 endif()
 run(-S "${CMAKE_CURRENT_LIST_DIR}/installed" -B "${FOLDER}/with spaces/consumer" ${OPTIONS}
-    "-Dschatten_DIR=${CURRENT_PACKAGES_DIR}/share/${PORT}")
+    "-Dschatten_ROOT=${CURRENT_PACKAGES_DIR}")
 file(READ "${FOLDER}/with spaces/consumer/CMakeCache.txt" cache)
 if(NOT cache MATCHES "schatten_DIR:PATH=${CURRENT_PACKAGES_DIR}/share/${PORT}")
   message(FATAL_ERROR "another package of schatten was found")
