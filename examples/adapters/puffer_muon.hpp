@@ -6,7 +6,7 @@
 //
 // Matrices (more than one index: the first is the rows) step by HTMuon's struct at p = 0, Muon by the polar factor; vectors by
 // momentum SGD. One setter more, muon_set_power, makes it HTMuon at p = 1/8. Gradients are clipped by their norm together, in
-// place, as there; nothing is allocated from the second step on.
+// place, as there; no Kokkos memory is allocated from the second step on. All of it is in host memory.
 #pragma once
 
 #include <schatten/interop/host_kokkos.hpp>
@@ -35,7 +35,8 @@ struct Entry {
 }  // namespace puffer_muon
 
 struct Muon {
-  double lr = 0.02;  ///< read by each step
+  float* lr = nullptr;  ///< read by each step; the trainer writes it, as there
+  std::unique_ptr<float> lr_memory;
   std::vector<puffer_muon::Entry> entries;
   std::size_t total = 0;  ///< elements of an array
   std::unique_ptr<puffer_muon::Optimizer> optimizer;
@@ -48,10 +49,12 @@ template <class Allocator>
 void muon_init(Muon* m, Allocator* parameters, double momentum, Allocator* /*scratch*/) {
   schatten::start_kokkos();
   *m = Muon{};
+  m->lr_memory = std::make_unique<float>(0.02F);
+  m->lr = m->lr_memory.get();
   m->optimizer = std::make_unique<puffer_muon::Optimizer>();
-  schatten::HTMuon htmuon{.lr = m->lr, .power = 0.0, .weight_decay = 0.0};
+  schatten::HTMuon htmuon{.power = 0.0, .weight_decay = 0.0};
   htmuon.momentum = {.beta = momentum, .nesterov = true, .kind = schatten::MomentumKind::heavy_ball};
-  schatten::SGD sgd{.lr = m->lr};
+  schatten::SGD sgd{};
   sgd.momentum = {.beta = momentum, .nesterov = true};
   m->matrices = m->optimizer->add_group(htmuon);
   m->vectors = m->optimizer->add_group(sgd);
@@ -99,8 +102,8 @@ void muon_step(Muon* m, Weights weights, Gradients gradients, float max_grad_nor
   if (norm > double(max_grad_norm)) {  // false where it is not a number: the step leaves that matrix out
     for (std::size_t k = 0; k < m->total; ++k) g[k] = schatten::BFloat16(double(g[k]) * double(max_grad_norm) / norm);
   }
-  m->optimizer->set_lr(m->matrices, m->lr);
-  m->optimizer->set_lr(m->vectors, m->lr);
+  m->optimizer->set_lr(m->matrices, double(*m->lr));
+  m->optimizer->set_lr(m->vectors, double(*m->lr));
   const puffer_muon::Exec exec;
   m->optimizer->step(exec);
   exec.fence();
