@@ -5,8 +5,6 @@
 #include <schatten/interop/torch.hpp>
 #include <schatten/optim/rules.hpp>
 
-#include <torch/torch.h>
-
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -17,6 +15,7 @@
 #include <sstream>
 #include <string>
 #include <sys/wait.h>
+#include <torch/torch.h>
 #include <vector>
 
 namespace {
@@ -149,9 +148,9 @@ void check_options_of_all() {
 }
 
 void check_options() {
-  check_options_of_all<Adam, AdamMini, AdaMuon, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon, COSMOS,
-                       GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon, NorMuon, RMNP,
-                       Scion, SGD, SOAP, SophiaG, SPlus>();
+  check_options_of_all<Adam, AdamMini, AdaMuon, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
+                       COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon, NorMuon,
+                       RMNP, Scion, SGD, SOAP, SophiaG, SPlus>();
   const TorchOptions<Muon> muon = torch_muon()
                                       .lr(2e-3)
                                       .weight_decay(0.2)
@@ -260,8 +259,8 @@ void check_muon() {
     return std::make_unique<MuonRule>(MuonRule{w, std::vector<torch::Tensor>(w.size()), 1e-2, 0.1, 0.9});
   });
   const auto ours = weights_after(50, start, torch::kFloat64, [](const std::vector<torch::Tensor>& w) {
-    return std::make_unique<Optim<Muon, double>>(
-        w, torch_muon().lr(1e-2).momentum(0.9).adjust_lr_fn("match_rms_adamw"));
+    return std::make_unique<Optim<Muon, double>>(w,
+                                                 torch_muon().lr(1e-2).momentum(0.9).adjust_lr_fn("match_rms_adamw"));
   });
   const double largest = largest_difference_of(ours, theirs);
   expect(largest <= 1e-10, "Muon in double beside torch.optim.Muon's rule, 50 steps: " + digits(largest));

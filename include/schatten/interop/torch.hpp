@@ -7,16 +7,15 @@
 #include <schatten/interop/torch_tensor.hpp>
 #include <schatten/optim/optimizer.hpp>
 
-#include <torch/optim/optimizer.h>
-#include <torch/serialize/archive.h>
-#include <torch/types.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <torch/optim/optimizer.h>
+#include <torch/serialize/archive.h>
+#include <torch/types.h>
 #include <utility>
 #include <vector>
 

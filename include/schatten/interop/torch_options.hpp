@@ -6,12 +6,11 @@
 #include <schatten/optim/options.hpp>
 #include <schatten/optim/rules/muon.hpp>
 
-#include <torch/optim/optimizer.h>
-#include <torch/serialize/archive.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <torch/optim/optimizer.h>
+#include <torch/serialize/archive.h>
 #include <tuple>
 #include <utility>
 
