@@ -118,7 +118,8 @@ void check_bad_parameters() {
   expect_error("name = nesterov", [] { TorchOptions<AdamW>().nesterov(true); });
   expect_error("value = 1", [] { TorchOptions<Muon>().ns_coefficients({1, 2, 3}); });
   expect_error("value = frobenius", [] { TorchOptions<Muon>().adjust_lr_fn("frobenius"); });
-  expect_error("must be a parameter", [&] { optimizer.observe(parameter({2, 2}), parameter({2, 2})); });
+  Optim<HTMuon> plain({stays()});
+  expect_error("must be a parameter", [&] { plain.observe(parameter({2, 2}), parameter({2, 2})); });
 }
 
 // ---- options ------------------------------------------------------------------------------------------------------------
@@ -292,6 +293,15 @@ void check_interface() {
   expect(!torch::equal(b_before, b.detach()), "a group that was added later is stepped");
   expect(torch::equal(before, without.detach()), "a parameter without a gradient is left out");
   expect(optimizer.param_groups()[0].options().get_lr() == 0.05, "a scheduler sets lr");
+  expect(optimizer.param_groups()[1].options().get_lr() == 0.1, "that of a group with options of its own too");
+  const Optim<HTMuon> grouped({torch::optim::OptimizerParamGroup({parameter({2, 2})}),
+                               torch::optim::OptimizerParamGroup(
+                                   {parameter({2, 2})}, std::make_unique<TorchOptions<HTMuon>>(HTMuon{.power = 0.5}))},
+                              HTMuon{.power = 0.25});
+  const auto power = [&](std::size_t k) {
+    return static_cast<const TorchOptions<HTMuon>&>(grouped.param_groups()[k].options()).rule.power;
+  };
+  expect(power(0) == 0.25 && power(1) == 0.5, "groups have their options, or the optimizer's");
 
   for (const torch::ScalarType type : {torch::kBFloat16, torch::kFloat16}) {
     torch::Tensor half = torch::ones({4, 4}, type).requires_grad_(true);

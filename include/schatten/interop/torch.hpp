@@ -37,10 +37,21 @@ class TorchOptimizer : public torch::optim::Optimizer {
   using Options = TorchOptions<R>;
 
   explicit TorchOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, const Options& defaults = {})
-      : torch::optim::Optimizer(defined(groups), std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+      : torch::optim::Optimizer(std::vector<torch::optim::OptimizerParamGroup>(), std::make_unique<Options>(defaults)),
+        kept_(make_kept()) {
+    for (const torch::optim::OptimizerParamGroup& group : groups) add_param_group(group);
+  }
   explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
       : torch::optim::Optimizer(defined(std::move(parameters)), std::make_unique<Options>(defaults)),
         kept_(make_kept()) {}
+
+  /// Adds a group; without options it has the optimizer's. LibTorch's own, which a reference to the base class calls, leaves
+  /// out options of a type that it does not know: the group has the optimizer's then.
+  void add_param_group(const torch::optim::OptimizerParamGroup& group) {
+    defined(group.params());
+    torch::optim::Optimizer::add_param_group(group);
+    if (group.has_options()) param_groups_.back().set_options(group.options().clone());
+  }
 
   /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number), for what
   /// cannot be stepped, and has then moved nothing.
@@ -169,11 +180,6 @@ class TorchOptimizer : public torch::optim::Optimizer {
               "must be defined");
     }
     return parameters;
-  }
-  static const std::vector<torch::optim::OptimizerParamGroup>& defined(
-      const std::vector<torch::optim::OptimizerParamGroup>& groups) {
-    for (const torch::optim::OptimizerParamGroup& group : groups) defined(group.params());
-    return groups;
   }
 
   static std::unique_ptr<Kept> make_kept() {
