@@ -15,7 +15,13 @@
 #include <sstream>
 #include <string>
 #include <sys/wait.h>
-#include <torch/torch.h>
+#include <torch/nn/functional/activation.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/schedulers/step_lr.h>
+#include <torch/serialize.h>
 #include <vector>
 
 namespace {
