@@ -2,7 +2,8 @@
 // optimizer_step/<case>/<set>: one step over all hidden matrices of a LLaMA model, float, on Kokkos' default execution
 // space: a device where Kokkos has one.
 //
-// Cases: htmuon, adamw, sgd with their defaults; htmuon_iterates_<tolerance>/<format>, matrix products alone at a
+// Cases: htmuon, adamw, sgd with their defaults; htmuon_fidelity, at a resolution of 1e-5 and a tolerance of 5e-2; muon_polar, Muon
+// by the rational method; htmuon_iterates_<tolerance>/<format>, matrix products alone at a
 // resolution of 3e-3; muon/<format>. Formats: scalar, and float16 and bfloat16 where the backend multiplies them.
 // Sets: llama_60m, 135m, 350m, 1b. The last two take up to 20 GB and are there on a device, or with --large.
 //
@@ -153,6 +154,8 @@ void register_set(const HiddenSet& set) {
   std::vector<Format> formats{Format::scalar};
   if (bench::has_reduced_floats) formats.insert(formats.end(), {Format::float16, Format::bfloat16});
   add("htmuon", schatten::HTMuonOptions{});
+  add("htmuon_fidelity", schatten::HTMuonOptions{.map = {.resolution = 1e-5, .tolerance = 5e-2}});
+  add("muon_polar", schatten::MuonOptions{.map = {.method = SpectralMethod::rational}});
   for (const Format format : formats) {
     const bool coarse = format == Format::bfloat16;  // promises about 2e-2 at this resolution
     add((coarse ? "htmuon_iterates_3e-2/" : "htmuon_iterates_1e-2/") + schatten::to_string(format),

@@ -4,6 +4,7 @@
 
 #include "support/typed.hpp"
 #include <schatten/linalg/gemm.hpp>
+#include <schatten/linalg/rational_function.hpp>
 
 #include <limits>
 #include <vector>
@@ -192,6 +193,31 @@ TEST_CASE("gram of a matrix without rows is zero") {
   const auto c = output_view<float>(3, 3);
   linalg::gram(exec, a, c, workspace);
   CHECK(max_abs(to_matrix(c)) == 0);
+}
+
+TEST_CASE("a Gram matrix in double of more columns than the product packs at once") {
+  const SerialExec exec;
+  for (const bool by_rows : {true, false}) {
+    const std::size_t m = 270, n = 263;
+    Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::HostSpace> memory("schatten::test::x", by_rows ? m : n,
+                                                                         by_rows ? n : m);
+    const auto stored = as_batch<SerialExec>(memory);
+    const auto x = by_rows ? stored : transpose(stored);
+    const Eigen::MatrixXd values = gaussian(Eigen::Index(m), Eigen::Index(n), 3).cast<float>().cast<double>();
+    for (std::size_t i = 0; i < m; ++i) {
+      for (std::size_t j = 0; j < n; ++j) x(0, i, j) = float(values(Eigen::Index(i), Eigen::Index(j)));
+    }
+    Kokkos::View<double***, Kokkos::LayoutRight, Kokkos::HostSpace> gram("schatten::test::s", 1, n, n);
+    Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> diagonal("schatten::test::d", 1, n);
+    linalg::gram_with_diagonal(exec, as_const(x), as_batch<SerialExec>(gram),
+                               VectorBatchView<double, Kokkos::HostSpace>(diagonal));
+    const Eigen::MatrixXd expected = values.transpose() * values;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) {
+        REQUIRE(gram(0, i, j) == doctest::Approx(expected(Eigen::Index(i), Eigen::Index(j))).epsilon(1e-9));
+      }
+    }
+  }
 }
 
 TEST_CASE("products refuse extents that differ and outputs that overlap, and write nothing") {

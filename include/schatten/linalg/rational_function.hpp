@@ -13,18 +13,19 @@
 
 namespace schatten::linalg {
 
-/// Numbers of terms in the sums of gram_with_diagonal: of a chunk, and of a pass. The chunks of a pass are added up
-/// first.
-inline constexpr std::ptrdiff_t gram_chunk = backend::kernel::chunk;
-template <class T>
-inline constexpr std::ptrdiff_t gram_pass = backend::kernel::depth<T>;
+/// Numbers of terms in the sums of gram_with_diagonal for a matrix of T and a Gram matrix of S: of a chunk, and of a pass.
+/// The chunks of a pass are added up first.
+template <class T, class S>
+inline constexpr std::ptrdiff_t gram_chunk = backend::kernel::chunk<T, S>;
+template <class S>
+inline constexpr std::ptrdiff_t gram_pass = backend::kernel::depth<S>;
 
 /// S ← XᵀX, summed in chunks, and its diagonal in double. Poles close to the rounding level of S amplify its errors,
 /// those of the diagonal most.
 ///
 /// X (m×n), S (n×n), rows contiguous; diagonal (n); host execution spaces. In the precision of S, which may exceed X's:
-/// X is converted as it is packed. Rounding of an entry: about ε/3·√(m/chunk)·(its partial sums), chunk = 32, where one
-/// long sum would have √m. Cost: n²m flops.
+/// X is converted as it is packed. Rounding of an entry: about ε/3·√(m/chunk)·(its partial sums), where one long sum
+/// would have √m. Cost: n²m flops.
 template <ExecutionSpace Exec, class T, class S, class Space>
 void gram_with_diagonal(const Exec& exec, const BatchView<const T, Space>& x, const BatchView<S, Space>& s,
                         const VectorBatchView<double, Space>& diagonal) {

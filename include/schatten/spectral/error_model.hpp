@@ -102,9 +102,9 @@ inline double factor_rounding(const Shape& shape) { return shape.short_side < 25
 /// The same with the Gram matrix formed in Work, in chunks. Rounding errors of nearly equal terms have one sign and add
 /// up: for them the bound counts the successive additions at each level of the summation. Along a singular direction
 /// they average over its entries, of which there may be only two in a matrix of any size.
-template <Scalar Work>
+template <Scalar T, Scalar Work>
 double rational_rounding(const Shape& shape) {
-  constexpr auto chunk = double(linalg::gram_chunk), pass = double(linalg::gram_pass<Work>);
+  constexpr auto chunk = double(linalg::gram_chunk<T, Work>), pass = double(linalg::gram_pass<Work>);
   const auto m = double(shape.long_side), entries = shape.short_side < 2 ? 1.0 : 2.0;
   const double additions =
       0.3 * (std::min)(m, chunk) + (m > chunk ? 1.75 * ((std::min)(m, pass) / chunk + m / pass) : 0.0);
@@ -122,7 +122,7 @@ struct RoundingError {
 template <Scalar T, Scalar Work, Scalar Gram = Work>
 RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
-  const double rounding = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
+  const double rounding = std::is_same_v<Gram, Work> ? rational_rounding<T, Work>(shape) : factor_rounding(shape);
   const double moved = rounding * 0.5 * (1 - power) / resolution / resolution;
   return {epsilon * moved, epsilon * 2 * std::pow(resolution, power - 1) +
                                double(std::numeric_limits<T>::epsilon()) * (16 + std::pow(resolution, -power))};

@@ -157,6 +157,15 @@ BatchView<Work, Space> padded(std::size_t batch, std::size_t rows, std::size_t c
   return block(workspace.template batch<Work>(batch, rows, leading), 0, 0, rows, cols);
 }
 
+/// Matrices of so many elements that go through all stages together: few, so that a stage finds in the cache what the one
+/// before it wrote, and enough for all threads.
+template <ExecutionSpace Exec>
+std::size_t matrices_together(const Exec& exec, std::size_t elements) {
+  constexpr std::size_t least_elements = std::size_t{1} << 17;  // of a thread: a stage then outweighs its barrier
+  const auto threads = std::size_t(concurrency(exec));
+  return (threads == 1 ? 1 : 2 * threads) * (least_elements / (std::max<std::size_t>)(elements, 1) + 1);
+}
+
 /// The same in m's shape and order of storage.
 template <class Work, class T, class Space>
 BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace<Space>& workspace) {
@@ -227,17 +236,22 @@ void rational_power(const Exec& exec, const R& r, double power, const BatchView<
   if (m.extent(1) < m.extent(2)) {
     return rational_power<Work, Backend, Gram>(exec, r, power, transpose(m), transpose(out), workspace, fine);
   }
-  const std::size_t batch = m.extent(0), cols = m.extent(2);
-  const typename Workspace<Space>::Frame frame(workspace);
-  const auto unit = workspace.template numbers<double>(batch);
-  const auto normalized = detail::padded_like<Work>(m, workspace);
-  const auto gram = detail::padded<Gram>(batch, cols, cols, workspace);
-  const auto diagonal = workspace.template vectors<double>(batch, cols);
-  const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
-  normalize(exec, m, normalized, unit, workspace);
-  linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
-  rational_of_gram<Backend>(exec, r, power, as_const(gram), diagonal, unit, inverse_power, workspace, fine);
-  times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), out, workspace);
+  const std::size_t together = detail::matrices_together(exec, m.extent(1) * m.extent(2));
+  for (std::size_t first = 0; first < m.extent(0); first += together) {
+    const std::size_t batch = (std::min)(together, m.extent(0) - first), cols = m.extent(2);
+    const auto these = matrices(m, first, batch);
+    const typename Workspace<Space>::Frame frame(workspace);
+    const auto unit = workspace.template numbers<double>(batch);
+    const auto normalized = detail::padded_like<Work>(these, workspace);
+    const auto gram = detail::padded<Gram>(batch, cols, cols, workspace);
+    const auto diagonal = workspace.template vectors<double>(batch, cols);
+    const auto inverse_power = detail::padded<Work>(batch, cols, cols, workspace);
+    normalize(exec, these, normalized, unit, workspace);
+    linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
+    rational_of_gram<Backend>(exec, r, power, as_const(gram), diagonal, unit, inverse_power, workspace, fine);
+    times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), matrices(out, first, batch),
+                                 workspace);
+  }
 }
 
 }  // namespace schatten::spectral

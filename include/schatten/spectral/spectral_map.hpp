@@ -68,7 +68,7 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   const Shape shape = Shape::of(options.rows, options.cols);
   const double delta = options.resolution, ulp = double(std::numeric_limits<Work>::epsilon());
   constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
-  const double along = std::is_same_v<Gram, Work> ? rational_rounding<Work>(shape) : factor_rounding(shape);
+  const double along = std::is_same_v<Gram, Work> ? rational_rounding<T, Work>(shape) : factor_rounding(shape);
   if (!range.positive) return {SpectralMethod::rational, format};
   const double rounding = ulp * (along * 0.5 * range.slope / (delta * delta) + 2 * range.steepness()) +
                           double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio()) + estimate * range.moved;

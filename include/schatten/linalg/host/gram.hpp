@@ -91,13 +91,12 @@ struct GramTask {
     const auto a = host_matrix(x, b);
     const auto c = host_matrix(symmetric, b);
     const std::ptrdiff_t n = c.rows, m = a.rows, first = std::ptrdiff_t(place) * gram_width;
-    const std::ptrdiff_t count = (std::min)(gram_width, n - first), below = n - first - count;
+    const std::ptrdiff_t count = (std::min)(gram_width, n - first);
     const auto columns = block(a, 0, first, m, count);
-    const auto square = block(c, first, first, count, count), rest = block(c, first + count, first, below, count);
-    fill(c.col_major() ? transpose(square) : square, S(0));
-    fill(c.col_major() ? transpose(rest) : rest, S(0));
-    lower_product<true>(S(1), transpose(columns), columns, square);
-    kernel_gemm<true>(S(1), transpose(block(a, 0, first + count, m, below)), columns, rest);
+    const auto below = block(c, first, first, n - first, count);
+    fill(c.col_major() ? transpose(below) : below, S(0));
+    constexpr bool levels = std::is_same_v<T, S>;
+    kernel_gemm<levels>(S(1), transpose(block(a, 0, first, m, n - first)), columns, below, Part::lower);
     mirror_columns(c, first, count);
     sum_squares(columns, &diagonal(b, std::size_t(first)));
   }

@@ -34,13 +34,15 @@ template <class T>
 inline constexpr std::ptrdiff_t lanes = std::ptrdiff_t(register_bytes / sizeof(T));
 template <class T>
 inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
-/// Terms of a sum that are added up before they join the total.
-inline constexpr std::ptrdiff_t chunk = 32;
 /// Depth of one pass and columns of one block: a panel of A stays in the first cache, a block of B in the second.
 template <class T>
-inline constexpr std::ptrdiff_t depth = std::ptrdiff_t(512 / sizeof(T));
+inline constexpr std::ptrdiff_t depth = 128;
+/// Terms of a sum that are added up before they join the total. Factors of another type than the sum's are converted to a
+/// longer one, whose rounding needs no chunks: a whole pass.
+template <class A, class T>
+inline constexpr std::ptrdiff_t chunk = std::is_same_v<A, T> ? 32 : depth<T>;
 template <class T>
-inline constexpr std::ptrdiff_t block_cols = std::ptrdiff_t(2048 / sizeof(T));
+inline constexpr std::ptrdiff_t block_cols = std::ptrdiff_t(2048 / sizeof(T)) / tile_cols* tile_cols;  // whole tiles
 
 /// Columns this far apart lie on pages of their own.
 template <class T>
@@ -95,19 +97,19 @@ void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
   }
 }
 
-/// tile for 1 to tile_cols columns, known at run time, `chunk` terms of the sums at a time: their rounding grows with
-/// √chunk and √(k/chunk) instead of √k.
-template <class T, int cols = int(tile_cols)>
+/// tile for 1 to tile_cols columns, known at run time, `terms` of the sums at a time: their rounding grows with √terms and
+/// √(k/terms) instead of √k.
+template <std::ptrdiff_t terms, class T, int cols = int(tile_cols)>
 void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
                  std::ptrdiff_t b_row, std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
   if constexpr (cols > 0) {
     if (width == cols) {
-      for (std::ptrdiff_t l = 0; l < k; l += chunk) {
-        tile<T, cols>((std::min)(chunk, k - l), alpha, a + l * lda, lda, b + l * b_row, b_row, b_col, c, ldc);
+      for (std::ptrdiff_t l = 0; l < k; l += terms) {
+        tile<T, cols>((std::min)(terms, k - l), alpha, a + l * lda, lda, b + l * b_row, b_row, b_col, c, ldc);
       }
       return;
     }
-    narrow_tile<T, cols - 1>(width, k, alpha, a, lda, b, b_row, b_col, c, ldc);
+    narrow_tile<terms, T, cols - 1>(width, k, alpha, a, lda, b, b_row, b_col, c, ldc);
   }
 }
 
@@ -126,13 +128,18 @@ void pack_panel(const HostMatrix<const A>& a, T* packed) {
   }
 }
 
-/// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a
-/// time. With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less. A of
-/// another type is packed, and converted as it is.
+/// Columns [first, end) of a panel, first a multiple of tile_cols.
+struct ColumnRange {
+  std::ptrdiff_t first, end;
+};
+
+/// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over these columns of B, a tile at a time.
+/// With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less.
+/// A of another type is packed, and converted as it is.
 template <bool levels, class A, class T>
 void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
-           const HostMatrix<T>& c) {
-  constexpr std::ptrdiff_t rows = tile_rows<T>;
+           const HostMatrix<T>& c, const ColumnRange& range) {
+  constexpr std::ptrdiff_t rows = tile_rows<T>, terms = chunk<A, T>;
   alignas(64) T packed[std::size_t(rows * depth<T>)];
   const T* panel_a = packed;
   std::ptrdiff_t lda = rows;
@@ -142,15 +149,15 @@ void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, 
     panel_a = a.data;
     lda = a.col_stride;
   }
-  for (std::ptrdiff_t j = 0; j < b.cols; j += tile_cols) {
-    const std::ptrdiff_t width = (std::min)(tile_cols, b.cols - j);
+  for (std::ptrdiff_t j = range.first; j < range.end; j += tile_cols) {
+    const std::ptrdiff_t width = (std::min)(tile_cols, range.end - j);
     const T* const columns = b.data + j / tile_cols * tile_stride;
     if (!levels && c.rows == rows) {
-      narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, c.data + j * c.col_stride,
-                     c.col_stride);
+      narrow_tile<terms, T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride,
+                            c.data + j * c.col_stride, c.col_stride);
     } else {
       T edge[std::size_t(rows * tile_cols)] = {};
-      narrow_tile<T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, edge, rows);
+      narrow_tile<terms, T>(width, a.cols, alpha, panel_a, lda, columns, b.row_stride, b.col_stride, edge, rows);
       for (std::ptrdiff_t l = 0; l < width; ++l) {
         T* const column = c.data + (j + l) * c.col_stride;
         for (std::ptrdiff_t i = 0; i < c.rows; ++i) column[i] += edge[l * rows + i];
@@ -160,6 +167,9 @@ void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, 
 }
 
 }  // namespace kernel
+
+/// What of a product is computed: all of it, or the tiles that reach the lower or the upper triangle.
+enum class Part { all, lower, upper };
 
 /// Part of a host matrix.
 template <class T>
@@ -199,10 +209,19 @@ T* packing_memory() {
   return memory->numbers;
 }
 
-/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in
-/// whole tiles.
+/// The columns of C that a panel computes whose first row is `row` of C.
+template <class T>
+ColumnRange columns_of(Part part, std::ptrdiff_t row, std::ptrdiff_t cols) {
+  if (part == Part::lower) return {0, std::clamp<std::ptrdiff_t>(row + tile_rows<T>, 0, cols)};
+  if (part == Part::upper) return {std::clamp<std::ptrdiff_t>(row, 0, cols) / tile_cols * tile_cols, cols};
+  return {0, cols};
+}
+
+/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in whole
+/// tiles. The first column of C is `column` of the whole product.
 template <bool levels, class A, class T>
-void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c, T* packed) {
+void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c, T* packed,
+            Part part, std::ptrdiff_t column) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
   HostMatrix<const T> read{packed, b.rows, b.cols, tile_cols, 1};
   if (packed != nullptr) {
@@ -213,7 +232,9 @@ void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
   const std::ptrdiff_t tile_stride = packed != nullptr ? tile_cols * b.rows : tile_cols * b.col_stride;
   for (std::ptrdiff_t i = 0; i < c.rows; i += rows) {
     const std::ptrdiff_t m = (std::min)(rows, c.rows - i);
-    panel<levels>(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols));
+    const ColumnRange range = columns_of<T>(part, i - column, c.cols);
+    if (range.first >= range.end) continue;
+    panel<levels>(alpha, block(a, i, 0, m, a.cols), read, tile_stride, block(c, i, 0, m, c.cols), range);
   }
 }
 
@@ -223,15 +244,19 @@ void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
 /// and B may have any strides.
 template <bool levels = false, class A, class T>
 [[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
-                                   const HostMatrix<T>& c) {
-  if (!c.col_major()) return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c));
+                                   const HostMatrix<T>& c, Part part = Part::all) {
+  if (!c.col_major()) {
+    const Part flipped = part == Part::all ? part : part == Part::lower ? Part::upper : Part::lower;
+    return kernel_gemm<levels>(alpha, transpose(b), transpose(a), transpose(c), flipped);
+  }
   constexpr std::ptrdiff_t depth = kernel::depth<T>, width = kernel::block_cols<T>;
   T* const packed = kernel::packs(b, c) ? kernel::packing_memory<T>() : nullptr;
-  for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
-    const std::ptrdiff_t k = (std::min)(depth, a.cols - l);
-    for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
-      const std::ptrdiff_t n = (std::min)(width, c.cols - j);
-      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n), packed);
+  for (std::ptrdiff_t j = 0; j < c.cols; j += width) {
+    const std::ptrdiff_t n = (std::min)(width, c.cols - j);
+    for (std::ptrdiff_t l = 0; l < a.cols; l += depth) {
+      const std::ptrdiff_t k = (std::min)(depth, a.cols - l);
+      kernel::panels<levels>(alpha, block(a, 0, l, a.rows, k), block(b, l, j, k, n), block(c, 0, j, c.rows, n), packed,
+                             part, j);
     }
   }
 }

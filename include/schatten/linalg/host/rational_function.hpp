@@ -61,7 +61,7 @@ template <class Factor, class S, class T>
 bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, double weight, const HostMatrix<T>& w,
                          const PoleScratch<Factor, T>& scratch) {
   using Wide = std::common_type_t<Factor, S>;
-  constexpr std::ptrdiff_t leaf = triangular::factor_leaf;
+  constexpr std::ptrdiff_t leaf = triangular::leaf;
   const std::ptrdiff_t n = s.lower.rows, stride = padded(n);
   const auto add = [&](Factor* memory, const auto& finish) {
     const HostMatrix<Factor> factor{memory, n, n, 1, stride};

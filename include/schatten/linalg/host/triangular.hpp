@@ -13,8 +13,8 @@ namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 namespace triangular {
 
-inline constexpr std::ptrdiff_t leaf = 64;         ///< under it, products are done whole
-inline constexpr std::ptrdiff_t factor_leaf = 32;  ///< under it, the factorisation runs by columns
+/// Under it, products are done whole, and the factorisation runs by columns.
+inline constexpr std::ptrdiff_t leaf = 32;
 /// Up to it, an inverse is multiplied by a transposed copy of itself.
 inline constexpr std::ptrdiff_t transposed = 512;
 
@@ -28,25 +28,13 @@ HostMatrix<const T> read_only(const HostMatrix<T>& a) {
   return {a.data, a.rows, a.cols, a.row_stride, a.col_stride};
 }
 
-/// Lower triangle of C += alpha·A B, the product known to be symmetric. The leaves on the diagonal are done whole.
-template <bool levels = false, class A, class T>
-[[gnu::noinline]] void lower_product(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
-                                     const HostMatrix<T>& c) {
-  const std::ptrdiff_t n = c.rows, k = a.cols;
-  if (n <= triangular::leaf) return kernel_gemm<levels>(alpha, a, b, c);
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
-  lower_product<levels>(alpha, block(a, 0, 0, h, k), block(b, 0, 0, k, h), block(c, 0, 0, h, h));
-  kernel_gemm<levels>(alpha, block(a, h, 0, n - h, k), block(b, 0, 0, k, h), block(c, h, 0, n - h, h));
-  lower_product<levels>(alpha, block(a, h, 0, n - h, k), block(b, 0, h, k, n - h), block(c, h, h, n - h, n - h));
-}
-
 /// Y += alpha·L X, L lower triangular with explicit zeros above the diagonal in its leaves.
 template <class T>
 [[gnu::noinline]] void lower_times(T alpha, const HostMatrix<const T>& l, const HostMatrix<const T>& x,
                                    const HostMatrix<T>& y) {
   const std::ptrdiff_t n = l.rows, k = x.cols;
   if (n <= triangular::leaf) return kernel_gemm(alpha, l, x, y);
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf);
   lower_times(alpha, block(l, 0, 0, h, h), block(x, 0, 0, h, k), block(y, 0, 0, h, k));
   kernel_gemm(alpha, block(l, h, 0, n - h, h), block(x, 0, 0, h, k), block(y, h, 0, n - h, k));
   lower_times(alpha, block(l, h, h, n - h, n - h), block(x, h, 0, n - h, k), block(y, h, 0, n - h, k));
@@ -58,17 +46,17 @@ template <class T>
                                               const HostMatrix<T>& y) {
   const std::ptrdiff_t n = l.rows, k = x.cols;
   if (n <= triangular::leaf) return kernel_gemm(alpha, transpose(l), x, y);
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf);
   lower_transposed_times(alpha, block(l, 0, 0, h, h), block(x, 0, 0, h, k), block(y, 0, 0, h, k));
   kernel_gemm(alpha, transpose(block(l, h, 0, n - h, h)), block(x, h, 0, n - h, k), block(y, 0, 0, h, k));
   lower_transposed_times(alpha, block(l, h, h, n - h, n - h), block(x, h, 0, n - h, k), block(y, h, 0, n - h, k));
 }
 
-/// a (n <= factor_leaf) ← L and `inverse` ← L⁻¹, zeros above, with A = LLᵀ. False if a pivot is not above `floor`. In
+/// a (n <= leaf) ← L and `inverse` ← L⁻¹, zeros above, with A = LLᵀ. False if a pivot is not above `floor`. In
 /// double: each column takes up to n subtractions, which in float would round A's largest entries.
 template <class T>
 bool cholesky_leaf(const HostMatrix<T>& a, const double* diagonal, double floor, const HostMatrix<T>& inverse) {
-  constexpr std::ptrdiff_t stride = triangular::factor_leaf;
+  constexpr std::ptrdiff_t stride = triangular::leaf;
   const std::ptrdiff_t n = a.rows;
   alignas(64) double l[stride * stride];
   for (std::ptrdiff_t j = 0; j < n; ++j) {
@@ -111,7 +99,7 @@ template <class T>
 [[gnu::noinline]] void solve_transposed(const HostMatrix<const T>& l, const HostMatrix<const T>& inverses, bool refine,
                                         const HostMatrix<T>& b, T* scratch) {
   const std::ptrdiff_t n = l.rows, r = b.rows;
-  if (n <= triangular::factor_leaf) {
+  if (n <= triangular::leaf) {
     const HostMatrix<T> residual{scratch, r, n, 1, r + 16};
     const auto inverse = transpose(block(inverses, 0, 0, n, n));
     copy(b, residual);
@@ -123,12 +111,11 @@ template <class T>
     }
     return;
   }
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf);
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf);
   const auto b1 = block(b, 0, 0, r, h), b2 = block(b, 0, h, r, n - h);
-  solve_transposed(block(l, 0, 0, h, h), block(inverses, 0, 0, triangular::factor_leaf, h), refine, b1, scratch);
+  solve_transposed(block(l, 0, 0, h, h), block(inverses, 0, 0, triangular::leaf, h), refine, b1, scratch);
   kernel_gemm(T(-1), read_only(b1), transpose(block(l, h, 0, n - h, h)), b2);
-  solve_transposed(block(l, h, h, n - h, n - h), block(inverses, 0, h, triangular::factor_leaf, n - h), refine, b2,
-                   scratch);
+  solve_transposed(block(l, h, h, n - h, n - h), block(inverses, 0, h, triangular::leaf, n - h), refine, b2, scratch);
 }
 
 /// d_i ← d_i − Σ_k a_ik².
@@ -155,46 +142,45 @@ template <class T>
 [[gnu::noinline]] bool cholesky(const HostMatrix<T>& a, double* diagonal, const CholeskyOptions& options,
                                 const HostMatrix<T>& inverses, T* scratch) {
   const std::ptrdiff_t n = a.rows;
-  if (n <= triangular::factor_leaf) return cholesky_leaf(a, diagonal, options.floor, block(inverses, 0, 0, n, n));
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  if (n <= triangular::leaf) return cholesky_leaf(a, diagonal, options.floor, block(inverses, 0, 0, n, n));
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf), r = n - h;
   const auto a21 = block(a, h, 0, r, h), a22 = block(a, h, h, r, r);
-  const auto inverses1 = block(inverses, 0, 0, triangular::factor_leaf, h);
+  const auto inverses1 = block(inverses, 0, 0, triangular::leaf, h);
   if (!cholesky(block(a, 0, 0, h, h), diagonal, options, inverses1, scratch)) return false;
   solve_transposed(read_only(block(a, 0, 0, h, h)), read_only(inverses1), options.refine, a21, scratch);
   subtract_squares(read_only(a21), diagonal + h);
-  lower_product(T(-1), read_only(a21), read_only(transpose(a21)), a22);
-  return cholesky(a22, diagonal + h, options, block(inverses, 0, h, triangular::factor_leaf, r), scratch);
+  kernel_gemm(T(-1), read_only(a21), read_only(transpose(a21)), a22, Part::lower);
+  return cholesky(a22, diagonal + h, options, block(inverses, 0, h, triangular::leaf, r), scratch);
 }
 
 /// Lower triangle of L ← L⁻¹, with zeros above in the leaves that products take whole: (L⁻¹)₂₁ = −L₂₂⁻¹ (L₂₁ L₁₁⁻¹).
 template <class T>
 [[gnu::noinline]] void invert_lower(const HostMatrix<T>& l, const HostMatrix<const T>& inverses, T* scratch) {
   const std::ptrdiff_t n = l.rows;
-  if (n <= triangular::factor_leaf) {
+  if (n <= triangular::leaf) {
     for (std::ptrdiff_t j = 0; j < n; ++j) {
       for (std::ptrdiff_t i = 0; i < n; ++i) l(i, j) = inverses(i, j);
     }
     return;
   }
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf), r = n - h;
   const auto l11 = block(l, 0, 0, h, h), l21 = block(l, h, 0, r, h), l22 = block(l, h, h, r, r);
   const std::ptrdiff_t stride = r + 16;  // not a power of two, which would use a part of the cache only
   const HostMatrix<T> product{scratch, r, h, 1, stride};
-  invert_lower(l11, block(inverses, 0, 0, triangular::factor_leaf, h), scratch);
+  invert_lower(l11, block(inverses, 0, 0, triangular::leaf, h), scratch);
   fill(transpose(product), T(0));
   lower_transposed_times(T(1), read_only(l11), read_only(transpose(l21)), transpose(product));
-  invert_lower(l22, block(inverses, 0, h, triangular::factor_leaf, r), scratch + stride * h);
+  invert_lower(l22, block(inverses, 0, h, triangular::leaf, r), scratch + stride * h);
   fill(transpose(l21), T(0));
   lower_times(T(-1), read_only(l22), read_only(product), l21);
-  if (n <= triangular::leaf) fill(transpose(block(l, 0, h, h, r)), T(0));
 }
 
 /// U ← Tᵀ for lower triangular T, in tiles, leaf zeros included.
 template <class T>
 void transpose_lower(const HostMatrix<const T>& t, const HostMatrix<T>& u) {
-  constexpr std::ptrdiff_t tile = triangular::factor_leaf;
+  constexpr std::ptrdiff_t tile = triangular::leaf;
   for (std::ptrdiff_t row = 0; row < t.rows; row += tile) {
-    const std::ptrdiff_t row_end = (std::min)(row + tile, t.rows), last = (std::min)(row + 2 * tile, t.cols);
+    const std::ptrdiff_t row_end = (std::min)(row + tile, t.rows), last = row_end;
     for (std::ptrdiff_t col = 0; col < last; col += tile) {
       const std::ptrdiff_t col_end = (std::min)(col + tile, last);
       for (std::ptrdiff_t i = row; i < row_end; ++i) {
@@ -209,11 +195,11 @@ template <class T>
 [[gnu::noinline]] void accumulate_product(T weight, const HostMatrix<const T>& u, const HostMatrix<const T>& t,
                                           const HostMatrix<T>& w) {
   const std::ptrdiff_t n = t.rows;
-  if (n <= triangular::leaf) return kernel_gemm(weight, u, t, w);
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  if (n <= triangular::leaf) return kernel_gemm(weight, u, t, w, Part::lower);
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf), r = n - h;
   const auto u22 = block(u, h, h, r, r), t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
   accumulate_product(weight, block(u, 0, 0, h, h), block(t, 0, 0, h, h), block(w, 0, 0, h, h));
-  lower_product(weight, block(u, 0, h, h, r), t21, block(w, 0, 0, h, h));
+  kernel_gemm(weight, block(u, 0, h, h, r), t21, block(w, 0, 0, h, h), Part::lower);
   lower_transposed_times(weight, transpose(u22), t21, block(w, h, 0, r, h));
   accumulate_product(weight, u22, t22, block(w, h, h, r, r));
 }
@@ -228,10 +214,10 @@ template <class T>
     transpose_lower(t, u);
     return accumulate_product(weight, read_only(u), t, w);
   }
-  const std::ptrdiff_t h = triangular::half(n, triangular::factor_leaf), r = n - h;
+  const std::ptrdiff_t h = triangular::half(n, triangular::leaf), r = n - h;
   const auto t21 = block(t, h, 0, r, h), t22 = block(t, h, h, r, r);
   accumulate_inverse(weight, block(t, 0, 0, h, h), block(w, 0, 0, h, h), scratch);
-  lower_product(weight, transpose(t21), t21, block(w, 0, 0, h, h));
+  kernel_gemm(weight, transpose(t21), t21, block(w, 0, 0, h, h), Part::lower);
   lower_transposed_times(weight, t22, t21, block(w, h, 0, r, h));
   accumulate_inverse(weight, t22, block(w, h, h, r, r), scratch);
 }
