@@ -121,7 +121,8 @@ TEST_CASE("singular values that fall as k^-s have the exponent 1 + 1/(2s)") {
     CAPTURE(s);
     const double alpha = 1 + 1 / (2 * s);
     double before = infinity;
-    for (const std::size_t n : {50, 400, 3200}) {  // the quantiles of the law in the limit
+    for (const std::size_t n :
+         {std::size_t{50}, std::size_t{400}, std::size_t{3200}}) {  // the quantiles of the law in the limit
       const Numbers lambda = squares(power_spectrum(n, s));
       const PowerLaw fit = fit_power_law(lambda, {.x_min = lambda.back()});
       CHECK(fit.tail == n);
