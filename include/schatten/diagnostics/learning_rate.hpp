@@ -36,8 +36,8 @@ inline std::vector<double> layer_lr_factors(const std::vector<double>& exponents
 ///
 /// layers: a range of pairs (GroupId, View of rank 2: the weight that the group is judged by), no group twice. A
 /// schedule goes on: it sets set_lr_factor, which multiplies. They hold until they are set again; LLR's interval is 100
-/// steps. Throws InvalidArgument, and then sets nothing, for an unknown group, an lr that is negative or not finite, and
-/// options out of range. Fences `exec`. Cost: one svd without vectors for each layer.
+/// steps. Throws InvalidArgument, and then sets nothing, for an unknown group, an lr that is negative or not finite,
+/// and options out of range. Fences `exec`. Cost: one svd without vectors for each layer.
 template <class Backend = void, ExecutionSpace Exec, class Optimizer, class Layers>
 std::vector<double> set_layer_lrs(const Exec& exec, Optimizer& optimizer, const Layers& layers, double lr,
                                   const LayerLrOptions& options = {}) {

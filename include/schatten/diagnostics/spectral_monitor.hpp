@@ -23,8 +23,7 @@ struct SpectralMonitorOptions {
   PowerLawOptions power_law{};  ///< of the fits
 };
 
-/// Measures named weights every k steps of a training, and keeps a table <path>.csv and a picture <path>.svg up to
-/// date.
+/// Measures named weights every k steps of a training, and keeps a table PATH.csv and a picture PATH.svg up to date.
 ///
 /// The table has a line for each measurement of a weight: step, name, and the numbers of its SpectralSummary. The
 /// picture has Hill's α and the effective rank over the steps, and the spectral density of the last measurement. The
@@ -34,12 +33,12 @@ class SpectralMonitor {
  public:
   /// One measurement of one weight.
   struct Record {
-    std::size_t step = 0;
-    std::string weight;
-    SpectralSummary summary;
+    std::size_t step = 0;     ///< of the training
+    std::string weight;       ///< its name
+    SpectralSummary summary;  ///< the numbers
   };
 
-  /// Files <path>.csv and <path>.svg; they are first written by the first measurement. Throws InvalidArgument for an
+  /// Files PATH.csv and PATH.svg; they are first written by the first measurement. Throws InvalidArgument for an
   /// empty path and options out of range.
   explicit SpectralMonitor(std::string path, const SpectralMonitorOptions& options = {})
       : path_(std::move(path)), options_(options) {

@@ -118,8 +118,8 @@ class SvgRange {
   double low_ = std::numeric_limits<double>::infinity(), high_ = -std::numeric_limits<double>::infinity();
 };
 
-/// The attributes of a curve's line: one of seven colours that differ with the common colour blindnesses (Okabe and Ito,
-/// 2008), and dashes that change after seven curves.
+/// The attributes of a curve's line: one of seven colours that differ with the common colour blindnesses (Okabe and
+/// Ito, 2008), and dashes that change after seven curves.
 inline std::string line_style(std::size_t curve) {
   constexpr const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"};
   constexpr const char* dashes[] = {"", " stroke-dasharray='7 3'", " stroke-dasharray='2 3'",

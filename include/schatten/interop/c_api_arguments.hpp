@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the functions of c_api.h share: optimizers by handle, exceptions as a status, memory as tensors, each checked. For
-// c_api.hpp alone.
+// What the functions of c_api.h share: optimizers by handle, exceptions as a status, memory as tensors, each checked.
+// For c_api.hpp alone.
 #pragma once
 
 #include <schatten/checkpoint/file_error.hpp>

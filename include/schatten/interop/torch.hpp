@@ -23,38 +23,40 @@ namespace schatten {
 
 /// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
 ///
-/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose memory
-/// is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left out and do not
-/// age. A group's options are whole: what they do not say is the rule's default. The state is in the optimizer and its
-/// archive, not in state(). Starts Kokkos if nobody has. From the second step on no Kokkos memory is allocated, unless
-/// groups, parameters or the stream are new.
+/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose
+/// memory is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left
+/// out and do not age. A group's options are whole: what they do not say is the rule's default. The state is in the
+/// optimizer and its archive, not in state(). Starts Kokkos if nobody has. From the second step on no Kokkos memory is
+/// allocated, unless groups, parameters or the stream are new.
 ///
 /// The constructors throw InvalidArgument for an undefined tensor, and what LibTorch throws for one that is no leaf.
 template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Backend = linalg::DefaultBackend<Exec>>
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
-  using Options = TorchOptions<R>;
+  using Options = TorchOptions<R>;  ///< of a group
 
+  /// An optimizer of several parameter groups. `defaults`: for groups without options.
   explicit TorchOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, const Options& defaults = {})
       : torch::optim::Optimizer(std::vector<torch::optim::OptimizerParamGroup>(), std::make_unique<Options>(defaults)),
         kept_(make_kept()) {
     for (const torch::optim::OptimizerParamGroup& group : groups) add_param_group(group);
   }
+  /// An optimizer of one parameter group.
   explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
       : torch::optim::Optimizer(defined(std::move(parameters)), std::make_unique<Options>(defaults)),
         kept_(make_kept()) {}
 
-  /// Adds a group; without options it has the optimizer's. LibTorch's own, which a reference to the base class calls, leaves
-  /// out options of a type that it does not know: the group has the optimizer's then.
+  /// Adds a group; without options it has the optimizer's. LibTorch's own, which a reference to the base class calls,
+  /// leaves out options of a type that it does not know: the group has the optimizer's then.
   void add_param_group(const torch::optim::OptimizerParamGroup& group) {
     defined(group.params());
     torch::optim::Optimizer::add_param_group(group);
     if (group.has_options()) param_groups_.back().set_options(group.options().clone());
   }
 
-  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number), for what
-  /// cannot be stepped, and has then moved nothing.
+  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number),
+  /// for what cannot be stepped, and has then moved nothing.
   torch::Tensor step(LossClosure closure = nullptr) override {
     torch::Tensor loss;
     if (closure) {
@@ -69,8 +71,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return loss;
   }
 
-  /// Gives the rule what it needs of a parameter beside its gradient, before the step that uses it (Optimizer::observe):
-  /// SophiaG the gradient of a loss with sampled labels, Newton-Muon a layer's inputs. Throws InvalidArgument.
+  /// Gives the rule what it needs of a parameter beside its gradient, before the step that uses it
+  /// (Optimizer::observe): SophiaG the gradient of a loss with sampled labels, Newton-Muon a layer's inputs. Throws
+  /// InvalidArgument.
   void observe(const torch::Tensor& parameter, const torch::Tensor& x) {
     constexpr std::string_view function = "TorchOptimizer::observe";
     const torch::NoGradGuard without_gradients;

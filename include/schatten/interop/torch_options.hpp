@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A rule's numbers as the options of a LibTorch optimizer's group: typed, by name, in LibTorch's words, and in its archives.
+// A rule's numbers as the options of a LibTorch optimizer's group: typed, by name, in LibTorch's words, and in its
+// archives.
 #pragma once
 
 #include <schatten/optim/fields.hpp>
@@ -16,20 +17,24 @@
 
 namespace schatten {
 
-/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's words.
+/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's
+/// words.
 template <class R>
 struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
-  R rule{};
+  R rule{};                      ///< the rule's numbers
   ParameterOptions parameter{};  ///< of each parameter of the group; not saved
 
   TorchOptions() = default;
+  /// The options with the numbers of `numbers`.
   TorchOptions(const R& numbers) : rule(numbers) {}
 
-  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the step.
+  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the
+  /// step.
   TorchOptions& set(std::string_view name, double value) {
     optim::set_field(rule, name, value, "TorchOptions::set", optim::Fixed::settable);
     return *this;
   }
+  /// Returns the number `name`. Throws InvalidArgument for an unknown name.
   [[nodiscard]] double get(std::string_view name) const {
     double found = 0;
     bool known = false;
@@ -42,10 +47,15 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
     return found;
   }
 
+  /// Sets the learning rate.
   TorchOptions& lr(double value) { return set("lr", value); }
+  /// Sets the weight decay.
   TorchOptions& weight_decay(double value) { return set("weight_decay", value); }
+  /// Sets the momentum's β.
   TorchOptions& momentum(double value) { return set("momentum", value); }
+  /// Sets Nesterov's form of the momentum.
   TorchOptions& nesterov(bool value) { return set("nesterov", value ? 1 : 0); }
+  /// Sets "beta1" and "beta2".
   TorchOptions& betas(const std::tuple<double, double>& value) {
     return set("beta1", std::get<0>(value)).set("beta2", std::get<1>(value));
   }
@@ -72,9 +82,12 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
                           "must be original, match_rms_adamw or spectral_unclamped");
   }
 
+  /// Returns the learning rate, for LibTorch's schedulers.
   [[nodiscard]] double get_lr() const override { return rule.lr; }
+  /// Sets the learning rate, for LibTorch's schedulers.
   void set_lr(const double lr) override { rule.lr = lr; }
 
+  /// Writes the rule's name and numbers.
   void serialize(torch::serialize::OutputArchive& archive) const override {
     archive.write("rule", c10::IValue(std::string(R::name)));
     optim::for_each_field(rule, [&](std::string_view name, const auto& member, const optim::Range&) {

@@ -22,9 +22,9 @@ namespace schatten {
 
 /// A LibTorch tensor, checked, for with_view or Optimizer::add. The tensor must live as long as what is made of it.
 ///
-/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor, one on
-/// another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a rank above 4,
-/// or one whose sign or conjugate is still to be taken.
+/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor,
+/// one on another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a
+/// rank above 4, or one whose sign or conjugate is still to be taken.
 template <class MemorySpace = Kokkos::HostSpace>
 TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
                     std::string_view argument = "tensor") {

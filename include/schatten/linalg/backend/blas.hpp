@@ -87,8 +87,8 @@ bool fortran_integers(Sizes... sizes) {
   return ((std::ptrdiff_t(sizes) <= std::ptrdiff_t((std::numeric_limits<int>::max)())) && ...);
 }
 
-/// Whether the LAPACK that is linked counts in 32 bits. Asked once, by the query of xGEQRF for its work memory: of an empty
-/// matrix, with arguments that mean the same to one that counts in 64, which writes 8 bytes of `info`.
+/// Whether the LAPACK that is linked counts in 32 bits. Asked once, by the query of xGEQRF for its work memory: of an
+/// empty matrix, with arguments that mean the same to one that counts in 64, which writes 8 bytes of `info`.
 inline bool lapack_counts_in_32_bits() {
   static const bool answer = [] {
     if (std::endian::native != std::endian::little) return true;  // the first half of 64 bits is another number there
