@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
           [=, &known](benchmark::State& state) { error_case(state, options, known); });
     }
   }
-  for (const std::size_t n : {64, 128, 256, 512, 1024, 2048}) {
+  for (const std::size_t n : {64U, 128U, 256U, 512U, 1024U, 2048U}) {
     for (const Method method : {Method::rational, Method::iterates, Method::eigh, Method::svd, Method::newton_schulz}) {
       if (n > 1024 && (method == Method::svd || method == Method::newton_schulz)) continue;
       Options options = with_method(base, method);

@@ -3,12 +3,16 @@
 // Frames, growth and reuse of scratch memory.
 
 #include "support/tool_events.hpp"
+#include <schatten/core/stable_sort.hpp>
 #include <schatten/core/workspace.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -191,4 +195,18 @@ TEST_CASE("a workspace keeps one object of a type, and ends it") {
     CHECK(Counted::alive() == 1);
   }
   CHECK(Counted::alive() == 0);
+}
+
+TEST_CASE("stable_sort keeps the order of what compares as equal, and stays inside whatever compares with nothing") {
+  std::vector<std::pair<int, int>> values(50);
+  for (int k = 0; k < 50; ++k) values[std::size_t(k)] = {k * 7 % 5, k};
+  const std::vector<std::pair<int, int>> before = values;
+  schatten::stable_sort(values, [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::pair<int, int>> expected = before;
+  std::sort(expected.begin(), expected.end());  // the second number is the place
+  CHECK(values == expected);
+  std::vector<double> numbers(40, std::numeric_limits<double>::quiet_NaN());
+  for (std::size_t k = 0; k < 40; k += 3) numbers[k] = double(k % 4);
+  schatten::stable_sort(numbers, [](double a, double b) { return std::isless(a, b); });
+  CHECK(std::count_if(numbers.begin(), numbers.end(), [](double x) { return std::isnan(x); }) == 26);
 }

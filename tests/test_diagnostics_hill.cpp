@@ -44,7 +44,7 @@ TEST_CASE_TEMPLATE("hill_alpha is what the singular values give", Case, SCHATTEN
       const double scale = storage.value == Storage::left ? 1e30 : storage.value == Storage::window ? 1e-30 : 1.0;
       assign(w.matrix(), scale * known.matrix());
       const Matrix before = to_matrix(w.matrix());
-      for (const std::size_t k : {1, 5, 9}) {
+      for (const std::size_t k : {1U, 5U, 9U}) {
         const double alpha = hill_alpha<typename Case::Backend>(exec, w.matrix(), k);
         CAPTURE(to_string(storage.value));
         CAPTURE(scale);

@@ -68,7 +68,7 @@ Matrix symmetric(const Vector& lambda, unsigned seed) {
 TEST_CASE_TEMPLATE("eigh of every layout and size", C, SCHATTEN_TEST_CASES) {
   for_each_storage([&](auto storage) {
     CAPTURE(to_string(storage));
-    for (const std::size_t n : {1, 2, 3, 8, 17, 33}) {
+    for (const std::size_t n : {1U, 2U, 3U, 8U, 17U, 33U}) {
       CAPTURE(n);
       const Matrix g = gaussian(n, n, unsigned(n));
       const Matrix a = g + g.transpose();  // indefinite

@@ -96,9 +96,9 @@ TEST_CASE_TEMPLATE("gemm of empty and thin matrices", C, SCHATTEN_TEST_CASES) {
   Workspace<typename C::Exec::memory_space> workspace;
   for_each_storage([&](auto storage) {
     CAPTURE(to_string(storage));
-    for (const std::size_t m : {0, 1, 4}) {
-      for (const std::size_t n : {0, 1, 5}) {
-        for (const std::size_t k : {0, 1, 3}) {
+    for (const std::size_t m : {0U, 1U, 4U}) {
+      for (const std::size_t n : {0U, 1U, 5U}) {
+        for (const std::size_t k : {0U, 1U, 3U}) {
           for (const double beta : {0.0, 0.5}) {
             CAPTURE(m);
             CAPTURE(n);
@@ -130,8 +130,8 @@ TEST_CASE_TEMPLATE("gemm reads Views whose rows share memory", C, SCHATTEN_TEST_
   const std::size_t m = 6, k = 5;
   const Kokkos::View<T*, TestSpace> signal("schatten::test::signal", m + k);
   for (std::size_t i = 0; i < m + k; ++i) signal(i) = T(i * i % 7);
-  for (const std::size_t row_stride : {0, 1}) {
-    for (const std::size_t col_stride : {0, 1}) {  // Hankel matrices; constant rows or columns
+  for (const std::size_t row_stride : {0U, 1U}) {
+    for (const std::size_t col_stride : {0U, 1U}) {  // Hankel matrices; constant rows or columns
       const auto a =
           as_const(batch_view<typename Exec::memory_space>(signal.data(), 1, m, k, 0, row_stride, col_stride));
       const auto b = to_view<T>(gaussian(k, 4, 3));
@@ -153,7 +153,7 @@ TEST_CASE_TEMPLATE("symmetric_product and gram are exactly symmetric and equal t
   using T = typename C::Scalar;
   const typename C::Exec exec;
   Workspace<typename C::Exec::memory_space> workspace;
-  for (const std::size_t n : {1, 31, 32, 33, 127, 128, 129, 200, 300}) {
+  for (const std::size_t n : {1U, 31U, 32U, 33U, 127U, 128U, 129U, 200U, 300U}) {
     CAPTURE(n);
     const std::size_t m = n % 3 == 0 ? 40 : 11;
     const Matrix x = rounded<T>(gaussian(m, n, unsigned(n)));

@@ -132,7 +132,7 @@ TEST_CASE_TEMPLATE("norms of a matrix with a NaN or an infinity are NaN, its nei
     a.view()(1, 3, 4) = bad;
     const auto norms = norms_of<C>(a.view());
     for (const double value : norms[1]) CHECK(std::isnan(value));
-    for (const std::size_t b : {0, 2}) {
+    for (const std::size_t b : {0U, 2U}) {
       CHECK(norms[b][0] == 1);
       CHECK(norms[b][1] == doctest::Approx(std::sqrt(20.0)));
     }

@@ -125,7 +125,7 @@ TEST_CASE_TEMPLATE("a matrix with a NaN or an infinity has a basis of NaN, its n
     linalg::orthonormal_basis<typename C::Backend>(exec, a.view(), q.view(), workspace);
     exec.fence();
     CHECK(all_nan(to_matrix(q.matrix(1))));
-    for (const std::size_t b : {0, 2}) check_basis<C>(gaussian(6, 5, 1), to_matrix(q.matrix(b)));
+    for (const std::size_t b : {0U, 2U}) check_basis<C>(gaussian(6, 5, 1), to_matrix(q.matrix(b)));
   }
 }
 

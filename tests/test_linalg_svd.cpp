@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE("svd of spectra that expose mistakes", C, SCHATTEN_TEST_CASES
     for (const double lowest : {1e-2, 1e-6, 0.0}) {
       CAPTURE(lowest);
       if (lowest == 0.0 && (spectrum == Spectrum::geometric || spectrum == Spectrum::clustered)) continue;
-      for (const std::size_t m : {60, 35}) {
+      for (const std::size_t m : {60U, 35U}) {
         const Vector sigma = singular_values_of(spectrum, 35, lowest);
         const Matrix a = known_matrix(m, 35, sigma, 5).matrix();
         check_decomposition<C>(a, decompose<C, Storage::right>(a));
@@ -155,7 +155,7 @@ TEST_CASE_TEMPLATE("svd of a matrix with a NaN or an infinity is NaN throughout,
     CHECK(all_nan(to_matrix(u.matrix(1))));
     CHECK(all_nan(to_matrix(vt.matrix(1))));
     CHECK(all_nan(to_matrix(sigma).row(1)));
-    for (const std::size_t b : {0, 2}) {
+    for (const std::size_t b : {0U, 2U}) {
       check_decomposition<C>(
           good, {to_matrix(u.matrix(b)), to_matrix(vt.matrix(b)), to_matrix(sigma).row(Eigen::Index(b)).transpose()});
     }

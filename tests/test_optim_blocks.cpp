@@ -212,7 +212,7 @@ TEST_CASE("convolutions in any order of memory, with gaps, are one matrix (out, 
   do {  // the last index of the order is the fastest
     CAPTURE(order);
     const bool rows_fastest = order[3] == 0;
-    for (const std::size_t gap : {0, 2}) {
+    for (const std::size_t gap : {0U, 2U}) {
       const AnyOrder w = ordered(extents, order, gap), g = ordered(extents, {0, 2, 3, 1}, gap);
       check_one_by_one(AdamW{}, w, g, {}, [](const auto& v) { return convolution(v); });
       // Where rows are the fastest index, the transpose is mapped: equal to rounding only.

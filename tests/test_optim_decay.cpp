@@ -140,7 +140,7 @@ TEST_CASE("the factor multiplies coupled decay too") {
 
 TEST_CASE("AlphaDecay's exponent is that of the larger half of the eigenvalues") {
   const Exec exec;
-  for (const std::size_t n : {3, 4, 9, 10, 51}) {
+  for (const std::size_t n : {3U, 4U, 9U, 10U, 51U}) {
     CAPTURE(n);
     for (const bool tall : {true, false}) {
       const auto known =

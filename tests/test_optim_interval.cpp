@@ -55,7 +55,7 @@ Matrix weight_after(const Options& options, unsigned count) {
 
 TEST_CASE("ten steps agree with the reference for every interval, scale and shape") {
   double worst = 0;
-  for (const std::size_t interval : {1, 2, 3, 5, 10, 11}) {
+  for (const std::size_t interval : {1U, 2U, 3U, 5U, 10U, 11U}) {
     for (const ScaleMode scale : {ScaleMode::none, ScaleMode::original, ScaleMode::match_rms_adamw, ScaleMode::unit_rms,
                                   ScaleMode::unit_norm, ScaleMode::dual_norm}) {
       for (const Sides shape : shapes) {

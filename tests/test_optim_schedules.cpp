@@ -60,7 +60,7 @@ TEST_CASE("learning rates at their ends") {
   CHECK(ConstantLr(3)(2) == 0.75);
   CHECK(ConstantLr(3)(3) == 1);
   CHECK(ConstantLr(3)(late) == 1);
-  for (const std::size_t warmup : {0, 1, 7, 10}) {
+  for (const std::size_t warmup : {0U, 1U, 7U, 10U}) {
     CAPTURE(warmup);
     const LrScheduleOptions options{.steps = 10, .warmup = warmup, .end = 0.1};
     const WarmupStableDecayLr::Options stable{10, warmup, 10 - warmup, 0.1};

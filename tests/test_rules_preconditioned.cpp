@@ -3,6 +3,7 @@
 // labels: portable
 
 #include "support/rule_checks.hpp"
+#include <schatten/core/stable_sort.hpp>
 #include <schatten/optim/rules/cosmos.hpp>
 #include <schatten/optim/rules/galore.hpp>
 #include <schatten/optim/rules/soap.hpp>
@@ -50,7 +51,7 @@ struct Side {
     std::iota(order.begin(), order.end(), 0);
     if (!turns) return order;
     const Eigen::VectorXd value = (q.transpose() * factor * q).diagonal();
-    std::stable_sort(order.begin(), order.end(), [&](Eigen::Index a, Eigen::Index b) { return value(a) > value(b); });
+    schatten::stable_sort(order, [&](Eigen::Index a, Eigen::Index b) { return value(a) > value(b); });
     q = basis_of_columns(factor * Matrix(q(Eigen::all, order)));
     return order;
   }

@@ -108,7 +108,7 @@ TEST_CASE("shapes share their fits, and a schedule of powers costs none after it
 TEST_CASE("in double all shapes have one fit for each number of poles") {
   const auto fits = std::make_shared<spectral::Fits>();
   std::vector<std::size_t> made;
-  for (const std::size_t rows : {20, 100, 400, 3000}) {
+  for (const std::size_t rows : {20U, 100U, 400U, 3000U}) {
     const SpectralPower<double, SerialExec> plan({.rows = rows, .cols = 90, .tolerance = 1e-6}, fits);
     CHECK(plan.error_bound() <= 1e-6);
     made.push_back(fits->made());

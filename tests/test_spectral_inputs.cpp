@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("one bad matrix of a batch is NaN throughout and leaves the o
         power.apply(exec, m.view(), out.view());
         exec.fence();
         CHECK(all_nan(to_matrix(out.matrix(2))));
-        for (const std::size_t b : {0, 1, 3}) {
+        for (const std::size_t b : {0U, 1U, 3U}) {
           const Matrix alone = applied<C>(to_matrix(m.matrix(b)), p, method);
           CHECK(max_abs(to_matrix(out.matrix(b)) - alone) <=
                 (bits_repeat<C> ? 0.0 : 200 * epsilon<typename C::Scalar>));

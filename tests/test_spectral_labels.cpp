@@ -87,7 +87,7 @@ TEST_CASE_TEMPLATE("labels of norms, steepest descent and linear algebra", C, SC
 TEST_CASE_TEMPLATE("the second apply of a plan allocates nothing, whatever p", C, SCHATTEN_TEST_CASES) {
   using T = typename C::Scalar;
   const typename C::Exec exec;
-  for (const std::size_t batch : {1, 3}) {
+  for (const std::size_t batch : {1U, 3U}) {
     const Batch<T, Storage::window> m(batch, 14, 11), out(batch, 14, 11);
     for (std::size_t b = 0; b < batch; ++b) assign(m.matrix(b), gaussian(14, 11, unsigned(b)));
     for (const SpectralPowerOptions& options : plans<C>(14, 11)) {

@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("a matrix with a NaN or an infinity is NaN throughout, its ne
                                                        as_batch<Exec>(out.view()), workspace);
     exec.fence();
     CHECK(all_nan(to_matrix(out.matrix(1))));
-    for (const std::size_t b : {0, 2}) {
+    for (const std::size_t b : {0U, 2U}) {
       const Matrix wanted = recipe(to_matrix(in.matrix(b)), 3);
       CHECK(relative_error(to_matrix(out.matrix(b)), wanted) < 1000 * epsilon<T>);
     }

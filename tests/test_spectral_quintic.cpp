@@ -96,7 +96,7 @@ TEST_CASE_TEMPLATE("Muon's quintics agree with their scalar model in every direc
 
 TEST_CASE("quintic_error bounds the model's error, closely") {
   for (const double resolution : {1.0, 0.3, 1e-1, 1e-2, 1e-3, 1e-4}) {
-    for (const std::size_t rank : {1, 16, 1024}) {
+    for (const std::size_t rank : {1U, 16U, 1024U}) {
       CAPTURE(resolution);
       CAPTURE(rank);
       const double lowest = std::log(resolution / std::sqrt(double(rank)));

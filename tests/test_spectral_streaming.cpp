@@ -226,7 +226,7 @@ TEST_CASE_TEMPLATE("a zero matrix gives zero, one that is not finite NaN, and bo
     m(4, 3) = bad;
     CHECK(all_nan(streaming.step(m, 0.125)));
     CHECK(streaming.v() == before);
-    for (const std::size_t b : {0, 2}) {
+    for (const std::size_t b : {0U, 2U}) {
       CHECK(std::isfinite(max_abs(streaming.out(b))));
       CHECK(orthogonality_error(streaming.v(b)) <= 20 * epsilon<T>);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "report.hpp"
 
+#include <schatten/core/stable_sort.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -67,7 +69,7 @@ void print_table(const std::vector<Record>& records) {
 void print_means(const std::vector<Record>& records) {
   std::vector<Means> rows;
   for (const auto& trainings : by_optimizer(records)) rows.push_back(means_of(trainings));
-  std::stable_sort(rows.begin(), rows.end(), [](const Means& a, const Means& b) { return a.loss < b.loss; });
+  schatten::stable_sort(rows, [](const Means& a, const Means& b) { return a.loss < b.loss; });
   const int width = name_width(records);
   std::printf("\n%-*s  %-9s  %-24s  %-9s  %-14s  %s\n", width, "", "hidden", "validation loss (nats)", "time of",
               "the optimizer", "Hill");

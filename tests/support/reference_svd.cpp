@@ -4,6 +4,8 @@
 
 #include "reference_svd.hpp"
 
+#include <schatten/core/stable_sort.hpp>
+
 #include <Eigen/Jacobi>
 #include <Eigen/SVD>
 
@@ -158,8 +160,8 @@ ReferenceSvd reference_svd(const Matrix& a) {
   if (!BidiagonalQr<double>(diagonal, above, p, q).run()) throw std::runtime_error("reference_svd: no convergence");
   std::vector<Eigen::Index> place(static_cast<std::size_t>(n));
   std::iota(place.begin(), place.end(), Eigen::Index{0});
-  std::stable_sort(place.begin(), place.end(),
-                   [&](Eigen::Index i, Eigen::Index j) { return std::abs(diagonal(i)) > std::abs(diagonal(j)); });
+  schatten::stable_sort(place,
+                        [&](Eigen::Index i, Eigen::Index j) { return std::abs(diagonal(i)) > std::abs(diagonal(j)); });
   normalize_columns(p);
   normalize_columns(q);
   for (Eigen::Index k = 0; k < n; ++k) {

@@ -5,6 +5,7 @@
 
 #include <schatten/checkpoint/json.hpp>
 #include <schatten/core/error.hpp>
+#include <schatten/core/stable_sort.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -152,7 +153,7 @@ inline TensorHeader parse_header(std::string_view text, std::uint64_t data_bytes
     });
   });
   json.end();
-  std::stable_sort(header.tensors.begin(), header.tensors.end(), [](const Tensor& a, const Tensor& b) {
+  schatten::stable_sort(header.tensors, [](const Tensor& a, const Tensor& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
   });
   detail::check_places(header.tensors, data_bytes, path);
@@ -162,8 +163,8 @@ inline TensorHeader parse_header(std::string_view text, std::uint64_t data_bytes
 /// Gives the tensors their places, larger elements first, so that each lies as its type is aligned. Throws
 /// InvalidArgument for unknown types, sizes that overflow, and names that occur twice or are not UTF-8.
 inline void place_tensors(std::vector<Tensor>& tensors, std::string_view function) {
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [](const Tensor& a, const Tensor& b) { return bytes_of_type(a.type) > bytes_of_type(b.type); });
+  schatten::stable_sort(tensors,
+                        [](const Tensor& a, const Tensor& b) { return bytes_of_type(a.type) > bytes_of_type(b.type); });
   std::unordered_set<std::string_view> names;
   std::uint64_t end = 0;
   for (Tensor& tensor : tensors) {

@@ -2,6 +2,8 @@
 // Who steps what: parameters cut into pieces, pieces shared out over ranks by what a step of each costs.
 #pragma once
 
+#include <schatten/core/stable_sort.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
@@ -25,7 +27,7 @@ inline double step_cost(bool has_map, std::size_t matrices, std::size_t rows, st
 inline std::vector<std::size_t> share_out(const std::vector<double>& cost, std::vector<double>& load) {
   std::vector<std::size_t> order(cost.size()), owner(cost.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return cost[a] > cost[b]; });
+  schatten::stable_sort(order, [&](std::size_t a, std::size_t b) { return cost[a] > cost[b]; });
   for (const std::size_t piece : order) {
     const auto least = std::min_element(load.begin(), load.end());
     *least += cost[piece];

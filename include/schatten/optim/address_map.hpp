@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -64,7 +65,9 @@ class AddressMap {
     return {reinterpret_cast<std::uintptr_t>(begin), reinterpret_cast<std::uintptr_t>(end), id};
   }
   /// Bits that the length needs: it is below 2 to this power, and not below half of that.
-  static int length_class(const Range& range) { return static_cast<int>(std::bit_width(range.end - range.begin)); }
+  static int length_class(const Range& range) {  // not std::bit_width, whose type depends on the standard library
+    return std::numeric_limits<std::uintptr_t>::digits - std::countl_zero(range.end - range.begin);
+  }
 
   std::map<int, std::multiset<Range>> classes_;  ///< by length_class; none is empty
 };

@@ -2,6 +2,7 @@
 // How the iterate method's steps are cut into segments, what that costs and how it amplifies.
 #pragma once
 
+#include <schatten/core/stable_sort.hpp>
 #include <schatten/spectral/quintic.hpp>
 
 #include <algorithm>
@@ -68,7 +69,7 @@ inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, dou
     const double slower = form == IterateForm::gram ? 1.18 : (form == IterateForm::tail ? 1.05 : 1.0);
     return slower * iterate_flops(steps, form, m, n, symmetric);
   };
-  std::stable_sort(forms.begin(), forms.end(), [&](IterateForm a, IterateForm b) { return cost(a) < cost(b); });
+  schatten::stable_sort(forms, [&](IterateForm a, IterateForm b) { return cost(a) < cost(b); });
   return forms;
 }
 

@@ -2,6 +2,7 @@
 // Eigen-decomposition of one symmetric host matrix: Householder tridiagonalisation, then implicitly shifted QR.
 #pragma once
 
+#include <schatten/core/stable_sort.hpp>
 #include <schatten/linalg/host/rotations.hpp>
 
 #include <algorithm>
@@ -146,9 +147,8 @@ bool host_eigh(std::ptrdiff_t n, T* a, T* lambda, T* work) {
   if (!tridiagonal_qr(n, diagonal.data(), beside.data(), q)) return false;
   std::vector<std::ptrdiff_t> place(std::size_t(n), 0);
   std::iota(place.begin(), place.end(), std::ptrdiff_t{0});
-  std::stable_sort(place.begin(), place.end(), [&](std::ptrdiff_t i, std::ptrdiff_t j) {
-    return diagonal[std::size_t(i)] < diagonal[std::size_t(j)];
-  });
+  schatten::stable_sort(
+      place, [&](std::ptrdiff_t i, std::ptrdiff_t j) { return diagonal[std::size_t(i)] < diagonal[std::size_t(j)]; });
   for (std::ptrdiff_t k = 0; k < n; ++k) {
     const std::ptrdiff_t from = place[std::size_t(k)];
     lambda[k] = T(diagonal[std::size_t(from)] * scale);

@@ -5,6 +5,7 @@
 // repeat: half of them 1, half 1e-4, residual 0.9. All of Eigen's decompositions take long to compile.
 #pragma once
 
+#include <schatten/core/stable_sort.hpp>
 #include <schatten/linalg/host/rotations.hpp>
 
 #include <algorithm>
@@ -192,7 +193,7 @@ bool host_svd(std::ptrdiff_t m, std::ptrdiff_t n, T* a, T* u, T* sigma, T* vt, b
   if (!BidiagonalQr<T>(n, diagonal.data(), above.data(), p, q).run()) return false;
   std::vector<std::ptrdiff_t> place(std::size_t(n), 0);
   std::iota(place.begin(), place.end(), std::ptrdiff_t{0});
-  std::stable_sort(place.begin(), place.end(), [&](std::ptrdiff_t i, std::ptrdiff_t j) {
+  schatten::stable_sort(place, [&](std::ptrdiff_t i, std::ptrdiff_t j) {
     return std::abs(diagonal[std::size_t(i)]) > std::abs(diagonal[std::size_t(j)]);
   });
   for (std::ptrdiff_t k = 0; k < n; ++k) {
