@@ -13,6 +13,7 @@ namespace torch_support {
 
 // What a checkpoint is written from and read into.
 struct TrainingState {
+  std::string plan;  // in words, all that a training must have in common with the one that goes on from it
   Task& task;
   torch::optim::Optimizer& rule;
   torch::optim::Optimizer& adam;
@@ -22,7 +23,8 @@ struct TrainingState {
 // Replaces the file when all is written: a process that is killed leaves the old one whole.
 void save_checkpoint(const std::string& path, const TrainingState& state);
 
-// Throws std::runtime_error for a file of another rule or seed, c10::Error for one of another model.
+// Before the first step of the optimizers. Throws std::runtime_error for a file of another plan, c10::Error for what is no
+// such file.
 void load_checkpoint(const std::string& path, const TrainingState& state);
 
 // A number of all bits of the model's parameters: equal for equal weights.

@@ -2,6 +2,7 @@
 #pragma once
 // What the programs have in common from the command line to the files that a run ends with.
 
+#include "../character_model/report.hpp"
 #include "options.hpp"
 #include "task.hpp"
 
@@ -15,10 +16,9 @@ namespace torch_support {
 // What one program is.
 struct Program {
   std::string name;
-  std::string title;       // of the picture
-  std::string loss_label;  // of its axis: "loss (nats per byte)"
-  std::string help;        // what --help says before the common options
-  Options options;         // the program's defaults of them
+  character_model::PictureWords words;
+  std::string help;  // what --help says before the common options
+  Options options;   // the program's defaults of them
 
   // Takes the program's own option that the arguments are at; returns whether it was one.
   std::function<bool(Arguments&)> take;
@@ -26,7 +26,7 @@ struct Program {
   std::function<int(const Options&)> prepare;
   // The task with initial weights and batches of this seed, on options.device.
   std::function<std::unique_ptr<Task>(const Options&, std::uint64_t seed)> make_task;
-  // What a held-out loss is called and how it is shown beside nats: perplexity, accuracy.
+  // What is shown of a training beside the held-out loss in nats: perplexity, accuracy.
   std::function<std::string(const character_model::Record&)> figure;
 };
 

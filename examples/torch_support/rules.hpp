@@ -20,6 +20,9 @@ std::unique_ptr<torch::optim::Optimizer> make_rule(const Recipe& recipe, std::ve
 // Adam for what follows no rule: betas 0.9 and 0.95, no weight decay.
 std::unique_ptr<torch::optim::Optimizer> make_adam(double lr, std::vector<torch::Tensor> parameters);
 
+// Starts Kokkos on as many threads as LibTorch's loops get; they work in turns. 0: as many as OpenMP starts.
+void start_threads(int threads);
+
 // Of all groups.
 void set_lr(torch::optim::Optimizer& optimizer, double lr);
 

@@ -1,0 +1,74 @@
+# What a program over LibTorch and Schatten needs: the targets schatten_torch and torch_support, and schatten::schatten from an
+# installed package (schatten_ROOT) or else from the source tree around this file.
+#
+# SCHATTEN_TORCH: the folder of Python's torch, which has headers and libraries; its own CMake package wants the CUDA toolkit where
+# that torch was built with it. Without it, find_package(Torch).
+set(SCHATTEN_TORCH "" CACHE PATH "The folder of Python's torch")
+set(SCHATTEN_TORCH_CXX11_ABI 1 CACHE STRING "What that torch was compiled with: torch.compiled_with_cxx11_abi()")
+option(SCHATTEN_NATIVE "Compile for this machine's processor" ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+if(NOT TARGET schatten::schatten)
+  find_package(schatten QUIET)
+  if(NOT schatten_FOUND)
+    add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/../.. schatten EXCLUDE_FROM_ALL)
+  endif()
+endif()
+
+if(NOT TARGET schatten_torch)
+  add_library(schatten_torch INTERFACE)
+  if(SCHATTEN_TORCH)
+    target_include_directories(schatten_torch SYSTEM INTERFACE
+      ${SCHATTEN_TORCH}/include ${SCHATTEN_TORCH}/include/torch/csrc/api/include)
+    target_compile_definitions(schatten_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${SCHATTEN_TORCH_CXX11_ABI})
+    target_link_directories(schatten_torch INTERFACE ${SCHATTEN_TORCH}/lib)
+    # What the libraries need themselves lies beside them, or in other wheels that their own paths name. torch_cuda is named by
+    # nothing and registers itself when it is loaded.
+    target_link_libraries(schatten_torch INTERFACE -Wl,--allow-shlib-undefined torch_cpu c10)
+    target_link_options(schatten_torch INTERFACE -Wl,-rpath,${SCHATTEN_TORCH}/lib)
+    if(Kokkos_ENABLE_CUDA)
+      target_link_libraries(schatten_torch INTERFACE -Wl,--no-as-needed torch torch_cuda c10_cuda -Wl,--as-needed)
+    endif()
+  else()
+    find_package(Torch REQUIRED)
+    target_link_libraries(schatten_torch INTERFACE ${TORCH_LIBRARIES})
+  endif()
+endif()
+
+if(NOT TARGET torch_support)
+  set(schatten_torch_support ${CMAKE_CURRENT_LIST_DIR})
+  set(schatten_character_model ${CMAKE_CURRENT_LIST_DIR}/../character_model)
+  add_library(torch_support STATIC
+    ${schatten_torch_support}/checkpoint.cpp
+    ${schatten_torch_support}/options.cpp
+    ${schatten_torch_support}/program.cpp
+    ${schatten_torch_support}/rules.cpp
+    ${schatten_torch_support}/training.cpp
+    ${schatten_character_model}/batches.cpp
+    ${schatten_character_model}/curves_svg.cpp
+    ${schatten_character_model}/recipes.cpp
+    ${schatten_character_model}/report.cpp
+    ${schatten_character_model}/text.cpp)
+  target_link_libraries(torch_support PUBLIC schatten::schatten schatten_torch)
+  target_compile_features(torch_support PUBLIC cxx_std_20)
+  if(SCHATTEN_NATIVE)
+    target_compile_options(torch_support PRIVATE
+      $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-march=native>
+      # g++ 12 warns of its own AVX-512 intrinsics, wherever Eigen uses them.
+      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
+  endif()
+  if(Kokkos_ENABLE_CUDA)
+    enable_language(CUDA)
+    set_source_files_properties(${schatten_torch_support}/rules.cpp PROPERTIES LANGUAGE CUDA)
+  endif()
+endif()
+
+# schatten_torch_program(<name> <source>...)
+function(schatten_torch_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE torch_support)
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-Wall -Wextra>)
+endfunction()
