@@ -1,10 +1,5 @@
 # What a program over LibTorch and Schatten needs: the targets schatten_torch and torch_support, and schatten::schatten from an
 # installed package (schatten_ROOT) or else from the source tree around this file.
-#
-# SCHATTEN_TORCH: the folder of Python's torch, which has headers and libraries; its own CMake package wants the CUDA toolkit where
-# that torch was built with it. Without it, find_package(Torch).
-set(SCHATTEN_TORCH "" CACHE PATH "The folder of Python's torch")
-set(SCHATTEN_TORCH_CXX11_ABI 1 CACHE STRING "What that torch was compiled with: torch.compiled_with_cxx11_abi()")
 option(SCHATTEN_NATIVE "Compile for this machine's processor" ON)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -18,25 +13,7 @@ if(NOT TARGET schatten::schatten)
   endif()
 endif()
 
-if(NOT TARGET schatten_torch)
-  add_library(schatten_torch INTERFACE)
-  if(SCHATTEN_TORCH)
-    target_include_directories(schatten_torch SYSTEM INTERFACE
-      ${SCHATTEN_TORCH}/include ${SCHATTEN_TORCH}/include/torch/csrc/api/include)
-    target_compile_definitions(schatten_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${SCHATTEN_TORCH_CXX11_ABI})
-    target_link_directories(schatten_torch INTERFACE ${SCHATTEN_TORCH}/lib)
-    # What the libraries need themselves lies beside them, or in other wheels that their own paths name. torch_cuda is named by
-    # nothing and registers itself when it is loaded.
-    target_link_libraries(schatten_torch INTERFACE -Wl,--allow-shlib-undefined torch_cpu c10)
-    target_link_options(schatten_torch INTERFACE -Wl,-rpath,${SCHATTEN_TORCH}/lib)
-    if(Kokkos_ENABLE_CUDA)
-      target_link_libraries(schatten_torch INTERFACE -Wl,--no-as-needed torch torch_cuda c10_cuda -Wl,--as-needed)
-    endif()
-  else()
-    find_package(Torch REQUIRED)
-    target_link_libraries(schatten_torch INTERFACE ${TORCH_LIBRARIES})
-  endif()
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/../../scripts/cmake/schattenTorch.cmake)
 
 if(NOT TARGET torch_support)
   set(schatten_torch_support ${CMAKE_CURRENT_LIST_DIR})
