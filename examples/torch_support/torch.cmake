@@ -32,11 +32,13 @@ if(NOT TARGET torch_support)
   target_link_libraries(torch_support PUBLIC schatten::schatten schatten_torch)
   target_compile_features(torch_support PUBLIC cxx_std_20)
   # The default text: the C++ of the Eigen headers that we compile with.
-  get_target_property(eigen_directories Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
-  list(GET eigen_directories 0 eigen_directory)
-  if(IS_DIRECTORY "${eigen_directory}")
-    set_source_files_properties(${schatten_character_model}/text.cpp PROPERTIES
-      COMPILE_DEFINITIONS EIGEN_TEXT_DIRECTORY="${eigen_directory}")
+  if(TARGET Eigen3::Eigen)
+    get_target_property(eigen_directories Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+    list(GET eigen_directories 0 eigen_directory)
+    if(IS_DIRECTORY "${eigen_directory}")
+      set_source_files_properties(${schatten_character_model}/text.cpp PROPERTIES
+        COMPILE_DEFINITIONS EIGEN_TEXT_DIRECTORY="${eigen_directory}")
+    endif()
   endif()
   if(SCHATTEN_NATIVE)
     target_compile_options(torch_support PRIVATE
