@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 #include <string_view>
+#include <torch/utils.h>
 #include <utility>
 
 namespace torch_support {
@@ -46,14 +47,10 @@ Rule rule() {
           }};
 }
 
+constexpr double lion_share = 0.05;  // LionMuon: lr of its steps with signs, over lr, in the authors' scripts
+
 Optimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
   return make(character_model::with_numbers(schatten::mars_shampoo, recipe), std::move(parameters));
-}
-
-// Its steps with signs have a learning rate of their own, a twentieth in the authors' scripts.
-Optimizer make_lion_muon(const Recipe& recipe, Tensors parameters) {
-  return make(character_model::with_numbers(schatten::LionMuon{.lion_lr = recipe.hidden_lr / 20}, recipe),
-              std::move(parameters));
 }
 
 const Rule rules[] = {
@@ -64,7 +61,7 @@ const Rule rules[] = {
     rule<schatten::CautiousMuon>(),
     rule<schatten::MARSM>(),
     {"mars_shampoo", &make_mars_shampoo},
-    {"lion_muon", &make_lion_muon},
+    rule<schatten::LionMuon>(),
     rule<schatten::MuonEq>(),
     rule<schatten::Scion>(),
     rule<schatten::Aurora>(),
@@ -98,7 +95,11 @@ Optimizer make_adam(double lr, Tensors parameters) {
 }
 
 void set_lr(torch::optim::Optimizer& optimizer, double lr) {
-  for (torch::optim::OptimizerParamGroup& group : optimizer.param_groups()) group.options().set_lr(lr);
+  for (torch::optim::OptimizerParamGroup& group : optimizer.param_groups()) {
+    group.options().set_lr(lr);
+    auto* const lion_muon = dynamic_cast<schatten::TorchOptions<schatten::LionMuon>*>(&group.options());
+    if (lion_muon != nullptr) lion_muon->rule.lion_lr = lion_share * lr;
+  }
 }
 
 void start_threads(int threads) {

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 #include <sstream>
+#include <torch/utils.h>
 
 namespace torch_support {
 namespace {
