@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it.
+// The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it. TORCH_SUPPORT_FEW_RULES: with
+// HTMuon, Muon and AdamW alone.
 #include "rules.hpp"
 
 #include "../character_model/recipe_numbers.hpp"
@@ -49,13 +50,17 @@ Rule rule() {
 
 constexpr double lion_share = 0.05;  // LionMuon: lr of its steps with signs, over lr, in the authors' scripts
 
+#if !defined(TORCH_SUPPORT_FEW_RULES)
 Optimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
   return make(character_model::with_numbers(schatten::mars_shampoo, recipe), std::move(parameters));
 }
+#endif
 
 const Rule rules[] = {
     rule<schatten::HTMuon>(),
     rule<schatten::Muon>(),
+    rule<schatten::AdamW>(),
+#if !defined(TORCH_SUPPORT_FEW_RULES)
     rule<schatten::NorMuon>(),
     rule<schatten::AdaMuon>(),
     rule<schatten::CautiousMuon>(),
@@ -66,7 +71,6 @@ const Rule rules[] = {
     rule<schatten::Scion>(),
     rule<schatten::Aurora>(),
     rule<schatten::COSMOS>(),
-    rule<schatten::AdamW>(),
     rule<schatten::Adam>(),
     rule<schatten::SGD>(),
     rule<schatten::Lion>(),
@@ -80,6 +84,7 @@ const Rule rules[] = {
     rule<schatten::SOAP>(),
     rule<schatten::SPlus>(),
     rule<schatten::GaLore>(),
+#endif
 };
 
 }  // namespace
@@ -91,7 +96,7 @@ Optimizer make_rule(const Recipe& recipe, Tensors parameters) {
 }
 
 Optimizer make_adam(double lr, Tensors parameters) {
-  return make(schatten::Adam{.lr = lr, .beta2 = 0.95}, std::move(parameters));
+  return make(schatten::AdamW{.lr = lr, .beta2 = 0.95, .weight_decay = 0}, std::move(parameters));
 }
 
 void set_lr(torch::optim::Optimizer& optimizer, double lr) {

@@ -1,6 +1,7 @@
 # What a program over LibTorch and Schatten needs: the targets schatten_torch and torch_support, and schatten::schatten from an
 # installed package (schatten_ROOT) or else from the source tree around this file.
 option(SCHATTEN_NATIVE "Compile for this machine's processor" ON)
+option(SCHATTEN_FEW_RULES "HTMuon, Muon and AdamW alone, which compile in a fraction of the time" OFF)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)
@@ -39,6 +40,9 @@ if(NOT TARGET torch_support)
       set_source_files_properties(${schatten_character_model}/text.cpp PROPERTIES
         COMPILE_DEFINITIONS EIGEN_TEXT_DIRECTORY="${eigen_directory}")
     endif()
+  endif()
+  if(SCHATTEN_FEW_RULES)
+    target_compile_definitions(torch_support PRIVATE TORCH_SUPPORT_FEW_RULES)
   endif()
   if(SCHATTEN_NATIVE)
     target_compile_options(torch_support PRIVATE
