@@ -26,7 +26,9 @@ class TextTask : public torch_support::Task {
  public:
   // The text must outlive the task.
   TextTask(const Shape& shape, const Text& text, int sequences, int length, torch::Device device, std::uint64_t seed)
-      : device_(device),
+      : description_(shape.name + ", " + std::to_string(sequences) + " x " + std::to_string(length) + " of " +
+                     std::to_string(text.bytes.size()) + " bytes"),
+        device_(device),
         model_(shape, length, device),
         text_(text),
         sampler_(text.bytes, text.split.train, sequences, length, seed) {}
@@ -35,12 +37,14 @@ class TextTask : public torch_support::Task {
   std::vector<torch::Tensor> hidden_matrices() override { return model_.hidden_matrices(); }
   torch::Tensor next_loss() override;
   torch_support::Evaluation evaluate() override;
+  std::string description() const override { return description_; }
   std::string data_state() const override { return sampler_.state(); }
   void set_data_state(const std::string& state) override { sampler_.set_state(state); }
 
  private:
   torch::Tensor loss_of(character_model::Batch& batch) const;
 
+  std::string description_;
   torch::Device device_;
   Model model_;
   const Text& text_;

@@ -80,6 +80,9 @@ int run(Program& program, int count, const char* const* arguments) {
   } catch (const BadOption& error) {
     std::fprintf(stderr, "%s: %s\n", program.name.c_str(), error.what());
     return 2;
+  } catch (const c10::Error& error) {
+    std::fprintf(stderr, "%s: %s\n", program.name.c_str(), error.what_without_backtrace());
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", program.name.c_str(), error.what());
     return 1;

@@ -34,6 +34,9 @@ class Task {
   // The same data every time. Called without gradients, with the model in evaluation mode.
   virtual Evaluation evaluate() = 0;
 
+  // In words, what the program's own options say: a checkpoint of other words is refused.
+  virtual std::string description() const { return {}; }
+
   // What next_loss draws from beside LibTorch's generator of the CPU, which a checkpoint holds anyway: a task that is
   // given this text draws the same batches from there on.
   virtual std::string data_state() const = 0;

@@ -43,13 +43,15 @@ std::vector<torch::Tensor> all_but(const std::vector<torch::Tensor>& hidden, con
   return others;
 }
 
-std::string plan_of(const Record& record, const Recipe& recipe, const Options& options) {
+std::string plan_of(const Task& task, const Record& record, const Recipe& recipe, const Options& options) {
   std::ostringstream words;
-  words.precision(17);
+  words.precision(12);
   words << record.optimizer << ", lr " << recipe.hidden_lr << " and " << recipe.other_lr << ", weight decay "
         << recipe.weight_decay << ", power " << recipe.power.value_or(0);
   for (const auto& [name, value] : recipe.numbers) words << ", " << name << ' ' << value;
   words << ", " << options.steps << " steps, warm-up " << options.warm_up << ", seed " << record.seed;
+  const std::string description = task.description();
+  if (!description.empty()) words << ", " << description;
   return words.str();
 }
 
@@ -72,7 +74,7 @@ Record train(Task& task, const Recipe& recipe, const Options& options, std::uint
   record.optimizer = recipe.name;
   record.hidden_lr = recipe.hidden_lr;
   record.seed = seed;
-  const TrainingState state{plan_of(record, recipe, options), task, *rule, *adam, record};
+  const TrainingState state{plan_of(task, record, recipe, options), task, *rule, *adam, record};
   if (options.resume && std::filesystem::exists(checkpoint)) load_checkpoint(checkpoint, state);
 
   const auto steps = std::size_t(options.steps);
