@@ -3,6 +3,7 @@
 
 set -euo pipefail
 export LC_ALL=C # what programs say is read below
+unset CDPATH # `cd` would search it, and print
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Threads that wait sleep, and none is bound to a core: on a machine with other busy processes both cost much otherwise.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMP_PROC_BIND=${OMP_PROC_BIND:-false}
@@ -99,13 +100,14 @@ package_of() {
 set_up() {
   local packages=() wanted=("$@")
   if [ -n "${CXX:-}" ]; then
-    command -v "${CXX%% *}" >/dev/null || die "no compiler: CXX=$CXX is not a program"
+    need_compiler
   else
     # Where packages can be had, g++: what else is called c++ may lack OpenMP.
     command -v apt-get >/dev/null || CXX=$(command -v c++ || true)
     [ -n "${CXX:-}" ] || need_program g++ g++
   fi
   case ${CMAKE_GENERATOR:-Unix Makefiles} in
+    *Multi-Config*) die "CMAKE_GENERATOR=$CMAKE_GENERATOR builds several configurations; the scripts build one: unset it, or Ninja" ;;
     Ninja*) need_program ninja ninja-build ;;
     *) need_program make make ;;
   esac
@@ -116,6 +118,8 @@ set_up() {
     install_packages "${packages[@]}"
   fi
   export CXX=${CXX:-$(command -v g++)}
+  # The OpenMP of clang++ is a package of its own, of which there is one at a time.
+  if is_clang && ! links -fopenmp -include omp.h; then install_packages "libomp-$(clang_version)-dev"; fi
 
   local version
   version=$(cmake --version | awk 'NR == 1 { print $3 }')
@@ -125,6 +129,20 @@ set_up() {
   find_packages "${wanted[@]}"
   find_kokkos
 }
+
+# need_compiler: adds Debian's package of CXX to `packages`, where CXX is a name as g++, g++-13 or clang++-19 and is not there.
+need_compiler() {
+  local program=${CXX%% *}
+  case $program in
+    g++ | g++-[0-9]*) need_program "$program" "$program" ;;
+    clang++ | clang++-[0-9]*) need_program "$program" "${program/++/}" ;;
+    *) command -v "$program" >/dev/null || die "no compiler: CXX=$CXX is not a program" ;;
+  esac
+}
+
+is_clang() { case $($CXX --version) in *clang*) ;; *) return 1 ;; esac; }
+clang_version() { $CXX -dumpversion | cut -d . -f 1; }
+links() { echo 'int main() {}' | $CXX "$@" -x c++ - -o /dev/null 2>/dev/null; } # links <compiler option>...
 
 # probe <variable definitions>...: configures scripts/probe; its findings go to the variable `found`.
 probe() {
@@ -205,7 +223,7 @@ probe_kokkos() {
 kokkos_key() {
   local version id=gcc
   version=$($CXX --version | head -n 1)
-  case $version in *clang*) id=clang ;; esac
+  ! is_clang || id=clang
   printf '%s-%s-%s' "$id" "$($CXX -dumpversion)" \
     "$(printf '%s %s %s' "$version" "$(uname -m)" "${kokkos_options[*]} $kokkos_flags" | cksum | cut -d ' ' -f 1)"
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules with more state than moments – bases, projections, what the caller gives them – resumed to the last bit.
-// labels: portable
+// labels: portable compilers
 
 #include "support/resumed_runs.hpp"
 #include <schatten/optim/rules/adam_mini.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: bare portable
+// labels: bare portable compilers
 // Raw pointers and Eigen objects as Views: the same memory, the same elements, no copy.
 
 #include "support/errors.hpp"

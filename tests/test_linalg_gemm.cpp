@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// labels: compilers
 // gemm, symmetric_product and gram against products in double.
 
 #include "support/typed.hpp"

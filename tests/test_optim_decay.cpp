@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Weight decays by parameter and from diagnostics: the decay factor, AlphaDecay, AWD.
+// Weight decays by parameter and from diagnostics: the decay factor, AlphaDecay, AWD; learning rates from diagnostics.
 // labels: portable accuracy
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"
 #include "support/optimizer_cases.hpp"
 #include "support/optimizer_state.hpp"
+#include <schatten/diagnostics/learning_rate.hpp>
 #include <schatten/diagnostics/weight_decay.hpp>
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/rules.hpp>
@@ -16,6 +17,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -208,6 +210,82 @@ TEST_CASE("AlphaDecay in a training: weights of heavier tails decay less") {
   }
   CHECK(factors[0] < factors[1]);
   CHECK(factors[1] < factors[2]);
+}
+
+TEST_CASE("set_alpha_decay sets the factors of exponents, or nothing") {
+  const Exec exec;
+  Tested optimizer;
+  const GroupId group = optimizer.add_group(SGD{});
+  std::vector<std::pair<std::string, HostView<double**>>> weights;
+  std::vector<double> exponents;
+  for (const double smallest : {1e-3, 0.1, 0.5}) {
+    const auto known = known_matrix(14, 12, singular_values_of(Spectrum::geometric, 12, smallest), 5);
+    const HostView<double**> w("w", 14, 12);
+    assign(w, known.matrix());
+    weights.emplace_back(std::to_string(weights.size()), w);
+    optimizer.add(group, weights.back().first, w);
+    exponents.push_back(alpha_decay_exponent<linalg::PortableBackend>(exec, w));
+  }
+  const HostView<double**> small("small", 4, 3);
+  weights.emplace_back("small", small);
+  optimizer.add(group, "small", small);
+  exponents.push_back(not_a_number);
+  const AlphaDecayOptions options{.least = 0.5, .most = 2, .least_values = 12};
+  const auto set = [&](const AlphaDecayOptions& its) {
+    return set_alpha_decay<linalg::PortableBackend>(exec, optimizer, weights, its);
+  };
+  const std::vector<double> factors = set(options);
+  CHECK(factors == alpha_decay_factors(exponents, options));
+  CHECK(factors[0] == 0.5);
+  CHECK(factors[2] == 2);
+  CHECK(factors[3] == 1);
+  for (std::size_t k = 0; k < weights.size(); ++k) CHECK(optimizer.decay_factor(weights[k].first) == factors[k]);
+  CHECK(set({}) == std::vector<double>(4, 1.0));  // fewer than 50 singular values
+  weights.emplace_back("unknown", small);
+  CHECK(contains(message_of([&] { set(options); }), "name = unknown"));
+  CHECK(optimizer.decay_factor("0") == 1);
+}
+
+TEST_CASE("learning rates go in a straight line from the heaviest tail to the lightest") {
+  using Factors = std::vector<double>;
+  CHECK(layer_lr_factors({2, 4, 3}) == Factors{1, 5, 3});
+  CHECK(layer_lr_factors({2, 4, not_a_number, 3, infinity}, {.least = 0.5, .most = 1.5}) == Factors{0.5, 1.5, 1, 1, 1});
+  CHECK(layer_lr_factors({2, 2}) == Factors{3, 3});
+  CHECK(layer_lr_factors({}).empty());
+  CHECK(
+      contains(message_of([] { (void)layer_lr_factors({1}, {.least = 6}); }), "schatten::layer_lr_factors: least = 6"));
+  CHECK(contains(message_of([] { (void)layer_lr_factors({1}, {.most = infinity}); }),
+                 "schatten::layer_lr_factors: most = inf"));
+}
+
+TEST_CASE("set_layer_lrs sets the learning rates of groups, or nothing") {
+  const Exec exec;
+  Tested optimizer, other;
+  std::vector<std::pair<GroupId, HostView<double**>>> layers;
+  for (const double smallest : {1e-3, 0.1, 0.5}) {
+    const auto known = known_matrix(14, 12, singular_values_of(Spectrum::geometric, 12, smallest), 5);
+    const HostView<double**> w("w", 14, 12);
+    assign(w, known.matrix());
+    layers.emplace_back(optimizer.add_group(SGD{.lr = 0.5}), w);
+  }
+  const auto set = [&](double lr, const LayerLrOptions& options) {
+    return set_layer_lrs<linalg::PortableBackend>(exec, optimizer, layers, lr, options);
+  };
+  for (int repeated = 0; repeated < 2; ++repeated) {  // they do not multiply up
+    const std::vector<double> factors = set(0.25, {.least_values = 12});
+    CHECK(factors[0] == 1);
+    CHECK(factors[1] > 1);
+    CHECK(factors[2] == 5);
+    for (std::size_t k = 0; k < 3; ++k) CHECK(optimizer.get(layers[k].first, "lr") == 0.25 * factors[k]);
+  }
+  CHECK(set(0.5, {}) == std::vector<double>(3, 1.0));  // fewer than 50 singular values
+  CHECK(contains(message_of([&] { set(-1, {}); }), "schatten::set_layer_lrs: lr = -1"));
+  CHECK(contains(message_of([&] { set(not_a_number, {}); }), "schatten::set_layer_lrs: lr = nan"));
+  layers.push_back(layers[1]);
+  CHECK(contains(message_of([&] { set(1, {}); }), "schatten::set_layer_lrs: group = 1, but it must be given once"));
+  layers.back().first = other.add_group(SGD{});
+  CHECK(contains(message_of([&] { set(1, {}); }), "is a group of another Optimizer"));
+  CHECK(optimizer.get(layers[0].first, "lr") == 0.5);
 }
 
 TEST_CASE("AWD is the ratio of the norms of all gradients and weights, averaged") {

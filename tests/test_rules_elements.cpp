@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Adam, SGD with coupled decay, the cautious rules: beside plain loops.
-// labels: portable
+// labels: portable compilers
 
 #include "support/rule_checks.hpp"
 #include <schatten/optim/rules/adam.hpp>

@@ -31,9 +31,9 @@ def call(name, *arguments):
         raise ValueError(library.schatten_last_error().decode())
 
 
-def tensor(t):
+def tensor(t, what):
     if t.device.type != "cpu" or t.layout != torch.strided or t.dtype not in TYPES or t.dim() > 4:
-        raise ValueError(f"a tensor on {t.device}, {t.layout}, {t.dtype}, of rank {t.dim()}")
+        raise ValueError(f"{what}: a tensor on {t.device}, {t.layout}, {t.dtype}, of rank {t.dim()}")
     shape, stride = tuple(t.shape) or (1,), t.stride() or (1,)
     return Tensor(t.data_ptr(), TYPES[t.dtype], len(shape), (c.c_size_t * 4)(*shape), (c.c_size_t * 4)(*stride))
 
@@ -54,19 +54,21 @@ class Schatten(torch.optim.Optimizer):
     def add_param_group(self, group):
         own = {"lr", *group} if "rule" in group else None  # another rule's numbers are not the defaults'
         super().add_param_group(group)
-        group, known, number = self.param_groups[-1], len(self.ids), c.c_int()
-        names = [name for name in self.numbers(group) if own is None or name in own]
+        group, number = self.param_groups[-1], c.c_int()
+        names = [k for k, v in group.items() if isinstance(v, (int, float)) and k != "row_blocks" and (own is None or k in own)]
         table = (Number * len(names))(*[(name.encode(), float(group[name])) for name in names])
-        call("add_group", self.handle, group["rule"].encode(), table, c.c_size_t(len(names)), c.byref(number))
+        try:
+            call("add_group", self.handle, group["rule"].encode(), table, c.c_size_t(len(names)), c.byref(number))
+            for k, p in enumerate(group["params"]):
+                name, host = f"{number.value}.{k}".encode(), p.detach().cpu()  # of host memory: p itself
+                self.state[p] = {"host": host, "name": name}
+                call("add", self.handle, number, name, c.byref(tensor(host, f"parameter {k}")), None,
+                     c.c_size_t(group["row_blocks"]))
+        except Exception:  # the group has not been there
+            for p in self.param_groups.pop()["params"]:
+                library.schatten_remove(self.handle, self.state.pop(p, {}).get("name"))
+            raise
         self.ids.append(number)
-        for k, p in enumerate(group["params"]):
-            host = self.state[p]["host"] = p.detach() if p.device.type == "cpu" else p.detach().to("cpu", copy=True)
-            self.state[p]["name"] = name = f"{known}.{k}".encode()
-            call("add", self.handle, number, name, c.byref(tensor(host)), None, c.c_size_t(group["row_blocks"]))
-
-    @staticmethod
-    def numbers(group):
-        return [k for k, v in group.items() if k not in ("params", "row_blocks") and isinstance(v, (int, float))]
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -81,7 +83,7 @@ class Schatten(torch.optim.Optimizer):
                 call("include", self.handle, name, c.c_int(p.grad is not None))
                 if p.grad is not None:
                     gradients.append(p.grad.cpu())
-                    call("set_gradient", self.handle, name, c.byref(tensor(gradients[-1])))
+                    call("set_gradient", self.handle, name, c.byref(tensor(gradients[-1], f"gradient of {name.decode()}")))
         call("step", self.handle)
         for p, kept in self.state.items():
             if p.device.type != "cpu":

@@ -3,6 +3,12 @@
 #pragma once
 
 #include <schatten/diagnostics/hill.hpp>
+#include <schatten/diagnostics/learning_rate.hpp>
+#include <schatten/diagnostics/power_law.hpp>
+#include <schatten/diagnostics/ranks.hpp>
+#include <schatten/diagnostics/spectral_density.hpp>
+#include <schatten/diagnostics/spectral_monitor.hpp>
+#include <schatten/diagnostics/spectral_summary.hpp>
 #include <schatten/diagnostics/weight_decay.hpp>
 #include <schatten/optim/function_rule.hpp>
 #include <schatten/optim/optimizer.hpp>

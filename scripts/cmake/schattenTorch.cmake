@@ -1,8 +1,8 @@
 # The target schatten_torch: LibTorch.
 #
-# SCHATTEN_TORCH: the folder of Python's torch, which has headers and libraries; its own CMake package wants the CUDA toolkit where
-# that torch was built with it. Without it, find_package(Torch).
-set(SCHATTEN_TORCH "" CACHE PATH "The folder of Python's torch")
+# SCHATTEN_TORCH: a folder with include/torch and lib: that of Python's torch, or the prefix of a distribution's package. Their own
+# CMake packages want the CUDA toolkit, or what else that torch was built with. Without it, find_package(Torch).
+set(SCHATTEN_TORCH "" CACHE PATH "The folder that has include/torch")
 set(SCHATTEN_TORCH_CXX11_ABI 1 CACHE STRING "What that torch was compiled with: torch.compiled_with_cxx11_abi()")
 
 if(NOT TARGET schatten_torch)

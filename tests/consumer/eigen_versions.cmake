@@ -5,7 +5,7 @@ file(REMOVE_RECURSE "${FOLDER}")
 include(CMakePackageConfigHelpers)
 file(WRITE "${FOLDER}/CMakeLists.txt"
      "cmake_minimum_required(VERSION 3.25)\nproject(versions LANGUAGES NONE)\n"
-     "include(${SOURCE}/scripts/cmake/schattenEigen.cmake)\n"
+     "include(\"${SOURCE}/scripts/cmake/schattenEigen.cmake\")\n"
      "if(NOT TARGET Eigen3::Eigen)\n  message(FATAL_ERROR \"\${schatten_eigen_problem}\")\nendif()\n")
 
 # check(<version> <expected status>)

@@ -81,6 +81,7 @@
       std::size_t);                                                                                                   \
   SCHATTEN_TEST_MAPS_IN(EXTERN, Exec, T, double, Backend)
 
+#if !defined(SCHATTEN_TEST_NOT_SHARED)
 namespace schatten {
 
 SCHATTEN_TEST_DECOMPOSITIONS(extern, float)
@@ -92,3 +93,4 @@ SCHATTEN_TEST_INSTANTIATE(SCHATTEN_TEST_MAPS, extern, double)
 #endif
 
 }  // namespace schatten
+#endif

@@ -17,10 +17,10 @@
 namespace schatten::checkpoint {
 
 struct LoadOptions {
-  bool allow_missing = false;  ///< whether the Optimizer may have parameters that the file lacks; they stay as they are
+  bool allow_missing = false;  ///< whether the Optimizer may have parameters that the file does not have
   bool allow_extra = false;    ///< whether the file may have parameters that the Optimizer lacks
-  bool weights = true;         ///< whether the weights are read, which the file must then have
-  bool numbers = true;         ///< whether numbers, lr and decay factors are read, or stay as they are here
+  bool weights = true;         ///< whether the weights are read; the file must have them
+  bool numbers = true;         ///< whether numbers, lr factors and decay factors are read
 };
 
 struct LoadReport {
@@ -334,12 +334,13 @@ class Loading {
 
 }  // namespace detail
 
-/// Loads what `save` has written into an Optimizer with groups of the same rules and parameters of the same names and
-/// shapes, added in any order and of any layout. On the same backend the run continues with the same bits.
+/// Reads a file of `save` into an Optimizer with groups of the same rules and parameters of the same names and shapes,
+/// added in any order and with any layouts. On the same backend the resumed run is bitwise equal to one without
+/// interruption.
 ///
 /// Throws FileError for a file that cannot be read or is no checkpoint, MismatchError with all differences,
-/// InvalidArgument between direction and apply; nothing is changed. Groups are found by their parameters; those without
-/// stay as they are. Fences `exec`. Memory on the host: that of the file.
+/// InvalidArgument between direction and apply, and then changes nothing. Groups are matched by their parameters;
+/// groups without parameters of the file do not change. Fences `exec`. Needs host memory for the whole file.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 LoadReport load(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
                 const LoadOptions& options = {}) {

@@ -19,8 +19,8 @@
 namespace schatten::checkpoint {
 
 struct SaveOptions {
-  bool weights = true;                         ///< whether the parameters themselves are saved too
-  std::map<std::string, std::string> notes{};  ///< the program's own, UTF-8: load returns them
+  bool weights = true;                         ///< whether the weights are saved too
+  std::map<std::string, std::string> notes{};  ///< of the program, UTF-8; load returns them
 };
 
 namespace detail {
@@ -56,12 +56,12 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
 
 }  // namespace detail
 
-/// Writes all that the Optimizer needs to go on, and the weights unless told otherwise, to `path`, atomically: the file
-/// is the old or the new one, whole, whenever the program stops.
+/// Writes all that a resumed run needs of the Optimizer, and by default the weights, to `path`. The file is replaced
+/// atomically: if the program stops at any time, it is the complete old or the complete new file.
 ///
-/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8; FileError for what
-/// the system refuses. The file is then as it was. Fences `exec`, and waits for the disk. Memory on the host, and for
-/// weights on the device: that of the largest array.
+/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8, and FileError for
+/// errors of the system. The old file then stays. Fences `exec`, and waits for the disk. Needs host memory, and for
+/// weights device memory, for the largest array.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
           const SaveOptions& options = {}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A user's compiler flags: those that the library cannot work with are refused here, and those that change code of the host
-// go into its names.
+// A user's compiler flags: those that the library cannot work with are refused here, and those that change code of the
+// host go into its names.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,8 @@ compile without them, or add -fno-finite-math-only -fno-associative-math -fno-re
 #elif defined(__ASSOCIATIVE_MATH__) && __ASSOCIATIVE_MATH__
 #error "Schatten promises bounds of rounding that -fassociative-math breaks: add -fno-associative-math"
 #endif
+static_assert(0.1 < double(0.1F),
+              "Schatten computes its bounds in double: compile without -fsingle-precision-constant");
 #if !defined(__CUDA_ARCH__) && !defined(__HIP_DEVICE_COMPILE__)
 #if !defined(__cpp_exceptions)
 #error "Schatten reports errors by exceptions: compile without -fno-exceptions"

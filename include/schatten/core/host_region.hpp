@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One parallel region for many loops on the host. Its threads take a loop's indices in turn, and the thread that runs the
-// loops waits for no thread but those that hold indices.
+// One parallel region for many loops on the host. Its threads take a loop's indices in turn, and the thread that runs
+// the loops waits for no thread but those that hold indices.
 //
 // A region of OpenMP for each loop waits at its end for all threads. On a machine with other busy processes each wait
 // lasts until the last of them is given a core, and the threads that wait by spinning take the cores away from it.
@@ -61,8 +61,8 @@ inline bool waits_actively() {
   return active;
 }
 
-/// Whether regions pay. Where other processes keep the cores, a region waits for threads that hold indices and do not run,
-/// and may take longer than one thread: then the next regions, up to 31, are of one thread. One object a process.
+/// Whether regions pay. Where other processes keep the cores, a region waits for threads that hold indices and do not
+/// run, and may take longer than one thread: then the next regions, up to 31, are of one thread. One object a process.
 class RegionRecord {
  public:
   /// Whether the next region is to have all threads.
@@ -71,8 +71,8 @@ class RegionRecord {
     alone_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  /// Takes note of a region of all threads that took `seconds`; one thread that nobody disturbs would have taken `alone`
-  /// at most.
+  /// Takes note of a region of all threads that took `seconds`; one thread that nobody disturbs would have taken
+  /// `alone` at most.
   void note(double seconds, double alone) {
     constexpr double least = 2e-4;
     constexpr int longest = 31;
@@ -134,8 +134,8 @@ class HostRegion {
     if (error) std::rethrow_exception(error);
   }
 
-  /// body(k) for k < count: on the calling thread alone where loops of this body have been so short that others would come
-  /// too late.
+  /// body(k) for k < count: on the calling thread alone where loops of this body have been so short that others would
+  /// come too late.
   template <class Body>
   void loop(std::size_t count, const Body& body) {
     static std::atomic<float> seconds_an_index{1};  // of the last loop of this body; many before the first

@@ -100,7 +100,8 @@ void roots(T* x, std::size_t count) {
 /// overflow nor underflow. @pre x is not NaN and not negative.
 template <Scalar T>
 struct Unit {
-  T unit, inverse;  ///< a power of two, and its reciprocal
+  T unit;     ///< a power of two
+  T inverse;  ///< 1 / unit
   /// The unit for numbers up to x.
   KOKKOS_FORCEINLINE_FUNCTION explicit Unit(T x) {
     using Bits = detail::BitsOf<T>;

@@ -49,7 +49,8 @@ struct StridedArray {
   const void* data = nullptr;
   /// Sizeof the element.
   std::size_t element_bytes = 1;
-  std::size_t extent[4] = {1, 1, 1, 1}, stride[4] = {};  ///< strides in elements
+  std::size_t extent[4] = {1, 1, 1, 1};  ///< numbers of elements
+  std::size_t stride[4] = {};            ///< in elements
 
   /// Number of elements.
   [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
@@ -74,8 +75,8 @@ StridedArray strided_array(const V& view) {
   return array;
 }
 
-/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type is, and
-/// no element beyond the address space.
+/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type
+/// is, and no element beyond the address space.
 inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
   if (a.size() == 0) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
@@ -93,8 +94,8 @@ inline void require_memory(const StridedArray& a, std::string_view function, std
           "must not lead beyond the address space");
 }
 
-/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument as
-/// require_memory does.
+/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument
+/// as require_memory does.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Scratch memory that grows to what the largest call needs and is reused, and objects that a backend keeps between
+// Scratch memory that grows to the size of the largest call and is reused, and objects that a backend keeps between
 // calls.
 #pragma once
 
@@ -15,17 +15,17 @@
 
 namespace schatten {
 
-/// The first address at or after `data` that is a multiple of `alignment`. Kokkos aligns its allocations to 64 or 128
-/// bytes.
+/// Returns the first address at or after `data` that is a multiple of `alignment`. Kokkos aligns allocations to 64 or
+/// 128 bytes.
 inline char* aligned_to(std::size_t alignment, char* data) {
   return data + (alignment - reinterpret_cast<std::size_t>(data) % alignment) % alignment;
 }
 
 /// Grow-only stack of scratch memory in one memory space.
 ///
-/// A function opens a Frame and takes memory; all of it is given back when the frame ends. The first call may
-/// allocate several blocks; the outermost frame joins them into one, so an equal second call allocates nothing.
-/// One workspace is used by one execution-space instance at a time. Contents of taken memory are undefined.
+/// A function opens a Frame and takes memory, which is free again when the frame ends. The first call may allocate
+/// several blocks; the outermost frame replaces them by one, so an equal second call allocates nothing. Use a workspace
+/// with one execution-space instance at a time. The contents of the memory are undefined.
 template <class MemorySpace>
 class Workspace {
  public:
@@ -35,15 +35,15 @@ class Workspace {
   Workspace() = default;
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
-  /// Takes the memory and objects of another one.
+  /// Takes the memory and objects of another workspace.
   Workspace(Workspace&&) noexcept = default;
-  /// Frees its own and takes those of another one.
+  /// Frees its memory and objects and takes those of another workspace.
   Workspace& operator=(Workspace&&) noexcept = default;
 
-  /// Gives back, when it ends, everything taken since it began.
+  /// Frees at its end all memory that was taken since it was opened.
   class Frame {
    public:
-    /// Begins a frame. @pre the workspace outlives it.
+    /// Opens a frame. @pre the workspace exists longer.
     explicit Frame(Workspace& workspace) : workspace_(workspace), block_(workspace.current_), used_(workspace.used_) {
       ++workspace_.depth_;
     }
@@ -88,8 +88,8 @@ class Workspace {
     return NumberBatchView<T, MemorySpace>(take<T>(batch), batch);
   }
 
-  /// The object of type R of this workspace, for example a library's handles. Made by R(exec) at the first call; lives
-  /// as long as the workspace.
+  /// Returns the object of type R of this workspace, for example the handles of a library. The first call constructs it
+  /// by R(exec); it exists as long as the workspace.
   template <class R, ExecutionSpace Exec>
   R& resource(const Exec& exec) {
     const std::type_index type(typeid(R));
@@ -100,7 +100,7 @@ class Workspace {
     return *static_cast<R*>(resources_.back().second.get());
   }
 
-  /// Bytes held.
+  /// Returns the number of bytes.
   [[nodiscard]] std::size_t capacity() const {
     return std::accumulate(blocks_.begin(), blocks_.end(), std::size_t{0},
                            [](std::size_t sum, const Block& block) { return sum + block.extent(0); });

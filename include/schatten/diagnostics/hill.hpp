@@ -2,7 +2,7 @@
 // Hill's estimator: how heavy the tail of a weight matrix's spectrum is (heavy-tailed self-regularisation).
 #pragma once
 
-#include <schatten/spectral/singular_values.hpp>
+#include <schatten/diagnostics/spectrum.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -11,24 +11,37 @@
 
 namespace schatten {
 
-/// Hill's estimator of the tail exponent of the spectral density of WᵀW: with λ_1 >= λ_2 >= ... its eigenvalues,
-/// α = 1 + k / Σ_{i<=k} ln(λ_i/λ_{k+1}). Smaller is heavier.
+/// Hill's estimator from singular values in any order, for those that have been computed: with λ_1 >= λ_2 >= ... their
+/// squares, α = 1 + k / Σ_{i<=k} ln(λ_i/λ_{k+1}). Smaller is heavier.
 ///
-/// W: one matrix (rank 2), any layout; k in [1, min(rows, cols)), 0 means half of them. Infinite if the k + 1 largest
-/// are equal, NaN if W holds a NaN or an infinity or λ_{k+1} = 0. Throws InvalidArgument. Fences `exec` (it returns a
-/// number) and allocates scratch. Cost: one svd without vectors.
+/// k in [1, number of values), 0 means half of them. Infinite if the k + 1 largest are equal, NaN if a value is not
+/// finite or λ_{k+1} = 0. Throws InvalidArgument, also for fewer than two values and a negative one.
 /// Source: Hill (1975); Zhou et al., "Temperature balancing, layer-wise weight analysis" (2023), PL_Alpha_Hill.
+inline double hill_alpha(const std::vector<double>& singular_values, std::size_t k = 0) {
+  const std::size_t count = singular_values.size();
+  require(count >= 2, "hill_alpha", "singular_values.size()", count, "must be at least 2");
+  require(k < count, "hill_alpha", "k", k, "must be smaller than singular_values.size()");
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  if (!detail::finite_spectrum(singular_values, "hill_alpha", "singular_values")) return none;
+  if (k == 0) k = count / 2;
+  const std::vector<double> sigma = detail::descending(singular_values);
+  if (sigma[k] == 0) return none;
+  double sum = 0;
+  for (std::size_t i = 0; i < k; ++i) sum += 2 * std::log(sigma[i] / sigma[k]);
+  return sum == 0 ? std::numeric_limits<double>::infinity() : 1 + double(k) / sum;
+}
+
+/// Hill's estimator of the tail exponent of the spectral density of WᵀW, from the singular values of W.
+///
+/// W: one matrix (rank 2), any layout and scale; k in [1, min(rows, cols)), 0 means half of them. NaN if W holds a NaN
+/// or an infinity; else as above. Throws InvalidArgument. Fences `exec` (it returns a number) and allocates scratch.
+/// Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double hill_alpha(const Exec& exec, const V& w, std::size_t k = 0) {
   const std::size_t rank = (std::min)(w.extent(0), w.extent(1));
   require(rank >= 2, "hill_alpha", "min(rows, cols)", rank, "must be at least 2");
   require(k < rank, "hill_alpha", "k", k, "must be smaller than min(rows, cols)");
-  if (k == 0) k = rank / 2;
-  const std::vector<double> sigma = spectral::singular_values<Backend>(exec, w).relative;
-  if (sigma[k] == 0 || std::isnan(sigma[k])) return std::numeric_limits<double>::quiet_NaN();
-  double sum = 0;
-  for (std::size_t i = 0; i < k; ++i) sum += 2 * std::log(sigma[i] / sigma[k]);
-  return sum == 0 ? std::numeric_limits<double>::infinity() : 1 + double(k) / sum;
+  return hill_alpha(spectral::singular_values<Backend>(exec, w).relative, k);
 }
 
 }  // namespace schatten

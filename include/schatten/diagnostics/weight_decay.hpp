@@ -5,6 +5,7 @@
 
 #include <schatten/core/host_copy.hpp>
 #include <schatten/diagnostics/hill.hpp>
+#include <schatten/diagnostics/tail_factors.hpp>
 #include <schatten/linalg/norms.hpp>
 
 #include <algorithm>
@@ -35,8 +36,9 @@ double alpha_decay_exponent(const Exec& exec, const V& w) {
 
 /// Smallest and largest factor of AlphaDecay.
 struct AlphaDecayOptions {
-  double least = 2.0 / 3;  ///< s₁, of the weight with the heaviest tail; 0 <= s₁ <= s₂
-  double most = 5;         ///< s₂, of the weight with the lightest tail; finite
+  double least = 2.0 / 3;         ///< s₁, of the weight with the heaviest tail; 0 <= s₁ <= s₂
+  double most = 5;                ///< s₂, of the weight with the lightest tail; finite
+  std::size_t least_values = 50;  ///< set_alpha_decay: weights of fewer singular values have the factor 1
 };
 
 /// Factor of the weight decay of each weight, from the exponents α of all: s₁ + (s₂ − s₁)(α − α_min)/(α_max − α_min)
@@ -48,25 +50,27 @@ struct AlphaDecayOptions {
 /// InvalidArgument.
 inline std::vector<double> alpha_decay_factors(const std::vector<double>& exponents,
                                                const AlphaDecayOptions& options = {}) {
-  constexpr std::string_view function = "alpha_decay_factors";
-  require(std::isfinite(options.most), function, "most", options.most, "must be finite");
-  require(std::isfinite(options.least) && options.least >= 0 && options.least <= options.most, function, "least",
-          options.least, "must lie between 0 and most = " + std::to_string(options.most));
-  double least = std::numeric_limits<double>::infinity(), most = -least;
-  for (const double alpha : exponents) {
-    if (!std::isfinite(alpha)) continue;
-    least = (std::min)(least, alpha);
-    most = (std::max)(most, alpha);
+  return detail::tail_factors(exponents, options.least, options.most, "alpha_decay_factors");
+}
+
+/// AlphaDecay of some weights of an Optimizer: alpha_decay_exponent of each, alpha_decay_factors of all,
+/// Optimizer::set_decay_factor. Returns the factors.
+///
+/// weights: a range of pairs (name of a parameter, its View of rank 2). They hold from the next step on, until they are
+/// set again; the published interval is 500 steps. Throws InvalidArgument, and then sets nothing, for an unknown name
+/// and options out of range. Fences `exec`. Cost: one svd without vectors for each weight.
+template <class Backend = void, ExecutionSpace Exec, class Optimizer, class Weights>
+std::vector<double> set_alpha_decay(const Exec& exec, Optimizer& optimizer, const Weights& weights,
+                                    const AlphaDecayOptions& options = {}) {
+  std::vector<double> exponents;
+  for (const auto& [name, w] : weights) {
+    (void)optimizer.decay_factor(name);  // refuses an unknown name
+    const bool takes_part = (std::min)(w.extent(0), w.extent(1)) >= options.least_values;
+    exponents.push_back(takes_part ? alpha_decay_exponent<Backend>(exec, w) : std::numeric_limits<double>::quiet_NaN());
   }
-  std::vector<double> factors;
-  for (const double alpha : exponents) {
-    if (!std::isfinite(alpha)) {
-      factors.push_back(1);
-    } else {
-      const double x = most > least ? (alpha - least) / (most - least) : 0.5;
-      factors.push_back((1 - x) * options.least + x * options.most);
-    }
-  }
+  const std::vector<double> factors = alpha_decay_factors(exponents, options);
+  auto next = factors.begin();
+  for (const auto& [name, w] : weights) optimizer.set_decay_factor(name, *next++);
   return factors;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed back.
+// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed
+// back.
 #pragma once
 
 #include <schatten/distributed/owners.hpp>
@@ -35,20 +36,21 @@ enum class ElementOrder {
   columns  ///< those of a column: columns over ranks
 };
 
-/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever the cuts
-/// fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all ranks together,
-/// in the same order, with equal groups, names and shapes.
+/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever
+/// the cuts fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all
+/// ranks together, in the same order, with equal groups, names and shapes.
 ///
-/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A step
-/// sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at most, one
-/// all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of ranks and for any
-/// cuts. Weights and gradients are of T, contiguous.
+/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A
+/// step sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at
+/// most, one all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of
+/// ranks and for any cuts. Weights and gradients are of T, contiguous.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class AssembledOptimizer {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's pieces
+  using Space = typename Exec::memory_space;            ///< where weights are
 
+  /// An Optimizer without groups. `comm` must exist as long as the Optimizer.
   explicit AssembledOptimizer(const Comm& comm, const OptimizerOptions& options = {})
       : comm_(&comm), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
@@ -58,11 +60,13 @@ class AssembledOptimizer {
     has_map_.push_back(!optim::ElementRule<R>);
     return local_.add_group(rule);
   }
+  /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length n, which
-  /// may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
+  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length
+  /// n, which may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, std::size_t rows, std::size_t cols, std::size_t first, const VW& w,
            const VG& g, ElementOrder order = ElementOrder::rows) {
@@ -90,12 +94,15 @@ class AssembledOptimizer {
                        .first = {first},
                        .count = {w.extent(0)}});
   }
-  /// A shard of a flat buffer: elements [first, first + n) of matrices (or vectors) one after the other, row-major.
+  /// A parameter of a flat buffer.
   struct Entry {
-    std::string name;
-    std::size_t rows, cols;
-    GroupId group;
+    std::string name;  ///< unique among all parameters
+    std::size_t rows;  ///< rows of the whole matrix; 1 for a vector
+    std::size_t cols;  ///< columns of the whole matrix
+    GroupId group;     ///< where its rule is
   };
+  /// Adds a shard of a flat buffer: the elements [first, first + n) of the matrices of `table`, which lie one after the
+  /// other, row-major. w and g have n elements, those of this rank.
   template <KokkosView VW, KokkosView VG>
   void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
     std::size_t begin = 0;
@@ -112,8 +119,8 @@ class AssembledOptimizer {
     require(end <= begin, "distributed::AssembledOptimizer::add_flat", "w", end, "must end inside the table");
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the others,
-  /// InvalidArgument where the ranges of all ranks do not make up a matrix.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the
+  /// others, InvalidArgument where the ranges of all ranks do not make up a matrix.
   void step(const Exec& exec) {
     find_owners(exec);
     to_owners(exec, &Array::g, &Array::gradient);

@@ -106,12 +106,12 @@ inline std::vector<std::string> files_of(const std::string& path) {
 
 }  // namespace detail
 
-/// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside `path`,
-/// then `path` itself, an index of them, atomically. Whenever a rank stops, `path` names the whole old save or the whole new
-/// one; the old one's files are removed afterwards.
+/// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside
+/// `path`, then `path` itself, an index of them, atomically. Whenever a rank stops, `path` names the whole old save or
+/// the whole new one; the old one's files are removed afterwards.
 ///
-/// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the others:
-/// the old save is then as it was.
+/// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the
+/// others: the old save is then as it was.
 template <class Exec, class O>
 void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
   const auto& comm = optimizer.communicator();
@@ -148,12 +148,12 @@ void save(const Exec& exec, O& optimizer, const std::string& path, const checkpo
   });
 }
 
-/// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save) into the Optimizers of
-/// these ranks, each its pieces, and gives all ranks the weights.
+/// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save) into the Optimizers
+/// of these ranks, each its pieces, and gives all ranks the weights.
 ///
-/// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError; RefusedByRank
-/// on the others. Names are compared before anything is read; a file that is damaged inside may be found when others have
-/// been loaded. notes: those of the last file.
+/// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError;
+/// RefusedByRank on the others. Names are compared before anything is read; a file that is damaged inside may be found
+/// when others have been loaded. notes: those of the last file.
 template <class Exec, class O>
 checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& path,
                             const checkpoint::LoadOptions& options = {}) {
@@ -200,8 +200,8 @@ checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& p
   return report;
 }
 
-/// Writes the save that an index names into one safetensors file, atomically, which `load` and checkpoint::load read. One
-/// rank calls it. Memory: that of the largest tensor. Throws FileError.
+/// Writes the save that an index names into one safetensors file, atomically, which `load` and checkpoint::load read.
+/// One rank calls it. Memory: that of the largest tensor. Throws FileError.
 inline void gather_files(const std::string& index, const std::string& path) {
   std::vector<std::unique_ptr<checkpoint::SafetensorsFile>> files;
   std::vector<checkpoint::Tensor> tensors;

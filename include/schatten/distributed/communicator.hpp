@@ -18,11 +18,12 @@ namespace schatten::distributed {
 
 /// The ranks of one group. All ranks call the same functions in the same order with the sizes that belong together.
 ///
-/// rank(), size(): this one of how many. In the order of `exec`, on memory that `Exec` reads:
-/// all_reduce(exec, x, n): x ← Σ over ranks, float or double. all_gather(exec, mine, all, bytes): rank k's bytes[k] bytes to
-/// all ranks, in the order of ranks. all_to_all(exec, to, to_bytes, from, from_bytes): to_bytes[k] bytes to rank k, those
-/// from rank k into `from`, both in the order of ranks. broadcast(exec, x, bytes, root). On host memory, complete on return:
-/// exchange(mine, bytes, all): all_gather of equal sizes. Errors of a library are CommunicationErrors that name its call.
+/// rank(), size(): this one of how many. In the order of `exec`, on memory that `Exec` reads: all_reduce(exec, x, n): x
+/// ← Σ over ranks, float or double. all_gather(exec, mine, all, bytes): rank k's bytes[k] bytes to all ranks, in the
+/// order of ranks. all_to_all(exec, to, to_bytes, from, from_bytes): to_bytes[k] bytes to rank k, those from rank k
+/// into `from`, both in the order of ranks. broadcast(exec, x, bytes, root). On host memory, complete on return:
+/// exchange(mine, bytes, all): all_gather of equal sizes. Errors of a library are CommunicationErrors that name its
+/// call.
 template <class C, class Exec>
 concept Communicator = ExecutionSpace<Exec> &&
     requires(const C& c, const Exec& exec, float* x, double* y, const void* from, void* to,
@@ -40,6 +41,7 @@ concept Communicator = ExecutionSpace<Exec> &&
 /// A call of a message library that failed: which, and what the library says.
 class CommunicationError : public std::runtime_error {
  public:
+  /// An error of the library's function `call`, with the library's words for it.
   CommunicationError(std::string_view call, std::string_view what)
       : std::runtime_error("schatten::distributed: " + std::string(call) + ": " + std::string(what)), call_(call) {}
   /// "MPI_Allreduce".
@@ -52,8 +54,10 @@ class CommunicationError : public std::runtime_error {
 /// A collective call that another rank has refused, or failed in: thrown on the ranks that were right.
 class RefusedByRank : public std::runtime_error {
  public:
+  /// The error of rank `rank`, with its message.
   RefusedByRank(int rank, const std::string& what)
       : std::runtime_error("rank " + std::to_string(rank) + ": " + what), rank_(rank) {}
+  /// The rank that refused or failed.
   [[nodiscard]] int rank() const noexcept { return rank_; }
 
  private:
@@ -86,9 +90,10 @@ std::vector<std::string> exchange_texts(const Comm& comm, const std::string& min
 
 /// Agrees on the arguments of a collective call: no rank goes on, and waits, where another has refused.
 ///
-/// check(): throws for what this rank refuses or cannot do, else returns in words what must be the same on all ranks. Throws on all ranks: what `check` threw; RefusedByRank where another rank's did; InvalidArgument where the words
-/// differ. `mine`: 8 bytes of this rank for the others, read after check(); returns all ranks' in their order. Cost: one exchange
-/// of 24 bytes.
+/// Returns the 8 bytes `mine` of all ranks, in the order of ranks; they are read after check(). check() throws for what
+/// this rank refuses or cannot do, and otherwise returns a text of what must be equal on all ranks. agree() throws on
+/// all ranks: what `check` threw; RefusedByRank where another rank's `check` threw; InvalidArgument where the texts
+/// differ. Cost: one exchange of 24 bytes.
 template <class Comm, class Check>
 std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, const Check& check,
                                  const std::uint64_t& mine = 0) {

@@ -17,12 +17,16 @@ struct RankSpeed {
 
 /// `count` weights m×n of `bytes` bytes an element, stepped by N ranks.
 struct RankProblem {
-  double count, m, n, bytes, ranks;
+  double count;  ///< number of weights
+  double m;      ///< rows
+  double n;      ///< columns
+  double bytes;  ///< bytes per element
+  double ranks;  ///< N
 };
 
 /// Seconds of a step, without what is the same for all ways (gradients, elements).
 struct RankCost {
-  RankSpeed speed;
+  RankSpeed speed;  ///< of a rank and the network
   /// Flops of the map by four poles: Gram matrix n²m, function 5.2n³, product 2n²m; n the short side.
   static double map_flops(double m, double n) {
     const double s = (std::min)(m, n), l = (std::max)(m, n);

@@ -34,11 +34,11 @@ inline void check_mpi(int code, std::string_view call) {
 
 }  // namespace detail
 
-/// The ranks of an MPI communicator, of which it keeps a copy of its own (MPI_Comm_dup): no message of the program's meets
-/// one of these. Made on all ranks together, after MPI_Init and not to be used after MPI_Finalize.
+/// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
+/// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
-/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is not
-/// CUDA-aware the memory must be the host's.
+/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is
+/// not CUDA-aware the memory must be the host's.
 class MpiCommunicator {
  public:
   /// Throws CommunicationError.
@@ -59,11 +59,14 @@ class MpiCommunicator {
   }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;
+  /// Takes the communicator of `other`, which may then only be destroyed.
   MpiCommunicator(MpiCommunicator&& other) noexcept
       : comm_(std::exchange(other.comm_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_) {}
   MpiCommunicator& operator=(MpiCommunicator&&) = delete;
 
+  /// This rank's number, from 0.
   [[nodiscard]] int rank() const { return rank_; }
+  /// The number of ranks.
   [[nodiscard]] int size() const { return size_; }
   /// Whether the library says that it reads a CUDA device's memory.
   [[nodiscard]] static bool cuda_aware() {
@@ -74,6 +77,7 @@ class MpiCommunicator {
 #endif
   }
 
+  /// x ← the sum of the ranks' x, in the order of `exec`.
   template <ExecutionSpace Exec, Scalar T>
   void all_reduce(const Exec& exec, T* x, std::size_t n) const {
     ready(exec);
@@ -84,6 +88,7 @@ class MpiCommunicator {
     }
   }
 
+  /// Puts rank k's bytes[k] bytes into `all` on all ranks, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     ready(exec);
@@ -101,6 +106,7 @@ class MpiCommunicator {
         "MPI_Allgatherv");
   }
 
+  /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> to_bytes, void* from,
                   std::span<const std::size_t> from_bytes) const {
@@ -124,6 +130,7 @@ class MpiCommunicator {
     detail::check_mpi(MPI_Waitall(int(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
   }
 
+  /// Copies the bytes of rank `root` to all ranks.
   template <ExecutionSpace Exec>
   void broadcast(const Exec& exec, void* x, std::size_t bytes, int root) const {
     ready(exec);
@@ -132,6 +139,7 @@ class MpiCommunicator {
     });
   }
 
+  /// Puts the `bytes` bytes of every rank into `all`, on host memory; complete on return.
   void exchange(const void* mine, std::size_t bytes, void* all) const {
     detail::check_mpi(MPI_Allgather(mine, int(bytes), MPI_BYTE, all, int(bytes), MPI_BYTE, comm_), "MPI_Allgather");
   }

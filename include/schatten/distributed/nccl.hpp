@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The communicator over NCCL, between devices. Needs <nccl.h> 2.7 or newer and CUDA's runtime; CMake's SCHATTEN_ENABLE_NCCL
-// links them.
+// The communicator over NCCL, between devices. Needs <nccl.h> 2.7 or newer and CUDA's runtime; CMake's
+// SCHATTEN_ENABLE_NCCL links them.
 #pragma once
 
 #include <schatten/distributed/communicator.hpp>
@@ -33,8 +33,8 @@ concept StreamSpace = ExecutionSpace<Exec> && requires(const Exec& exec) {
   { exec.cuda_stream() } -> std::convertible_to<cudaStream_t>;
 };
 
-/// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued on
-/// the execution space's stream and return at once; exchange waits for a stream of its own.
+/// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued
+/// on the execution space's stream and return at once; exchange waits for a stream of its own.
 class NcclCommunicator {
  public:
   /// Throws CommunicationError. The device of `comm` must be the current one, here and in every call.
@@ -46,14 +46,18 @@ class NcclCommunicator {
     stream_.reset(stream);
   }
 
+  /// This rank's number, from 0.
   [[nodiscard]] int rank() const { return rank_; }
+  /// The number of ranks.
   [[nodiscard]] int size() const { return size_; }
 
+  /// x ← the sum of the ranks' x, in the order of `exec`.
   template <StreamSpace Exec, Scalar T>
   void all_reduce(const Exec& exec, T* x, std::size_t n) const {
     const ncclDataType_t type = std::is_same_v<T, float> ? ncclFloat32 : ncclFloat64;
     detail::check_nccl(ncclAllReduce(x, x, n, type, ncclSum, comm_, exec.cuda_stream()), "ncclAllReduce");
   }
+  /// Puts rank k's bytes[k] bytes into `all` on all ranks, in the order of ranks.
   template <StreamSpace Exec>
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     Group group;
@@ -65,6 +69,7 @@ class NcclCommunicator {
     }
     group.end();
   }
+  /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.
   template <StreamSpace Exec>
   void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> to_bytes, void* from,
                   std::span<const std::size_t> from_bytes) const {
@@ -80,10 +85,12 @@ class NcclCommunicator {
     }
     group.end();
   }
+  /// Copies the bytes of rank `root` to all ranks.
   template <StreamSpace Exec>
   void broadcast(const Exec& exec, void* x, std::size_t bytes, int root) const {
     detail::check_nccl(ncclBroadcast(x, x, bytes, ncclInt8, root, comm_, exec.cuda_stream()), "ncclBroadcast");
   }
+  /// Puts the `bytes` bytes of every rank into `all`, on host memory; complete on return.
   void exchange(const void* mine, std::size_t bytes, void* all) const {
     cudaStream_t const stream = stream_.get();
     void* memory = nullptr;

@@ -13,21 +13,28 @@ namespace schatten::distributed {
 /// One rank: sums are what they are, and what is sent is received. Copies are kernels: nothing fences.
 class OneProcess {
  public:
+  /// This rank's number, from 0.
   [[nodiscard]] int rank() const { return 0; }
+  /// The number of ranks.
   [[nodiscard]] int size() const { return 1; }
+  /// x ← the sum of the ranks' x, in the order of `exec`.
   template <ExecutionSpace Exec, Scalar T>
   void all_reduce(const Exec&, T*, std::size_t) const {}
+  /// Puts rank k's bytes[k] bytes into `all` on all ranks, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     copy(exec, mine, all, bytes[0]);
   }
+  /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> bytes, void* from,
                   std::span<const std::size_t>) const {
     copy(exec, to, from, bytes[0]);
   }
+  /// Copies the bytes of rank `root` to all ranks.
   template <ExecutionSpace Exec>
   void broadcast(const Exec&, void*, std::size_t, int) const {}
+  /// Puts the `bytes` bytes of every rank into `all`, on host memory; complete on return.
   void exchange(const void* mine, std::size_t bytes, void* all) const { std::memcpy(all, mine, bytes); }
 
  private:

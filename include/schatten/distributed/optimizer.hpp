@@ -53,20 +53,21 @@ struct SumTyped {
 
 }  // namespace detail
 
-/// An Optimizer whose parameters are stepped by one rank each, their owner, and then known to all. Called by all ranks
-/// together, in the same order, with equal arguments: groups, names, shapes and types.
+/// An Optimizer in which one rank, the owner, updates each piece of the parameters and sends it to all ranks. All ranks
+/// call its functions together, in the same order, with equal groups, names, shapes and types.
 ///
-/// A matrix of a rule with directions is one piece, whichever array it is from; arrays of rules that work element by element
-/// are cut into ranges of rows. Pieces, and with them all bits, are the same on any number of ranks: "experts[2]" is a matrix
-/// of a parameter of rank 3, "embedding[0:512]" are rows. State, and master copies, are the owner's alone. What is sent are
-/// weights, not directions: a rank that owns none of a parameter computes nothing for it. A rank sends (N−1)/N of the
-/// weights, and of the gradients as much where these are summed.
+/// A matrix of a rule with directions is one piece; arrays of element rules are divided into ranges of rows. Pieces,
+/// and therefore all results, do not depend on the number of ranks: "experts[2]" is a matrix of a parameter of rank 3,
+/// "embedding[0:512]" are rows. Only the owner has state and master copies. A step sends weights, not directions, so
+/// other ranks compute nothing for a piece. A rank sends (N−1)/N of the weights, and as much of the gradients if these
+/// are summed.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class Optimizer {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's pieces
+  using Space = typename Exec::memory_space;            ///< where weights are
 
+  /// An Optimizer without groups. `comm` must exist as long as the Optimizer.
   explicit Optimizer(const Comm& comm, const OptimizerOptions& options = {}, const RankOptions& ranks = {})
       : comm_(&comm), options_(ranks), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
@@ -78,9 +79,13 @@ class Optimizer {
     groups_.push_back({!by_element, by_element && !optim::PreparedElementRule<R> && !optim::ScaleFreeElementRule<R>});
     return id;
   }
+  /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  /// Sets several numbers, or none if one is refused.
   void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) { local_.set(id, values); }
+  /// Sets the group's lr.
   void set_lr(GroupId id, double lr) { local_.set_lr(id, lr); }
+  /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
   /// As schatten::Optimizer's; owners are found at the next step. Views must not change their memory.
@@ -131,8 +136,8 @@ class Optimizer {
     if (owner(piece) == me()) local_.observe(exec, piece, x);
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on the
-  /// other ranks; weights of that step are then not exchanged. Fences as the communicator does.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on
+  /// the other ranks; weights of that step are then not exchanged. Fences as the communicator does.
   void step(const Exec& exec) {
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
@@ -185,6 +190,7 @@ class Optimizer {
 
   /// The Optimizer of this rank's pieces: state, counts, telemetry, fields.
   [[nodiscard]] Local& local() { return local_; }
+  /// The communicator that the Optimizer was made with.
   [[nodiscard]] const Comm& communicator() const { return *comm_; }
   /// The pieces that parameters are cut into, in the order of add.
   [[nodiscard]] std::vector<std::string> pieces() const {
@@ -198,7 +204,8 @@ class Optimizer {
     for (const Piece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
     return names;
   }
-  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown name.
+  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
+  /// name.
   [[nodiscard]] std::size_t owner(std::string_view name) const {
     for (const Piece& piece : pieces_) {
       if (piece.name == name) return piece.owner;

@@ -53,22 +53,24 @@ struct FactorOfSum {
 
 /// Where a shard belongs: extents of the whole matrix, and which side is spread over ranks.
 struct WholeShape {
-  std::size_t rows, cols;
-  Side side = Side::rows;
+  std::size_t rows;        ///< of the whole matrix
+  std::size_t cols;        ///< of the whole matrix
+  Side side = Side::rows;  ///< the side that is distributed over ranks
   friend bool operator==(const WholeShape&, const WholeShape&) = default;
 };
 
-/// Steps weights of which every rank holds some rows or columns: HTMuon with sharded momentum and one sum over ranks for all
-/// matrices of a shape (ShardedPower). Called by all ranks together, in the same order, with equal names and whole shapes.
+/// Steps weights of which every rank holds some rows or columns: HTMuon with sharded momentum and one sum over ranks
+/// for all matrices of a shape (ShardedPower). Called by all ranks together, in the same order, with equal names and
+/// whole shapes.
 ///
-/// Factors of ScaleMode are those of the whole matrix; norms take a second sum, of one number a matrix. A matrix whose gradient
-/// holds a NaN or an infinity on any rank is left out on all. The rule's map must be rational or automatic, its interval 1;
-/// there is no floor (docs/optimizer.md). On host execution spaces; a step fences.
+/// Factors of ScaleMode are those of the whole matrix; norms take a second sum, of one number a matrix. A matrix whose
+/// gradient holds a NaN or an infinity on any rank is left out on all. The rule's map must be rational or automatic,
+/// its interval 1; there is no floor (docs/optimizer.md). On host execution spaces; a step fences.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedHTMuon {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's shards
+  using Space = typename Exec::memory_space;            ///< where weights are
 
   /// Throws InvalidArgument for numbers that HTMuon refuses, or that are not served here.
   ShardedHTMuon(const Comm& comm, const HTMuon& rule, SumOrder order = SumOrder::library,
@@ -87,8 +89,8 @@ class ShardedHTMuon {
             .decay = rule.decay});
   }
 
-  /// W, G: Views (rows, cols) of this rank's part, none of whose extents but the sharded one differ from `whole`. All ranks
-  /// together. Throws InvalidArgument, RefusedByRank.
+  /// W, G: Views (rows, cols) of this rank's part, none of whose extents but the sharded one differ from `whole`. All
+  /// ranks together. Throws InvalidArgument, RefusedByRank.
   template <KokkosView VW, KokkosView VG>
   void add(const std::string& name, const VW& w, const VG& g, const WholeShape& whole) {
     static_assert(view_rank<VW> == 2 && std::is_same_v<scalar_of<VG>, T>, "schatten: matrices with gradients of T");
@@ -129,7 +131,9 @@ class ShardedHTMuon {
     for (const std::string& name : skipped) local_.resume(name);
   }
 
+  /// Sets lr.
   void set_lr(double lr) { local_.set_lr(group_, lr); }
+  /// Multiplies lr by `factor` from the next step on.
   void set_lr_factor(double factor) { local_.set_lr_factor(group_, factor); }
   /// The Optimizer of this rank's shards: momentum, counts.
   [[nodiscard]] Local& local() { return local_; }

@@ -47,8 +47,8 @@ struct PackTriangle {
   }
 };
 
-/// unit ← the largest power of two with unit² <= the largest diagonal element; 0 for a zero matrix, NaN for one with a NaN;
-/// total ← unit·common.
+/// unit ← the largest power of two with unit² <= the largest diagonal element; 0 for a zero matrix, NaN for one with a
+/// NaN; total ← unit·common.
 template <class Space>
 struct UnitOfTriangle {
   const double* packed;
@@ -96,8 +96,8 @@ KOKKOS_INLINE_FUNCTION std::size_t rows_before(std::size_t i, std::size_t n, boo
   return square ? i * n : triangle(i);
 }
 
-/// W by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other. Of a symmetric
-/// W the lower triangle.
+/// W by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other. Of a
+/// symmetric W the lower triangle.
 template <class Work, class Space>
 struct PackFunction {
   BatchView<const Work, Space> w;
@@ -158,30 +158,32 @@ inline bool has_extremes(const std::vector<double>& units) {
 /// Who computes the function r of the Gram matrices of a batch.
 enum class Functions {
   each_rank,  ///< every rank all of them, after one all-reduce
-  shared  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
+  shared      ///< one rank per matrix: it receives the sum and sends the result, for the bytes of an all-reduce
 };
 
 /// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
 struct ShardOptions {
-  Side side = Side::rows;
-  SumOrder order = SumOrder::library;
-  Functions functions = Functions::each_rank;
+  Side side = Side::rows;                      ///< the side that is distributed over ranks
+  SumOrder order = SumOrder::library;          ///< in which order the ranks' Gram matrices are added
+  Functions functions = Functions::each_rank;  ///< which ranks compute the functions of the sums
 };
 
-/// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram matrix,
-/// computes r(XᵀX) on its own, and multiplies its own rows by it (spectral/rational_power.hpp). n: the side that is whole.
+/// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram
+/// matrix, computes r(XᵀX) on its own, and multiplies its own rows by it (spectral/rational_power.hpp). n: the side
+/// that is whole.
 ///
-/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce; sums are then
-/// in the order of ranks. A rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
-/// a rank sums in float is added up over ranks in double, so that the promise is that of one process with short side n. The
-/// same bits come out whichever rank a row is on as long as shards are the same. On host execution spaces.
+/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce;
+/// sums are then in the order of ranks. A rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a
+/// matrix, as many bytes as n×n floats have: what a rank sums in float is added up over ranks in double, so that the
+/// promise is that of one process with short side n. The same bits come out whichever rank a row is on as long as
+/// shards are the same. On host execution spaces.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedPower {
  public:
-  using Space = typename Exec::memory_space;
+  using Space = typename Exec::memory_space;  ///< where matrices are
 
-  /// All ranks together, with equal arguments but for comm's rank. options: of the whole matrix, its method `automatic` or
-  /// `rational`. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
+  /// All ranks together, with equal arguments but for comm's rank. options: of the whole matrix, its method `automatic`
+  /// or `rational`. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
   ShardedPower(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards = {},
                std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
       : comm_(&comm), options_(options), shards_(shards) {
@@ -204,8 +206,9 @@ class ShardedPower {
 
   /// out ← this rank's rows (columns) of U Σ^p Vᵀ for every matrix. All ranks together, with equally many matrices.
   ///
-  /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. A NaN or an infinity on any rank makes the matrix
-  /// NaN on all. Throws InvalidArgument, RefusedByRank where another rank's arguments are wrong: then no rank waits.
+  /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. A NaN or an infinity on any rank makes the
+  /// matrix NaN on all. Throws InvalidArgument, RefusedByRank where another rank's arguments are wrong: then no rank
+  /// waits.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     const BatchView<const T, Space> batch_m = as_batch<Exec>(m);
@@ -216,11 +219,13 @@ class ShardedPower {
 
   /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
   [[nodiscard]] double error_bound() const { return choice_.error_bound; }
+  /// The number of poles.
   [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
   /// What the Gram matrix and the poles are computed in.
   [[nodiscard]] Format format() const { return choice_.format; }
   /// Bytes that one matrix adds to the sum over ranks.
   [[nodiscard]] std::size_t sum_bytes() const { return detail::triangle(side_length()) * sizeof(double); }
+  /// The options of the map, with the extents of the whole matrix.
   [[nodiscard]] const SpectralPowerOptions& options() const { return options_; }
 
  private:

@@ -18,8 +18,8 @@ enum class SumOrder {
   ranks     ///< ((x₀ + x₁) + x₂) + …: the same bits on every rank, with every library, at every call
 };
 
-/// Part [begin, begin + count) of n things that rank k of N holds where they are shared out evenly: the first n mod N ranks
-/// hold one more.
+/// Part [begin, begin + count) of n things that rank k of N holds where they are shared out evenly: the first n mod N
+/// ranks hold one more.
 struct Share {
   std::size_t begin, count;
   static constexpr Share of(std::size_t n, std::size_t k, std::size_t ranks) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DLPack tensors, of the first interface (DLManagedTensor) and of the versioned one, as Views and back. No copy.
 //
-// No header of DLPack's is needed: functions take any struct of its members, dlpack.h's own or those of schatten::dlpack,
-// which have the same layout and may stand beside it.
+// No header of DLPack's is needed: functions take any struct of its members, dlpack.h's own or those of
+// schatten::dlpack, which have the same layout and may stand beside it.
 #pragma once
 
 #include <schatten/interop/tensor.hpp>
@@ -88,8 +88,8 @@ bool device_is(std::int32_t type) {
 
 /// A DLPack tensor, checked, for with_view or Optimizer::add.
 ///
-/// Throws InvalidArgument that names what is wrong: a device other than MemorySpace's, a type other than float16, bfloat16,
-/// float32, float64, a rank other than 1 to 4, a negative extent or stride, null.
+/// Throws InvalidArgument that names what is wrong: a device other than MemorySpace's, a type other than float16,
+/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::TensorLike D>
 TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::string_view argument = "tensor") {
   const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };

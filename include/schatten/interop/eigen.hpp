@@ -23,11 +23,12 @@ auto view_of(T* data, const Derived& m) {
 
 }  // namespace detail
 
-/// A View onto the memory of an Eigen object with direct access: Matrix, Map, Ref, Block. Either storage order.
+/// Returns a View of the memory of an Eigen object with direct access: Matrix, Map, Ref, Block, in either storage
+/// order.
 ///
-/// A matrix gives a View of rank 2 (rows, cols). A type that is a vector at compile time (VectorXf, a column of a
-/// matrix) gives one of rank 1, as a bias is: Optimizer::add refuses it in a group whose rule takes matrices only. The
-/// Eigen object keeps the memory; it must outlive the View and not be resized. A const object gives a read-only View.
+/// The View of a matrix has rank 2 (rows, cols). That of a type that is a vector at compile time (VectorXf, a column of
+/// a matrix) has rank 1, which Optimizer::add refuses in a group of a rule for matrices. The Eigen object owns the
+/// memory: it must exist as long as the View, and must not be resized. The View of a const object is read-only.
 template <class Derived>
 auto view(Eigen::DenseBase<Derived>& matrix) {
   static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
@@ -52,8 +53,8 @@ auto view(Eigen::MapBase<Derived>&& matrix) {
   return detail::view_of(m.data(), m);
 }
 
-/// A temporary matrix would take its memory with it. So would a temporary Ref of something const, which copies what has
-/// another storage order, other strides, or no memory: name it, and it lives as long as the View needs it.
+/// Does not compile: a temporary matrix frees its memory. So may a temporary Ref of a const object, which has a copy if
+/// the object has another storage order, other strides or no memory. Give it a name instead.
 template <class Plain, int options, class Stride>
 void view(Eigen::Ref<const Plain, options, Stride>&& matrix) = delete;
 template <class Plain, int options, class Stride>

@@ -11,10 +11,12 @@
 
 namespace schatten {
 
-/// Starts Kokkos unless it runs; returns whether this call did. `threads`: of the host; 0: as many as OpenMP would take.
+/// Starts Kokkos unless it runs; returns whether this call did. `threads`: of the host; 0: as many as OpenMP would
+/// take.
 ///
-/// Kokkos' warnings stay off the host's stderr. OpenMP's number of threads, which Kokkos sets for the calling thread, is put
-/// back: the host's own loops keep theirs. Throws InvalidArgument for a negative number. Not safe to call from two threads.
+/// Kokkos' warnings stay off the host's stderr. OpenMP's number of threads, which Kokkos sets for the calling thread,
+/// is put back: the host's own loops keep theirs. Throws InvalidArgument for a negative number. Not safe to call from
+/// two threads.
 inline bool start_kokkos(int threads = 0) {
   require(threads >= 0, "start_kokkos", "threads", threads, "must not be negative");
   if (Kokkos::is_initialized()) return false;

@@ -39,8 +39,8 @@ struct PointerOfRank<T, 0> {
 
 /// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
 ///
-/// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k as
-/// data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides and for null.
+/// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
+/// as data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides and for null.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();

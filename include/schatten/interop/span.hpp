@@ -15,7 +15,8 @@ auto vector_view(std::span<T, N> numbers) {
   return vector_view<MemorySpace>(numbers.data(), numbers.size());
 }
 
-/// A View of the span as a contiguous row-major rows×cols matrix. Throws InvalidArgument unless it has rows·cols numbers.
+/// A View of the span as a contiguous row-major rows×cols matrix. Throws InvalidArgument unless it has rows·cols
+/// numbers.
 template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
 auto matrix_view(std::span<T, N> numbers, std::size_t rows, std::size_t cols) {
   require(numbers.size() == rows * cols, "matrix_view", "numbers", numbers.size(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that meet
-// such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
+// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that
+// meet such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -19,12 +19,13 @@ namespace schatten {
 /// Memory of another program: element (i, j, …) is number i·stride[0] + j·stride[1] + … of those from `data` on. Owns
 /// nothing. It has no const, as TypedMatrix.
 struct TensorRef {
-  void* data = nullptr;
-  ElementType type = ElementType::float32;
-  std::size_t rank = 1;  ///< 1 to 4
-  std::size_t shape[4] = {1, 1, 1, 1};
-  std::size_t stride[4] = {};  ///< in elements
+  void* data = nullptr;                     ///< the element (0, 0, …)
+  ElementType type = ElementType::float32;  ///< of the elements
+  std::size_t rank = 1;                     ///< 1 to 4
+  std::size_t shape[4] = {1, 1, 1, 1};      ///< extents
+  std::size_t stride[4] = {};               ///< in elements
 
+  /// The number of elements.
   [[nodiscard]] std::size_t size() const {
     std::size_t product = 1;
     for (std::size_t d = 0; d < rank; ++d) product *= shape[d];
@@ -79,8 +80,8 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 /// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and for a
-/// rank beyond 4.
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and
+/// for a rank beyond 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LibTorch: its tensors as Views without a copy, and the rules as its optimizers, with its groups, schedulers and archives.
+// LibTorch: the rules as its optimizers, with its groups, schedulers and archives.
 #pragma once
 
 #include <schatten/interop/host_kokkos.hpp>
-#include <schatten/interop/tensor.hpp>
+#include <schatten/interop/torch_options.hpp>
+#include <schatten/interop/torch_tensor.hpp>
 #include <schatten/optim/optimizer.hpp>
-#include <schatten/optim/rules/muon.hpp>
-
-#include <torch/optim/optimizer.h>
-#include <torch/serialize/archive.h>
-#include <torch/types.h>
-
-#if defined(KOKKOS_ENABLE_CUDA)
-#include <c10/cuda/CUDAStream.h>
-#endif
 
 #include <algorithm>
 #include <cstddef>
@@ -21,147 +13,23 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <type_traits>
+#include <torch/optim/optimizer.h>
+#include <torch/serialize/archive.h>
+#include <torch/types.h>
 #include <utility>
 #include <vector>
 
 namespace schatten {
 
-/// A LibTorch tensor, checked, for with_view or Optimizer::add. The tensor must live as long as what is made of it.
-///
-/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor, one on
-/// another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a rank above 4,
-/// or one whose sign or conjugate is still to be taken.
-template <class MemorySpace = Kokkos::HostSpace>
-TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
-                    std::string_view argument = "tensor") {
-  const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
-  require(t.defined(), function, argument, "undefined", "must be defined");
-  require(t.layout() == torch::kStrided, function, of("layout"), t.layout(), "must be strided");
-  constexpr bool host = bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible);
-  require(host ? t.device().is_cpu() : t.device().is_cuda(), function, of("device"), t.device().str(),
-          std::string("must be one of ") + MemorySpace::name());
-  require(!t.is_neg() && !t.is_conj(), function, argument, "a lazy negative or conjugate", "must be resolved first");
-  TensorRef tensor;
-  switch (t.scalar_type()) {
-    case torch::kFloat32: tensor.type = ElementType::float32; break;
-    case torch::kFloat64: tensor.type = ElementType::float64; break;
-    case torch::kFloat16: tensor.type = ElementType::float16; break;
-    case torch::kBFloat16: tensor.type = ElementType::bfloat16; break;
-    default:
-      throw InvalidArgument(function, of("dtype"), c10::toString(t.scalar_type()),
-                            "must be float16, bfloat16, float32 or float64");
-  }
-  require(t.dim() <= 4, function, of("dim"), t.dim(), "must be at most 4");
-  tensor.data = t.data_ptr();
-  tensor.rank = static_cast<std::size_t>(std::max<std::int64_t>(t.dim(), 1));
-  for (std::int64_t d = 0; d < t.dim(); ++d) {
-    tensor.shape[d] = static_cast<std::size_t>(t.size(d));
-    tensor.stride[d] = static_cast<std::size_t>(t.stride(d));
-  }
-  if (t.dim() == 0) tensor.stride[0] = 1;
-  return tensor;
-}
-
-/// The execution-space instance that LibTorch's work of this thread is on: on CUDA its current stream.
-template <ExecutionSpace Exec>
-Exec current_execution_space() {
-#if defined(KOKKOS_ENABLE_CUDA)
-  if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) return Exec(c10::cuda::getCurrentCUDAStream().stream());
-#endif
-  return Exec();
-}
-
-/// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's words.
-template <class R>
-struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
-  R rule{};
-  ParameterOptions parameter{};  ///< of each parameter of the group; not saved
-
-  TorchOptions() = default;
-  TorchOptions(const R& numbers) : rule(numbers) {}
-
-  /// Sets a number by the rule's name for it. Throws InvalidArgument for an unknown name; ranges are checked by the step.
-  TorchOptions& set(std::string_view name, double value) {
-    optim::set_field(rule, name, value, "TorchOptions::set", optim::Fixed::settable);
-    return *this;
-  }
-  [[nodiscard]] double get(std::string_view name) const {
-    double found = 0;
-    bool known = false;
-    optim::for_each_field(rule, [&](std::string_view field, const auto& member, const optim::Range&) {
-      if (field != name) return;
-      found = optim::field_value(member);
-      known = true;
-    });
-    require(known, "TorchOptions::get", "name", name, "must be a number of the rule");
-    return found;
-  }
-
-  TorchOptions& lr(double value) { return set("lr", value); }
-  TorchOptions& weight_decay(double value) { return set("weight_decay", value); }
-  TorchOptions& momentum(double value) { return set("momentum", value); }
-  TorchOptions& nesterov(bool value) { return set("nesterov", value ? 1 : 0); }
-  TorchOptions& betas(const std::tuple<double, double>& value) {
-    return set("beta1", std::get<0>(value)).set("beta2", std::get<1>(value));
-  }
-  TorchOptions& eps(double value) { return set("epsilon", value); }
-  /// How many quintics; torch.optim.Muon has 5.
-  TorchOptions& ns_steps(std::size_t value) { return set("quintic_steps", double(value)); }
-  /// The quintic aσ + bσ³ + cσ⁵. Throws InvalidArgument for others than Muon's and (2, −1.5, 0.5): a schedule of
-  /// QuinticSchedule it must be.
-  TorchOptions& ns_coefficients(const std::tuple<double, double, double>& value) {
-    const bool muon = value == std::tuple(3.4445, -4.7750, 2.0315), simple = value == std::tuple(2.0, -1.5, 0.5);
-    require(muon || simple, "TorchOptions::ns_coefficients", "value", std::get<0>(value),
-            "must begin (3.4445, -4.7750, 2.0315) or (2, -1.5, 0.5)");
-    return set("schedule", int(muon ? QuinticSchedule::muon : QuinticSchedule::simple));
-  }
-  /// "original", "match_rms_adamw", "spectral_unclamped". Throws InvalidArgument for others.
-  TorchOptions& adjust_lr_fn(std::string_view value) {
-    for (const auto& [name, mode] : {std::pair<std::string_view, ScaleMode>("original", ScaleMode::original),
-                                     {"match_rms_adamw", ScaleMode::match_rms_adamw},
-                                     {"spectral_unclamped", ScaleMode::spectral_unclamped}}) {
-      if (name == value) return set("scale", int(mode));
-    }
-    throw InvalidArgument("TorchOptions::adjust_lr_fn", "value", std::string(value),
-                          "must be original, match_rms_adamw or spectral_unclamped");
-  }
-
-  [[nodiscard]] double get_lr() const override { return rule.lr; }
-  void set_lr(const double lr) override { rule.lr = lr; }
-
-  void serialize(torch::serialize::OutputArchive& archive) const override {
-    archive.write("rule", c10::IValue(std::string(R::name)));
-    optim::for_each_field(rule, [&](std::string_view name, const auto& member, const optim::Range&) {
-      archive.write(std::string(name), c10::IValue(optim::field_value(member)));
-    });
-  }
-  /// Throws InvalidArgument and changes nothing where the archive has another rule's options or a number out of range.
-  void serialize(torch::serialize::InputArchive& archive) override {
-    constexpr std::string_view function = "TorchOptions::serialize";
-    c10::IValue value;
-    archive.read("rule", value);
-    require(value.toStringRef() == R::name, function, "rule", value.toStringRef(), "must be " + std::string(R::name));
-    R read = rule;
-    for (const FieldInfo& field : optim::list_fields(rule)) {
-      archive.read(field.name, value);
-      optim::set_field(read, field.name, value.toDouble(), function, optim::Fixed::settable);
-    }
-    optim::check_fields<double>(read, function);
-    rule = read;
-  }
-};
-
-/// torch.optim.Muon with its defaults.
-inline TorchOptions<Muon> torch_muon() { return TorchOptions<Muon>(Muon{.lr = 1e-3, .weight_decay = 0.1}); }
-
 /// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
 ///
 /// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose memory
 /// is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left out and do not
-/// age. The state is in the optimizer and its archive, not in state(). Starts Kokkos if nobody has. From the second step on
-/// no Kokkos memory is allocated, unless groups or parameters are new.
+/// age. A group's options are whole: what they do not say is the rule's default. The state is in the optimizer and its
+/// archive, not in state(). Starts Kokkos if nobody has. From the second step on no Kokkos memory is allocated, unless
+/// groups, parameters or the stream are new.
+///
+/// The constructors throw InvalidArgument for an undefined tensor, and what LibTorch throws for one that is no leaf.
 template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Backend = linalg::DefaultBackend<Exec>>
 class TorchOptimizer : public torch::optim::Optimizer {
@@ -169,9 +37,21 @@ class TorchOptimizer : public torch::optim::Optimizer {
   using Options = TorchOptions<R>;
 
   explicit TorchOptimizer(const std::vector<torch::optim::OptimizerParamGroup>& groups, const Options& defaults = {})
-      : torch::optim::Optimizer(groups, std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+      : torch::optim::Optimizer(std::vector<torch::optim::OptimizerParamGroup>(), std::make_unique<Options>(defaults)),
+        kept_(make_kept()) {
+    for (const torch::optim::OptimizerParamGroup& group : groups) add_param_group(group);
+  }
   explicit TorchOptimizer(std::vector<torch::Tensor> parameters, const Options& defaults = {})
-      : torch::optim::Optimizer(std::move(parameters), std::make_unique<Options>(defaults)), kept_(make_kept()) {}
+      : torch::optim::Optimizer(defined(std::move(parameters)), std::make_unique<Options>(defaults)),
+        kept_(make_kept()) {}
+
+  /// Adds a group; without options it has the optimizer's. LibTorch's own, which a reference to the base class calls, leaves
+  /// out options of a type that it does not know: the group has the optimizer's then.
+  void add_param_group(const torch::optim::OptimizerParamGroup& group) {
+    defined(group.params());
+    torch::optim::Optimizer::add_param_group(group);
+    if (group.has_options()) param_groups_.back().set_options(group.options().clone());
+  }
 
   /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number), for what
   /// cannot be stepped, and has then moved nothing.
@@ -183,20 +63,36 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
     const torch::NoGradGuard without_gradients;
     take_in(*kept_, options_of_groups(), "TorchOptimizer::step");
-    const Exec exec = current_execution_space<Exec>();
+    const Exec& exec = kept_->current();
     kept_->optimizer.step(exec);
     if constexpr (is_host_execution_space<Exec>) exec.fence();  // fences: documented
     return loss;
   }
 
-  /// Steps of single matrices that were left out because of a NaN or an infinity. Fences.
-  [[nodiscard]] long long skipped_steps() const {
-    return kept_->optimizer.skipped_steps(current_execution_space<Exec>());
+  /// Gives the rule what it needs of a parameter beside its gradient, before the step that uses it (Optimizer::observe):
+  /// SophiaG the gradient of a loss with sampled labels, Newton-Muon a layer's inputs. Throws InvalidArgument.
+  void observe(const torch::Tensor& parameter, const torch::Tensor& x) {
+    constexpr std::string_view function = "TorchOptimizer::observe";
+    const torch::NoGradGuard without_gradients;
+    require(parameter.defined(), function, "parameter", "undefined", "must be defined");
+    take_in(*kept_, options_of_groups(), function);
+    for (const std::vector<Entry>& group : kept_->entries) {
+      for (const Entry& entry : group) {
+        if (entry.parameter != parameter.unsafeGetTensorImpl()) continue;
+        return with_view<Space>(tensor_of<Space>(x, function, "x"), function, "x", [&](const auto& view) {
+          kept_->optimizer.observe(kept_->current(), entry.name, view);
+        });
+      }
+    }
+    throw InvalidArgument(function, "parameter", parameter.toString(), "must be a parameter of this optimizer");
   }
+
+  /// Steps of single matrices that were left out because of a NaN or an infinity. Fences.
+  [[nodiscard]] long long skipped_steps() const { return kept_->optimizer.skipped_steps(kept_->current()); }
 
   /// Options and state of all groups. Weights are the module's. Fences.
   void save(torch::serialize::OutputArchive& archive) const override {
-    const Exec exec = current_execution_space<Exec>();
+    const Exec& exec = kept_->current();
     take_in(*kept_, options_of_groups(), "TorchOptimizer::save");
     archive.write("groups", c10::IValue(std::int64_t(param_groups_.size())));
     for (std::size_t k = 0; k < param_groups_.size(); ++k) {
@@ -221,7 +117,6 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// InvalidArgument, or what LibTorch throws for a name that is missing, and has then changed nothing. Fences.
   void load(torch::serialize::InputArchive& archive) override {
     constexpr std::string_view function = "TorchOptimizer::load";
-    const Exec exec = current_execution_space<Exec>();
     c10::IValue groups;
     archive.read("groups", groups);
     require(groups.toInt() == std::int64_t(param_groups_.size()), function, "groups", groups.toInt(),
@@ -234,6 +129,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
       all.back().serialize(options);
     }
     std::unique_ptr<Kept> kept = make_kept();
+    const Exec& exec = kept->current();
     take_in(*kept, pointers_to(all), function);
     auto inventory = kept->optimizer.inventory();
     std::vector<ParameterCounts> counts;
@@ -269,7 +165,22 @@ class TorchOptimizer : public torch::optim::Optimizer {
     std::vector<std::vector<double>> numbers;            ///< of each group, as its rule has them now
     std::vector<std::vector<Entry>> entries;             ///< of each group
     Kokkos::View<double, Space> zero{"schatten::zero"};  ///< what stands for a gradient that is gone
+    Exec exec{};
+
+    /// The instance of LibTorch's stream.
+    const Exec& current() {
+      follow_current_stream(exec);
+      return exec;
+    }
   };
+
+  static std::vector<torch::Tensor> defined(std::vector<torch::Tensor> parameters) {
+    for (std::size_t k = 0; k < parameters.size(); ++k) {
+      require(parameters[k].defined(), "TorchOptimizer", "parameters[" + std::to_string(k) + "]", "undefined",
+              "must be defined");
+    }
+    return parameters;
+  }
 
   static std::unique_ptr<Kept> make_kept() {
     start_kokkos();

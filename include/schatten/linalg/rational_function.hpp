@@ -63,8 +63,9 @@ void rational_function(const Exec& exec, const Rational& r, std::size_t fine, co
   backend::rational_function(Backend{}, exec, r, fine, s, diagonal, scale, factor, w, workspace);
 }
 
-/// The same for a function composed with another, T from one factorisation in S's precision, all else in W's. W = r(S) but for
-/// rounding, which leaves it unsymmetric: T's rounding is on the side where M's small singular values damp it in MW.
+/// The same for a function composed with another, T from one factorisation in S's precision, all else in W's. W = r(S)
+/// but for rounding, which leaves it unsymmetric: T's rounding is on the side where M's small singular values damp it
+/// in MW.
 ///
 /// Cost, K poles: in S's precision 2n³/3 flops; in W's (K + 7/3)n³, of which 2n³ for T's product.
 template <class Backend, ExecutionSpace Exec, class S, class T, class Space>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a rule sees during one step: matrices of one shape and orientation, their gradients and state.
+// The matrices of one shape and orientation in one step, with their gradients and state, for a rule.
 #pragma once
 
 #include <schatten/optim/bucket_storage.hpp>
@@ -16,7 +16,7 @@
 
 namespace schatten::optim {
 
-/// What all groups share in a step.
+/// Data of a step that all groups share.
 template <Scalar T, ExecutionSpace Exec>
 struct StepContext {
   /// Where arrays are.
@@ -50,8 +50,8 @@ struct UnlessSkipped {
 
 /// Matrices [first, first + count) of a bucket in one step of their group.
 ///
-/// All arrays have the same number of matrices. Their rows and columns are the user's, unless the rule says that it
-/// commutes with transposes. Loops leave out matrices whose gradients are not finite; no rule has to ask.
+/// All arrays have the same number of matrices. Their rows and columns are those of the user's View, unless the rule
+/// commutes with transposes. Loops leave out matrices whose gradients are not finite.
 template <Scalar T, ExecutionSpace Exec, class BackendType>
 class Bucket {
  public:
@@ -96,33 +96,34 @@ class Bucket {
 
   /// applied()(k), in kernels: number of steps of matrix k before this one, without skipped ones.
   [[nodiscard]] AppliedSteps<Space> applied() const { return {step_.counts, records()}; }
-  /// Whether some matrix may be in its first step, applied or skipped. If not, kernels for new matrices need not be
-  /// started; counts() says in kernels which matrices are new.
+  /// Whether a matrix may be in its first step, applied or skipped. If not, kernels for new matrices need not be
+  /// launched. In kernels counts() tells which matrices are new.
   [[nodiscard]] bool first_steps() const { return first_steps_; }
 
-  /// The arrays of the rule's slot k as a batch. @pre the slot is kept and stored as the Optimizer's scalar.
+  /// Returns the arrays of the rule's slot k as a batch. @pre the slot has an array of the Optimizer's scalar.
   [[nodiscard]] Batch state(std::size_t k) const {
     const StateArray<Exec>& array = storage_.states()[k];
     return batch_view<Space>(reinterpret_cast<T*>(array.data(first_)), count_, array.rows, array.cols);
   }
-  /// Scratch memory for rows×cols matrices, row-major, undefined contents, until the step of this bucket ends.
+  /// Returns scratch memory for rows×cols matrices, row-major, with undefined contents, valid until the step of this
+  /// bucket ends.
   [[nodiscard]] Batch buffer() const { return workspace().template batch<T>(count_, rows(), cols()); }
 
   /// out ← f(g, s₁, s₂, …) for every element: g the gradient's, s_k references to those of the slots named in `slots`.
-  /// Zero for matrices that are skipped. Notes the largest |out| of each matrix for the floor (floor.hpp); beta: how
-  /// fast the average, the first slot, forgets. out: as buffer() gives it. One pass, besides the check of the
-  /// gradients.
+  /// Zero for skipped matrices. Stores the largest |out| of each matrix for the floor (floor.hpp). beta: β of the
+  /// average, which is the first slot. out: a buffer(). Cost: one pass, and the check of the gradients.
   template <class F, std::size_t n>
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     average_each(OneFunctor<F>{f}, slots, beta, out);
   }
-  /// The same with f = maker(k), a functor for each matrix k, made in the kernel.
+  /// The same with f = maker(k), one functor per matrix k, constructed in the kernel.
   template <class Maker, std::size_t n>
   void average_each(const Maker& maker, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     over_gradients("schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
     note_average(slots, beta, out);
   }
-  /// The same with the elements of `in` in the gradient's place, which buffer() or transform() has given. May be `out`.
+  /// The same with the elements of `in`, a result of buffer() or transform(), instead of the gradient. `in` may be
+  /// `out`.
   template <class Maker, std::size_t n>
   void average_of(const ConstBatch& in, const Maker& maker, const std::array<std::size_t, n>& slots, double beta,
                   const Batch& out) {
@@ -131,17 +132,18 @@ class Bucket {
     note_average(slots, beta, out);
   }
 
-  /// out ← f(g, s₁, s₂, …) as in average, but nothing is noted for the floor: for steps before an average. One pass.
+  /// out ← f(g, s₁, s₂, …) as in average, but without the floor, for arrays that are computed before an average. Cost:
+  /// one pass.
   template <class Maker, std::size_t n>
   void transform(const Maker& maker, const std::array<std::size_t, n>& slots, const Batch& out) {
     over_gradients("schatten::step/gradient", maker, StoreSink<T, Space>{out, {}}, slots);
   }
-  /// Calls f(g, s₁, s₂, …), f = maker(k), to change the state; the results are dropped. One pass.
+  /// Calls f(g, s₁, s₂, …), f = maker(k), to change the state; the results are discarded. Cost: one pass.
   template <class Maker, std::size_t n>
   void update(const Maker& maker, const std::array<std::size_t, n>& slots) {
     over_gradients("schatten::step/update", maker, DropSink<T>{}, slots);
   }
-  /// The gradients in the Optimizer's scalar, in scratch memory. One pass.
+  /// Returns the gradients in the Optimizer's scalar, in scratch memory. Cost: one pass.
   [[nodiscard]] Batch gradient() {
     const Batch copy = workspace().template batch<T>(count_, gradient_rows(), cols());
     transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
@@ -172,7 +174,7 @@ class Bucket {
   }
   /// The learning rate of this step, schedules included, which multiplies D beside the factors; the decay's share of W.
   [[nodiscard]] double lr() const { return lr_; }
-  /// The decay's share of W in this step.
+  /// The factor of W in this step's decay.
   [[nodiscard]] double decay() const { return decay_; }
 
   /// f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
@@ -203,19 +205,19 @@ class Bucket {
   void map(double power, const MapOptions& options, const Batch& u, const Batch& v, const Batch& out) {
     plan(power, options).apply(exec(), u, v, out, workspace());
   }
-  /// The plan that the bucket keeps for a map of a power, or of what else PlanOf has.
+  /// Returns the bucket's plan for a map by a power, or by another type with PlanOf.
   template <class Of>
   [[nodiscard]] const auto& plan(const Of& of, const MapOptions& options) const {
     return plan_of<T, Exec, Backend>(storage_, of, options);
   }
 
-  /// Sets factor() to the mode's factor on out = UΣ^pVᵀ of u, except what only depends on the shape. Does nothing for
-  /// modes that only depend on the shape.
+  /// Sets factor() to the mode's factor for out = UΣ^pVᵀ of u, without the part that depends only on the shape. Does
+  /// nothing for modes that depend only on the shape.
   void scale(ScaleMode mode, double power, const Batch& u, const Batch& out) {
     if (!needs_factor(mode)) return;
     direction_scale(exec(), mode, power, as_const(u), as_const(out), factor(), workspace());
   }
-  /// The factor of each matrix between lr and D; 1 at the start.
+  /// The factor of D of each matrix in addition to lr; initially 1.
   [[nodiscard]] NumberBatchView<SplitFactor, Space> factor() const { return factor_; }
 
   // ---- for the group, which runs the rule -----------------------------------------------------------------------

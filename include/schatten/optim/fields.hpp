@@ -34,11 +34,12 @@ namespace optim {
 
 /// The values that a number may have.
 struct Range {
-  /// Smallest and largest value.
-  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
-  bool without_least = false, without_most = false;  ///< whether the ends are excluded
-  bool whole = false;                                ///< integers only
-  bool fixed = false;                                ///< decided when the group is made
+  double least = -std::numeric_limits<double>::infinity();  ///< smallest value
+  double most = std::numeric_limits<double>::infinity();    ///< largest value
+  bool without_least = false;                               ///< whether `least` is excluded
+  bool without_most = false;                                ///< whether `most` is excluded
+  bool whole = false;                                       ///< integers only
+  bool fixed = false;                                       ///< decided when the group is made
   bool in_scalar = false;  ///< must also be finite, and if least is left out positive, as the Optimizer's scalar
   std::string_view words = "must be a number";  ///< end of the message: "must lie in [0, 1)"
 
@@ -161,8 +162,8 @@ void check_fields(const Rule& rule, std::string_view function) {
 /// Whether numbers that are decided when a group is made can be set.
 enum class Fixed { refused, settable };
 
-/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and for a
-/// value that its type cannot hold; ranges are checked by check_fields.
+/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and
+/// for a value that its type cannot hold; ranges are checked by check_fields.
 template <class Rule>
 void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function,
                Fixed fixed = Fixed::refused) {

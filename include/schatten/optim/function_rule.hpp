@@ -18,10 +18,11 @@ namespace schatten {
 
 namespace optim {
 
-/// What a map by a function is of: f, and the fits that maps of it share.
+/// A function f for maps, and the fits that these maps share.
 template <SpectralFunction F>
 struct FunctionWithFits {
-  F function{};
+  F function{};  ///< f
+  /// Shared by all maps of f.
   std::shared_ptr<spectral::FunctionFits<F>> fits = std::make_shared<spectral::FunctionFits<F>>();
 
   /// f's numbers.
@@ -34,8 +35,10 @@ struct FunctionWithFits {
 /// Its plan is a SpectralMap.
 template <SpectralFunction F>
 struct PlanOf<FunctionWithFits<F>> {
+  /// The type of the plan.
   template <Scalar T, ExecutionSpace Exec, class Backend>
   using Plan = SpectralMap<F, T, Exec, Backend>;
+  /// The plan for matrices of rows×cols.
   template <class P>
   static P make(const FunctionWithFits<F>& of, const MapOptions& map, std::size_t rows, std::size_t cols,
                 const std::shared_ptr<spectral::Fits>&) {
@@ -44,24 +47,26 @@ struct PlanOf<FunctionWithFits<F>> {
         {.rows = rows, .cols = cols, .resolution = map.resolution, .tolerance = map.tolerance, .method = map.method},
         of.fits);
   }
+  /// Gives the plan the numbers of `of`.
   template <class P>
   static void set(P& plan, const FunctionWithFits<F>& of) {
     plan.set_function(of.function);
   }
 };
 
-/// A Bucket whose map with the options `options` is by a function, whatever power is asked for.
+/// A Bucket whose map with the options of set_function() uses a function instead of the power.
 template <class Base, SpectralFunction F>
 class FunctionBucket : public Base {
  public:
   using Base::Base;
   using Base::map;
 
+  /// out ← the map of u: by the function for the options of set_function(), by the power for others.
   void map(double power, const MapOptions& options, const typename Base::Batch& u, const typename Base::Batch& out) {
     if (options != *options_) return Base::map(power, options, u, out);
     this->plan(*of_, options).apply(this->exec(), u, out, this->workspace());
   }
-  /// @pre both live as long as maps are asked for.
+  /// @pre both exist as long as maps are computed.
   void set_function(const FunctionWithFits<F>& of, const MapOptions& options) {
     of_ = &of;
     options_ = &options;
@@ -119,24 +124,29 @@ concept HasOwnFields = requires(detail::AnyFields& fields) {
 template <class R, SpectralFunction F>
 struct FunctionRule : R {
   FunctionRule() : FunctionRule(R{}, F{}) {}
+  /// The rule with f instead of its power. A map by quintics becomes MapOptions{}.
   FunctionRule(const R& rule, const F& f) : R(rule), of{f} {
     if (this->map.method == SpectralMethod::quintic) this->map = MapOptions{};
   }
 
-  optim::FunctionWithFits<F> of;
+  optim::FunctionWithFits<F> of;  ///< f and its fits
 
+  /// The rule's name, a slash, f's name.
   static constexpr std::string_view name{optim::detail::function_rule_name<R, F>.data(),
                                          optim::detail::function_rule_name<R, F>.size()};
 
+  /// The bucket that R::direction gets.
   template <class Base>
   using BucketOf = optim::FunctionBucket<Base, F>;
 
+  /// The numbers of R without "power", and those of f.
   template <class Fields>
   static void fields(Fields& f) {
     optim::detail::FieldsWithoutPower<Fields> without_power{f};
     R::fields(without_power);
     if constexpr (optim::HasOwnFields<F>) f(&FunctionRule::of);
   }
+  /// The maps of R; those with the options `map` are maps by f.
   template <class G>
   void maps(const G& g) const {
     R::maps([&](double its_power, const MapOptions& options) {
@@ -144,6 +154,7 @@ struct FunctionRule : R {
       g(of, options);
     });
   }
+  /// Throws InvalidArgument for what R or f refuses, for scale modes with Schatten norms and for formats.
   void check(std::string_view function) const {
     const R& rule = *this;
     if constexpr (requires { rule.check(function); }) rule.check(function);
@@ -155,6 +166,7 @@ struct FunctionRule : R {
     require(rule.map.format == Format::automatic, function, "format", to_string(rule.map.format),
             "must be automatic with a function");
   }
+  /// out ← R's direction, with the map by f.
   template <class Bucket>
   void direction(Bucket& bucket, const typename Bucket::Batch& out) const {
     bucket.set_function(of, this->map);
@@ -162,7 +174,7 @@ struct FunctionRule : R {
   }
 };
 
-/// The rule with f in its power's place.
+/// Returns the rule with f instead of its power.
 template <class R, SpectralFunction F>
 [[nodiscard]] FunctionRule<R, F> with_function(const R& rule, const F& f) {
   return {rule, f};

@@ -38,9 +38,11 @@ struct ParameterInfo {
 
 /// A state array of a parameter: (matrices, rows, cols) in the user's rows and columns.
 struct ArrayInfo {
-  std::string name;                              ///< as in Optimizer::read_state
-  ElementType type = ElementType::float32;       ///< as stored
-  std::size_t matrices = 0, rows = 0, cols = 0;  ///< extents
+  std::string name;                         ///< as in Optimizer::read_state
+  ElementType type = ElementType::float32;  ///< as stored
+  std::size_t matrices = 0;                 ///< number of matrices
+  std::size_t rows = 0;                     ///< of a matrix
+  std::size_t cols = 0;                     ///< of a matrix
 };
 
 namespace optim {

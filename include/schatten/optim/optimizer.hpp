@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The optimizer: groups of parameters, each under a rule, and the step that they share. It knows no rule.
+// The Optimizer: groups of parameters, each with a rule, and their common step.
 #pragma once
 
 #include <schatten/optim/inventory.hpp>
@@ -16,12 +16,13 @@
 
 namespace schatten {
 
-/// Steps parameters that live in the caller's memory. Groups may run different rules.
+/// Updates parameters in the caller's memory. Groups may have different rules.
 ///
-/// T: the scalar of state and arithmetic. step() is asynchronous on the execution-space instance as far as the backend
-/// is, and from the second call on neither allocates Kokkos memory nor fences (with an interval, from the call after
-/// the first one with the power). One Optimizer is used by one execution-space instance at a time; several may run side
-/// by side. It may be made before Kokkos::initialize. Destroy it, or clear() it, before Kokkos::finalize.
+/// T: the scalar type of state and arithmetic. step() is asynchronous on the execution-space instance if the backend
+/// is. From the second call on it allocates no Kokkos memory and does not fence (with an interval from the call after
+/// the first one that uses the power). Use an Optimizer with one execution-space instance at a time; several Optimizers
+/// may run concurrently. It may be constructed before Kokkos::initialize. Destroy it, or call clear(), before
+/// Kokkos::finalize.
 template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
 class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core = optim::OptimizerCore<T, Exec>;
@@ -32,41 +33,44 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Where state and scratch memory are.
   using memory_space = typename Exec::memory_space;
 
-  /// An Optimizer without groups. No Kokkos memory.
+  /// An Optimizer without groups. It has no Kokkos memory.
   explicit Optimizer(const OptimizerOptions& options = {}) : Core(options) {}
 
   // ---- groups -----------------------------------------------------------------------------------------------------
 
-  /// Adds an empty group that runs the rule: HTMuon, Muon, AdamW, SGD, … or one of yours (docs/add_a_rule.md). Throws
-  /// InvalidArgument for a number out of range.
+  /// Adds an empty group with the rule: HTMuon, Muon, AdamW, SGD, … or a rule of the program (docs/add_a_rule.md).
+  /// Returns its id. Throws InvalidArgument for a number out of range.
   template <class R>
   GroupId add_group(const R& rule) {
-    optim::require_rule<R>();
-    return this->add_group_of(
-        std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
+    if constexpr (optim::require_rule<R>()) {
+      return this->add_group_of(
+          std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
+    } else {
+      return {};
+    }
   }
 
-  /// Sets a number of a group by name ("lr", "beta2", "power", …) from the next step on. Throws InvalidArgument and
-  /// changes nothing for an unknown name and a value out of range.
+  /// Sets a number of a group by name ("lr", "beta2", "power", …), valid from the next step on. Throws InvalidArgument,
+  /// and changes nothing, for an unknown name and for a value out of range.
   void set(GroupId id, std::string_view name, double value) {
     this->at(id, "Optimizer::set").set({{name, value}}, "Optimizer::set");
   }
-  /// Sets several numbers, all or none.
+  /// Sets several numbers; if one is refused, none is set.
   void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) {
     this->at(id, "Optimizer::set").set(values, "Optimizer::set");
   }
-  /// The same for the learning rate.
+  /// Sets the learning rate.
   void set_lr(GroupId id, double lr) { this->at(id, "Optimizer::set_lr").set({{"lr", lr}}, "Optimizer::set_lr"); }
-  /// The same for the weight decay.
+  /// Sets the weight decay.
   void set_weight_decay(GroupId id, double weight_decay) {
     this->at(id, "Optimizer::set_weight_decay").set({{"weight_decay", weight_decay}}, "Optimizer::set_weight_decay");
   }
-  /// The same for the power p of rules with a spectral map.
+  /// Sets the power p of a rule with a spectral map.
   void set_power(GroupId id, double power) {
     this->at(id, "Optimizer::set_power").set({{"power", power}}, "Optimizer::set_power");
   }
-  /// Multiplies the group's lr from the next step on, for schedules; lr itself stays. @pre finite, not negative; throws
-  /// InvalidArgument.
+  /// Multiplies the group's lr by the factor from the next step on, for schedules; does not change lr. Throws
+  /// InvalidArgument for a factor that is negative or not finite.
   void set_lr_factor(GroupId id, double factor) {
     require(std::isfinite(factor) && factor >= 0, "Optimizer::set_lr_factor", "factor", factor,
             "must be finite and not negative");
@@ -74,7 +78,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   }
   /// The factor of the group's lr.
   [[nodiscard]] double lr_factor(GroupId id) const { return this->at(id, "Optimizer::lr_factor").lr_factor; }
-  /// The value of a number by name. Throws InvalidArgument for an unknown name.
+  /// Returns a number by name. Throws InvalidArgument for an unknown name.
   [[nodiscard]] double get(GroupId id, std::string_view name) const {
     for (const FieldInfo& field : this->at(id, "Optimizer::get").fields()) {
       if (field.name == name) return field.value;
@@ -90,15 +94,16 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
 
   // ---- parameters ---------------------------------------------------------------------------------------------------
 
-  /// Registers a parameter W with its gradient G. Its state begins at the next step. No kernel, no Kokkos memory.
+  /// Registers a parameter W with its gradient G. The next step allocates its state; add launches no kernel and
+  /// allocates no Kokkos memory.
   /// @pre no step of this Optimizer is under way on another execution-space instance.
   ///
   /// W, G: Views of equal extents, rank 1 to 4 (optim::pieces_of says how they are read as matrices), any layout, of
-  /// float, double, Half, BFloat16 or Kokkos' own 16-bit types; W of no more digits than T. The Views are kept, the
-  /// memory stays the caller's. Rank 1 only where the rule works element by element. Throws InvalidArgument, changing
-  /// nothing, for an empty or known name, an unknown group, a View without memory, extents that differ, W overlapping
-  /// itself, G, another parameter or its gradient, and a shape that the group's rule cannot serve. Cost: O(log n) with
-  /// n parameters.
+  /// float, double, Half, BFloat16 or Kokkos' own 16-bit types; W has no more digits than T. The Optimizer keeps copies
+  /// of the Views, which share the caller's memory. Rules for matrices refuse rank 1. Throws InvalidArgument, and
+  /// changes nothing, for an empty or known name, an unknown group, a View without memory, extents that differ, W
+  /// overlapping itself, G, another parameter or its gradient, and a shape that the rule refuses. Cost: O(log n) for n
+  /// parameters.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, std::string name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
     if constexpr (check_types<VW, VG>()) {
@@ -115,15 +120,15 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
       this->add_parameter(id, std::move(parts), strided_array(w), &memory);
     }
   }
-  /// Registers a parameter whose gradient does not exist yet: steps leave it out until set_gradient.
+  /// Registers a parameter without a gradient. Steps leave it out until set_gradient.
   template <KokkosView VW>
   void add(GroupId id, std::string name, const VW& w, const ParameterOptions& options = {}) {
     if constexpr (check_types<VW>()) {
       this->add_parameter(id, parts_of(id, name, w, options), strided_array(w), nullptr);
     }
   }
-  /// Never compile: what is no View, an Eigen matrix for example, becomes one by schatten::view or
-  /// schatten::matrix_view.
+  /// Does not compile, and its message names schatten::view and schatten::matrix_view, which make Views of Eigen
+  /// matrices and of pointers.
   template <class W, class G>
     requires(!(KokkosView<W> && KokkosView<G>)&&!std::same_as<G, ParameterOptions>)
   void add(GroupId, std::string, const W&, const G&, const ParameterOptions& = {}) { check_types<W, G>(); }
@@ -132,13 +137,21 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     requires(!KokkosView<W>)
   void add(GroupId, std::string, const W&, const ParameterOptions& = {}) { check_types<W>(); }
 
-  /// Replaces a parameter's gradient View, for codes whose gradients move. Same extents. Throws as add does. O(log n).
+  /// Sets or replaces the View of a parameter's gradient, with the same extents. Throws as add does. Cost: O(log n).
   template <KokkosView VG>
   void set_gradient(std::string_view name, const VG& g) {
     const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
     this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
   }
-  /// The same for many: a range of pairs (name, View). All or none.
+  /// Does not compile, as add.
+  template <class G>
+    requires(!KokkosView<G>)
+  void set_gradient(std::string_view, const G&) {
+    static_assert(KokkosView<G>,
+                  "schatten: G must be a Kokkos View; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+  }
+  /// The same for a range of pairs (name, View); if one is refused, none is set.
   template <class Range>
   void set_gradients(const Range& gradients) {
     std::vector<Replacement> checked;
@@ -151,12 +164,14 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
   }
 
-  /// Gives a parameter's rule what it needs beside gradients, before the step that uses it: SophiaG the gradient of a
-  /// loss with sampled labels, MARS the old weights' gradient, Newton-Muon the layer's inputs.
+  /// Gives a parameter's rule an array that it needs beside the gradient, before the step that uses it. SophiaG needs
+  /// the gradient of a loss with sampled labels, MARS the gradient of the previous weights, Newton-Muon the layer's
+  /// inputs.
   ///
   /// x: of W's extents, or for a layer's inputs (samples, columns of W), for a batch of matrices (matrices, samples,
-  /// columns); row blocks of a matrix share its inputs. Read in order on `exec`. Matrices with a NaN or an infinity in
-  /// x are left out. Throws InvalidArgument for a rule that takes nothing and for other extents.
+  /// columns); row blocks of a matrix share its inputs. The kernels that read x run in order on `exec`. Matrices with a
+  /// NaN or an infinity in x are left out. Throws InvalidArgument for a rule without such an array and for other
+  /// extents.
   template <KokkosView V>
   void observe(const Exec& exec, std::string_view name, const V& x) {
     constexpr std::string_view function = "Optimizer::observe";
@@ -182,16 +197,16 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     for (std::size_t k = 0; k < parts.size(); ++k) Core::observe(exec, *parts[k], given[k].batch, function);
   }
 
-  /// Leaves a parameter out of the steps from now on: it does not move, decay or age. Throws InvalidArgument for an
-  /// unknown name.
+  /// Steps leave the parameter out from now on: weight, state and counts stay as they are. Throws InvalidArgument for
+  /// an unknown name.
   using Core::pause;
-  /// Takes a parameter into the steps again.
+  /// Steps include the parameter again.
   using Core::resume;
-  /// Forgets a parameter and its state.
+  /// Removes a parameter and its state.
   using Core::remove;
-  /// The names that a parameter's parts have: "qkv[0]", … with ParameterOptions::row_sizes, else only its own.
+  /// Returns the names of a parameter's parts: "qkv[0]", … with ParameterOptions::row_sizes, otherwise its own name.
   using Core::part_names;
-  /// Forgets all groups and parameters and frees all memory.
+  /// Removes all groups and parameters and frees all memory.
   using Core::clear;
 
   /// Multiplies the group's weight decay for one parameter from the next step on, as AlphaDecay does; 1 until set.
@@ -202,49 +217,49 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
 
   // ---- steps --------------------------------------------------------------------------------------------------------
 
-  /// One step of every parameter: direction and apply in as few passes as the rules allow.
+  /// One step of all parameters that are not paused: direction and apply, in fewer passes.
   ///
-  /// Reads the gradients, writes the parameters and the state; gradients are never modified. Matrices whose gradient
-  /// holds a NaN or an infinity are skipped and counted. Throws NumericalError if a host library's decomposition does
-  /// not converge; what was not stepped by then counts as skipped. See NonFinite. The first step after parameters were
-  /// added or removed allocates and fences. Cost: per matrix, three passes and its map.
+  /// Reads the gradients, writes the parameters and the state. Skips and counts matrices whose gradient has a NaN or an
+  /// infinity; see NonFinite. Throws NumericalError if a decomposition of a host library does not converge; the
+  /// matrices that were not updated before count as skipped. The first step after parameters were added or removed
+  /// allocates and fences. Cost: three passes per matrix, and the map.
   using Core::step;
-  /// The directions of all parameters, computed and kept: the first half of a step. State advances, weights do not
-  /// move.
+  /// Computes and keeps the directions of all parameters: the first half of a step. Changes the state but no weight.
   using Core::direction;
-  /// W ← W − (lr·weight_decay·W + lr·s·D) with the directions D: the second half.
+  /// W ← W − (lr·weight_decay·W + lr·s·D) with the directions D: the second half of a step.
   using Core::apply;
-  /// The direction of a parameter between the two, (matrices, rows, cols) in the user's rows and columns: to read, or
-  /// to replace, by what other processes have. Memory of the Optimizer, strided where the parameter is.
+  /// Returns the direction of a parameter between direction() and apply() as a View (matrices, rows, cols) of the
+  /// Optimizer's memory, with rows and columns as in W. The caller may read it, or overwrite it by what another process
+  /// has computed.
   using Core::direction_of;
 
   // ---- state, counts, telemetry -------------------------------------------------------------------------------------
 
-  /// Names of the state arrays that a parameter has: "momentum", … . Makes arrays that do not exist yet; then it
+  /// Returns the names of a parameter's state arrays: "momentum", … . Allocates arrays that do not exist yet; then it
   /// fences.
   using Core::state_names;
-  /// A copy of a state array on the host, contiguous, in the user's rows and columns. Fences `exec`.
+  /// Returns a copy of a state array on the host, contiguous, with rows and columns as in W. Fences `exec`.
   using Core::read_state;
-  /// Writes a state array from a rank-3 View that the host reads, of the extents that read_state gives. Throws
-  /// InvalidArgument and changes nothing. Fences `exec`.
+  /// Writes a state array from a host View of rank 3 with the extents of read_state. Throws InvalidArgument, and
+  /// changes nothing, for other extents and unknown names. Fences `exec`.
   using Core::write_state;
-  /// How often each parameter was stepped: with the state arrays, what a run needs to go on. Fences `exec`.
+  /// Returns the numbers of steps of each parameter. A resumed run needs these and the state arrays. Fences `exec`.
   using Core::read_counts;
-  /// Continues from the counts of an Optimizer with parameters of the same names, in any order. Throws InvalidArgument,
-  /// changing nothing, for unknown names and counts that cannot be. Fences `exec`.
+  /// Sets the numbers of steps; the list may have any order. Throws InvalidArgument, and changes nothing, for unknown
+  /// names and impossible counts. Fences `exec`.
   using Core::write_counts;
-  /// All that a run needs to go on, to list, copy and put back byte by byte (inventory.hpp): what checkpoints are made
-  /// of.
+  /// Returns access to all that a resumed run needs (inventory.hpp), as lists and as bytes. Checkpoints use it.
   [[nodiscard]] optim::Inventory<T, Exec> inventory() { return optim::Inventory<T, Exec>(*this); }
-  /// Matrix steps skipped so far because of a NaN or an infinity in the gradient; of one parameter, or of all. Fences.
+  /// Returns the number of matrix steps skipped so far because of a NaN or an infinity in the gradient, of one
+  /// parameter or of all. Fences.
   using Core::skipped_steps;
-  /// Names of the parameters whose weights hold a NaN or an infinity. Fences `exec`.
+  /// Returns the names of the parameters whose weights have a NaN or an infinity. Fences `exec`.
   using Core::non_finite_weights;
-  /// Turns the measuring of steps on or off. While on, steps compute and apply in two passes.
+  /// Turns telemetry on or off. With telemetry a step needs two passes.
   using Core::set_telemetry;
-  /// The last step of each matrix of a parameter; zeros before a step with telemetry. Fences `exec`.
+  /// Returns the telemetry of the last step for each matrix of a parameter; zeros before the first. Fences `exec`.
   using Core::telemetry;
-  /// Promised error of the parameter's spectral map; 0 where its rule has none.
+  /// Returns the error bound of the parameter's spectral map; 0 if the rule has none.
   using Core::map_error_bound;
 
  private:

@@ -95,13 +95,13 @@ enum class DecayMode {
   coupled      ///< W ← W − lr·D, and the rule reads g + weight_decay·W as its gradient: L2 regularisation
 };
 
-/// How UΣ^pVᵀ is computed, an option of every rule with a spectral map (SpectralPowerOptions explains each).
+/// How UΣ^pVᵀ is computed: an option of every rule with a spectral map (see SpectralPowerOptions).
 struct MapOptions {
   /// The method, or automatic: the fastest that meets the tolerance.
   SpectralMethod method = SpectralMethod::automatic;
-  double resolution = 1e-3;                          ///< smallest σ/σ_max that must come out within the tolerance
+  double resolution = 1e-3;                          ///< smallest σ/σ_max for which the tolerance holds
   double tolerance = 3e-2;                           ///< relative error of σ^p
-  Format format = Format::automatic;                 ///< what quintic and iterates store their matrices as
+  Format format = Format::automatic;                 ///< type in which quintic and iterates store matrices
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
   std::size_t rank = 0;           ///< streaming only: number of directions tracked, the others give 0; 0: all
   std::size_t quintic_steps = 0;  ///< quintic only: number of the schedule's quintics; 0: as published
@@ -123,29 +123,29 @@ struct MapOptions {
   }
 };
 
-/// Muon's five quintics at whatever accuracy they have: they leave singular values in [0, 1.21].
+/// Muon's five quintics, without a requirement: they map singular values into [0, 1.21].
 inline constexpr MapOptions muon_map{.method = SpectralMethod::quintic, .tolerance = 2.0};
 
-/// What a step does with a matrix whose gradient holds a NaN or an infinity.
+/// What a step does with a matrix whose gradient has a NaN or an infinity.
 enum class NonFinite {
-  skip,  ///< weight and state stay, the step counts as skipped; no host synchronisation
-  raise  ///< step() throws NumericalError naming it, before anything is modified; step() then fences once
+  skip,  ///< weight and state do not change, the step counts as skipped; no host synchronization
+  raise  ///< step() throws NumericalError with its name and changes nothing; every step() fences once
 };
 
-/// How 16-bit weights are updated, whose spacing is larger than most updates.
+/// How 16-bit weights are updated. Most updates are smaller than the spacing of 16-bit numbers.
 enum class ReducedWeight {
-  master_copy,          ///< a copy in the Optimizer's scalar is stepped, a state array, and rounded into the weight
-  stochastic_rounding,  ///< up or down at random, so that the mean is right; the same bits on every run and machine
-  nearest               ///< to nearest: small updates are lost
+  master_copy,          ///< a copy in the Optimizer's scalar, a state array, is updated and rounded to the weight
+  stochastic_rounding,  ///< rounds up or down at random, with the exact expectation; the same on every run
+  nearest               ///< rounds to nearest: small updates have no effect
 };
 
 /// Options of one parameter, given to `add`.
 struct ParameterOptions {
-  std::size_t row_blocks = 1;  ///< each matrix is this many stacked ones (3 for fused query, key, value; heads)
-  bool interleaved = false;  ///< whether the rows of row_blocks take turns: with 2, rows 0, 2, 4, … and 1, 3, 5, …
+  std::size_t row_blocks = 1;  ///< number of stacked matrices in each (3 for fused query, key, value; heads)
+  bool interleaved = false;    ///< whether the rows of row_blocks alternate: of 2, one has the rows 0, 2, 4, …
   std::vector<std::size_t>
-      row_sizes{};  ///< rows of stacked matrices of several sizes: {512, 128, 128}; in place of row_blocks
-  std::size_t column_blocks = 1;  ///< each matrix is this many side by side (heads of an output projection)
+      row_sizes{};                ///< rows of stacked matrices of several sizes: {512, 128, 128}; instead of row_blocks
+  std::size_t column_blocks = 1;  ///< number of matrices side by side in each (heads of an output projection)
   ReducedWeight reduced_weight = ReducedWeight::master_copy;  ///< for weights of 16 bits
 };
 

@@ -23,9 +23,9 @@ namespace schatten {
 /// Where a parameter goes.
 enum class Route {
   matrix,     ///< a rule with a spectral map: HTMuon, Muon, …
-  embedding,  ///< an element rule: rows that are looked up, not multiplied
+  embedding,  ///< an element rule: tables whose rows are selected by index
   head,       ///< an element rule: the last matrix, whose rows are classes
-  vector      ///< an element rule: biases, gains, vectors and what only looks like a matrix
+  vector      ///< an element rule: biases, gains, vectors, arrays that are no matrices
 };
 
 /// The enumerator's name.

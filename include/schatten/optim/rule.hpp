@@ -1,46 +1,54 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a rule is: one struct with its numbers, its state and its direction. docs/add_a_rule.md goes through one.
+// The requirements of a rule: one struct with its numbers, its state and its direction. docs/add_a_rule.md shows two.
 //
 //   struct Name {
-//     double lr = …, weight_decay = …;                  and its other numbers
+//     double lr = …, weight_decay = …;                and its other numbers
 //     static constexpr std::string_view name = "…";
-//     template <class Fields> static void fields(Fields& f);           its other numbers by name (fields.hpp)
-//     std::vector<StateSlot> state() const;                            the arrays that it keeps for a matrix (state.hpp)
-//                                                                      or state(rows, cols) const, by the shape
-//   and either, for a rule that works element by element,
-//     template <class T> KOKKOS_FUNCTION auto element(double step) const;   a functor (g, s₁, s₂, …) → direction
-//                                                                      on the matrix's step, counted from 1
-//   or, for one that works on matrices,
-//     template <class Bucket> void direction(Bucket& bucket, const typename Bucket::Batch& out) const;
+//     template <class Fields>
+//     static void fields(Fields& f);                  its other numbers by name (fields.hpp)
+//     std::vector<StateSlot> state() const;           the state arrays of a matrix (state.hpp),
+//                                                     or state(rows, cols) const, for its shape
+//   and either, for a rule whose elements are independent,
+//     template <class T>
+//     KOKKOS_FUNCTION auto element(double step) const;   a functor (g, s₁, s₂, …) → direction for the matrix's
+//                                                        step, counted from 1
+//   or, for a rule on matrices,
+//     template <class Bucket>
+//     void direction(Bucket& bucket, const typename Bucket::Batch& out) const;
 //   };
 //
 // Optional members:
-//   static constexpr bool commutes_with_transposes   whether the rule of Gᵀ gives Dᵀ (default: false, for elements true)
-//   bool commutes() const                            the same where it depends on the rule's numbers
-//   double floor_beta() const                        element(): steps do not shrink with the momentum, which is the first
-//                                                    slot and forgets at this rate: the floor of floor.hpp stops them
-//   template <class Bucket> void prepare(Bucket& bucket, const typename Bucket::Numbers& x) const
-//                                                    element(): runs before the loop over the elements and sets x(k), a
-//                                                    number for each matrix k, which element(step, x) then gets as well
-//   ScaleMode scale                                  what the shape contributes to the learning rate (scale.hpp)
-//   double shape_factor(rows, cols) const            the same by a function of the rule's own
-//   template <class F> void maps(const F& f) const   f(power, MapOptions) for each spectral map that direction() uses, the
-//                                                    one of the member `map` first
-//   template <class Base> using BucketOf             what direction() gets in place of the Bucket Base, which it derives
-//                                                    from: a rule made of another (function_rule.hpp)
-//   DecayMode decay                                  what weight decay does, if not DecayMode::decoupled alone
-//   void check(std::string_view function) const      throws InvalidArgument for numbers that do not go together
-//   void check_shape(rows, cols, function, parameter) const        the same for a shape that it cannot serve
-//   static constexpr bool takes_vectors              a rule with direction(): whether it serves vectors, as 1×n matrices
-//   static constexpr long long waits                 in how many of its first steps a matrix does not move
-//   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, if it is not lr
-//   template <class Bucket> void finish(Bucket& bucket) const      runs after the weights have moved
-//   template <class Bucket> void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
-//                                                    takes what the caller gives beside gradients (Optimizer::observe);
-//                                                    or observe(bucket), where it stands in the gradients' place
-//   static constexpr bool one_region                 whether it launches nothing by Kokkos itself, so that a step of such
-//                                                    rules may be one parallel region (core/host_region.hpp)
-//   static constexpr bool observes_inputs            whether that is a layer's inputs, not an array of the weight's shape
+//   static constexpr bool commutes_with_transposes   whether the rule of Gᵀ gives Dᵀ; default: false, for element()
+//                                                    true
+//   bool commutes() const                            the same if it depends on the rule's numbers
+//   double floor_beta() const                        element(): β of the first slot, a momentum, if steps do not
+//                                                    shrink with it; they then have the floor of floor.hpp
+//   template <class Bucket>
+//   void prepare(Bucket& bucket, const typename Bucket::Numbers& x) const
+//                                                    element(): is called before the loop over the elements and sets
+//                                                    x(k), a number per matrix k, the argument of element(step, x)
+//   ScaleMode scale                                  a factor of the learning rate by the shape (scale.hpp)
+//   double shape_factor(rows, cols) const            the same by a function of the rule
+//   template <class F> void maps(const F& f) const   calls f(power, MapOptions) for each spectral map of direction(),
+//                                                    first for that of the member `map`
+//   template <class Base> using BucketOf             the class, derived from the Bucket Base, that direction() takes
+//                                                    instead of Base (function_rule.hpp)
+//   DecayMode decay                                  the form of weight decay; default: DecayMode::decoupled
+//   void check(std::string_view function) const      throws InvalidArgument for numbers that exclude each other
+//   void check_shape(rows, cols, function, parameter) const        the same for a shape
+//   static constexpr bool takes_vectors              direction(): whether the rule takes vectors, as 1×n matrices
+//   static constexpr long long waits                 the number of first steps that do not change a matrix
+//   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, instead of lr
+//   template <class Bucket>
+//   void finish(Bucket& bucket) const                is called after the update of the weights
+//   template <class Bucket>
+//   void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const
+//                                                    takes the array of Optimizer::observe; or observe(bucket), where
+//                                                    it replaces the gradients
+//   static constexpr bool one_region                 whether the rule launches no Kokkos kernels itself; a step of
+//                                                    such rules is one parallel region (core/host_region.hpp)
+//   static constexpr bool observes_inputs            whether observe() takes a layer's inputs, not an array of the
+//                                                    weight's shape
 #pragma once
 
 #include <schatten/optim/fields.hpp>
@@ -90,13 +98,13 @@ template <class R>
 concept HasState = HasStateOfShape<R> || requires(const R& rule) {
   { rule.state() } -> std::convertible_to<std::vector<StateSlot>>;
 };
-/// A rule that works element by element.
+/// A rule with element().
 template <class R>
 concept ElementRule = requires(const R& rule) {
   rule.template element<float>(1.0);
 };
 
-/// One that looks at whole matrices before.
+/// A rule with prepare() and element(step, x).
 template <class R>
 concept PreparedElementRule = ElementRule<R> && requires(const R& rule) {
   rule.template element<float>(1.0, 1.0);
@@ -110,13 +118,13 @@ bool commutes_with_transposes(const R& rule) {
   return ElementRule<R>;
 }
 
-/// A rule that works element by element and whose steps do not shrink with its momentum.
+/// A rule with element() whose steps do not shrink with its momentum.
 template <class R>
 concept ScaleFreeElementRule = ElementRule<R> && requires(const R& rule) {
   { rule.floor_beta() } -> std::convertible_to<double>;
 };
 
-/// How many state arrays the rule's functor takes beside the gradient.
+/// The number of state arrays that the rule's functor takes after the gradient.
 template <class R, Scalar T, class... States>
 constexpr std::size_t element_slots() {
   using F = decltype(std::declval<const R&>().template element<T>(1.0));
@@ -129,7 +137,7 @@ constexpr std::size_t element_slots() {
   }
 }
 
-/// The arrays that the rule keeps for a rows×cols matrix.
+/// The state arrays of a rows×cols matrix.
 template <class R>
 std::vector<StateSlot> rule_slots(const R& rule, [[maybe_unused]] std::size_t rows, [[maybe_unused]] std::size_t cols) {
   if constexpr (HasStateOfShape<R>) {
@@ -139,21 +147,21 @@ std::vector<StateSlot> rule_slots(const R& rule, [[maybe_unused]] std::size_t ro
   }
 }
 
-/// Whether the rule serves vectors.
+/// Whether the rule takes vectors.
 template <class R>
 constexpr bool takes_vectors() {
   if constexpr (requires { R::takes_vectors; }) return R::takes_vectors;
   return ElementRule<R>;
 }
 
-/// In how many of its first steps a matrix does not move.
+/// The number of first steps that do not change a matrix.
 template <class R>
 constexpr long long rule_waits() {
   if constexpr (requires { R::waits; }) return R::waits;
   return 0;
 }
 
-/// What weight decay does.
+/// The form of weight decay.
 template <class R>
 DecayMode decay_mode(const R& rule) {
   if constexpr (requires { DecayMode(rule.decay); }) return rule.decay;
@@ -167,7 +175,7 @@ double rule_lr(const R& rule, std::size_t step, std::size_t rows, std::size_t co
   return rule.lr;
 }
 
-/// What the shape contributes to the learning rate of a rows×cols matrix.
+/// The factor of the learning rate for the shape rows×cols.
 template <class R>
 double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
   if constexpr (requires { rule.shape_factor(rows, cols); }) return rule.shape_factor(rows, cols);
@@ -175,24 +183,44 @@ double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
   return 1;
 }
 
-/// Says in words what a rule lacks.
+/// The number of the first requirement that R does not meet; 0: it meets all.
 template <class R>
-constexpr void require_rule() {
-  static_assert(HasName<R>, "schatten: a rule needs `static constexpr std::string_view name`");
-  static_assert(HasNumbers<R>, "schatten: a rule needs the members `double lr` and `double weight_decay`");
-  static_assert(std::is_default_constructible_v<R>, "schatten: every number of a rule needs a default");
+constexpr int unmet_rule_requirement() {
+  if constexpr (!HasName<R>) {
+    return 1;
+  } else if constexpr (!HasNumbers<R>) {
+    return 2;
+  } else if constexpr (!std::is_default_constructible_v<R>) {
+    return 3;
+  } else if constexpr (!HasFields<R>) {
+    return 4;
+  } else if constexpr (!HasState<R>) {
+    return 5;
+  } else if constexpr (ElementRule<R> && !std::is_trivially_copyable_v<R>) {
+    return 6;
+  }
+  return 0;
+}
+
+/// Whether R meets all requirements. If not, the compiler reports the first requirement that it does not meet.
+template <class R>
+constexpr bool require_rule() {
+  constexpr int unmet = unmet_rule_requirement<R>();
+  static_assert(unmet != 1, "schatten: a rule needs `static constexpr std::string_view name`");
+  static_assert(unmet != 2, "schatten: a rule needs the members `double lr` and `double weight_decay`");
+  static_assert(unmet != 3, "schatten: every number of a rule needs a default");
   static_assert(
-      HasFields<R>,
+      unmet != 4,
       "schatten: a rule needs `template <class Fields> static void fields(Fields& f)` that names its numbers: "
       "f(\"beta2\", &Rule::beta2, optim::below_one)");
-  static_assert(HasState<R>, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
-  static_assert(!ElementRule<R> || std::is_trivially_copyable_v<R>,
-                "schatten: a rule with element() is copied into kernels and must be trivially copyable");
+  static_assert(unmet != 5, "schatten: a rule needs `std::vector<StateSlot> state() const`, {} for none");
+  static_assert(unmet != 6, "schatten: a rule with element() is copied into kernels and must be trivially copyable");
+  return unmet == 0;
 }
 
 }  // namespace optim
 
-/// What add_group takes: a struct with numbers, state and a direction. optim::require_rule says in words what is
+/// A struct that add_group takes: it has numbers, state and a direction. optim::require_rule has messages for what is
 /// missing.
 template <class R>
 concept Rule = optim::HasName<R> && optim::HasNumbers<R> && optim::HasFields<R> && optim::HasState<R>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The state of a rule: what arrays it keeps for a matrix, and their memory, one array for all matrices of a bucket.
+// The state of a rule: the list of its arrays per matrix, and their memory, one array for all matrices of a bucket.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -26,10 +26,10 @@ enum class Extent {
   left_square,   ///< rows×rows
   right_square,  ///< cols×cols
   right_factor,  ///< cols×rank
-  given          ///< StateSlot::rows×StateSlot::cols, for a rule whose state(rows, cols) knows them; 0×0 is no array
+  given          ///< StateSlot::rows×StateSlot::cols, for a rule with state(rows, cols); 0×0 is no array
 };
 
-/// What a state array holds before the first step.
+/// The contents of a state array before the first step.
 enum class Start {
   zero,
   identity,  ///< the first columns of the identity
@@ -45,8 +45,9 @@ struct StateSlot {
   Start start = Start::zero;
   /// Its element type.
   StateStorage storage = StateStorage::scalar;
-  std::size_t rank = 0;            ///< of right_factor
-  std::size_t rows = 0, cols = 0;  ///< of given
+  std::size_t rank = 0;  ///< of right_factor
+  std::size_t rows = 0;  ///< of given
+  std::size_t cols = 0;  ///< of given
 };
 
 namespace optim {
@@ -87,11 +88,13 @@ struct StateArray {
   /// Bytes of an array.
   using Memory = Kokkos::View<char*, Kokkos::LayoutRight, typename Exec::device_type>;
 
-  /// What the rule asked for.
+  /// The slot of the rule.
   StateSlot slot{};
   /// Element type.
   ElementType type = ElementType::float32;
-  std::size_t count = 0, rows = 0, cols = 0;  ///< matrices, and the extents of one
+  std::size_t count = 0;  ///< number of matrices
+  std::size_t rows = 0;   ///< of a matrix
+  std::size_t cols = 0;   ///< of a matrix
   /// The array.
   Memory memory{};
 

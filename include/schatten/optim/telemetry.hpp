@@ -24,7 +24,8 @@ namespace optim {
 
 /// √(Σ x²) of numbers of any size: a largest number and squares relative to it.
 struct ScaledSquares {
-  double largest = 0, sum = 0;
+  double largest = 0;  ///< largest absolute value
+  double sum = 0;      ///< of the squares, each divided by `largest`²
   /// Adds x².
   KOKKOS_FUNCTION void add(double x) {
     const double size = x < 0 ? -x : x;
@@ -78,6 +79,7 @@ class TelemetryTable {
   void resize(const Exec& exec, std::size_t matrices) {
     if (table_.extent(0) < matrices) table_ = Table(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices);
   }
+  /// The numbers of all matrices.
   [[nodiscard]] NumberBatchView<MatrixTelemetry, typename Exec::memory_space> view() const { return table_; }
 
   /// That of the matrices of some parameters; zeros where nothing was measured. Fences `exec`.

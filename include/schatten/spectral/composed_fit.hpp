@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fits of σ^p by composed rational functions: what float matrices take at resolutions that float's Gram matrix does not reach.
+// Fits of σ^p by composed rational functions: what float matrices take at resolutions that float's Gram matrix does not
+// reach.
 #pragma once
 
 #include <schatten/linalg/rational.hpp>
@@ -27,8 +28,9 @@ struct Composition {
   std::size_t count;  ///< of the poles
 };
 
-/// Found by a simplex search that minimises the error of the fit for one p on [resolution/scale_margin, 1] together with what
-/// rounding in float adds (composed_error), with |σ r(σ²)| <= δ^p below the resolution. The weights for any p follow from a fit.
+/// Found by a simplex search that minimises the error of the fit for one p on [resolution/scale_margin, 1] together
+/// with what rounding in float adds (composed_error), with |σ r(σ²)| <= δ^p below the resolution. The weights for any p
+/// follow from a fit.
 inline constexpr std::array compositions{
     Composition{1e-5, 2.0533e-10, 1.3371, {1.5470e-4, 1.3162e-2}, 2},             // p = 1/8: error 4.6e-2
     Composition{1e-5, 1.6804e-10, 1.2959, {1.3900e-4, 1.2043e-2}, 2},             // p = 0: 4.8e-2

@@ -67,8 +67,8 @@ inline double sensitivity(double power, double resolution, double least) {
   return (power < 0 ? (std::max)(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output.
-/// A backward error turns the singular vectors by less than it moves σ by: measured worst 0.9ε/δ for p >= 0, n <= 12, and
+/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output. A
+/// backward error turns the singular vectors by less than it moves σ by: measured worst 0.9ε/δ for p >= 0, n <= 12, and
 /// 29ε/δ for two rows of 1736 like terms.
 template <Scalar T>
 double svd_error(double power, double resolution, const Shape& shape) {
@@ -189,12 +189,13 @@ double rational_leak(double power, double resolution, double excess, const Shape
   return double(std::numeric_limits<Work>::epsilon()) * (mixed + rounded);
 }
 
-/// The promised error of σ^p by rational_power with a composed fit, T the precision of the matrix, the Gram matrix in double.
+/// The promised error of σ^p by rational_power with a composed fit, T the precision of the matrix, the Gram matrix in
+/// double.
 ///
-/// The fit's error lies along u_k, the rest of out·v_k − σ^p u_k and outᵀu_k − σ^p v_k at right angles to u_k and v_k. That is
-/// rounding of Y by e, which moves V = (Y + a)⁻¹ by VeV: between v_m and v_k, T at v_m, with M in front of it (σ_m) for out·v_k and
-/// behind it (σ_k) for outᵀu_k; and W's rounding and the product's, as in mixed_rounding_error. Measured worst: 0.1 for
-/// e/(ε(1 + rise)); 0.6 ε/δ and 1.7 εδ^{p−1} for the others, 0.2 εδ^{p−1} along u_k.
+/// The fit's error lies along u_k, the rest of out·v_k − σ^p u_k and outᵀu_k − σ^p v_k at right angles to u_k and v_k.
+/// That is rounding of Y by e, which moves V = (Y + a)⁻¹ by VeV: between v_m and v_k, T at v_m, with M in front of it
+/// (σ_m) for out·v_k and behind it (σ_k) for outᵀu_k; and W's rounding and the product's, as in mixed_rounding_error.
+/// Measured worst: 0.1 for e/(ε(1 + rise)); 0.6 ε/δ and 1.7 εδ^{p−1} for the others, 0.2 εδ^{p−1} along u_k.
 template <Scalar T>
 double composed_error(const ComposedFit& fit, double power, double resolution, const Shape& shape) {
   constexpr int points_each_decade = 6;

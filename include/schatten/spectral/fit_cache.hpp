@@ -12,8 +12,8 @@ namespace schatten::spectral {
 /// Bytes of fits that a cache keeps unless told otherwise: those of some hundred powers.
 inline constexpr std::size_t fit_cache_bytes = std::size_t{1} << 20;
 
-/// Fits by what they depend on, so that equal plans and a power that comes back cost nothing. Where their memory exceeds
-/// a bound, the one that was used least recently is forgotten.
+/// Fits by what they depend on, so that equal plans and a power that comes back cost nothing. Where their memory
+/// exceeds a bound, the one that was used least recently is forgotten.
 ///
 /// Key: ordered by <. Fit: bytes_of(fit) tells its memory, found by argument-dependent lookup.
 template <class Key, class Fit>

@@ -38,8 +38,8 @@ struct FunctionRange {
 /// Bytes on the heap.
 inline std::size_t bytes_of(const FunctionRange&) { return 0; }
 
-/// The range of f on [delta, 1]. Where f is not positive, or not finite, `positive` is false; the largest values are then
-/// those of |f|.
+/// The range of f on [delta, 1]. Where f is not positive, or not finite, `positive` is false; the largest values are
+/// then those of |f|.
 template <SpectralFunction F>
 FunctionRange range_of(const F& f, double delta) {
   constexpr std::size_t points = 2000;

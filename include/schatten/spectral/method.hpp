@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The methods that compute U Σ^p Vᵀ, by name, and what a plan is asked for.
+// The methods that compute U Σ^p Vᵀ, and the options of a plan.
 #pragma once
 
 #include <cstddef>
@@ -12,24 +12,24 @@ namespace schatten {
 enum class SpectralMethod {
   automatic,  ///< the fastest of svd, eigh, quintic, rational and iterates that meets the tolerance
   svd,        ///< singular value decomposition, in the matrix's own precision
-  eigh,       ///< eigen-decomposition of the Gram matrix, in double where float does not meet the tolerance
-  quintic,    ///< a published schedule of quintics, Muon's five for one; only p = 0
+  eigh,       ///< eigendecomposition of the Gram matrix, in double if float does not meet the tolerance
+  quintic,    ///< a published schedule of quintics, such as Muon's five; p = 0 only
   rational,   ///< a rational function of the Gram matrix, one Cholesky factorisation per pole; on host execution spaces
   iterates,   ///< a linear combination of the iterates of odd quintics: matrix products only
-  newton_schulz,  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; promises nothing
-  streaming,      ///< one QR iteration on right singular vectors kept from call to call; promises nothing
-  rank_power      ///< not Σ^p but k^{−p}, k = 1, 2, ... the place of the singular value
+  newton_schulz,  ///< HTMuon_NS as published, p = 1, 1/2, 1/4, ...; no error bound
+  streaming,      ///< one QR iteration per call on right singular vectors; no error bound
+  rank_power      ///< k^{−p} instead of σ_k^p, k = 1, 2, ... the rank of the singular value
 };
 
 namespace spectral {
 
-/// What is known of a method beside how it computes.
+/// Properties of a method.
 struct MethodTraits {
-  SpectralMethod method;
-  std::string_view name;
-  bool promises = true;  ///< an error of UΣ^pVᵀ; the published methods promise none
-  bool commutes = true;  ///< whether the result for Mᵀ is the transposed one
-  bool formats = false;  ///< whether a Format other than automatic may be asked for: matrix products alone
+  SpectralMethod method;  ///< its value
+  std::string_view name;  ///< its name in messages
+  bool promises = true;   ///< whether it has an error bound; the published methods have none
+  bool commutes = true;   ///< whether the result for Mᵀ is the transpose of that for M
+  bool formats = false;   ///< whether it takes a Format other than automatic: methods of matrix products only
 };
 
 /// All methods, in the order of their enumerators.
@@ -43,7 +43,7 @@ inline constexpr MethodTraits methods[] = {{SpectralMethod::automatic, "automati
                                            {SpectralMethod::streaming, "streaming", false, false},
                                            {SpectralMethod::rank_power, "rank_power", false}};
 
-/// The method's entry; null for an integer that is no method's.
+/// Returns the properties of the method; null for an integer that is no method.
 constexpr const MethodTraits* traits_of(SpectralMethod method) {
   for (const MethodTraits& traits : methods) {
     if (traits.method == method) return &traits;
@@ -60,13 +60,13 @@ inline std::string to_string(SpectralMethod method) {
   return "SpectralMethod(" + std::to_string(static_cast<int>(method)) + ")";
 }
 
-/// Whether the method promises an error of UΣ^pVᵀ.
+/// Whether the method has an error bound.
 constexpr bool has_promise(SpectralMethod method) {
   const spectral::MethodTraits* const traits = spectral::traits_of(method);
   return traits != nullptr && traits->promises;
 }
 
-/// Whether the method's result for Mᵀ is the transposed one.
+/// Whether the result for Mᵀ is the transpose of that for M.
 constexpr bool commutes_with_transposes(SpectralMethod method) {
   const spectral::MethodTraits* const traits = spectral::traits_of(method);
   return traits != nullptr && traits->commutes;
@@ -92,15 +92,15 @@ inline std::string to_string(QuinticSchedule schedule) {
   return "QuinticSchedule(" + std::to_string(static_cast<int>(schedule)) + ")";
 }
 
-/// What `quintic` and `iterates` store their matrices as. Products are summed in float, in double for float64.
+/// The type in which `quintic` and `iterates` store matrices. Products are summed in float, for float64 in double.
 enum class Format {
-  automatic,  ///< of those that the backend multiplies, the fastest that meets the tolerance
+  automatic,  ///< the fastest that the backend multiplies and that meets the tolerance
   scalar,     ///< the matrix's own scalar type
   float64,    ///< double, also for float matrices
   float16,    ///< Half, scaled by an estimate of σ_max; on devices
   bfloat16,   ///< BFloat16; on devices
-  tf32,       ///< TensorFloat32, which libraries may cut instead of round; on devices
-  mixed  ///< what rational may take for float matrices: Gram matrix and smallest poles in double, the rest in float
+  tf32,       ///< TensorFloat32, which libraries may truncate instead of rounding; on devices
+  mixed       ///< rational, float matrices: Gram matrix and smallest poles in double, the rest in float
 };
 
 /// "automatic", "scalar", ...
@@ -117,21 +117,21 @@ inline std::string to_string(Format format) {
   return "Format(" + std::to_string(static_cast<int>(format)) + ")";
 }
 
-/// What a SpectralPower is made for.
+/// The options of a SpectralPower.
 struct SpectralPowerOptions {
-  std::size_t rows = 0;
-  std::size_t cols = 0;
+  std::size_t rows = 0;      ///< of the matrices
+  std::size_t cols = 0;      ///< of the matrices
   double power = 0.125;      ///< p in (-0.5, 1]
-  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
-  /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of outᵀu_k
-  /// against σ_k^p v_k.
+  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], for which the tolerance holds
+  /// For every σ_k >= resolution·σ_max, relative to σ_k^p: of u_kᵀ·out·v_k, of out·v_k against σ_k^p u_k, and of
+  /// outᵀu_k against σ_k^p v_k.
   double tolerance = 3e-2;
-  SpectralMethod method = SpectralMethod::automatic;
-  Format format = Format::automatic;                 ///< for quintic and iterates; eigh and rational choose themselves
-  QuinticSchedule schedule = QuinticSchedule::muon;  ///< of the method quintic
-  std::size_t quintic_steps = 0;  ///< of the method quintic: how many of them; 0: as the schedule says
-  /// Of the method quintic: added to ‖M‖_F before M is divided by it (published codes have 1e-7). Where it is not 0 the
-  /// promise is for ‖M‖_F >= norm_epsilon.
+  SpectralMethod method = SpectralMethod::automatic;  ///< the method, or the fastest that meets the tolerance
+  Format format = Format::automatic;                  ///< for quintic and iterates; eigh and rational choose themselves
+  QuinticSchedule schedule = QuinticSchedule::muon;   ///< of the method quintic
+  std::size_t quintic_steps = 0;                      ///< method quintic: number of quintics; 0: that of the schedule
+  /// Method quintic: M is divided by ‖M‖_F + norm_epsilon (published codes have 1e-7). The error bound needs ‖M‖_F >=
+  /// norm_epsilon.
   double norm_epsilon = 0;
 };
 

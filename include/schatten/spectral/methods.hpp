@@ -3,9 +3,11 @@
 //
 //   struct Name {
 //     static constexpr SpectralMethod method = …;
-//     static void check(options, machine);         optional: throws InvalidArgument for options that it cannot serve
-//     template <Scalar T> static void candidates(Candidates<T>& all);    optional: adds the ways to take it, with a promise
-//     template <class Backend, …> static void apply(exec, options, choice, m, out, workspace);     out ← UΣ^pVᵀ by a choice
+//     static void check(options, machine);         optional: throws InvalidArgument for its options
+//     template <Scalar T>
+//     static void candidates(Candidates<T>& all);  optional: adds its choices, each with an error bound
+//     template <class Backend, …>
+//     static void apply(exec, options, choice, m, out, workspace);     out ← UΣ^pVᵀ by a choice
 //   };
 #pragma once
 

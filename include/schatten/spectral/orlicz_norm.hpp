@@ -24,8 +24,10 @@ namespace spectral {
 template <SpectralFunction F>
 class YoungFunction {
  public:
+  /// φ of f, which must not decrease.
   explicit YoungFunction(const F& f) : f_(f) {}
 
+  /// f(x); 0 for x <= 0.
   [[nodiscard]] double f(double x) const { return x > 0 ? f_(x) : 0.0; }
 
   /// Σ_k φ(f(x_k)) for x ascending, not negative.
@@ -53,8 +55,9 @@ class YoungFunction {
     }
   }
 
-  static constexpr double least = 1e-12, largest = 1e12;  ///< x beyond count as 0 and as infinite
-  static constexpr int bisections = 60;
+  static constexpr double least = 1e-12;   ///< smaller x count as 0
+  static constexpr double largest = 1e12;  ///< larger x count as infinite
+  static constexpr int bisections = 60;    ///< steps of a search for x
 
  private:
   static constexpr double accuracy = 1e-10;  ///< of an integral, before the extrapolation

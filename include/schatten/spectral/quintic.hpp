@@ -29,7 +29,8 @@ struct Quintic {
 inline constexpr Quintic muon_quintic{3.4445, -4.7750, 2.0315};
 inline constexpr int muon_steps = 5;
 
-/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is formed.
+/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is
+/// formed.
 inline double quintic_flops(std::size_t steps, double m, double n, double symmetric = 1) {
   return double(steps) * n * n * ((2 + symmetric) * m + symmetric * n);
 }
@@ -92,8 +93,8 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
 /// out ← U q_K(...q_1(Σ/‖M‖_F)) Vᵀ for the quintics q_1..q_K: approximately the polar factor U Vᵀ.
 ///
 /// M, out (m×n). Iterates on the short side (n <= m below). `added_to_norm` is added to ‖M‖_F: the published 1e-7 makes
-/// small matrices smaller; with 0 any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T, Half or BFloat16 (published:
-/// bfloat16). Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
+/// small matrices smaller; with 0 any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T,
+/// Half or BFloat16 (published: bfloat16). Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                        const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm = 0) {

@@ -169,9 +169,8 @@ BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace
 /// W ← unit^p·r(S/s²) s^{p−1} for the Gram matrix S of M/unit, s ≈ σ₁(M/unit) from a few Lanczos steps: M/unit times W
 /// is UΣ^pVᵀ of M.
 ///
-/// R: linalg::Rational, or linalg::ComposedRational, which has no fine poles.
-/// S, W (n×n), S's diagonal (n) once more in double; the first `fine` poles are factored in S's precision. Cost: that of
-/// linalg::rational_function.
+/// R: linalg::Rational, or linalg::ComposedRational, which has no fine poles. S, W (n×n), S's diagonal (n) once more in
+/// double; the first `fine` poles are factored in S's precision. Cost: that of linalg::rational_function.
 template <class Backend, ExecutionSpace Exec, class R, class Gram, class Work, class Space>
 void rational_of_gram(const Exec& exec, const R& r, double power, const BatchView<const Gram, Space>& gram,
                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
@@ -194,7 +193,8 @@ void rational_of_gram(const Exec& exec, const R& r, double power, const BatchVie
   }
 }
 
-/// out ← XW in precision Work, rounded once to T; W of rational_of_gram for an R. X, out (m×n), W (n×n). Cost: 2n²m flops.
+/// out ← XW in precision Work, rounded once to T; W of rational_of_gram for an R. X, out (m×n), W (n×n). Cost: 2n²m
+/// flops.
 template <class Work, class R = linalg::Rational, ExecutionSpace Exec, class T, class Space>
 void times_inverse_power(const Exec& exec, const BatchView<const Work, Space>& x,
                          const BatchView<const Work, Space>& inverse_power, const BatchView<T, Space>& out,
@@ -218,9 +218,9 @@ void times_inverse_power(const Exec& exec, const BatchView<const Work, Space>& x
 /// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps; the Gram matrix in precision Gram, in
 /// which the first `fine` poles are factored as well. R: as rational_of_gram has it.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error and
-/// composed_error where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p > 0.
-/// Cost: n²m + 2n²m flops and those of linalg::rational_function.
+/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error
+/// and composed_error where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p >
+/// 0. Cost: n²m + 2n²m flops and those of linalg::rational_function.
 template <class Work, class Backend, class Gram = Work, ExecutionSpace Exec, class R, class T, class Space>
 void rational_power(const Exec& exec, const R& r, double power, const BatchView<const T, Space>& m,
                     const BatchView<T, Space>& out, Workspace<Space>& workspace, std::size_t fine = 0) {

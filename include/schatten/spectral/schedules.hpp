@@ -139,8 +139,8 @@ constexpr Quintic divided(const Quintic& q, double s) {
   return {q.a / s, q.b / (s * s * s), q.c / (s * s * s * s * s)};
 }
 
-/// Polar Express from M/‖M‖_F on: every one of these steps has its safety, and the first divides by 1.01 once more, as the
-/// published normalisation M/(1.01‖M‖_F) does.
+/// Polar Express from M/‖M‖_F on: every one of these steps has its safety, and the first divides by 1.01 once more, as
+/// the published normalisation M/(1.01‖M‖_F) does.
 inline constexpr std::array<Quintic, polar_express_steps> polar_express_from_norm = [] {
   std::array<Quintic, polar_express_steps> steps{};
   for (std::size_t k = 0; k < steps.size(); ++k) steps[k] = divided(polar_express_quintics[k], polar_express.safety);
@@ -150,8 +150,9 @@ inline constexpr std::array<Quintic, polar_express_steps> polar_express_from_nor
 
 }  // namespace detail
 
-/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included; the first `steps`
-/// of them where that is not 0. What the published ones add to the norm (1e-7) is left out: any scale is legal here.
+/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included; the first
+/// `steps` of them where that is not 0. What the published ones add to the norm (1e-7) is left out: any scale is legal
+/// here.
 /// @pre schedule is one of the enumerators, steps <= largest_steps(schedule).
 constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule, std::size_t steps = 0) {
   const auto first = [steps](std::span<const Quintic> all, std::size_t own) { return all.first(steps ? steps : own); };

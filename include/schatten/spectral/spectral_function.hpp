@@ -12,19 +12,21 @@
 
 namespace schatten {
 
-/// What SpectralMap takes: a function f of x = σ/σ₁ with what its fit must know.
+/// A function f of x = σ/σ₁ that SpectralMap takes, with the numbers that its fit needs:
 ///
-///   static constexpr std::string_view name    for messages
-///   KOKKOS_FUNCTION double operator()(double x) const    f(x) > 0 for 0 < x <= 1.06, where the estimate of σ₁ may put x
-///   double order() const     a with f(x) ~ x^a as x → 0; 0: f does not vanish there, and the null space counts as zero
-///   double degree() const    h: the map of c·M is c^h times the map of M; 0: of the directions alone
+/// * `static constexpr std::string_view name`: for messages.
+/// * `KOKKOS_FUNCTION double operator()(double x) const`: f(x), positive for 0 < x <= 1.06. x may exceed 1 because σ₁
+///   is estimated.
+/// * `double order() const`: a with f(x) ~ x^a as x → 0. 0: f(0) > 0; singular values that are zero still map to zero.
+/// * `double degree() const`: h; the map of c·M is c^h times the map of M.
 ///
 /// Optional:
-///   template <class Fields> static void fields(Fields& f)    its numbers by name, f("tau", &F::tau): a rule that maps by it
-///                                                             has them, and a checkpoint (optim/function_rule.hpp)
-///   void check(std::string_view function) const              throws InvalidArgument for numbers that make no map
 ///
-/// Copied into kernels and compared by its bytes, so trivially copyable.
+/// * `template <class Fields> static void fields(Fields& f)`: its numbers by name, f("tau", &F::tau). Rules with this
+///   function have these numbers, and so do checkpoints (optim/function_rule.hpp).
+/// * `void check(std::string_view function) const`: throws InvalidArgument for numbers that are out of range.
+///
+/// Kernels copy the object, and objects are compared by their bytes, so F must be trivially copyable.
 template <class F>
 concept SpectralFunction = std::copyable<F> && requires(const F& f) {
   {std::string_view(F::name)};

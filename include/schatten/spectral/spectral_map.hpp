@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The map M = UΣVᵀ ↦ σ₁^h U f(Σ/σ₁) Vᵀ for any function f, as a plan.
+// The map M = UΣVᵀ ↦ σ₁^h U f(Σ/σ₁) Vᵀ for a function f, as a plan for one shape and accuracy.
 #pragma once
 
 #include <schatten/spectral/choose_method.hpp>
@@ -17,12 +17,12 @@
 
 namespace schatten {
 
-/// What a SpectralMap is made for.
+/// The options of a SpectralMap.
 struct SpectralMapOptions {
-  std::size_t rows = 0;
-  std::size_t cols = 0;
-  double resolution = 1e-3;  ///< smallest σ/σ_max, in (0, 1], that must come out within the tolerance
-  double tolerance = 3e-2;   ///< relative error of f(σ/σ₁), for σ >= resolution·σ_max
+  std::size_t rows = 0;                               ///< of the matrices
+  std::size_t cols = 0;                               ///< of the matrices
+  double resolution = 1e-3;                           ///< smallest σ/σ_max, in (0, 1], for which the tolerance holds
+  double tolerance = 3e-2;                            ///< relative error of f(σ/σ₁), for σ >= resolution·σ_max
   SpectralMethod method = SpectralMethod::automatic;  ///< or svd, eigh, rational
 };
 
@@ -122,22 +122,23 @@ double eigh_error(const FunctionRange& range, const FunctionRange& below, double
 
 }  // namespace spectral
 
-/// Computes σ₁^h U f(Σ/σ₁) Vᵀ for matrices of one shape: f a SpectralFunction of degree h, shipped or the caller's.
+/// Computes σ₁^h U f(Σ/σ₁) Vᵀ for matrices of one shape. f is a SpectralFunction of degree h, of the library or of the
+/// caller.
 ///
-/// A matrix with a NaN or an infinity gives NaN throughout and leaves its neighbours in the batch alone; a zero matrix
-/// gives zero; any scale is legal.
+/// The result for a matrix with a NaN or an infinity is NaN in all elements; other matrices of the batch are not
+/// affected. The result for a zero matrix is zero. Matrices may have any scale.
 template <SpectralFunction F, Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Backend = linalg::DefaultBackend<Exec>>
 class SpectralMap {
  public:
-  using memory_space = typename Exec::memory_space;
-  using Fits = spectral::FunctionFits<F>;
+  using memory_space = typename Exec::memory_space;  ///< where matrices are
+  using Fits = spectral::FunctionFits<F>;            ///< fits that plans may share
 
-  /// Fits f and chooses the method: on host execution spaces a rational function of the Gram matrix where one of at
-  /// most 32 poles meets the tolerance and costs less than the decompositions. Throws InvalidArgument for options and
-  /// numbers of f out of range, for a method other than automatic, svd, eigh and rational, and where the method does
-  /// not meet the tolerance, with the reason. Cost: a millisecond a pole, unless `fits`, which maps may share, holds
-  /// the fit.
+  /// Fits f and chooses the method. On host execution spaces this is a rational function of the Gram matrix, if one
+  /// with at most 32 poles meets the tolerance and costs less than the decompositions. Throws InvalidArgument for
+  /// options and numbers of f out of range, for a method other than automatic, svd, eigh and rational, and if the
+  /// method does not meet the tolerance, with the reason. Maps may share `fits`. Cost: a millisecond per pole, or
+  /// microseconds if `fits` has the fit.
   SpectralMap(const F& f, const SpectralMapOptions& options, std::shared_ptr<Fits> fits = std::make_shared<Fits>())
       : f_(f), options_(options), fits_(std::move(fits)) {
     constexpr std::string_view function = "SpectralMap";
@@ -152,8 +153,8 @@ class SpectralMap {
     choice_ = chosen(f);
   }
 
-  /// Changes f; the rest of the map is made anew for it. Nothing where f is what it was. Throws InvalidArgument and
-  /// keeps the old map.
+  /// Sets f and chooses the method again; does nothing if f is equal. If it throws InvalidArgument the map does not
+  /// change.
   void set_function(const F& f) {
     if (spectral::same_function(f, f_)) return;
     choice_ = chosen(f);
@@ -161,39 +162,55 @@ class SpectralMap {
   }
 
   /// out ← σ₁^h U f(Σ/σ₁) Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
-  /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` as far as the backend is.
+  /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` if the backend is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
-    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>,
-                  "schatten: M and out must have the scalar type of the SpectralMap");
-    static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-    static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
-    constexpr std::string_view function = "SpectralMap::apply";
-    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
-    const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
-    require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, function, "m");
-    require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, function, "out");
-    require_own_elements(batch_out, function, "out");
-    require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
-    if (batch_m.size() == 0) return;
-    const ProfilingRegion region("schatten::SpectralMap::apply");
-    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
+    constexpr bool writable = !std::is_const_v<typename VO::value_type>;
+    constexpr bool ranks = int(view_rank<VM>) == int(view_rank<VO>);
+    static_assert(scalars, "schatten: M and out must have the scalar type of the SpectralMap");
+    static_assert(!scalars || writable, "schatten: out is written and must not be const");
+    static_assert(!scalars || !writable || ranks, "schatten: M and out must have the same rank");
+    if constexpr (scalars && writable && ranks) {
+      constexpr std::string_view function = "SpectralMap::apply";
+      const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+      const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
+      require_shape(batch_m, batch_m.extent(0), options_.rows, options_.cols, function, "m");
+      require_shape(batch_out, batch_m.extent(0), options_.rows, options_.cols, function, "out");
+      require_own_elements(batch_out, function, "out");
+      require(!overlap(batch_m, batch_out), function, "out", shape_of(batch_out), "must not overlap m");
+      if (batch_m.size() == 0) return;
+      const ProfilingRegion region("schatten::SpectralMap::apply");
+      spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    }
   }
-  /// The same with scratch memory of the plan's own.
+  /// Does not compile: Eigen matrices and pointers need a View.
+  template <class VM, class VO, class... More>
+    requires(!(KokkosView<VM> && KokkosView<VO>))
+  void apply(const Exec&, const VM&, const VO&, const More&...) const {
+    static_assert(KokkosView<VM> && KokkosView<VO>,
+                  "schatten: M and out must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+  }
+
+  /// The same with the plan's own scratch memory.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply(exec, m, out, workspace_);
   }
 
-  /// Promised relative error of f in every singular direction with σ >= resolution·σ_max, rounding included.
+  /// Returns the bound of the relative error of f in every singular direction with σ >= resolution·σ_max, rounding
+  /// included.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
-  /// svd, eigh or rational.
+  /// Returns the method: svd, eigh or rational.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
-  /// What the method works in.
+  /// Returns the format of the method.
   [[nodiscard]] Format format() const noexcept { return choice_.format; }
-  /// Poles of `rational`; 0 for the others.
+  /// Returns the number of poles of `rational`; 0 for other methods.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
+  /// f.
   [[nodiscard]] const F& function() const noexcept { return f_; }
+  /// The options that the plan was made with.
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
 
  private:

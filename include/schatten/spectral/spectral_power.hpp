@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The map M = UΣVᵀ ↦ UΣ^pVᵀ as a plan: made once for a shape and an accuracy, applied every step.
+// The map M = UΣVᵀ ↦ UΣ^pVᵀ as a plan for one shape and accuracy.
 #pragma once
 
 #include <schatten/spectral/choose_method.hpp>
@@ -16,22 +16,22 @@ namespace schatten {
 
 /// Computes U Σ^p Vᵀ for matrices of one shape.
 ///
-/// The promise: for every k with σ_k >= resolution·σ₁ each of |u_kᵀ·out·v_k − σ_k^p|, ‖out·v_k − σ_k^p u_k‖ and
-/// ‖outᵀu_k − σ_k^p v_k‖ is at most error_bound()·σ_k^p, rounding included. Where singular values are equal it holds for
-/// every choice of their vectors. In 16-bit formats it is of the matrix as stored, and of the diagonal and ‖out·v_k‖ alone.
-/// Of directions under the resolution nothing is promised but that they are finite.
+/// The error bound: for every k with σ_k >= resolution·σ₁ each of |u_kᵀ·out·v_k − σ_k^p|, ‖out·v_k − σ_k^p u_k‖ and
+/// ‖outᵀu_k − σ_k^p v_k‖ is at most error_bound()·σ_k^p, rounding included. If singular values are equal it holds for
+/// every choice of their vectors. In 16-bit formats it is relative to the map of the stored matrix, and holds for the
+/// diagonal and ‖out·v_k‖ only. Directions below the resolution have no bound; they are finite.
 ///
 /// p = 0 is the polar factor (Muon), p = 1 is M, 1/8 is HTMuon (Pang et al., arXiv 2603.10067).
-/// A matrix with a NaN or an infinity gives NaN throughout and leaves its neighbours in the batch alone; a zero matrix
-/// gives zero; any scale, also subnormal, is legal.
+/// The result for a matrix with a NaN or an infinity is NaN in all elements; other matrices of the batch are not
+/// affected. The result for a zero matrix is zero. Matrices may have any scale, also subnormal numbers.
 template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
 class SpectralPower {
  public:
-  using memory_space = typename Exec::memory_space;
+  using memory_space = typename Exec::memory_space;  ///< where matrices are
 
   /// Checks the options and chooses the method. Throws InvalidArgument for a power outside (-0.5, 1], a resolution
-  /// outside (0, 1], a tolerance that is not positive, and where no method (or not the one asked for) meets the
-  /// tolerance. Cost: microseconds; for fits that `fits`, which plans may share, does not hold yet, some tenths of a
+  /// outside (0, 1], a tolerance that is not positive, and if no method, or not that of the options, meets the
+  /// tolerance. Plans may share `fits`. Cost: microseconds if `fits` has the fit, otherwise some tenths of a
   /// millisecond with the rational method and tens of milliseconds with iterates.
   explicit SpectralPower(const SpectralPowerOptions& options,
                          std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
@@ -39,31 +39,45 @@ class SpectralPower {
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
   /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
-  /// Asynchronous on `exec` as far as the backend is.
+  /// Asynchronous on `exec` if the backend is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply(exec, m, out, workspace_);
   }
 
+  /// Does not compile: Eigen matrices and pointers need a View.
+  template <class VM, class VO, class... More>
+    requires(!(KokkosView<VM> && KokkosView<VO>))
+  void apply(const Exec&, const VM&, const VO&, const More&...) const {
+    static_assert(KokkosView<VM> && KokkosView<VO>,
+                  "schatten: M and out must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+  }
+
   /// The same with scratch memory from `workspace`, which several plans may share.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
-    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>,
-                  "schatten: M and out must have the scalar type of the SpectralPower");
-    static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-    static_assert(int(view_rank<VM>) == int(view_rank<VO>), "schatten: M and out must have the same rank");
-    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
-    const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
-    require_shapes(batch_m, batch_out);
-    require(choice_.method != SpectralMethod::streaming, "SpectralPower::apply", "method", "streaming",
-            "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
-    if (batch_m.size() == 0) return;
-    const ProfilingRegion region("schatten::SpectralPower::apply");
-    spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
+    constexpr bool writable = !std::is_const_v<typename VO::value_type>;
+    constexpr bool ranks = int(view_rank<VM>) == int(view_rank<VO>);
+    static_assert(scalars, "schatten: M and out must have the scalar type of the SpectralPower");
+    static_assert(!scalars || writable, "schatten: out is written and must not be const");
+    static_assert(!scalars || !writable || ranks, "schatten: M and out must have the same rank");
+    if constexpr (scalars && writable && ranks) {
+      const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+      const BatchView<T, memory_space> batch_out = as_batch<Exec>(out);
+      require_shapes(batch_m, batch_out);
+      require(choice_.method != SpectralMethod::streaming, "SpectralPower::apply", "method", "streaming",
+              "needs the right singular vectors that it keeps: apply(exec, m, v, out, workspace)");
+      if (batch_m.size() == 0) return;
+      const ProfilingRegion region("schatten::SpectralPower::apply");
+      spectral::in_map_region<Backend>(exec, batch_m, [&] { apply_method(exec, batch_m, batch_out, workspace); });
+    }
   }
 
-  /// `streaming`: one QR iteration on V, which the caller keeps, and out by it. V (cols×r) or (batch, cols, r), from
-  /// spectral::streaming_start on, r <= min(rows, cols). @pre no two of M, V and out overlap. Throws InvalidArgument.
+  /// `streaming`: one QR iteration on V, which the caller keeps, and out computed with it. V is (cols×r) or (batch,
+  /// cols, r), initially spectral::streaming_start, r <= min(rows, cols). @pre no two of M, V and out overlap. Throws
+  /// InvalidArgument.
   template <KokkosView VM, KokkosView VV, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VV& v, const VO& out, Workspace<memory_space>& workspace) const {
     static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<typename VV::value_type, T> &&
@@ -83,7 +97,7 @@ class SpectralPower {
     });
   }
 
-  /// Changes p; the rest of the plan is made anew for it. Throws InvalidArgument and keeps the old plan.
+  /// Sets p and chooses the method again. If it throws InvalidArgument the plan does not change.
   void set_power(double power) {
     SpectralPowerOptions options = options_;
     options.power = power;
@@ -91,23 +105,23 @@ class SpectralPower {
     options_ = options;
   }
 
-  /// What the promise above says: the largest of the three readings over σ_k^p. Infinite for newton_schulz, streaming and
-  /// rank_power, which promise nothing.
+  /// Returns the bound of the three errors relative to σ_k^p. Infinite for newton_schulz, streaming and rank_power,
+  /// which have no bound.
   [[nodiscard]] double error_bound() const noexcept { return choice_.error_bound; }
-  /// The method that was chosen; never `automatic`.
+  /// Returns the method; never `automatic`.
   [[nodiscard]] SpectralMethod method() const noexcept { return choice_.method; }
-  /// What the method works in; never `automatic`.
+  /// Returns the format of the method; never `automatic`.
   [[nodiscard]] Format format() const noexcept { return choice_.format; }
-  /// Steps of `iterates`; 0 for the others.
+  /// Returns the number of steps of `iterates`; 0 for other methods.
   [[nodiscard]] std::size_t steps() const noexcept { return choice_.iterates.fit.steps.size(); }
-  /// Poles of `rational`; 0 for the others.
+  /// Returns the number of poles of `rational`; 0 for other methods.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.poles(); }
-  /// Whether `rational` composes two rational functions (linalg::ComposedRational).
+  /// Returns whether `rational` composes two rational functions (linalg::ComposedRational).
   [[nodiscard]] bool composed() const noexcept { return !choice_.composed.poles.empty(); }
-  /// Of those, the ones in double where the format is `mixed`.
+  /// Returns the number of poles in double if the format is `mixed`.
   [[nodiscard]] std::size_t fine_poles() const noexcept { return choice_.fine_poles; }
-  /// Flops of the products on one matrix where the method is matrix products alone (quintic, iterates), symmetric ones as
-  /// this space forms them: half on the host, whole on a device. 0 for the other methods.
+  /// Returns the flops of the products for one matrix if the method has matrix products only (quintic, iterates).
+  /// Symmetric products count half on the host. 0 for other methods.
   [[nodiscard]] double product_flops() const {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const auto m = double(shape.long_side), n = double(shape.short_side);
@@ -117,7 +131,7 @@ class SpectralPower {
     if (method() != SpectralMethod::iterates) return 0;
     return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, machine.symmetric);
   }
-  /// What the plan was made for.
+  /// Returns the options of the plan.
   [[nodiscard]] const SpectralPowerOptions& options() const noexcept { return options_; }
 
  private:

@@ -18,9 +18,10 @@ inline double power_of_exponent(double q) { return std::isinf(q) ? 0.0 : 1.0 / (
 /// factor ← s^{power of s}, zero for a zero matrix.
 template <class Space>
 struct PowerOfInnerProduct {
-  NumberBatchView<double, Space> inner_product;
-  double exponent;
-  NumberBatchView<double, Space> factor;
+  NumberBatchView<double, Space> inner_product;  ///< one per matrix
+  double exponent;                               ///< its power
+  NumberBatchView<double, Space> factor;         ///< the results
+  /// factor(b) ← inner_product(b)^exponent.
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
     factor(b) = inner_product(b) == 0.0 ? 0.0 : math::pow(inner_product(b), exponent);
   }

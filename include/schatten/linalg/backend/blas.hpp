@@ -2,19 +2,27 @@
 // Host backend over BLAS and LAPACK, called by their Fortran symbols: OpenBLAS, MKL, BLIS + reference LAPACK, ...
 //
 // Enabled by SCHATTEN_ENABLE_BLAS. Tested with OpenBLAS's OpenMP build; its pthread build must not be called from
-// several threads at once and is slow there.
+// several threads at once and is slow there. Its integers must have 32 bits.
 #pragma once
 
+#if defined(MKL_ILP64) || defined(OPENBLAS_USE64BITINT)
+#error \
+    "Schatten calls BLAS and LAPACK with 32-bit integers, and this program is compiled for 64-bit ones (MKL_ILP64, OPENBLAS_USE64BITINT): \
+link the LP64 interface, or leave SCHATTEN_ENABLE_BLAS out"
+#endif
+
+#include <schatten/core/error.hpp>
 #include <schatten/linalg/backend/eigen.hpp>
 #include <schatten/linalg/backend/host_routines.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <limits>
 #include <vector>
 
-// Fortran's symbols under names of ours: a program may declare the same symbols otherwise, as Eigen's <blas.h>, LAPACKE's
-// <lapack.h> and the user's own prototypes do.
+// Fortran's symbols under names of ours: a program may declare the same symbols otherwise, as Eigen's <blas.h>,
+// LAPACKE's <lapack.h> and the user's own prototypes do.
 #define SCHATTEN_TEXT_OF(x) #x
 #define SCHATTEN_TEXT(x) SCHATTEN_TEXT_OF(x)
 #define SCHATTEN_SYMBOL(name) __asm__(SCHATTEN_TEXT(__USER_LABEL_PREFIX__) #name)
@@ -79,6 +87,26 @@ bool fortran_integers(Sizes... sizes) {
   return ((std::ptrdiff_t(sizes) <= std::ptrdiff_t((std::numeric_limits<int>::max)())) && ...);
 }
 
+/// Whether the LAPACK that is linked counts in 32 bits. Asked once, by the query of xGEQRF for its work memory: of an empty
+/// matrix, with arguments that mean the same to one that counts in 64, which writes 8 bytes of `info`.
+inline bool lapack_counts_in_32_bits() {
+  static const bool answer = [] {
+    if (std::endian::native != std::endian::little) return true;  // the first half of 64 bits is another number there
+    alignas(8) const int none[2] = {0, 0}, one[2] = {1, 0}, query[2] = {-1, -1};
+    alignas(8) int info[2] = {-2, -2};
+    float matrix = 0, tau = 0, size = 0;
+    Fortran<float>::geqrf(none, none, &matrix, one, &tau, &size, query, info);
+    return info[1] == -2;
+  }();
+  return answer;
+}
+
+/// Throws InvalidArgument where LAPACK's integers have 64 bits, before it or BLAS is given anything.
+inline void require_32_bit_integers() {
+  require(lapack_counts_in_32_bits(), "linalg::BlasBackend", "integers of the LAPACK that is linked", "64 bits",
+          "must have integers of 32 bits: link the LP64 build of BLAS and LAPACK, not the ILP64 one");
+}
+
 /// Leading dimension of a matrix that is read as column-major, at least what Fortran insists on.
 inline std::ptrdiff_t leading_dimension(std::ptrdiff_t stride, std::ptrdiff_t extent) {
   return (std::max)({stride, extent, std::ptrdiff_t{1}});
@@ -107,14 +135,16 @@ void blas_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>&
 template <ExecutionSpace Exec, class T, class Space>
 void gemm(BlasBackend, const Exec& exec, T alpha, const BatchView<const T, Space>& a,
           const BatchView<const T, Space>& b, T beta, const BatchView<T, Space>& c, Workspace<Space>&) {
+  require_32_bit_integers();
   const HostThreads threads(exec);
   for (std::size_t k = 0; k < c.extent(0); ++k) {
     blas_gemm(alpha, host_matrix(a, k), host_matrix(b, k), beta, host_matrix(c, k));
   }
 }
 
-/// LAPACK's routines in the shape that linalg/host/decomposition.hpp asks for; integer work memory comes from the heap. Matrices
-/// that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's own.
+/// LAPACK's routines in the shape that linalg/host/decomposition.hpp asks for; integer work memory comes from the heap.
+/// Matrices that need a number beyond 32 bits, work memory included (17 500 columns with vectors), go to the library's
+/// own.
 struct LapackDecomposition {
   static std::ptrdiff_t svd_size(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors) {
     return vectors ? 3 * n * n + (std::max)(m, 4 * n * n + 4 * n) + 64 * (m + n)
@@ -183,18 +213,21 @@ template <ExecutionSpace Exec, class T, class Space>
 void svd(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& u,
          const VectorBatchView<T, Space>& sigma, const BatchView<T, Space>& vt, bool vectors,
          Workspace<Space>& workspace) {
+  require_32_bit_integers();
   svd_each<LapackDecomposition>(exec, a, u, sigma, vt, vectors, workspace);
 }
 
 template <ExecutionSpace Exec, class T, class Space>
 void eigh(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const VectorBatchView<T, Space>& lambda,
           const BatchView<T, Space>& v, Workspace<Space>& workspace) {
+  require_32_bit_integers();
   eigh_each<LapackDecomposition>(exec, a, lambda, v, workspace);
 }
 
 template <ExecutionSpace Exec, class T, class Space>
 void orthonormal_basis(BlasBackend, const Exec& exec, const BatchView<const T, Space>& a, const BatchView<T, Space>& q,
                        Workspace<Space>& workspace) {
+  require_32_bit_integers();
   orthonormal_basis_each<LapackDecomposition>(exec, a, q, workspace);
 }
 

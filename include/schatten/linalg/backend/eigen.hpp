@@ -26,8 +26,8 @@ struct EigenBackend {};
 
 namespace backend {
 
-/// The sizes of the blocks of Eigen's product and memory for them. Eigen's own would come from the stack, of which a thread
-/// may have little, or from an allocator whose alignment is that of any unit of the program.
+/// The sizes of the blocks of Eigen's product and memory for them. Eigen's own would come from the stack, of which a
+/// thread may have little, or from an allocator whose alignment is that of any unit of the program.
 template <class T>
 class EigenBlocks : public Eigen::internal::level3_blocking<T, T> {
  public:
@@ -52,7 +52,8 @@ class EigenBlocks : public Eigen::internal::level3_blocking<T, T> {
   std::unique_ptr<T, Free> memory_;
 };
 
-/// C += αAB by Eigen's blocked product, on one thread. A's order and B's: where they are contiguous. @pre C's columns are.
+/// C += αAB by Eigen's blocked product, on one thread. A's order and B's: where they are contiguous. @pre C's columns
+/// are.
 ///
 /// The product itself: `noalias() += alpha * A * B` on Maps also compiles Eigen's products for vectors and for small
 /// matrices, for each pair of orders, in six times as long.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The library's own decompositions of host matrices, as the Eigen backend's: singular values, symmetric eigenvalues, QR.
+// The library's own decompositions of host matrices, as the Eigen backend's: singular values, symmetric eigenvalues,
+// QR.
 #pragma once
 
 #include <schatten/linalg/backend/eigen.hpp>

@@ -232,8 +232,8 @@ struct EighStart {
   }
 };
 
-/// One round of disjoint pairs, on the rows: rotation(b, 2·pair) = c, rotation(b, 2·pair + 1) = s, the identity where the
-/// entry is negligible already.
+/// One round of disjoint pairs, on the rows: rotation(b, 2·pair) = c, rotation(b, 2·pair + 1) = s, the identity where
+/// the entry is negligible already.
 template <class Space>
 struct EighRows {
   BatchView<double, Space> work, vt;

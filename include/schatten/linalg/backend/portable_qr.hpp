@@ -26,8 +26,8 @@ struct QrStart {
   }
 };
 
-/// The reflection I − τvvᵀ that makes entries k+1.. of column k zero: v replaces the entries from k on, sign(b, k) is the
-/// sign of R's diagonal. τ = 0 where the column is zero there.
+/// The reflection I − τvvᵀ that makes entries k+1.. of column k zero: v replaces the entries from k on, sign(b, k) is
+/// the sign of R's diagonal. τ = 0 where the column is zero there.
 template <class Space>
 struct QrReflection {
   BatchView<double, Space> work;

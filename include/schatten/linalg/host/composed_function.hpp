@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A composed rational function of a symmetric positive semidefinite matrix on the host: one factorisation in double, the
-// poles in float.
+// A composed rational function of a symmetric positive semidefinite matrix on the host: one factorisation in double,
+// the poles in float.
 #pragma once
 
 #include <schatten/linalg/host/gram.hpp>
@@ -14,8 +14,9 @@ namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
 /// The memory of a group of matrices that are computed together, each matrix n×n in columns of padded(n).
 ///
-/// Per matrix: `square` has T, then Σ products_j V_j, then its product; `inner` y's matrix Y, then L⁻¹ times that sum; `sum` the
-/// lower triangle of the rest; `inverses` L⁻¹; `poles` V_j = (Y + poles_j I)⁻¹, a matrix after the other; `diagonals` those of Y.
+/// Per matrix: `square` has T, then Σ products_j V_j, then its product; `inner` y's matrix Y, then L⁻¹ times that sum;
+/// `sum` the lower triangle of the rest; `inverses` L⁻¹; `poles` V_j = (Y + poles_j I)⁻¹, a matrix after the other;
+/// `diagonals` those of Y.
 template <class T, class Space>
 struct ComposedScratch {
   VectorBatchView<T, Space> square, inner, sum, inverses, poles;
@@ -98,8 +99,9 @@ struct ComposedPoleTask {
   }
 };
 
-/// One task: the terms with poles of one matrix: Σ weights_j V_j, and T V = shift·L⁻ᵀ(L⁻¹ V) for V = Σ products_j V_j. Both factors
-/// of T are on the left, next to M: ‖M L⁻ᵀ‖ <= 1 where the rounding of V, as large as V, would break what is promised.
+/// One task: the terms with poles of one matrix: Σ weights_j V_j, and T V = shift·L⁻ᵀ(L⁻¹ V) for V = Σ products_j V_j.
+/// Both factors of T are on the left, next to M: ‖M L⁻ᵀ‖ <= 1 where the rounding of V, as large as V, would break what
+/// is promised.
 template <class T, class Space>
 struct ComposedSumTask {
   const ComposedRational* r;

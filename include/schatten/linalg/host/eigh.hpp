@@ -39,8 +39,8 @@ T subtract_add_and_dot(std::ptrdiff_t n, T* a, T alpha, const T* x, T beta, cons
 
 /// A = Q T Qᵀ, T tridiagonal with `diagonal` (n) and `beside` (n, the last one zero), Q = H₀H₁⋯H_{n−2}.
 ///
-/// Reads the lower triangle of A (n×n, column-major); leaves reflection k below (k+1, k) and τ in tau (n). `scratch`: 3n.
-/// The update A ← A − vwᵀ − wvᵀ of one step and the product Av of the next are one pass. Cost: 4n³/3 flops.
+/// Reads the lower triangle of A (n×n, column-major); leaves reflection k below (k+1, k) and τ in tau (n). `scratch`:
+/// 3n. The update A ← A − vwᵀ − wvᵀ of one step and the product Av of the next are one pass. Cost: 4n³/3 flops.
 template <class T>
 void tridiagonalize(const HostMatrix<T>& a, double* diagonal, double* beside, T* tau, T* scratch) {
   const std::ptrdiff_t n = a.rows;
@@ -74,8 +74,8 @@ void tridiagonalize(const HostMatrix<T>& a, double* diagonal, double* beside, T*
 
 /// T ← diag(λ), Q ← Q·G with T = G diag(λ) Gᵀ, T tridiagonal as above; λ in `diagonal`, in no order.
 ///
-/// Q (n columns) as ColumnRotations wants it. Rotations are found in double and applied in T. False without convergence.
-/// Shift: the eigenvalue of the last 2×2 block that is nearer to its last entry (Wilkinson).
+/// Q (n columns) as ColumnRotations wants it. Rotations are found in double and applied in T. False without
+/// convergence. Shift: the eigenvalue of the last 2×2 block that is nearer to its last entry (Wilkinson).
 template <class T>
 bool tridiagonal_qr(std::ptrdiff_t n, double* diagonal, double* beside, const HostMatrix<T>& q) {
   constexpr double epsilon = 0.5 * double(std::numeric_limits<T>::epsilon());
@@ -126,8 +126,8 @@ inline std::size_t host_eigh_work(std::ptrdiff_t n) {
   return std::size_t(householder::leading(n) * n + 4 * n) + householder::scratch(n, n);
 }
 
-/// a (n×n, symmetric, contiguous columns) ← its eigenvectors in columns, lambda (n) ascending. Reads the lower triangle.
-/// False without convergence. `work`: host_eigh_work(n) scalars. Backward stable. Cost: about 9n³ flops.
+/// a (n×n, symmetric, contiguous columns) ← its eigenvectors in columns, lambda (n) ascending. Reads the lower
+/// triangle. False without convergence. `work`: host_eigh_work(n) scalars. Backward stable. Cost: about 9n³ flops.
 template <class T>
 bool host_eigh(std::ptrdiff_t n, T* a, T* lambda, T* work) {
   const HostMatrix<T> matrix = col_major_matrix(a, n, n);

@@ -96,7 +96,8 @@ template <class T>
   }
 }
 
-/// a ← a/s with s = max |a| over the rows×cols matrix, so that no square of it overflows. Returns s; 1 where all is zero.
+/// a ← a/s with s = max |a| over the rows×cols matrix, so that no square of it overflows. Returns s; 1 where all is
+/// zero.
 template <class T>
 [[gnu::noinline]] double divide_by_largest(const HostMatrix<T>& a) {
   T largest = 0;
@@ -110,8 +111,9 @@ template <class T>
   return double(largest);
 }
 
-/// (first; tail) ← (β; v) with H(first; tail) = (β; 0). Returns τ. A tail under 1e-146 counts as zero: H = I, v = 0, τ = 0.
-/// Lengths are summed in double, so that H is orthogonal to the rounding of τ and v. @pre no square of them overflows.
+/// (first; tail) ← (β; v) with H(first; tail) = (β; 0). Returns τ. A tail under 1e-146 counts as zero: H = I, v = 0, τ
+/// = 0. Lengths are summed in double, so that H is orthogonal to the rounding of τ and v. @pre no square of them
+/// overflows.
 template <class T>
 [[gnu::noinline]] T make_reflection(T& first, T* tail, std::ptrdiff_t n) {
   constexpr std::ptrdiff_t lanes = 8;
@@ -184,8 +186,8 @@ void apply_reflections(const HostMatrix<const T>& a, const T* tau, bool from_ide
   }
 }
 
-/// A (m×n, m >= n) ← its reflections and, on and above the diagonal, R with A = H₀⋯H_{n−1}R. tau (n). Cost: 2n²(m − n/3)
-/// flops.
+/// A (m×n, m >= n) ← its reflections and, on and above the diagonal, R with A = H₀⋯H_{n−1}R. tau (n). Cost: 2n²(m −
+/// n/3) flops.
 template <class T>
 [[gnu::noinline]] void householder_qr(const HostMatrix<T>& a, T* tau, T* scratch) {
   for (std::ptrdiff_t first = 0; first < a.cols; first += householder::block) {

@@ -126,9 +126,9 @@ void pack_panel(const HostMatrix<const A>& a, T* packed) {
   }
 }
 
-/// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a time.
-/// With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less.
-/// A of another type is packed, and converted as it is.
+/// One panel of tile_rows rows (fewer at the lower edge): C += alpha·A B over the columns of B, a column block at a
+/// time. With `levels`, the chunks of a pass are added up before they join C: long sums of like terms drift less. A of
+/// another type is packed, and converted as it is.
 template <bool levels, class A, class T>
 void panel(T alpha, const HostMatrix<const A>& a, const HostMatrix<const T>& b, std::ptrdiff_t tile_stride,
            const HostMatrix<T>& c) {
@@ -188,8 +188,8 @@ bool packs(const HostMatrix<const A>& b, const HostMatrix<T>& c) {
   return !std::is_same_v<A, T> || (b.row_stride >= far_apart<T> / 4 && c.rows > 2 * tile_rows<T>);
 }
 
-/// Memory of the calling thread for a copy of a block of B, made at the first use and kept: a quarter of a megabyte, which
-/// a thread's stack may not have.
+/// Memory of the calling thread for a copy of a block of B, made at the first use and kept: a quarter of a megabyte,
+/// which a thread's stack may not have.
 template <class T>
 T* packing_memory() {
   struct Block {
@@ -199,8 +199,8 @@ T* packing_memory() {
   return memory->numbers;
 }
 
-/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in whole
-/// tiles.
+/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in
+/// whole tiles.
 template <bool levels, class A, class T>
 void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c, T* packed) {
   constexpr std::ptrdiff_t rows = tile_rows<T>;
@@ -219,8 +219,8 @@ void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
 
 }  // namespace kernel
 
-/// C += alpha·A B on one thread, in the precision of C, `levels` as above. @pre C's rows or columns are contiguous; A and B
-/// may have any strides.
+/// C += alpha·A B on one thread, in the precision of C, `levels` as above. @pre C's rows or columns are contiguous; A
+/// and B may have any strides.
 template <bool levels = false, class A, class T>
 [[gnu::noinline]] void kernel_gemm(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b,
                                    const HostMatrix<T>& c) {

@@ -19,8 +19,8 @@ namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 /// Leading dimension that keeps neighbouring columns out of the same cache sets.
 inline std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
 
-/// Scalars of scratch for one pole of an n×n matrix: the factor, its leaves' inverses and what cholesky and invert_lower
-/// ask for; after them, accumulate_inverse.
+/// Scalars of scratch for one pole of an n×n matrix: the factor, its leaves' inverses and what cholesky and
+/// invert_lower ask for; after them, accumulate_inverse.
 inline std::size_t pole_scratch(std::ptrdiff_t n) {
   const std::ptrdiff_t copy = (std::min)(n, triangular::transposed);
   return std::size_t(padded(n) * n + (std::max)(n * n / 2 + 64 * (n + triangular::leaf), copy * (copy + 16)));
@@ -52,11 +52,11 @@ struct PoleScratch {
   Factor* factor;
 };
 
-/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ = weight·L⁻ᵀL⁻¹, factored and inverted in precision Factor, multiplied
-/// in W's; false if S/scale + shift·I is not positive definite to the precision of the factorisation.
+/// Lower triangle of W += weight·(S/scale + shift·I)⁻¹ = weight·L⁻ᵀL⁻¹, factored and inverted in precision Factor,
+/// multiplied in W's; false if S/scale + shift·I is not positive definite to the precision of the factorisation.
 ///
-/// Rounding of the matrix or of the factorisation moves the inverse by ε/(λ + shift) of itself, and rounding of L by what a
-/// leading block's condition makes of it; rounding of L⁻¹ only by ε/√(λ + shift).
+/// Rounding of the matrix or of the factorisation moves the inverse by ε/(λ + shift) of itself, and rounding of L by
+/// what a leading block's condition makes of it; rounding of L⁻¹ only by ε/√(λ + shift).
 template <class Factor, class S, class T>
 bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, double weight, const HostMatrix<T>& w,
                          const PoleScratch<Factor, T>& scratch) {
@@ -73,8 +73,8 @@ bool add_shifted_inverse(const HostSymmetric<S>& s, double scale, double shift, 
       for (std::ptrdiff_t i = j; i < n; ++i) factor(i, j) = Factor(Wide(s.lower(i, j)) * inverse_scale);
       scratch.diagonal[j] = s.diagonal[j] / scale + shift;
     }
-    // No pivot of the exact factorisation lies under the shift. The refinement is for shifts near the rounding of S: without
-    // it directions under the resolution mix into the others ten thousand times as much.
+    // No pivot of the exact factorisation lies under the shift. The refinement is for shifts near the rounding of S:
+    // without it directions under the resolution mix into the others ten thousand times as much.
     const CholeskyOptions options{0.5 * shift, shift < refined_below<Factor>};
     if (!cholesky(factor, scratch.diagonal, options, inverses, rest)) return false;
     invert_lower(factor, read_only(inverses), rest);
@@ -211,14 +211,14 @@ struct PoleTask {
   }
 };
 
-/// Sums that the poles of an n×n matrix are added up in: for large matrices several, which threads may share. A matter of
-/// the matrix alone, so that its bits depend neither on the number of threads nor on its neighbours in the batch.
+/// Sums that the poles of an n×n matrix are added up in: for large matrices several, which threads may share. A matter
+/// of the matrix alone, so that its bits depend neither on the number of threads nor on its neighbours in the batch.
 inline std::size_t pole_sums(std::size_t poles, std::size_t n) {
   return n < 256 ? 1 : std::clamp<std::size_t>(poles, 1, 4);
 }
 
-/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well. The
-/// first `fine` poles are factored and inverted in S's precision, the others in W's.
+/// W ← factor_b · r(S_b/scale_b) for every matrix, full symmetric; S full symmetric, its diagonal in double as well.
+/// The first `fine` poles are factored and inverted in S's precision, the others in W's.
 template <ExecutionSpace Exec, class S, class T, class Space>
 void host_rational_function(const Exec& exec, const Rational& r, std::size_t fine, const BatchView<const S, Space>& s,
                             const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& scale,

@@ -24,8 +24,8 @@ struct PlaneRotation {
 template <class T>
 class ColumnRotations {
  public:
-  /// A (n×k), its columns contiguous and householder::leading(n) apart; rows below n are rotated as well. An empty A takes
-  /// no notice.
+  /// A (n×k), its columns contiguous and householder::leading(n) apart; rows below n are rotated as well. An empty A
+  /// takes no notice.
   explicit ColumnRotations(const HostMatrix<T>& a) : a_(a) {}
 
   /// A sequence of pairs (first, first + 1), (first + 1, first + 2), ... begins: add() gives each of them.

@@ -23,8 +23,9 @@ inline std::size_t bidiagonalize_scratch(std::ptrdiff_t m, std::ptrdiff_t n) { r
 /// A = H₀⋯H_{n−1} B G_{n−2}⋯G₀, B upper bidiagonal with `diagonal` (n) and `above` (n, the last one zero).
 ///
 /// A (m×n, m >= n, column-major) keeps H as householder.hpp says, τ in left (n). Reflection k of G lies in column k of
-/// `right` (n×n) below (k+1, k), τ in right_tau (n). The update of one step and the product Aᵀu of the next are one pass
-/// over A, the product Av another. Cost: 4n²(m − n/3) flops. Source: Howell et al., ACM TOMS 34 (2008), for the order.
+/// `right` (n×n) below (k+1, k), τ in right_tau (n). The update of one step and the product Aᵀu of the next are one
+/// pass over A, the product Av another. Cost: 4n²(m − n/3) flops. Source: Howell et al., ACM TOMS 34 (2008), for the
+/// order.
 template <class T>
 void bidiagonalize(const HostMatrix<T>& a, const HostMatrix<T>& right, double* diagonal, double* above, T* left,
                    T* right_tau, T* scratch) {
@@ -63,8 +64,8 @@ void bidiagonalize(const HostMatrix<T>& a, const HostMatrix<T>& right, double* d
 /// B ← diag(σ), P ← P·Q₁, Q ← Q·Q₂ with B = Q₁ diag(σ) Q₂ᵀ; σ of any sign and order, in `diagonal`.
 ///
 /// B (n×n): `diagonal` (n) and `above` (n, the last one zero), in double; P, Q (n columns, or none) as ColumnRotations
-/// wants them. The rotations are found in double and applied in T. False without convergence. Golub and Reinsch (1970); the shift as in LINPACK's dsvdc.
-/// Cost: about 6n²·(rows of P + rows of Q) flops.
+/// wants them. The rotations are found in double and applied in T. False without convergence. Golub and Reinsch (1970);
+/// the shift as in LINPACK's dsvdc. Cost: about 6n²·(rows of P + rows of Q) flops.
 template <class T>
 class BidiagonalQr {
  public:

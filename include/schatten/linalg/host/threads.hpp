@@ -10,8 +10,8 @@
 
 namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
-/// Lends the threads of `exec` to OpenMP-based host libraries (OpenBLAS) called on this host thread, until the scope ends.
-/// OpenMP's own per-thread setting is used: no global state, no race between host threads.
+/// Lends the threads of `exec` to OpenMP-based host libraries (OpenBLAS) called on this host thread, until the scope
+/// ends. OpenMP's own per-thread setting is used: no global state, no race between host threads.
 class HostThreads {
  public:
   template <ExecutionSpace Exec>

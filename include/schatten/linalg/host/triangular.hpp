@@ -146,9 +146,9 @@ struct CholeskyOptions {
   bool refine = false;  ///< for matrices whose condition nears 1/ε: a leading block may be far worse than the whole
 };
 
-/// Strictly lower triangle of A ← L with A = LLᵀ, and the inverses of L's leaves; L⁻¹ by invert_lower, never by an explicit
-/// A₁₁⁻¹, whose error is ε κ². Overwrites `diagonal`. `scratch` holds 32(n + 16) scalars. False if a pivot is not above
-/// the floor: A is not positive definite to working precision. Cost: n³/3 flops, and as many for L⁻¹.
+/// Strictly lower triangle of A ← L with A = LLᵀ, and the inverses of L's leaves; L⁻¹ by invert_lower, never by an
+/// explicit A₁₁⁻¹, whose error is ε κ². Overwrites `diagonal`. `scratch` holds 32(n + 16) scalars. False if a pivot is
+/// not above the floor: A is not positive definite to working precision. Cost: n³/3 flops, and as many for L⁻¹.
 ///
 /// The diagonal holds the largest entries of what is left of A, whose rounding would count most: it stays in double.
 template <class T>
@@ -218,8 +218,8 @@ template <class T>
   accumulate_product(weight, u22, t22, block(w, h, h, r, r));
 }
 
-/// Lower triangle of W += weight·TᵀT, T = L⁻¹ lower triangular: the inverse of A = LLᵀ. Small blocks are transposed into
-/// `scratch` first: reading them across memory costs more there. Cost: n³/3 flops.
+/// Lower triangle of W += weight·TᵀT, T = L⁻¹ lower triangular: the inverse of A = LLᵀ. Small blocks are transposed
+/// into `scratch` first: reading them across memory costs more there. Cost: n³/3 flops.
 template <class T>
 [[gnu::noinline]] void accumulate_inverse(T weight, const HostMatrix<const T>& t, const HostMatrix<T>& w, T* scratch) {
   const std::ptrdiff_t n = t.rows;

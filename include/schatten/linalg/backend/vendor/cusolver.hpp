@@ -66,9 +66,9 @@ inline void check_info(int info, const char* call) {
                        std::to_string(info < 0 ? -info : info) + (info < 0 ? " is wrong" : ""));
 }
 
-/// A = U diag(σ) Vᵀ by polar decomposition, economy size: A (m×n), m >= n, destroyed; U (m×n), V (n×n), σ (n) descending.
-/// A matrix with m < n is decomposed by its transpose: the same memory read as row-major. Waits for the stream: the
-/// perturbation that a singular A needs, of the order of ε‖A‖, comes back to the host.
+/// A = U diag(σ) Vᵀ by polar decomposition, economy size: A (m×n), m >= n, destroyed; U (m×n), V (n×n), σ (n)
+/// descending. A matrix with m < n is decomposed by its transpose: the same memory read as row-major. Waits for the
+/// stream: the perturbation that a singular A needs, of the order of ε‖A‖, comes back to the host.
 template <Decomposable T>
 ScratchBytes svd_scratch(const Handles& handles, const Matrices<T>& a, const T* sigma, const Matrices<T>& u,
                          const Matrices<T>& v) {

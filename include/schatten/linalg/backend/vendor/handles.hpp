@@ -80,7 +80,8 @@ struct Matrices {
   cublasOperation_t op = CUBLAS_OP_N;  ///< read as its transpose?
 };
 
-/// cuBLAS' and cuSOLVER's handles with what they need, for one stream. Not copyable; destroy before the device is reset.
+/// cuBLAS' and cuSOLVER's handles with what they need, for one stream. Not copyable; destroy before the device is
+/// reset.
 class Handles {
  public:
   explicit Handles(cudaStream_t stream = nullptr) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Singular values and eigenvalues of a weight matrix as numbers on the host: what every diagnostic of a spectrum reads.
+#pragma once
+
+#include <schatten/spectral/singular_values.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace schatten {
+
+namespace detail {
+
+/// Whether all values are finite. Throws InvalidArgument for a negative one.
+inline bool finite_spectrum(const std::vector<double>& values, std::string_view function, std::string_view argument) {
+  bool finite = true;
+  for (const double value : values) {
+    if (!linalg::is_finite(value)) {
+      finite = false;
+    } else {
+      require(value >= 0, function, argument, value, "must hold no negative value");
+    }
+  }
+  return finite;
+}
+
+/// The values, largest first. @pre no NaN
+inline std::vector<double> descending(std::vector<double> values) {
+  std::sort(values.begin(), values.end(), std::greater<>());
+  return values;
+}
+
+}  // namespace detail
+
+/// The min(rows, cols) singular values σ of W, largest first; NaN throughout if W holds a NaN or an infinity.
+///
+/// W: one matrix (rank 2), any layout. Fences `exec` (it returns numbers) and allocates scratch. Cost: one svd without
+/// vectors.
+template <class Backend = void, ExecutionSpace Exec, KokkosView V>
+std::vector<double> weight_singular_values(const Exec& exec, const V& w) {
+  auto [scale, sigma] = spectral::singular_values<Backend>(exec, w);
+  for (double& value : sigma) value *= scale;
+  return sigma;
+}
+
+/// The min(rows, cols) eigenvalues λ = σ² of WWᵀ and WᵀW, those that one of them has more left out, largest first:
+/// their distribution is the empirical spectral density of HT-SR. σ beyond 1e154 gives infinity, below 1e-162 zero. As
+/// weight_singular_values otherwise.
+template <class Backend = void, ExecutionSpace Exec, KokkosView V>
+std::vector<double> weight_eigenvalues(const Exec& exec, const V& w) {
+  std::vector<double> lambda = weight_singular_values<Backend>(exec, w);
+  for (double& value : lambda) value *= value;
+  return lambda;
+}
+
+}  // namespace schatten
