@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -76,6 +77,17 @@ void BatchSampler::next(Batch& batch) {
   resize(batch, sequences_, length_);
   for (int s = 0; s < sequences_; ++s)
     copy_window(symbols_, start_of(ranges_, length_, random_() % windows_), batch, s);
+}
+
+std::string BatchSampler::state() const {
+  std::ostringstream text;
+  text << random_;
+  return text.str();
+}
+
+void BatchSampler::set_state(const std::string& state) {
+  std::istringstream text(state);
+  if (!(text >> random_)) throw std::runtime_error("not the state of a sampler of batches: '" + state + "'");
 }
 
 std::vector<Batch> spread_batches(const Symbols& symbols, const std::vector<Range>& ranges, int sequences, int length,

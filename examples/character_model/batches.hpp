@@ -2,11 +2,12 @@
 #pragma once
 // Which characters are trained on, which are held out, and the batches drawn from each.
 
-#include "model.hpp"
+#include "batch.hpp"
 #include "text.hpp"
 
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace character_model {
@@ -33,6 +34,11 @@ class BatchSampler {
   BatchSampler(const Symbols& symbols, const std::vector<Range>& ranges, int sequences, int length, std::uint64_t seed);
 
   void next(Batch& batch);  // allocates only the first time
+
+  // What comes next, as text: a sampler that is given it draws the same batches from there on.
+  std::string state() const;
+  // Throws std::runtime_error for another text.
+  void set_state(const std::string& state);
 
  private:
   const Symbols& symbols_;

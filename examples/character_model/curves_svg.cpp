@@ -197,7 +197,7 @@ Axis abscissa_axis(const std::string& label, const std::vector<Curve>& curves) {
 
 // From a little below the lowest curve to a little above the first evaluation: what lies above,
 // the first steps of training, would press everything else flat.
-Axis loss_axis(const std::vector<Curve>& curves) {
+Axis loss_axis(const std::string& label, const std::vector<Curve>& curves) {
   double low = 1e30;
   double high = -1e30;
   for (const Curve& curve : curves) {
@@ -207,17 +207,17 @@ Axis loss_axis(const std::vector<Curve>& curves) {
       high = std::max(high, point.y);
     }
   }
-  if (!(low < high)) return {"loss (nats per character)", 0.0, 6.0};
+  if (!(low < high)) return {label, 0.0, 6.0};
   const double margin = 0.06 * (high - low);
-  return {"loss (nats per character)", low - margin, high + margin};
+  return {label, low - margin, high + margin};
 }
 
 }  // namespace
 
-void write_svg(const std::filesystem::path& path, const std::vector<Record>& records) {
+void write_svg(const std::filesystem::path& path, const std::vector<Record>& records, const PictureWords& words) {
   const auto over_steps = curves_over(records, [](const StepRecord& s) { return double(s.step); });
   const auto over_time = curves_over(records, [](const StepRecord& s) { return s.seconds; });
-  const Axis loss = loss_axis(over_steps);
+  const Axis loss = loss_axis(words.loss, over_steps);
   const Panel steps{80, 48, 420, 340, abscissa_axis("step", over_steps), loss};
   const Panel time{590, 48, 420, 340, abscissa_axis("training time (s)", over_time), loss};
 
@@ -225,8 +225,7 @@ void write_svg(const std::filesystem::path& path, const std::vector<Record>& rec
   out << "<svg xmlns='http://www.w3.org/2000/svg' width='1040' height='450' "
          "viewBox='0 0 1040 450' font-family='sans-serif' font-size='14' fill='#222'>\n";
   draw_rectangle(out, {0, 0}, 1040, 450, "fill='white'");
-  draw_text(out, 520, 28, "middle", "Character model: validation loss by optimizer",
-            "font-size='17' font-weight='bold'");
+  draw_text(out, 520, 28, "middle", words.title, "font-size='17' font-weight='bold'");
   draw_axes(out, steps);
   draw_curves(out, steps, over_steps, "over-steps");
   draw_legend(out, steps, over_steps);

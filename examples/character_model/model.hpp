@@ -10,6 +10,7 @@
 // prediction sees 1 + sum over the blocks of (groups - 1) dilation characters, 34 with the shifts
 // below. Activations are (width x positions), positions = sequences * length.
 
+#include "batch.hpp"
 #include "columns.hpp"
 
 #include <cstdint>
@@ -28,14 +29,6 @@ struct Parameter {
   Matrix<Scalar> value;
   Matrix<Scalar> gradient;
   const Matrix<Scalar>* input = nullptr;  // of hidden ones: what they multiplied last, width x positions
-};
-
-// Characters (as symbol numbers) and the characters that follow them, sequence after sequence.
-struct Batch {
-  int sequences = 0;
-  int length = 0;
-  std::vector<std::uint8_t> inputs;
-  std::vector<std::uint8_t> targets;
 };
 
 struct ModelShape {

@@ -1,39 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "options.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <cstring>
-
 namespace character_model {
 namespace {
-
-template <class Number>
-Number parse_number(const std::string& option, const std::string& value, Number low, Number high,
-                    const char* expected) {
-  Number number{};
-  const char* end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, number);
-  const bool in_range = number >= low && number <= high;  // false for NaN
-  if (error != std::errc{} || stop != end || !in_range)
-    throw BadOption(option + ": expected " + expected + ", got '" + value + "'");
-  return number;
-}
-
-// The name in lower case without '-' and '_': CautiousMuon, cautious-muon and cautious_muon are the same.
-std::string letters_of(const std::string& name) {
-  std::string letters;
-  for (char c : name)
-    if (c != '-' && c != '_') letters += char(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return letters;
-}
-
-std::string known_names() {
-  std::string names;
-  for (const Recipe& recipe : known_recipes()) names += (names.empty() ? "" : ", ") + recipe.name;
-  return names;
-}
 
 schatten::SpectralMethod parse_method(const std::string& option, const std::string& name) {
   using schatten::SpectralMethod;
@@ -44,26 +13,6 @@ schatten::SpectralMethod parse_method(const std::string& option, const std::stri
     names += (names.empty() ? "" : ", ") + known;
   }
   throw BadOption(option + ": expected a name among " + names + ", got '" + name + "'");
-}
-
-// The recipes of a list such as "adamw,htmuon", in its order, or of "all".
-std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list, int width) {
-  const std::vector<Recipe> known = known_recipes(width);
-  if (letters_of(list) == "all") return known;
-  std::vector<Recipe> chosen;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    const std::string name = list.substr(begin, end - begin);
-    const auto is_named = [&](const Recipe& recipe) { return letters_of(recipe.name) == letters_of(name); };
-    const auto found = std::find_if(known.begin(), known.end(), is_named);
-    if (found == known.end())
-      throw BadOption(option + ": expected all, or names among " + known_names() + ", got '" + name + "'");
-    if (std::any_of(chosen.begin(), chosen.end(), is_named))
-      throw BadOption(option + ": '" + name + "' is named twice");
-    chosen.push_back(*found);
-    begin = end + 1;
-  }
-  return chosen;
 }
 
 }  // namespace
@@ -126,8 +75,8 @@ Options parse_options(int count, const char* const* arguments) {
       throw BadOption(option + ": no such option (--help lists them)");
     }
   }
-  options.recipes =
-      list_option.empty() ? tuned_recipes(options.width) : chosen_recipes(list_option, list, options.width);
+  options.recipes = list_option.empty() ? tuned_recipes(options.width)
+                                        : chosen_recipes(list_option, list, known_recipes(options.width));
   for (Recipe& recipe : options.recipes) {
     if (power && recipe.power) recipe.power = power;
     recipe.method = method;
@@ -165,7 +114,7 @@ batches, and compares them.
   --help             print this, and stop
 
 Optimizers: )" +
-         known_names() + "\n";
+         names_of(known_recipes()) + "\n";
 }
 
 }  // namespace character_model

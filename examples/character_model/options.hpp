@@ -2,11 +2,11 @@
 #pragma once
 // The command line of the program.
 
+#include "arguments.hpp"
 #include "recipes.hpp"
 
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -28,12 +28,7 @@ struct Options {
   bool check_gradients = false;
 };
 
-// A line that names the option and the value at fault.
-class BadOption : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
+// Throws BadOption.
 Options parse_options(int count, const char* const* arguments);
 
 std::string usage();

@@ -20,7 +20,7 @@ class Progress {
 
   // After every step; `seconds` is the time of that step, averaged here for the line.
   void update(int step, double loss, double seconds) {
-    mean_seconds_ = step == 1 ? seconds : 0.9 * mean_seconds_ + 0.1 * seconds;
+    mean_seconds_ = mean_seconds_ == 0 ? seconds : 0.9 * mean_seconds_ + 0.1 * seconds;
     const auto now = std::chrono::steady_clock::now();
     const bool last = step == steps_;
     if (in_place_) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "recipes.hpp"
 
+#include "arguments.hpp"
+
+#include <algorithm>
 #include <cmath>
 
 namespace character_model {
@@ -65,6 +68,31 @@ std::vector<Recipe> known_recipes(int width) {
       {.name = "galore", .hidden_lr = 0.01 * elements, .other_lr = 0.0025},
   };
   return recipes;
+}
+
+std::string names_of(const std::vector<Recipe>& recipes) {
+  std::string names;
+  for (const Recipe& recipe : recipes) names += (names.empty() ? "" : ", ") + recipe.name;
+  return names;
+}
+
+std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list,
+                                   const std::vector<Recipe>& known) {
+  if (letters_of(list) == "all") return known;
+  std::vector<Recipe> chosen;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    const std::string name = list.substr(begin, end - begin);
+    const auto is_named = [&](const Recipe& recipe) { return letters_of(recipe.name) == letters_of(name); };
+    const auto found = std::find_if(known.begin(), known.end(), is_named);
+    if (found == known.end())
+      throw BadOption(option + ": expected all, or names among " + names_of(known) + ", got '" + name + "'");
+    if (std::any_of(chosen.begin(), chosen.end(), is_named))
+      throw BadOption(option + ": '" + name + "' is named twice");
+    chosen.push_back(*found);
+    begin = end + 1;
+  }
+  return chosen;
 }
 
 std::vector<Recipe> tuned_recipes(int width) {

@@ -27,6 +27,13 @@ struct Recipe {
 // Of every optimizer; the demo's three come first. Of hidden matrices of this width.
 std::vector<Recipe> known_recipes(int width = 512);
 
+// Their names, separated by commas.
+std::string names_of(const std::vector<Recipe>& recipes);
+
+// Those of a list such as "adamw,htmuon", in its order, or of "all". Throws BadOption, which names the option.
+std::vector<Recipe> chosen_recipes(const std::string& option, const std::string& list,
+                                   const std::vector<Recipe>& known);
+
 // What a run without --optimizer trains with: AdamW, Muon and HTMuon.
 std::vector<Recipe> tuned_recipes(int width);
 

@@ -13,6 +13,7 @@ struct StepRecord {
   int step = 0;
   double train_loss = 0;                  // nats a character, of the batch before the update
   std::optional<double> validation_loss;  // after the update, where it was evaluated
+  std::optional<double> accuracy = {};    // share of right answers then, of programs that have classes
   double seconds = 0;                     // training time so far, evaluations left out
 };
 

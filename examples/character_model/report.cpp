@@ -82,13 +82,20 @@ void print_means(const std::vector<Record>& records) {
 }
 
 void write_csv(const std::filesystem::path& path, const std::vector<Record>& records) {
+  const auto has_accuracy = [](const Record& record) {
+    return std::any_of(record.steps.begin(), record.steps.end(), [](const StepRecord& s) { return s.accuracy; });
+  };
+  const bool accuracy = std::any_of(records.begin(), records.end(), has_accuracy);
   std::ofstream file(path);
-  file << "optimizer,step,train_loss,validation_loss,seconds,seed\n";
+  file << "optimizer,step,train_loss,validation_loss,seconds,seed" << (accuracy ? ",accuracy\n" : "\n");
   for (const Record& record : records)
     for (const StepRecord& step : record.steps) {
       file << record.optimizer << ',' << step.step << ',' << step.train_loss << ',';
       if (step.validation_loss) file << *step.validation_loss;
-      file << ',' << step.seconds << ',' << record.seed << '\n';
+      file << ',' << step.seconds << ',' << record.seed;
+      if (accuracy) file << ',';
+      if (step.accuracy) file << *step.accuracy;
+      file << '\n';
     }
   file.flush();
   if (!file) throw std::runtime_error("cannot write '" + path.string() + "'");

@@ -3,6 +3,7 @@
 // The library's rules by name, each as a group with default numbers but those of a recipe. The tables are in three
 // translation units, which compile side by side.
 
+#include "recipe_numbers.hpp"
 #include "recipes.hpp"
 #include <schatten/optim/optimizer.hpp>
 
@@ -26,19 +27,8 @@ struct Rule {
 
 // A group of the rule with the recipe's numbers.
 template <class R>
-schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe, R rule) {
-  rule.lr = recipe.hidden_lr;
-  rule.weight_decay = recipe.weight_decay;
-  if constexpr (requires { rule.power; }) {
-    rule.power = recipe.power.value_or(rule.power);
-    if (rule.power != 0) rule.map.method = schatten::SpectralMethod::automatic;  // quintics are for power 0 alone
-    rule.map.method = recipe.method.value_or(rule.map.method);
-    rule.map.resolution = recipe.resolution.value_or(rule.map.resolution);
-    rule.map.tolerance = recipe.tolerance.value_or(rule.map.tolerance);
-  }
-  const schatten::GroupId group = optimizer.add_group(rule);
-  for (const auto& [name, value] : recipe.numbers) optimizer.set(group, name, value);
-  return group;
+schatten::GroupId add_group(RuleOptimizer& optimizer, const Recipe& recipe, const R& rule) {
+  return optimizer.add_group(with_numbers(rule, recipe));
 }
 
 template <class R>

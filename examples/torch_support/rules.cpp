@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it. TORCH_SUPPORT_FEW_RULES: with
+// HTMuon, Muon and AdamW alone.
+#include "rules.hpp"
+
+#include "../character_model/recipe_numbers.hpp"
+#include <schatten/interop/torch.hpp>
+#include <schatten/optim/rules.hpp>
+
+#include <stdexcept>
+#include <string_view>
+#include <torch/utils.h>
+#include <utility>
+
+namespace torch_support {
+namespace {
+
+using Tensors = std::vector<torch::Tensor>;
+using Optimizer = std::unique_ptr<torch::optim::Optimizer>;
+
+template <class Exec, class R>
+Optimizer make_on(const R& rule, Tensors parameters) {
+  return std::make_unique<schatten::TorchOptimizer<R, float, Exec>>(std::move(parameters),
+                                                                    schatten::TorchOptions<R>(rule));
+}
+
+template <class R>
+Optimizer make(const R& rule, Tensors parameters) {
+  if (parameters.empty()) throw std::invalid_argument("a rule needs parameters, and the model has none for it");
+  if (!parameters[0].is_cuda()) return make_on<Kokkos::DefaultHostExecutionSpace>(rule, std::move(parameters));
+#if defined(KOKKOS_ENABLE_CUDA)
+  return make_on<Kokkos::Cuda>(rule, std::move(parameters));
+#else
+  throw std::invalid_argument("the parameters are on a GPU, which this build of Kokkos does not reach");
+#endif
+}
+
+// What a recipe of that name starts from.
+struct Rule {
+  std::string_view name;
+  Optimizer (*make_rule)(const Recipe& recipe, Tensors parameters);
+};
+
+template <class R>
+Rule rule() {
+  return {R::name, [](const Recipe& recipe, Tensors parameters) {
+            return make(character_model::with_numbers(R{}, recipe), std::move(parameters));
+          }};
+}
+
+constexpr double lion_share = 0.05;  // LionMuon: lr of its steps with signs, over lr, in the authors' scripts
+
+#if !defined(TORCH_SUPPORT_FEW_RULES)
+Optimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
+  return make(character_model::with_numbers(schatten::mars_shampoo, recipe), std::move(parameters));
+}
+#endif
+
+const Rule rules[] = {
+    rule<schatten::HTMuon>(),
+    rule<schatten::Muon>(),
+    rule<schatten::AdamW>(),
+#if !defined(TORCH_SUPPORT_FEW_RULES)
+    rule<schatten::NorMuon>(),
+    rule<schatten::AdaMuon>(),
+    rule<schatten::CautiousMuon>(),
+    rule<schatten::MARSM>(),
+    {"mars_shampoo", &make_mars_shampoo},
+    rule<schatten::LionMuon>(),
+    rule<schatten::MuonEq>(),
+    rule<schatten::Scion>(),
+    rule<schatten::Aurora>(),
+    rule<schatten::COSMOS>(),
+    rule<schatten::Adam>(),
+    rule<schatten::SGD>(),
+    rule<schatten::Lion>(),
+    rule<schatten::CautiousAdamW>(),
+    rule<schatten::CautiousLion>(),
+    rule<schatten::MARS>(),
+    rule<schatten::MARSLion>(),
+    rule<schatten::AdEMAMix>(),
+    rule<schatten::AdamMini>(),
+    rule<schatten::RMNP>(),
+    rule<schatten::SOAP>(),
+    rule<schatten::SPlus>(),
+    rule<schatten::GaLore>(),
+#endif
+};
+
+}  // namespace
+
+Optimizer make_rule(const Recipe& recipe, Tensors parameters) {
+  for (const Rule& rule : rules)
+    if (rule.name == recipe.name) return rule.make_rule(recipe, std::move(parameters));
+  throw std::invalid_argument("no rule has the name '" + recipe.name + "'");
+}
+
+Optimizer make_adam(double lr, Tensors parameters) {
+  return make(schatten::AdamW{.lr = lr, .beta2 = 0.95, .weight_decay = 0}, std::move(parameters));
+}
+
+void set_lr(torch::optim::Optimizer& optimizer, double lr) {
+  for (torch::optim::OptimizerParamGroup& group : optimizer.param_groups()) {
+    group.options().set_lr(lr);
+    auto* const lion_muon = dynamic_cast<schatten::TorchOptions<schatten::LionMuon>*>(&group.options());
+    if (lion_muon != nullptr) lion_muon->rule.lion_lr = lion_share * lr;
+  }
+}
+
+void start_threads(int threads) {
+  if (threads > 0) torch::set_num_threads(threads);
+  schatten::start_kokkos(threads);
+}
+
+}  // namespace torch_support

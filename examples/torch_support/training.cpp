@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "training.hpp"
+
+#include "../character_model/progress.hpp"
+#include "checkpoint.hpp"
+#include "rules.hpp"
+#include <schatten/optim/schedules.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <sstream>
+#include <torch/utils.h>
+
+namespace torch_support {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Of all threads of this process, from the first step that it takes; what other processes take is not in it.
+struct ProcessorTime {
+  double steps = 0, optimizers = 0;  // seconds
+  int count = 0;
+
+  static double now() { return double(std::clock()) / CLOCKS_PER_SEC; }
+  void print() const {
+    if (count == 0) return;
+    std::printf("processor time of a step: %.1f ms, of it the optimizers %.1f ms, %.1f %%\n", 1000 * steps / count,
+                1000 * optimizers / count, 100 * optimizers / steps);
+  }
+};
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::vector<torch::Tensor> all_but(const std::vector<torch::Tensor>& hidden, const torch::nn::Module& model) {
+  std::vector<torch::Tensor> others;
+  for (const torch::Tensor& parameter : model.parameters())
+    if (std::none_of(hidden.begin(), hidden.end(), [&](const torch::Tensor& t) { return t.is_same(parameter); }))
+      others.push_back(parameter);
+  return others;
+}
+
+std::string plan_of(const Task& task, const Record& record, const Recipe& recipe, const Options& options) {
+  std::ostringstream words;
+  words.precision(12);
+  words << record.optimizer << ", lr " << recipe.hidden_lr << " and " << recipe.other_lr << ", weight decay "
+        << recipe.weight_decay << ", power " << recipe.power.value_or(0);
+  for (const auto& [name, value] : recipe.numbers) words << ", " << name << ' ' << value;
+  words << ", " << options.steps << " steps, warm-up " << options.warm_up << ", seed " << record.seed;
+  const std::string description = task.description();
+  if (!description.empty()) words << ", " << description;
+  return words.str();
+}
+
+Evaluation evaluate(Task& task) {
+  const torch::NoGradGuard without_gradients;
+  task.model().eval();
+  const Evaluation evaluation = task.evaluate();
+  task.model().train();
+  return evaluation;
+}
+
+}  // namespace
+
+Record train(Task& task, const Recipe& recipe, const Options& options, std::uint64_t seed,
+             const std::string& checkpoint) {
+  const std::vector<torch::Tensor> hidden = task.hidden_matrices();
+  const auto rule = make_rule(recipe, hidden);
+  const auto adam = make_adam(recipe.other_lr, all_but(hidden, task.model()));
+  Record record;
+  record.optimizer = recipe.name;
+  record.hidden_lr = recipe.hidden_lr;
+  record.seed = seed;
+  const TrainingState state{plan_of(task, record, recipe, options), task, *rule, *adam, record};
+  if (options.resume && std::filesystem::exists(checkpoint)) load_checkpoint(checkpoint, state);
+
+  const auto steps = std::size_t(options.steps);
+  const schatten::CosineLr schedule({.steps = steps, .warmup = std::size_t(options.warm_up * double(steps))});
+  const int evaluate_every = std::max(1, options.steps / options.evaluations);
+  character_model::Progress progress(recipe.name, options.steps);
+  ProcessorTime processor;
+  task.model().train();
+  for (int step = int(record.steps.size()) + 1; step <= options.steps; ++step) {
+    const auto start = Clock::now();
+    const double processor_start = ProcessorTime::now();
+    task.model().zero_grad(/*set_to_none=*/false);  // gradients stay where they are
+    const torch::Tensor loss = task.next_loss();
+    loss.backward();
+    const double factor = schedule(std::size_t(step - 1));
+    set_lr(*rule, recipe.hidden_lr * factor);
+    set_lr(*adam, recipe.other_lr * factor);
+    const double train_loss = loss.item<double>();
+    const auto optimizer_start = Clock::now();
+    const double processor_optimizers = ProcessorTime::now();
+    rule->step();
+    adam->step();
+    record.optimizer_seconds += seconds_since(optimizer_start);
+    const double seconds = seconds_since(start), processor_end = ProcessorTime::now();
+    processor.steps += processor_end - processor_start;
+    processor.optimizers += processor_end - processor_optimizers;
+    ++processor.count;
+    record.seconds += seconds;
+
+    character_model::StepRecord& row = record.steps.emplace_back();
+    row.step = step;
+    row.train_loss = train_loss;
+    row.seconds = record.seconds;
+    if (step % evaluate_every == 0 || step == options.steps) {
+      const Evaluation evaluation = evaluate(task);
+      row.validation_loss = evaluation.loss;
+      row.accuracy = evaluation.accuracy;
+    }
+    progress.update(step, train_loss, seconds);
+    const bool due = options.checkpoint_every > 0 && (step % options.checkpoint_every == 0 || step == options.steps);
+    if (due) save_checkpoint(checkpoint, state);
+    if (step == options.kill_at) std::raise(SIGKILL);
+  }
+  processor.print();
+  record.validation_loss = *record.steps.back().validation_loss;
+  return record;
+}
+
+}  // namespace torch_support
