@@ -8,7 +8,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <torch/utils.h>
 
 namespace {
 
@@ -76,8 +75,7 @@ int main(int count, char** arguments) {
   std::shared_ptr<const images::ImageData> data;
   torch_support::Program program;
   program.name = "images";
-  program.title = "Images: test loss by optimizer";
-  program.loss_label = "loss (nats per image)";
+  program.words = {"Images: test loss by optimizer", "loss (nats per image)"};
   program.help = std::string("Trains a small model on images with each of some rules.\n\n") +
                  "  --data DIR         files of Fashion-MNIST or MNIST (IDX, also .gz), CIFAR-10 or CIFAR-100 "
                  "(binary); gratings:\n"
@@ -102,8 +100,7 @@ int main(int count, char** arguments) {
     std::printf("%s, %lld parameters\n", own.model.c_str(), static_cast<long long>(parameters));
     return model->hidden_width();
   };
-  program.make_task = [&](const torch_support::Options& options, std::uint64_t seed) {
-    torch::manual_seed(seed);
+  program.make_task = [&](const torch_support::Options& options, std::uint64_t) {  // LibTorch has the seed
     return std::make_unique<images::ImageTask>(make_model(own, *set), data, own.images, torch::Device(options.device));
   };
   program.figure = [](const character_model::Record& record) {

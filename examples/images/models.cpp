@@ -2,8 +2,8 @@
 #include "models.hpp"
 
 #include <cmath>
+#include <optional>
 #include <stdexcept>
-#include <torch/nn/functional/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -33,9 +33,7 @@ struct ResidualBlock : nn::Module {
   torch::Tensor forward(const torch::Tensor& x) {
     const torch::Tensor branch = second_norm(second(torch::relu(first_norm(first(x)))));
     if (added == 0) return torch::relu(x + branch);
-    using torch::indexing::None;
-    using torch::indexing::Slice;
-    const torch::Tensor half = x.index({Slice(), Slice(), Slice(None, None, 2), Slice(None, None, 2)});
+    const torch::Tensor half = x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2);
     return torch::relu(torch::constant_pad_nd(half, {0, 0, 0, 0, 0, added}) + branch);
   }
 

@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <torch/nn/functional/loss.h>
-#include <torch/nn/functional/padding.h>
 
 namespace images {
 namespace {
 
 namespace functional = torch::nn::functional;
-using torch::indexing::Slice;
 
 // Each image shifted by up to two pixels, with zeros from outside, and half of them mirrored.
 torch::Tensor augmented(const torch::Tensor& pixels) {
