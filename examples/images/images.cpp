@@ -15,7 +15,7 @@ using torch_support::Arguments;
 using torch_support::BadOption;
 
 // Where Debian's package dataset-fashion-mnist puts its files.
-constexpr const char* packaged = "/usr/share/dataset-fashion-mnist";
+constexpr const char* packaged = "/usr/share/datasets/fashion-mnist";
 
 struct Own {
   std::string data = packaged;
