@@ -21,6 +21,8 @@ Options parse_options(int count, const char* const* arguments) {
   Options options;
   std::string list_option, list;
   std::optional<double> power, hidden_lr, other_lr, resolution, tolerance;
+  bool logistic_power = false;
+  std::vector<std::pair<std::string, double>> numbers;
   std::optional<schatten::SpectralMethod> method;
   for (int i = 1; i < count; ++i) {
     const std::string option = arguments[i];
@@ -60,7 +62,12 @@ Options parse_options(int count, const char* const* arguments) {
     } else if (option == "--seeds") {
       options.seeds = parse_number(option, value(), 1, 100, "a whole number from 1 to 100");
     } else if (option == "--power") {
-      power = parse_number(option, value(), -0.499, 1.0, "a number above -0.5 and up to 1");
+      const std::string text = value();
+      logistic_power = text == "logistic";
+      power = logistic_power ? 0.125
+                             : parse_number(option, text, -0.499, 1.0, "logistic, or a number above -0.5 and up to 1");
+    } else if (option == "--set") {
+      numbers.push_back(parse_setting(option, value()));
     } else if (option == "--method") {
       method = parse_method(option, value());
     } else if (option == "--resolution") {
@@ -79,6 +86,8 @@ Options parse_options(int count, const char* const* arguments) {
                                         : chosen_recipes(list_option, list, known_recipes(options.width));
   for (Recipe& recipe : options.recipes) {
     if (power && recipe.power) recipe.power = power;
+    recipe.logistic_power = logistic_power && recipe.power;
+    recipe.numbers.insert(recipe.numbers.end(), numbers.begin(), numbers.end());
     recipe.method = method;
     recipe.resolution = resolution;
     recipe.tolerance = tolerance;
@@ -105,6 +114,8 @@ batches, and compares them.
                      of two apart; the best goes on
   --seeds K          K trainings of each optimizer, with this seed and the following; the table has means
   --power P          of the optimizers that have one, above -0.5 and up to 1 (default: HTMuon's is 0.125, others' 0)
+                     logistic: LogisticPower over the steps of each training, from 0.45 to -0.25
+  --set NAME=X       a number of the rule of the hidden matrices, by its name in docs/rules: --set interval=5; repeatable
   --method NAME      how their U S^P V^T is computed: automatic, svd, eigh, rational, ... (default: as the rule says)
   --resolution X     of that: the smallest singular value, over the largest, that must come out within the tolerance
   --tolerance X      of that: relative error of S^P

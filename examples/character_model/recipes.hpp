@@ -18,6 +18,7 @@ struct Recipe {
   double other_lr = 0;
   double weight_decay = 0.1;         // of the hidden matrices
   std::optional<double> power = {};  // of rules that have one: U S^power V^T of a momentum U S V^T
+  bool logistic_power = false;       // instead of one power, the library's LogisticPower over the steps
   // How that is computed, where not the rule's way.
   std::optional<schatten::SpectralMethod> method = {};
   std::optional<double> resolution = {}, tolerance = {};

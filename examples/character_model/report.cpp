@@ -101,4 +101,22 @@ void write_csv(const std::filesystem::path& path, const std::vector<Record>& rec
   if (!file) throw std::runtime_error("cannot write '" + path.string() + "'");
 }
 
+void write_trainings_csv(const std::filesystem::path& path, const std::vector<Record>& records) {
+  std::ofstream file(path);
+  file << "optimizer,hidden_lr,seed,steps,validation_loss,step_ms,optimizer_ms,optimizer_processor_ms";
+  for (const Alpha& alpha : records.at(0).alphas)
+    file << ",alpha_before." << alpha.matrix << ",alpha_after." << alpha.matrix;
+  file << '\n';
+  for (const Record& record : records) {
+    const double steps = double(record.steps.size());
+    file << record.optimizer << ',' << record.hidden_lr << ',' << record.seed << ',' << record.steps.size() << ','
+         << record.validation_loss << ',' << 1000 * record.seconds / steps << ','
+         << 1000 * record.optimizer_seconds / steps << ',' << 1000 * record.optimizer_processor_seconds / steps;
+    for (const Alpha& alpha : record.alphas) file << ',' << alpha.before << ',' << alpha.after;
+    file << '\n';
+  }
+  file.flush();
+  if (!file) throw std::runtime_error("cannot write '" + path.string() + "'");
+}
+
 }  // namespace character_model

@@ -68,8 +68,10 @@ void run(const Options& options) {
     print_table(records);
   const std::filesystem::path out = options.out;
   write_csv(out / "losses.csv", records);
+  write_trainings_csv(out / "trainings.csv", records);
   write_svg(out / "losses.svg", records);
-  std::printf("\n%s and losses.svg beside it hold the loss curves\n", (out / "losses.csv").string().c_str());
+  std::printf("\n%s and losses.svg beside it hold the loss curves, trainings.csv a row a training\n",
+              (out / "losses.csv").string().c_str());
 }
 
 // Kokkos takes its number of threads from OpenMP. Its advice on binding them is for runs of hours.

@@ -4,18 +4,26 @@
 
 #include "model.hpp"
 #include "recipes.hpp"
+#include "record.hpp"
 #include "rules.hpp"
 #include <schatten/diagnostics/hill.hpp>
 #include <schatten/interop/eigen.hpp>
+#include <schatten/optim/schedules.hpp>
 
+#include <cmath>
 #include <vector>
 
 namespace character_model {
 
 class ModelOptimizer {
  public:
-  ModelOptimizer(const Recipe& recipe, std::vector<Parameter<float>>& parameters)
-      : recipe_(recipe), other_recipe_(adamw(recipe.other_lr)), rule_(rule_of(recipe)), parameters_(parameters) {
+  // For a training of that many steps.
+  ModelOptimizer(const Recipe& recipe, std::vector<Parameter<float>>& parameters, int steps)
+      : steps_(steps),
+        recipe_(recipe),
+        other_recipe_(adamw(recipe.other_lr)),
+        rule_(rule_of(recipe)),
+        parameters_(parameters) {
     hidden_ = rule_.add_group(optimizer_, recipe_);
     other_ = rule_of(other_recipe_).add_group(optimizer_, other_recipe_);
     for (Parameter<float>& parameter : parameters)
@@ -37,6 +45,7 @@ class ModelOptimizer {
   // Step number `step` at this part of the peak learning rates; the parameters may be read when it returns.
   void step(int step, double schedule) {
     if (observes(Observed::layer_inputs, step)) observe_inputs();
+    if (recipe_.logistic_power) optimizer_.set_power(hidden_, logistic_power(step));
     optimizer_.set_lr_factor(hidden_, schedule);
     optimizer_.set_lr_factor(other_, schedule);
     optimizer_.step(exec_);
@@ -46,6 +55,12 @@ class ModelOptimizer {
  private:
   static Recipe adamw(double lr) {
     return {.name = "adamw", .hidden_lr = lr, .weight_decay = 0.0, .numbers = {{"beta2", 0.95}}};
+  }
+
+  // To a 64th: every other power is a fit of its own.
+  double logistic_power(int step) const {
+    const schatten::LogisticPower power({.steps = std::size_t(steps_)});
+    return std::round(64 * power(std::size_t(step - 1))) / 64;
   }
 
   bool observes(Observed what, int step) const { return rule_.observed == what && (step - 1) % rule_.interval == 0; }
@@ -61,6 +76,7 @@ class ModelOptimizer {
   }
 
   Exec exec_;
+  int steps_;
   Recipe recipe_, other_recipe_;
   Rule rule_;
   std::vector<Parameter<float>>& parameters_;
@@ -68,16 +84,13 @@ class ModelOptimizer {
   schatten::GroupId hidden_{}, other_{};
 };
 
-// Mean over the hidden matrices; heavier-tailed spectra have smaller alpha.
-inline double mean_hill_alpha(const std::vector<Parameter<float>>& parameters) {
-  double sum = 0;
-  int count = 0;
-  for (const Parameter<float>& parameter : parameters) {
-    if (parameter.role != Role::hidden) continue;
-    sum += schatten::hill_alpha(Exec{}, schatten::view(parameter.value));
-    ++count;
-  }
-  return sum / count;
+// Hill's alpha of each hidden matrix; heavier-tailed spectra have smaller ones.
+inline std::vector<Alpha> hill_alphas(const std::vector<Parameter<float>>& parameters) {
+  std::vector<Alpha> alphas;
+  for (const Parameter<float>& parameter : parameters)
+    if (parameter.role == Role::hidden)
+      alphas.push_back({parameter.name, schatten::hill_alpha(Exec{}, schatten::view(parameter.value)), 0});
+  return alphas;
 }
 
 }  // namespace character_model

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <limits>
 #include <random>
 #include <string>
@@ -22,6 +23,8 @@ constexpr std::uint64_t search_seed = 1000;
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
+
+double processor_seconds_since(std::clock_t start) { return double(std::clock() - start) / CLOCKS_PER_SEC; }
 
 double mean_loss(Model<float>& model, const std::vector<Batch>& batches) {
   double sum = 0;
@@ -40,7 +43,7 @@ double schedule(int step, int steps) {
 Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
   Model<float> model({.width = plan.width}, plan.seed);
   BatchSampler sampler(data.symbols, data.split.train, plan.sequences, plan.length, plan.seed);
-  ModelOptimizer optimizer(recipe, model.parameters());
+  ModelOptimizer optimizer(recipe, model.parameters(), plan.steps);
   Progress progress(recipe.name, plan.steps);
   MomentumRecorder momenta(plan.record_momenta, plan.steps);
 
@@ -48,7 +51,7 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
   record.optimizer = recipe.name;
   record.hidden_lr = recipe.hidden_lr;
   record.seed = plan.seed;
-  record.alpha_before = mean_hill_alpha(model.parameters());
+  record.alphas = hill_alphas(model.parameters());
   const int evaluate_every = std::max(1, plan.steps / plan.evaluations);
   std::mt19937_64 random(plan.seed + 1);  // of sampled targets
   Batch batch, sampled;
@@ -57,17 +60,21 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
     sampler.next(batch);
     if (optimizer.wants_sampled_gradients(step)) {
       const auto sampling_start = std::chrono::steady_clock::now();
+      const std::clock_t sampling_clock = std::clock();
       sampled = batch;
       model.sample_targets(sampled, random);
       model.loss_and_gradients(sampled);
       optimizer.observe_gradients(sampled.sequences * sampled.length);
       record.optimizer_seconds += seconds_since(sampling_start);
+      record.optimizer_processor_seconds += processor_seconds_since(sampling_clock);
     }
     const double loss = model.loss_and_gradients(batch);
     momenta.record(step, model.parameters());
     const auto optimizer_start = std::chrono::steady_clock::now();
+    const std::clock_t optimizer_clock = std::clock();
     optimizer.step(step, schedule(step, plan.steps));
     record.optimizer_seconds += seconds_since(optimizer_start);
+    record.optimizer_processor_seconds += processor_seconds_since(optimizer_clock);
     const double seconds = seconds_since(start);
     record.seconds += seconds;
 
@@ -79,7 +86,12 @@ Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
     progress.update(step, loss, seconds);
   }
   record.validation_loss = *record.steps.back().validation_loss;
-  record.alpha_after = mean_hill_alpha(model.parameters());
+  const std::vector<Alpha> after = hill_alphas(model.parameters());
+  for (std::size_t k = 0; k < after.size(); ++k) {
+    record.alphas[k].after = after[k].before;
+    record.alpha_before += record.alphas[k].before / double(after.size());
+    record.alpha_after += record.alphas[k].after / double(after.size());
+  }
   return record;
 }
 
