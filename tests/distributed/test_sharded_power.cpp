@@ -124,7 +124,8 @@ void check(const Problem& p) {
   if (p.functions == Functions::shared) {  // half an all-reduce, twice: of two matrices
     CHECK(traffic.sums == 0);
     CHECK(traffic.all_to_alls == 1);
-    const bool extreme = N > 1 && std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
+    const bool extreme =
+        N > 1 && std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
     CHECK(traffic.gathers == (extreme ? 2 : 1));
     const std::size_t mine = distributed::Share::of(2, std::size_t(ranks().rank()), N).count;
     CHECK(traffic.all_to_all_bytes == (2 - mine) * map.sum_bytes());
