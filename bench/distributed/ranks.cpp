@@ -77,14 +77,22 @@ void measure(const MpiCommunicator& comm) {
     if (says) std::printf("%-34s %7.2f ms %7.2f ms\n", name, measured * 1e3, modelled * 1e3);
   };
   const RankProblem problem{double(count), double(m), double(n), 4, N};
-  for (const bool shared : {false, true}) {
-    ShardedPower<float, Exec, Backend, MpiCommunicator> map(
-        comm, options, {.functions = shared ? Functions::shared : Functions::each_rank});
+  struct Way {
+    const char* name;
+    SpectralPowerOptions options;
+    Functions functions;
+    double modelled;
+  };
+  const SpectralPowerOptions quintic{
+      .rows = m, .cols = n, .power = 0, .tolerance = 2, .method = SpectralMethod::quintic};
+  for (const Way& way : {Way{"one sum", options, Functions::each_rank, cost.one_sum(problem, false)},
+                         Way{"one sum, functions shared", options, Functions::shared, cost.one_sum(problem, true)},
+                         Way{"quintics, five sums", quintic, Functions::each_rank, cost.quintics(problem)}}) {
+    ShardedPower<float, Exec, Backend, MpiCommunicator> map(comm, way.options, {.functions = way.functions});
     const std::size_t rows = Share::of(m, std::size_t(comm.rank()), std::size_t(comm.size())).count;
     const Stack part("part", count, rows, n), out("out", count, rows, n);
     fill(part);
-    row(shared ? "one sum, functions shared" : "one sum", seconds(comm, [&] { map.apply(exec, part, out); }),
-        cost.one_sum(problem, shared));
+    row(way.name, seconds(comm, [&] { map.apply(exec, part, out); }), way.modelled);
   }
   {
     schatten::distributed::Optimizer<float, Exec, Backend, MpiCommunicator> optimizer(comm);

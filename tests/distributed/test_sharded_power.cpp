@@ -86,6 +86,8 @@ struct Problem {
   SumOrder order = SumOrder::library;
   double resolution = 1e-3, tolerance = 3e-2;
   Functions functions = Functions::each_rank;
+  SpectralMethod method = SpectralMethod::automatic;
+  double power = 0.125;
 };
 
 /// Two matrices of known spectrum over ranks: within the promise, and near what one process gives.
@@ -103,8 +105,12 @@ void check(const Problem& p) {
     if (std::is_same_v<T, float> && p.scale == 1) known.back() = stored<T>(known.back());  // rounding turns vectors
   }
   const auto begins = splits(p.side == Side::rows ? p.rows : p.cols, ranks().size(), p.split);
-  const SpectralPowerOptions options{
-      .rows = p.rows, .cols = p.cols, .power = 0.125, .resolution = p.resolution, .tolerance = p.tolerance};
+  const SpectralPowerOptions options{.rows = p.rows,
+                                     .cols = p.cols,
+                                     .power = p.power,
+                                     .resolution = p.resolution,
+                                     .tolerance = p.tolerance,
+                                     .method = p.method};
   const Counted comm(ranks());
   Sharded<T> map(comm, options, {.side = p.side, .order = p.order, .functions = p.functions});
   CHECK(map.error_bound() <= p.tolerance);
@@ -118,15 +124,17 @@ void check(const Problem& p) {
   if (p.functions == Functions::shared) {  // half an all-reduce, twice: of two matrices
     CHECK(traffic.sums == 0);
     CHECK(traffic.all_to_alls == 1);
-    const bool extreme = std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
+    const bool extreme =
+        N > 1 && std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
     CHECK(traffic.gathers == (extreme ? 2 : 1));
     const std::size_t mine = distributed::Share::of(2, std::size_t(ranks().rank()), N).count;
     CHECK(traffic.all_to_all_bytes == (2 - mine) * map.sum_bytes());
     CHECK(traffic.gather_bytes ==
           (N - 1) * (mine * (map.sum_bytes() + sizeof(double)) + (extreme ? 2 * sizeof(double) : 0)));
   } else if (p.order == SumOrder::library) {
-    CHECK(traffic.sums == 1);
-    CHECK(traffic.sum_bytes == 2 * map.sum_bytes());
+    const std::size_t norms = p.method == SpectralMethod::quintic && N > 1 ? 1 : 0;  // of the matrix, one number
+    CHECK(traffic.sums == map.sums() + norms);
+    CHECK(traffic.sum_bytes == 2 * (map.sums() * map.sum_bytes() + norms * sizeof(double)));
   }
   const std::vector<Matrix> result = gathered(out, p.rows, p.cols, p.side, begins);
   const double size = std::pow(p.scale, options.power);
@@ -158,6 +166,25 @@ TEST_CASE("a map over ranks is within its promise, by one sum, whatever rows a r
   check<float>({.rows = 300, .cols = 260});                                       // all in float
   check<float>({.rows = 60, .cols = 30, .resolution = 1e-5, .tolerance = 5e-2});  // two precisions
   check<float>({.rows = 60, .cols = 30, .resolution = 1e-4, .tolerance = 1e-4});  // double
+}
+
+TEST_CASE("quintics take a sum for each step, iterates one for each segment") {
+  for (const Split split : {Split::even, Split::on_last}) {
+    check<float>(
+        {.rows = 40, .cols = 12, .split = split, .tolerance = 2, .method = SpectralMethod::quintic, .power = 0});
+    check<double>({.rows = 12,
+                   .cols = 40,
+                   .side = Side::columns,
+                   .split = split,
+                   .tolerance = 2,
+                   .method = SpectralMethod::quintic,
+                   .power = 0});
+    check<float>({.rows = 40, .cols = 12, .split = split, .method = SpectralMethod::iterates});
+    check<double>({.rows = 12, .cols = 40, .scale = 1e-200, .split = split, .method = SpectralMethod::iterates});
+  }
+  const Counted comm(ranks());
+  CHECK(Sharded<float>(comm, {.rows = 512, .cols = 256, .power = 0, .tolerance = 2, .method = SpectralMethod::quintic})
+            .sums() == 5);
 }
 
 TEST_CASE("any scale is legal") {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Weights cut over ranks: HTMuon by one sum, any rule by putting matrices together at their owners.
 
-#include "distributed/owners.hpp"
+#include "distributed/shards.hpp"
 #include <schatten/distributed/assembled_optimizer.hpp>
-#include <schatten/distributed/sharded_htmuon.hpp>
 #include <schatten/optim/rules/adamw.hpp>
 #include <schatten/optim/rules/htmuon.hpp>
 #include <schatten/optim/rules/normuon.hpp>
@@ -17,42 +16,8 @@ namespace {
 using namespace schatten;
 using namespace schatten::test;
 using distributed::Side;
-using Matrices = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>;
 using Numbers = Kokkos::View<double*, Kokkos::LayoutRight, Kokkos::HostSpace>;
-using Sharded = distributed::ShardedHTMuon<double, RankExec, linalg::PortableBackend, CountedRanks>;
 using Assembled = distributed::AssembledOptimizer<double, RankExec, linalg::PortableBackend, CountedRanks>;
-
-/// Whole matrices and gradients, stepped by one process.
-struct Whole {
-  std::vector<std::pair<std::size_t, std::size_t>> shapes;
-  std::vector<Matrices> w, g;
-  OneOptimizer optimizer;
-  template <class R>
-  Whole(const R& rule, const std::vector<std::pair<std::size_t, std::size_t>>& its_shapes) : shapes(its_shapes) {
-    const GroupId id = optimizer.add_group(rule);
-    for (const auto& [rows, cols] : shapes) {
-      w.emplace_back("w", rows, cols);
-      g.emplace_back("g", rows, cols);
-      Arrays::draw(w.back(), unsigned(w.size()));
-      optimizer.add(id, "w" + std::to_string(w.size()), w.back(), g.back());
-    }
-  }
-  void draw(unsigned step) const {
-    for (std::size_t k = 0; k < g.size(); ++k) Arrays::draw(g[k], 100 * step + unsigned(k));
-  }
-};
-
-/// Largest difference of this rank's part of a matrix from the whole one, over the largest element.
-double difference(const Matrices& part, const Matrices& whole, std::size_t row, std::size_t col) {
-  double largest = 0, size = 0;
-  for (std::size_t i = 0; i < part.extent(0); ++i) {
-    for (std::size_t j = 0; j < part.extent(1); ++j) {
-      largest = std::max(largest, std::abs(part(i, j) - whole(row + i, col + j)));
-    }
-  }
-  for (std::size_t k = 0; k < whole.size(); ++k) size = std::max(size, std::abs(whole.data()[k]));
-  return largest / size;
-}
 
 void check_htmuon(HTMuon rule, Side side, Split split) {
   CAPTURE(to_string(side));
@@ -61,47 +26,24 @@ void check_htmuon(HTMuon rule, Side side, Split split) {
   rule.map.method = SpectralMethod::rational;
   const RankExec exec;
   Whole whole(rule, {{20, 12}, {20, 12}, {9, 16}, {1, 8}, {3, 1}});
-  const CountedRanks comm(ranks());
-  Sharded sharded(comm, rule);
-  std::vector<Matrices> w, g;
-  std::vector<std::size_t> begin;
-  const auto me = std::size_t(ranks().rank());
-  const auto copy = [&](const Matrices& part, const Matrices& from, std::size_t first) {
-    for (std::size_t i = 0; i < part.extent(0); ++i) {
-      for (std::size_t j = 0; j < part.extent(1); ++j) {
-        part(i, j) = side == Side::rows ? from(first + i, j) : from(i, first + j);
-      }
-    }
-  };
-  for (std::size_t k = 0; k < whole.w.size(); ++k) {
-    const auto [rows, cols] = whole.shapes[k];
-    const auto begins = splits(side == Side::rows ? rows : cols, ranks().size(), split);
-    const std::size_t count = begins[me + 1] - begins[me];
-    begin.push_back(begins[me]);
-    w.emplace_back("w", side == Side::rows ? count : rows, side == Side::rows ? cols : count);
-    g.emplace_back("g", side == Side::rows ? count : rows, side == Side::rows ? cols : count);
-    copy(w[k], whole.w[k], begin[k]);
-    sharded.add("w" + std::to_string(k), w[k], g[k], {rows, cols, side});
-  }
-  (void)comm.take();
+  Parts parts(rule, whole, side, split);
   for (unsigned step = 1; step <= 3; ++step) {
     whole.draw(step);
     if (step == 2) whole.g[1](19, 11) = std::numeric_limits<double>::quiet_NaN();
-    for (std::size_t k = 0; k < w.size(); ++k) copy(g[k], whole.g[k], begin[k]);
+    parts.take_gradients(whole);
     whole.optimizer.step(exec);
-    sharded.step(exec);
+    parts.optimizer.step(exec);
     exec.fence();
   }
   const bool norms = optim::needs_factor(rule.scale);
-  CHECK(comm.take().sums == 3 * 4 * (norms ? 2U : 1U));  // four whole shapes
-  for (std::size_t k = 0; k < w.size(); ++k) {
+  CHECK(parts.comm.take().sums == 3 * 4 * (norms && ranks().size() > 1 ? 2U : 1U));  // four whole shapes
+  CHECK(parts.optimizer.local().skipped_steps(exec) == 1);
+  for (std::size_t k = 0; k < parts.w.size(); ++k) {
     CAPTURE(k);
     // Where the whole side is the longer one, the function is one of a larger matrix: equal within the two promises.
     const auto [rows, cols] = whole.shapes[k];
     const bool short_side = side == Side::rows ? cols <= rows : rows <= cols;
-    const double error =
-        difference(w[k], whole.w[k], side == Side::rows ? begin[k] : 0, side == Side::rows ? 0 : begin[k]);
-    CHECK(error < (short_side ? 1e-9 : 3 * rule.lr * 2 * rule.map.tolerance * 4));
+    CHECK(parts.error(whole, k) < (short_side ? 1e-9 : 3 * rule.lr * 2 * rule.map.tolerance * 4));
   }
 }
 
@@ -130,14 +72,14 @@ void check_assembled(const R& rule, Split split) {
   for (unsigned step = 1; step <= 3; ++step) {
     whole.draw(step);
     std::vector<double> gradients;
-    for (const Matrices& one : whole.g) gradients.insert(gradients.end(), one.data(), one.data() + one.size());
+    for (const ShardMatrix& one : whole.g) gradients.insert(gradients.end(), one.data(), one.data() + one.size());
     std::copy_n(gradients.data() + first, count, g.data());
     whole.optimizer.step(exec);
     optimizer.step(exec);
     exec.fence();
   }
   flat.clear();
-  for (const Matrices& one : whole.w) flat.insert(flat.end(), one.data(), one.data() + one.size());
+  for (const ShardMatrix& one : whole.w) flat.insert(flat.end(), one.data(), one.data() + one.size());
   CHECK(std::equal(w.data(), w.data() + count, flat.data() + first));
 }
 

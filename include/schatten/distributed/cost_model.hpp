@@ -58,10 +58,10 @@ struct RankCost {
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * 5.2 * p.n * p.n * p.n) / speed.flops +
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks);
   }
-  /// The same for quintics: an all-reduce of an n×n matrix a step, a polynomial of it on every rank.
+  /// The same for quintics: an all-reduce of an n×n matrix' lower triangle a step, a polynomial of it on every rank.
   [[nodiscard]] double quintics(const RankProblem& p, double steps = 5) const {
     return steps * (p.count * (3 * p.n * p.n * p.m / p.ranks + p.n * p.n * p.n) / speed.flops +
-                    all_reduce(p.count * p.n * p.n * p.bytes, p.ranks));
+                    all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks));
   }
 };
 

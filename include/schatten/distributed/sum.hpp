@@ -5,9 +5,11 @@
 #include <schatten/core/parallel.hpp>
 #include <schatten/core/workspace.hpp>
 #include <schatten/distributed/communicator.hpp>
+#include <schatten/linalg/norms.hpp>
 
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 namespace schatten::distributed {
@@ -42,6 +44,49 @@ struct SumParts {
     sum[i] = total;
   }
 };
+
+/// (a, b) ↦ the one of larger size; an infinity or a NaN where one is.
+struct Larger {
+  template <class U>
+  KOKKOS_FUNCTION U operator()(U a, U b) const {
+    if constexpr (std::is_integral_v<U>) {
+      return a < b ? b : a;
+    } else {
+      return linalg::detail::magnitude_bits(a) < linalg::detail::magnitude_bits(b) ? b : a;
+    }
+  }
+};
+/// (a, b) ↦ the smaller one.
+struct Smaller {
+  KOKKOS_FUNCTION int operator()(int a, int b) const { return a < b ? a : b; }
+};
+
+/// x_i ← f of part_k(i) for all k.
+template <class U, class F>
+struct ReduceParts {
+  const U* parts;
+  U* x;
+  std::size_t count, ranks;
+  F f;
+  KOKKOS_FUNCTION void operator()(std::size_t i) const {
+    U value = parts[i];
+    for (std::size_t k = 1; k < ranks; ++k) value = f(value, parts[k * count + i]);
+    x[i] = value;
+  }
+};
+
+/// x ← f of all ranks' x, n numbers, by a gather: for few of them. Bytes sent by a rank: those of x to each other one.
+template <ExecutionSpace Exec, class U, class F, class Space, class Comm>
+void reduce_over_ranks(const Exec& exec, const Comm& comm, U* x, std::size_t n, const F& f,
+                       Workspace<Space>& workspace) {
+  const auto ranks = std::size_t(comm.size());
+  if (ranks == 1 || n == 0) return;
+  const typename Workspace<Space>::Frame frame(workspace);
+  U* const parts = workspace.template numbers<U>(ranks * n).data();
+  comm.all_gather(exec, x, parts, std::vector<std::size_t>(ranks, n * sizeof(U)));
+  Kokkos::parallel_for("schatten::distributed/reduce", Kokkos::RangePolicy<Exec>(exec, 0, n),
+                       ReduceParts<U, F>{parts, x, n, ranks, f});
+}
 
 }  // namespace detail
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace schatten::optim {
 
@@ -91,6 +92,15 @@ class Bucket {
   [[nodiscard]] std::size_t rows() const { return storage_.key().rows; }
   /// Columns of each matrix.
   [[nodiscard]] std::size_t cols() const { return storage_.key().cols; }
+  /// Whether other ranks have parts of the matrices (distributed/rank_rule.hpp).
+  static constexpr bool over_ranks = false;
+  /// What sums over a matrix take beside the elements that are here (spectral/whole_matrix.hpp).
+  [[nodiscard]] static spectral::WholeMatrix parts() { return {}; }
+  /// The user's rows and columns of a whole matrix.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> whole_shape() const { return key().user_shape(); }
+  /// Whether other ranks have parts of each row, or of each column.
+  [[nodiscard]] static bool cuts_rows() { return false; }
+  [[nodiscard]] static bool cuts_columns() { return false; }
   /// The group's number of this step, counted from 1.
   [[nodiscard]] std::size_t step() const { return number_; }
 
@@ -277,9 +287,17 @@ class Bucket {
   /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has
   /// noted.
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
+    find_sizes(k);
+    keep_sizes(recent, beta);
+  }
+  /// The first half: on a device, the sizes of slot k.
+  void find_sizes(std::size_t k) {
     if constexpr (loops_as_on_device<Exec>) {
       for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});
     }
+  }
+  /// The second half.
+  void keep_sizes(std::size_t recent, double beta) {
     for_each_matrix(exec(), "schatten::step/note_size", count_,
                     NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
   }
@@ -287,6 +305,15 @@ class Bucket {
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
   /// The arrays of the state.
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
+
+ protected:
+  /// The largest entry of each matrix, as bits, which `average` and loops over elements have noted; on a device `average`
+  /// notes them in sizes().
+  [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
+  [[nodiscard]] Numbers sizes() const { return size_; }
+  /// Whether `average` has been called, and whether the gradients have been checked.
+  [[nodiscard]] bool averaged() const { return averaged_; }
+  [[nodiscard]] bool checked() const { return checked_; }
 
  private:
   [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
@@ -342,7 +369,6 @@ class Bucket {
     }
   }
 
-  [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
   const StepContext<T, Exec>& step_;
   BucketStorage<T, Exec>& storage_;
   std::size_t first_, count_, number_;

@@ -135,6 +135,8 @@ struct FunctionRule : R {
   static constexpr std::string_view name{optim::detail::function_rule_name<R, F>.data(),
                                          optim::detail::function_rule_name<R, F>.size()};
 
+  static constexpr bool over_ranks = false;  ///< maps over ranks are of powers
+
   /// The bucket that R::direction gets.
   template <class Base>
   using BucketOf = optim::FunctionBucket<Base, F>;

@@ -49,6 +49,10 @@
 //                                                    such rules is one parallel region (core/host_region.hpp)
 //   static constexpr bool observes_inputs            whether observe() takes a layer's inputs, not an array of the
 //                                                    weight's shape
+//   static constexpr bool over_ranks                 whether the rule is right on matrices of which other ranks have
+//                                                    parts: it takes nothing from several elements but by bucket.map,
+//                                                    scale, norms and the stages line_norms and row_moment
+//   std::size_t most_matrices(elements) const        how many matrices one call takes whose buffer has so many elements
 #pragma once
 
 #include <schatten/optim/fields.hpp>
@@ -145,6 +149,13 @@ std::vector<StateSlot> rule_slots(const R& rule, [[maybe_unused]] std::size_t ro
   } else {
     return rule.state();
   }
+}
+
+/// Whether the rule is right on matrices of which other ranks have parts.
+template <class R>
+constexpr bool serves_ranks() {
+  if constexpr (requires { R::over_ranks; }) return R::over_ranks;
+  return ElementRule<R> && !PreparedElementRule<R>;
 }
 
 /// Whether the rule takes vectors.

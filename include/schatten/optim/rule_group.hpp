@@ -102,6 +102,9 @@ class RuleGroup final : public Group<T, Exec> {
 
   [[nodiscard]] std::size_t most_matrices(const BucketKey& key) const override {
     if (by_element) return (std::numeric_limits<std::size_t>::max)();
+    if constexpr (requires { rule_.most_matrices(batch_bytes_ / sizeof(T)); }) {
+      return rule_.most_matrices(batch_bytes_ / sizeof(T));
+    }
     return std::max<std::size_t>(batch_bytes_ / std::max<std::size_t>(key.rows * key.cols * sizeof(T), 1), 1);
   }
 
@@ -265,6 +268,7 @@ class RuleGroup final : public Group<T, Exec> {
     const DecayMode mode = decay_mode(rule_);
     const double share = mode == DecayMode::fixed ? rule_.weight_decay : lr * rule_.weight_decay;
     View bucket(step, storage, first, count, this->steps);
+    if constexpr (requires { bucket.set_rule(rule_); }) bucket.set_rule(rule_);
     if (mode == DecayMode::coupled) {
       bucket.set_rates(lr, 0, rule_.weight_decay);
     } else {

@@ -4,6 +4,7 @@
 
 #include <schatten/optim/apply.hpp>
 #include <schatten/optim/options.hpp>
+#include <schatten/spectral/whole_matrix.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -84,25 +85,29 @@ struct PowerOfScaled {
 };
 
 /// factor(k) for D = UΣ^pVᵀ of M. With s = ⟨M, D⟩ = Σσ^{1+p}: ‖D‖_{S_q} = s^{p/(1+p)} and ‖M‖_{S_q*} = s^{1/(1+p)}, so
-/// unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). Cost: unit_rms and adamw_rms two
-/// passes over D, the others three over M and D.
-template <ExecutionSpace Exec, class T, class Space>
+/// unit_norm is s^{−p/(1+p)} and dual_norm s^{(1−p)/(1+p)}. @pre needs_factor(mode). parts: of which M and D are parts
+/// (spectral/whole_matrix.hpp). Cost: unit_rms and adamw_rms two passes over D, the others three over M and D.
+template <ExecutionSpace Exec, class T, class Space, class Parts = spectral::WholeMatrix>
 void direction_scale(const Exec& exec, ScaleMode mode, double p, const BatchView<const T, Space>& m,
                      const BatchView<const T, Space>& d, const NumberBatchView<SplitFactor, Space>& factor,
-                     Workspace<Space>& workspace) {
+                     Workspace<Space>& workspace, const Parts& parts = {}) {
   const typename Workspace<Space>::Frame frame(workspace);
   const std::size_t count = d.extent(0);
   const auto d_scale = workspace.template numbers<double>(count), relative = workspace.template numbers<double>(count);
   linalg::max_abs(exec, d, d_scale, workspace);
+  parts.largest(exec, d_scale);
   if (fixed_rms(mode) > 0) {
     linalg::relative_norm(exec, d, d_scale, relative, workspace);
-    const double root = fixed_rms(mode) * std::sqrt(double(d.extent(1)) * double(d.extent(2)));
+    parts.norms(exec, relative.data(), count);
+    const double root = fixed_rms(mode) * std::sqrt(parts.elements(double(d.extent(1)) * double(d.extent(2))));
     return for_each_matrix(exec, "schatten::scale/rms", count,
                            PowerOfScaled<Space>{d_scale, {}, relative, -1, root, factor});
   }
   const auto m_scale = workspace.template numbers<double>(count);
   linalg::max_abs(exec, m, m_scale, workspace);
+  parts.largest(exec, m_scale);
   linalg::detail::scaled_inner_product(exec, m, d, m_scale, d_scale, false, false, relative, workspace);
+  parts.sums(exec, relative.data(), count);
   const double exponent = (mode == ScaleMode::unit_norm ? -p : 1 - p) / (1 + p);
   for_each_matrix(exec, "schatten::scale/norm", count,
                   PowerOfScaled<Space>{m_scale, d_scale, relative, exponent, 1, factor});

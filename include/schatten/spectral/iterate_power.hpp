@@ -12,6 +12,7 @@
 #include <schatten/spectral/iterate_segments.hpp>
 #include <schatten/spectral/normalization.hpp>
 #include <schatten/spectral/quintic.hpp>
+#include <schatten/spectral/whole_matrix.hpp>
 
 #include <algorithm>
 #include <array>
@@ -93,9 +94,9 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
 ///
 /// In a segment that starts at step r, X_k = X_r Q_k, Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k²: products of commuting
 /// symmetric matrices. The segment adds X_r Σ_k w_k Q_k. Segments of one step, which come first, add w_r X_r together.
-template <class Backend, class Exec, class W, class Space>
+template <class Backend, class Exec, class W, class Space, class Parts>
 void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateSegments& segments,
-                         const IterateState<W, Space>& s, Workspace<Space>& workspace) {
+                         const IterateState<W, Space>& s, Workspace<Space>& workspace, const Parts& parts) {
   using S = Sum<W>;
   const std::size_t n = s.factor.extent(1), count = segments.count(), longest = segments.length(count - 1);
   const auto products = workspace.template aligned_batch<W>(longest > 1 ? longest * s.batch : 0, n, n);
@@ -134,7 +135,7 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
     }
     if (last) break;
     linalg::gemm<Backend>(exec, S(1), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1), workspace);
-    linalg::gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
+    parts.template gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
   }
 }
 
@@ -200,18 +201,12 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
   return (std::max)(fit.error + rounding, std::hypot(fit.error, across)) + storage;
 }
 
-/// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
-///
-/// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
-/// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate
-/// (m×n) for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
-template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
-void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
-                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  if (m.extent(1) < m.extent(2)) {
-    return iterate_power<Work, Backend>(exec, fit, form, power, transpose(m), transpose(out), workspace);
-  }
+/// iterate_power of M (m×n) by its Gram matrix XᵀX (n×n), also for m < n, where `parts` may say that other ranks have rows of M
+/// too (whole_matrix.hpp): a sum of a Gram matrix over ranks for each segment.
+template <class Work, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
+void iterate_power_of_rows(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
+                           const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
+                           Workspace<Space>& workspace, const Parts& parts) {
   const std::size_t steps = fit.steps.size();
   require(steps >= 1 && steps <= most_iterates, "spectral::iterate_power", "steps", steps, "must be 1 to 8");
   const std::size_t batch = m.extent(0), cols = m.extent(2);
@@ -230,16 +225,31 @@ void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, do
     state.sum = batch_like<Work>(out, workspace);
   }
   const BatchView<Work, Space> x = state.iterate(0), gram = state.gram(0);
-  power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(m.extent(1)));
+  power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(parts.rows(m.extent(1))));
+  parts.largest(exec, unit);
   divide(exec, m, unit, x);
-  linalg::gram<Backend>(exec, x, gram, workspace);
+  parts.template gram<Backend>(exec, x, gram, workspace);
   linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
   divide(exec, m, unit, x, scale);
   scale_elements(exec, "schatten::iterate_power/scale", square, as_const(gram), gram);
-  detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace);
+  detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace, parts);
   scale_elements(exec, "schatten::iterate_power/store", factor, as_const(state.sum), out);
+}
+
+/// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
+///
+/// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
+/// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
+/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate
+/// (m×n) for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
+template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
+void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
+                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
+  const bool turn = m.extent(1) < m.extent(2);
+  iterate_power_of_rows<Work, Backend>(exec, fit, form, power, turn ? transpose(m) : m, turn ? transpose(out) : out,
+                                       workspace, WholeMatrix{});
 }
 
 }  // namespace schatten::spectral

@@ -157,8 +157,8 @@ void newton_schulz_power(const Exec& exec, double power, const BatchView<const T
   for_each_row(exec, "schatten::newton_schulz/ridge", batch, cols,
                detail::AddToDiagonal<T, Space>{newton_schulz_ridge, exponent, root});
   for (int k = 0; k <= halvings; ++k) detail::newton_schulz_square_root<Backend>(exec, exponent, root, workspace);
-  detail::quintic_steps<T, Backend>(exec, std::span<const Quintic>(quintics), newton_schulz_added_norm, m, polar,
-                                    workspace);
+  quintic_iteration<T, Backend>(exec, std::span<const Quintic>(quintics), m, polar, workspace,
+                                newton_schulz_added_norm);
   linalg::gemm<Backend>(exec, T(1), polar, root, T(0), out, workspace);
   for_each_element(exec, "schatten::newton_schulz/store", batch, rows, cols,
                    detail::MultiplyByPowerOfTwo<T, Space>{exponent, out});

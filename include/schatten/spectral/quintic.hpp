@@ -5,6 +5,7 @@
 #include <schatten/core/copy.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/spectral/normalization.hpp>
+#include <schatten/spectral/whole_matrix.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -59,12 +60,13 @@ struct QuinticPolynomial {
   }
 };
 
-/// quintic_iteration from M/(‖M‖_F + added_to_norm), matrices stored as W.
-template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
+/// quintic_iteration from M/(‖M‖_F + added_to_norm), matrices stored as W. parts: of which ranks have rows (whole_matrix.hpp).
+template <class W, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
 void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double added_to_norm,
-                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {
-  if (m.extent(1) < m.extent(2)) {
-    return quintic_steps<W, Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace);
+                   const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace,
+                   const Parts& parts) {
+  if (!Parts::cut && m.extent(1) < m.extent(2)) {
+    return quintic_steps<W, Backend>(exec, steps, added_to_norm, transpose(m), transpose(out), workspace, parts);
   }
   const std::size_t batch = m.extent(0), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
@@ -73,12 +75,14 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
   const auto gram = workspace.template aligned_batch<W>(batch, cols, cols);
   const auto polynomial = workspace.template aligned_batch<W>(batch, cols, cols);
   power_of_two_scale(exec, m, scale, workspace);
+  parts.largest(exec, scale);
   linalg::relative_norm(exec, m, scale, norm, workspace);
+  parts.norms(exec, norm.data(), batch);
   for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});
   divide(exec, m, scale, x, norm);
   using S = Sum<W>;
   for (const Quintic& step : steps) {  // X ← X(aI + bA + cA²), A = XᵀX
-    linalg::gram<Backend>(exec, x, gram, workspace);
+    parts.template gram<Backend>(exec, x, gram, workspace);
     linalg::symmetric_product<Backend>(exec, S(1), gram, gram, polynomial, workspace);
     for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
                      QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial, polynomial});
@@ -98,7 +102,14 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                        const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm = 0) {
-  detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace);
+  detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace, WholeMatrix{});
+}
+/// The same where other ranks have rows of M too: a sum of a Gram matrix over ranks for each step. All columns are here.
+template <class W, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
+void quintic_iteration_of_rows(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
+                               const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm,
+                               const Parts& parts) {
+  detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace, parts);
 }
 
 /// Values from low to high.

@@ -27,6 +27,7 @@ struct AdaMuon {
 
   static constexpr std::string_view name = "adamuon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

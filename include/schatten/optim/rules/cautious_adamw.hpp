@@ -23,6 +23,7 @@ struct CautiousAdamW {
 
   static constexpr std::string_view name = "cautious_adamw";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

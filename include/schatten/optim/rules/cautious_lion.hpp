@@ -21,6 +21,7 @@ struct CautiousLion {
 
   static constexpr std::string_view name = "cautious_lion";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

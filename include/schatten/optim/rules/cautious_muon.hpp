@@ -33,6 +33,7 @@ struct CautiousMuon {
 
   static constexpr std::string_view name = "cautious_muon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

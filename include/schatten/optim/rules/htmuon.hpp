@@ -23,6 +23,7 @@ struct HTMuon {
 
   static constexpr std::string_view name = "htmuon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -42,6 +42,7 @@ struct LionMuon {
 
   static constexpr std::string_view name = "lion_muon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {
@@ -71,7 +72,7 @@ struct LionMuon {
     const auto u = mapped ? bucket.buffer() : out;
     bucket.average(average, std::array<std::size_t, 1>{0}, beta2, u);
     if (!mapped) {  // the shape's factor belongs to mapped steps only, but is applied in every step
-      const auto [rows, cols] = bucket.key().user_shape();
+      const auto [rows, cols] = bucket.whole_shape();
       return optim::take_signs(bucket, out, 1 / optim::shape_scale(scale, rows, cols));
     }
     bucket.map(power, map, u, out);

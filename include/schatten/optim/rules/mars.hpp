@@ -26,6 +26,7 @@ struct MARS {
 
   static constexpr std::string_view name = "mars";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

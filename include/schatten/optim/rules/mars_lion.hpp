@@ -33,6 +33,7 @@ struct MARSLion {
 
   static constexpr std::string_view name = "mars_lion";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

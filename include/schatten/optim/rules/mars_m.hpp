@@ -28,6 +28,7 @@ struct MARSM {
 
   static constexpr std::string_view name = "mars_m";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -20,6 +20,7 @@ struct Muon {
 
   static constexpr std::string_view name = "muon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

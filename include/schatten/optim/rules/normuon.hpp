@@ -26,6 +26,7 @@ struct NorMuon {
 
   static constexpr std::string_view name = "normuon";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -22,6 +22,7 @@ struct RMNP {
 
   static constexpr std::string_view name = "rmnp";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
 
   template <class Fields>
   static void fields(Fields& f) {

@@ -38,6 +38,7 @@ struct Scion {
 
   static constexpr std::string_view name = "scion";
   static constexpr bool one_region = true;
+  static constexpr bool over_ranks = true;
   static constexpr bool takes_vectors = true;
 
   template <class Fields>
@@ -72,14 +73,15 @@ struct Scion {
       bucket.map(power, map, u, out);
       return bucket.scale(scale, power, u, out);
     }
+    const auto [whole_rows, whole_cols] = bucket.whole_shape();
     optim::average(bucket, momentum, 0, out);
     if (ball == ScionBall::sign) return optim::take_signs(bucket, out);
     if (ball == ScionBall::column_norm) {
       const auto columns = optim::column_numbers(bucket);
-      optim::column_factors(bucket, optim::InverseNorm{1 / std::sqrt(double(bucket.rows())), epsilon}, out, columns);
+      optim::column_factors(bucket, optim::InverseNorm{1 / std::sqrt(double(whole_rows)), epsilon}, out, columns);
       return optim::scale_lines(bucket, {}, columns, out, out);
     }
-    const double root = std::sqrt(double(bucket.cols())), weight = ball == ScionBall::bias ? 1 / root : root;
+    const double root = std::sqrt(double(whole_cols)), weight = ball == ScionBall::bias ? 1 / root : root;
     const auto rows = optim::row_numbers(bucket);
     optim::row_factors(bucket, optim::InverseNorm{weight, epsilon}, out, rows);
     optim::scale_lines(bucket, rows, {}, out, out);

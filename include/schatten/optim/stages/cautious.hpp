@@ -69,6 +69,13 @@ struct MaskFactor {
   }
 };
 
+/// Elements of a whole matrix of the bucket.
+template <class Bucket>
+double elements_of(const Bucket& bucket) {
+  const auto [rows, cols] = bucket.whole_shape();
+  return double(rows) * double(cols);
+}
+
 /// x(k) ← the factor of matrix k's mask, from the gradients and the momentum, slot 0, whose average with g is the
 /// direction's sign. One pass over both.
 template <class Bucket>
@@ -77,7 +84,7 @@ void mask_factors(Bucket& bucket, const Average<typename Bucket::Scalar>& averag
   using Counted = Agreement<typename Bucket::Scalar>;
   const auto root = bucket.norms(OneFunctor<Counted>{{average}}, std::array<std::size_t, 1>{0});
   for_each_matrix(bucket.exec(), "schatten::step/mask", bucket.matrices(),
-                  MaskFactor<typename Bucket::Space>{root, double(bucket.rows() * bucket.cols()), scale, x});
+                  MaskFactor<typename Bucket::Space>{root, elements_of(bucket), scale, x});
 }
 
 }  // namespace optim

@@ -75,8 +75,9 @@ void keep_agreeing(Bucket& bucket, const typename Bucket::Batch& g, MaskScale ma
   for_each_row_by_team(bucket.exec(), "schatten::step/keep_agreeing", count, bucket.rows(),
                        KeepAgreeing<typename Bucket::Scalar, Space>{g, d, roots});
   linalg::frobenius_norm(bucket.exec(), roots, root, bucket.workspace());
+  bucket.parts().norms(bucket.exec(), root.data(), count);
   for_each_matrix(bucket.exec(), "schatten::step/mask", count,
-                  MaskFactor<Space>{root, double(bucket.rows() * bucket.cols()), mask_scale, root});
+                  MaskFactor<Space>{root, elements_of(bucket), mask_scale, root});
   for_each_matrix(bucket.exec(), "schatten::step/factor", count, MultiplyFactor<Space>{root, bucket.factor()});
 }
 

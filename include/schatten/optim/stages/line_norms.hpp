@@ -12,6 +12,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 
 namespace schatten::optim {
 
@@ -19,6 +20,8 @@ namespace schatten::optim {
 struct Norm {
   KOKKOS_FUNCTION double operator()(double norm) const { return norm; }
 };
+/// The same, of the parts of rows and columns that are here.
+struct PartNorm : Norm {};
 /// norm ↦ 1/(weight·norm + ε).
 struct InverseNorm {
   double weight, epsilon;
@@ -121,14 +124,47 @@ struct ScaleLines {
   }
 };
 
+/// factor_i of matrix k ← f(norm_i), times what was there where `multiply` is set; no infinity.
+template <class F>
+struct FactorsOfNorms {
+  F f;
+  const double* norm;
+  bool multiply;
+  double* factor;
+  std::size_t each;  ///< norms of a matrix
+  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i) const {
+    const double value = saturated(f(norm[k * each + i]));
+    double& to = factor[k * each + i];
+    to = saturated(multiply ? to * value : value);
+  }
+};
+
 /// What factors of rows or columns lie in: a batch of doubles.
 template <class Bucket>
 using LineFactors = BatchView<double, typename Bucket::Space>;
+
+/// factors ← f of the norms of whole rows or columns, of whose parts here norms_of_parts(norms) gives the norms.
+template <class Bucket, class F, class NormsOfParts>
+void factors_over_ranks(Bucket& bucket, const F& f, const LineFactors<Bucket>& factors, bool multiply,
+                        const NormsOfParts& norms_of_parts) {
+  const std::size_t count = bucket.matrices(), each = factors.extent(1) * factors.extent(2);
+  const auto norms = bucket.workspace().template batch<double>(factors.extent(0), factors.extent(1), factors.extent(2));
+  norms_of_parts(norms);
+  bucket.parts().norms(bucket.exec(), norms.data(), count, each);
+  for_each_row(bucket.exec(), "schatten::step/line_factors", count, each,
+               FactorsOfNorms<F>{f, norms.data(), multiply, factors.data(), each});
+}
 
 /// rows(k, i, 0) ← f(‖row i of u‖), `multiply`: times what is there. Scratch memory: of the caller. One pass over u.
 template <class Bucket, class F>
 void row_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, const LineFactors<Bucket>& rows,
                  bool multiply = false) {
+  if constexpr (Bucket::over_ranks && !std::is_same_v<F, PartNorm>) {
+    if (bucket.cuts_rows()) {
+      return factors_over_ranks(bucket, f, rows, multiply,
+                                [&](const auto& norms) { row_factors(bucket, PartNorm{}, u, norms); });
+    }
+  }
   using Kernel = RowFactors<typename Bucket::Scalar, typename Bucket::Space, F>;
   for_each_row_by_team(bucket.exec(), "schatten::step/row_norms", bucket.matrices(), u.extent(1),
                        Kernel{u, f, multiply, rows});
@@ -137,6 +173,12 @@ void row_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, co
 template <class Bucket, class F>
 void column_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, const LineFactors<Bucket>& columns,
                     bool multiply = false) {
+  if constexpr (Bucket::over_ranks && !std::is_same_v<F, PartNorm>) {
+    if (bucket.cuts_columns()) {
+      return factors_over_ranks(bucket, f, columns, multiply,
+                                [&](const auto& norms) { column_factors(bucket, PartNorm{}, u, norms); });
+    }
+  }
   constexpr std::size_t width = loops_as_on_device<std::remove_cvref_t<decltype(bucket.exec())>> ? 1 : 64;
   using Kernel = ColumnFactors<typename Bucket::Scalar, typename Bucket::Space, F, width>;
   for_each_row(bucket.exec(), "schatten::step/column_norms", bucket.matrices(), (u.extent(2) + width - 1) / width,
@@ -173,8 +215,8 @@ struct FactorOverNorm {
   }
 };
 
-/// Puts on the bucket's factor target·‖before‖/(‖after‖ + ε), both matrices given by the norms of their rows; an empty
-/// `before` counts as norm 1. No pass over a matrix.
+/// Puts on the bucket's factor target·‖before‖/(‖after‖ + ε), both matrices given by the norms of their rows (as far as
+/// these are here); an empty `before` counts as norm 1. No pass over a matrix.
 template <class Bucket>
 void factor_over_norm(Bucket& bucket, double target, const LineFactors<Bucket>& before,
                       const LineFactors<Bucket>& after, double epsilon) {
@@ -183,6 +225,7 @@ void factor_over_norm(Bucket& bucket, double target, const LineFactors<Bucket>& 
     if (rows.extent(0) == 0) return Numbers{};
     const Numbers norm = bucket.workspace().template numbers<double>(bucket.matrices());
     linalg::frobenius_norm(bucket.exec(), rows, norm, bucket.workspace());
+    bucket.parts().norms(bucket.exec(), norm.data(), bucket.matrices());
     return norm;
   };
   const Numbers had = norms(before), has = norms(after);

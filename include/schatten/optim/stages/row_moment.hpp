@@ -14,31 +14,33 @@
 namespace schatten::optim {
 
 /// Row i of matrix k: v ← β₂v + (1 − β₂)mean_j O_ij², the row divided by √(v + ε). Kept is √v, which has the range of O
-/// where v has not. before, after: the row's norms.
+/// where v has not. before, after: the row's norms. whole: norms of whole rows of `cols` elements, where other ranks have
+/// parts of them; else empty.
 template <Scalar T, class Space>
 struct NormalizeRow {
   BatchView<T, Space> o;
   BatchView<T, Space> root;    ///< √v, rows×1
   double gain2, root_epsilon;  ///< 1 − β₂, √ε
-  BatchView<double, Space> before, after;
+  double cols;
+  BatchView<double, Space> whole, before, after;
   FiniteFlags<Space> finite;
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
     if (!finite(k)) return team.once([&] { before(k, i, 0) = after(k, i, 0) = 0; });
     T* const row = &o(k, i, 0);
-    const std::size_t cols = o.extent(2);
+    const std::size_t n = o.extent(2);
     using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
     const Bits largest =
-        team.template max<Bits>(cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(row[j]); });
+        team.template max<Bits>(n, [&](std::size_t j) { return linalg::detail::magnitude_bits(row[j]); });
     const math::Unit<T> unit(std::bit_cast<T>(largest));
-    team.for_each(cols, [&](std::size_t j) { row[j] *= unit.inverse; });
-    const double relative = math::sqrt(team.dot(row, row, cols)), norm = double(unit.unit) * relative;
-    const double r = second_moment_root(double(root(k, i, 0)), norm / math::sqrt(double(cols)), gain2);
+    team.for_each(n, [&](std::size_t j) { row[j] *= unit.inverse; });
+    const double relative = math::sqrt(team.dot(row, row, n)), norm = double(unit.unit) * relative;
+    const double all = whole.extent(0) > 0 ? whole(k, i, 0) : norm;
+    const double r = second_moment_root(double(root(k, i, 0)), all / math::sqrt(cols), gain2);
     const math::Unit<double> size(r > root_epsilon ? r : root_epsilon);
     const double x = r * size.inverse, y = root_epsilon * size.inverse;
     const double inverse = 1 / math::sqrt(x * x + y * y);
-    team.for_each(cols,
-                  [&](std::size_t j) { row[j] = T(double(row[j]) * double(unit.unit) * size.inverse * inverse); });
+    team.for_each(n, [&](std::size_t j) { row[j] = T(double(row[j]) * double(unit.unit) * size.inverse * inverse); });
     team.once([&] {
       root(k, i, 0) = T(r);
       before(k, i, 0) = norm;
@@ -78,11 +80,16 @@ void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t
                     ScaleMode scale) {
   using T = typename Bucket::Scalar;
   const auto before = row_numbers(bucket), after = row_numbers(bucket);
+  LineFactors<Bucket> whole;
+  if constexpr (Bucket::over_ranks) {
+    if (bucket.cuts_rows()) row_factors(bucket, Norm{}, o, whole = row_numbers(bucket));
+  }
+  const auto [rows, cols] = bucket.whole_shape();
   for_each_row_by_team(bucket.exec(), "schatten::step/normalize_rows", bucket.matrices(), bucket.rows(),
                        NormalizeRow<T, typename Bucket::Space>{o, bucket.state(slot), 1 - beta2, std::sqrt(epsilon),
-                                                               before, after, bucket.finite()});
+                                                               double(cols), whole, before, after, bucket.finite()});
   if (fixed_rms(scale) == 0) return factor_over_norm(bucket, 1, before, after, epsilon);
-  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(bucket.rows() * bucket.cols())), {}, after, epsilon);
+  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(rows * cols)), {}, after, epsilon);
 }
 
 /// Divides the elements of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::matrix); with
@@ -97,7 +104,8 @@ void normalize_elements(Bucket& bucket, const typename Bucket::Batch& o, std::si
                        NormalizeElements<T, typename Bucket::Space>{o, bucket.state(slot), T(1 - beta2), T(epsilon),
                                                                     after, bucket.finite()});
   if (fixed_rms(scale) == 0) return;
-  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(bucket.rows() * bucket.cols())), {}, after, epsilon);
+  const auto [rows, cols] = bucket.whole_shape();
+  factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(rows * cols)), {}, after, epsilon);
 }
 
 }  // namespace schatten::optim

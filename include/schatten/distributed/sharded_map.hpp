@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The map UΣ^pVᵀ of a matrix whose rows, or columns, lie on several ranks, for ranks that have agreed already.
+#pragma once
+
+#include <schatten/distributed/rank_parts.hpp>
+#include <schatten/linalg/norms.hpp>
+#include <schatten/spectral/choose_method.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+namespace detail {
+
+/// packed ← (unit/common)²·S, its lower triangle by rows, the diagonal as it is in double.
+template <class Gram, class Space>
+struct PackTriangle {
+  BatchView<const Gram, Space> gram;
+  VectorBatchView<double, Space> diagonal;
+  NumberBatchView<double, Space> unit, common;  ///< common: may be empty, 1 then
+  double* packed;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const double by = common.extent(0) == 0 || unit(b) == 0.0 ? unit(b) : unit(b) / common(b), square = by * by;
+    double* const row = packed + b * triangle(gram.extent(1)) + triangle(i);
+    for (std::size_t j = 0; j < i; ++j) row[j] = square * double(gram(b, i, j));
+    row[i] = square * diagonal(b, i);
+  }
+};
+
+/// unit ← the largest power of two with unit² <= the largest diagonal element; 0 for a zero matrix, NaN for one with a NaN;
+/// total ← unit·common.
+template <class Space>
+struct UnitOfTriangle {
+  const double* packed;
+  std::size_t n;
+  NumberBatchView<double, Space> common, unit, total;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    const double* const matrix = packed + b * triangle(n);
+    std::uint64_t largest = 0;  // as bits, infinities and NaN are larger than every number
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto bits = linalg::detail::magnitude_bits(matrix[triangle(i) + i]);
+      largest = bits > largest ? bits : largest;
+    }
+    const auto d = std::bit_cast<double>(largest);
+    int exponent = 0;
+    if (linalg::is_finite(d)) (void)std::frexp(d, &exponent);
+    unit(b) = !linalg::is_finite(d) ? std::numeric_limits<double>::quiet_NaN()
+              : d == 0.0            ? 0.0
+                                    : std::ldexp(1.0, (exponent - 1) >> 1);
+    total(b) = common.extent(0) == 0 || d == 0.0 ? unit(b) : unit(b) * common(b);
+  }
+};
+
+/// S ← packed/unit², both triangles, and its diagonal in double.
+template <class Gram, class Space>
+struct UnpackTriangle {
+  const double* packed;
+  NumberBatchView<double, Space> unit;
+  BatchView<Gram, Space> gram;
+  VectorBatchView<double, Space> diagonal;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const bool usable = linalg::is_finite(unit(b)) && unit(b) != 0.0;
+    const double inverse = usable ? 1 / unit(b) : 1.0;
+    const double* const row = packed + b * triangle(gram.extent(1)) + triangle(i);
+    for (std::size_t j = 0; j <= i; ++j) {
+      const double x = linalg::is_finite(unit(b)) ? row[j] * inverse * inverse : unit(b);
+      gram(b, i, j) = Gram(x);
+      gram(b, j, i) = Gram(x);
+      if (i == j) diagonal(b, i) = x;
+    }
+  }
+};
+
+/// Numbers of the rows before row i: of a lower triangle, or of a square of n.
+KOKKOS_INLINE_FUNCTION std::size_t rows_before(std::size_t i, std::size_t n, bool square) {
+  return square ? i * n : triangle(i);
+}
+
+/// W by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other. Of a symmetric
+/// W the lower triangle.
+template <class Work, class Space>
+struct PackFunction {
+  BatchView<const Work, Space> w;
+  NumberBatchView<double, Space> unit;
+  double* packed;
+  bool square;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const std::size_t n = w.extent(1);
+    double* const matrix = packed + b * (1 + rows_before(n, n, square));
+    if (i == 0) matrix[0] = unit(b);
+    for (std::size_t j = 0; j < (square ? n : i + 1); ++j) {
+      matrix[1 + rows_before(i, n, square) + j] = double(w(b, i, j));
+    }
+  }
+};
+template <class Work, class Space>
+struct UnpackFunction {
+  const double* packed;
+  BatchView<Work, Space> w;
+  NumberBatchView<double, Space> unit;
+  bool square;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i) const {
+    const std::size_t n = w.extent(1);
+    const double* const matrix = packed + b * (1 + rows_before(n, n, square));
+    if (i == 0) unit(b) = matrix[0];
+    for (std::size_t j = 0; j < (square ? n : i + 1); ++j) {
+      w(b, i, j) = Work(matrix[1 + rows_before(i, n, square) + j]);
+      if (!square) w(b, j, i) = Work(matrix[1 + rows_before(i, n, square) + j]);
+    }
+  }
+};
+
+/// Whether squares of numbers near one of the units may leave the range of double.
+inline bool has_extremes(const std::vector<double>& units) {
+  return std::any_of(units.begin(), units.end(), [](double unit) {
+    return linalg::is_finite(unit) && unit != 0.0 && (unit < 0x1p-300 || unit > 0x1p300);
+  });
+}
+
+}  // namespace detail
+
+/// Who computes the function r of the Gram matrices of a batch.
+enum class Functions {
+  each_rank,  ///< every rank all of them, after one all-reduce
+  shared  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
+};
+
+/// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
+struct ShardOptions {
+  Side side = Side::rows;
+  SumOrder order = SumOrder::library;
+  Functions functions = Functions::each_rank;  ///< of the method rational
+};
+
+/// ShardedPower without its checks: nothing is agreed upon, so that no rank may refuse alone.
+template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
+class ShardedMap {
+ public:
+  using Space = typename Exec::memory_space;
+
+  /// options: of the whole matrix. Throws InvalidArgument, with the same arguments on every rank alike.
+  ShardedMap(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards,
+             std::shared_ptr<spectral::Fits> fits)
+      : comm_(&comm), options_(options), shards_(shards), fits_(std::move(fits)), choice_(choose(options)) {
+    static_assert(is_host_execution_space<Exec>, "schatten: maps over ranks run on host execution spaces");
+  }
+
+  /// Changes p. Throws InvalidArgument and keeps the old one.
+  void set_power(double power) {
+    SpectralPowerOptions options = options_;
+    options.power = power;
+    choice_ = choose(options);
+    options_ = options;
+  }
+
+  /// out ← this rank's rows (columns) of U Σ^p Vᵀ. All ranks together, with equally many matrices. common: whether ranks tell
+  /// each other their largest elements before the method rational squares them; the others always do.
+  void apply(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
+             Workspace<Space>& workspace, bool common = std::is_same_v<T, double>) const {
+    if (m.extent(0) == 0 || side_length() == 0) return;
+    const bool turn = shards_.side == Side::columns;
+    apply_rows(exec, turn ? transpose(m) : m, turn ? transpose(out) : out, workspace, common);
+  }
+
+  /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
+  [[nodiscard]] double error_bound() const { return choice_.error_bound; }
+  [[nodiscard]] SpectralMethod method() const { return choice_.method; }
+  [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
+  [[nodiscard]] Format format() const { return choice_.format; }
+  /// Sums of Gram matrices over ranks in a call.
+  [[nodiscard]] std::size_t sums() const {
+    if (choice_.method == SpectralMethod::quintic) return quintics().size();
+    if (choice_.method == SpectralMethod::rational) return 1;
+    return spectral::IterateSegments(choice_.iterates.fit.steps.size(), choice_.iterates.form).count();
+  }
+  /// Bytes that one matrix adds to each of them.
+  [[nodiscard]] std::size_t sum_bytes() const {
+    const bool narrow =
+        std::is_same_v<T, float> && choice_.method != SpectralMethod::rational && choice_.format != Format::float64;
+    return detail::triangle(side_length()) * (narrow ? sizeof(float) : sizeof(double));
+  }
+  [[nodiscard]] const SpectralPowerOptions& options() const { return options_; }
+  [[nodiscard]] Side side() const { return shards_.side; }
+  /// The length of the side that every rank has whole.
+  [[nodiscard]] std::size_t side_length() const { return shards_.side == Side::rows ? options_.cols : options_.rows; }
+
+ private:
+  [[nodiscard]] std::size_t cut_length() const { return shards_.side == Side::rows ? options_.rows : options_.cols; }
+  [[nodiscard]] std::span<const spectral::Quintic> quintics() const {
+    return spectral::quintics_of(options_.schedule, options_.quintic_steps);
+  }
+
+  /// The Gram matrix has the whole side, whichever is shorter: a promise for that many columns.
+  [[nodiscard]] spectral::MethodChoice choose(const SpectralPowerOptions& options) const {
+    const bool serves = options.method == SpectralMethod::automatic || options.method == SpectralMethod::rational ||
+                        options.method == SpectralMethod::quintic || options.method == SpectralMethod::iterates;
+    require(serves, "distributed::ShardedPower", "method", to_string(options.method),
+            "must be automatic, rational, quintic or iterates");
+    SpectralPowerOptions whole = options;
+    if (whole.method == SpectralMethod::automatic) whole.method = SpectralMethod::rational;
+    whole.cols = side_length();
+    whole.rows = (std::max)(whole.cols, cut_length());
+    return spectral::choose_method<T>(whole, {}, *fits_);
+  }
+
+  void apply_rows(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
+                  Workspace<Space>& workspace, bool common) const {
+    if (choice_.method == SpectralMethod::rational) return rational(exec, m, out, workspace, common);
+    const RankParts<Exec, Comm> parts{
+        comm_, shards_.order, &workspace, cut_length(), double(cut_length()) * double(side_length()),
+        false};  // norms are relative to the common unit
+    spectral::in_format<T>(choice_.format, [&]<class Work>() {
+      if (choice_.method == SpectralMethod::quintic) {
+        spectral::quintic_iteration_of_rows<Work, Backend>(exec, quintics(), m, out, workspace, options_.norm_epsilon,
+                                                           parts);
+      } else {
+        spectral::iterate_power_of_rows<Work, Backend>(exec, choice_.iterates.fit, choice_.iterates.form,
+                                                       options_.power, m, out, workspace, parts);
+      }
+    });
+  }
+
+  void rational(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
+                Workspace<Space>& workspace, bool ask) const {
+    const typename Workspace<Space>::Frame frame(workspace);
+    const std::size_t batch = m.extent(0);
+    const auto unit = workspace.template numbers<double>(batch);
+    spectral::power_of_two_scale(exec, m, unit, workspace);
+    NumberBatchView<double, Space> common;
+    if (ask) {
+      common = workspace.template numbers<double>(batch);
+      Kokkos::deep_copy(exec, common, unit);
+      detail::reduce_over_ranks(exec, *comm_, common.data(), batch, detail::Larger{}, workspace);
+    }
+    if (choice_.format == Format::scalar) return run<T, T>(exec, m, out, unit, common, workspace);
+    if constexpr (std::is_same_v<T, float>) {
+      if (choice_.format == Format::mixed) return run<float, double>(exec, m, out, unit, common, workspace);
+      run<double, double>(exec, m, out, unit, common, workspace);
+    }
+  }
+
+  /// The map in precision Work, the Gram matrix in precision Gram. unit: of this rank's rows.
+  template <class Work, class Gram>
+  void run(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
+           const NumberBatchView<double, Space>& unit, const NumberBatchView<double, Space>& common,
+           Workspace<Space>& workspace) const {
+    using spectral::detail::padded;
+    const std::size_t batch = m.extent(0), n = m.extent(2);
+    const auto normalized = spectral::detail::padded_like<Work>(m, workspace);
+    const auto gram = padded<Gram>(batch, n, n, workspace);
+    const auto diagonal = workspace.template vectors<double>(batch, n);
+    const auto inverse_power = padded<Work>(batch, n, n, workspace);
+    const auto total = workspace.template numbers<double>(batch);
+    double* const packed = workspace.template numbers<double>(batch * detail::triangle(n)).data();
+    if (m.extent(1) > 0) {
+      spectral::divide(exec, m, unit, normalized);
+      linalg::gram_with_diagonal(exec, as_const(normalized), gram, diagonal);
+      for_each_row(exec, "schatten::distributed/pack", batch, n,
+                   detail::PackTriangle<Gram, Space>{gram, diagonal, unit, common, packed});
+    } else {
+      Kokkos::deep_copy(exec, NumberBatchView<double, Space>(packed, batch * detail::triangle(n)), 0.0);
+    }
+    if (shards_.functions == Functions::shared) {
+      share_functions(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
+    } else {
+      sum_over_ranks(exec, *comm_, packed, batch * detail::triangle(n), shards_.order, workspace);
+      functions(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
+    }
+    if (m.extent(1) == 0) return;
+    spectral::divide(exec, m, total, normalized);
+    with_rational<Work, Gram>([&]<class R>(const R&) {
+      spectral::times_inverse_power<Work, R>(exec, as_const(normalized), as_const(inverse_power), out, workspace);
+    });
+  }
+
+  /// f(the plan's rational function), of the type that it has in these precisions.
+  template <class Work, class Gram, class F>
+  void with_rational(const F& f) const {
+    if constexpr (!std::is_same_v<Gram, Work>) {
+      if (!choice_.composed.poles.empty()) return f(choice_.composed);
+    }
+    f(choice_.function);
+  }
+
+  /// inverse_power ← r of the packed Gram matrices, total ← their units.
+  template <class Work, class Gram>
+  void functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                 const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                 const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                 const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace) const {
+    const std::size_t batch = gram.extent(0), n = gram.extent(1);
+    for_each_matrix(exec, "schatten::distributed/unit", batch,
+                    detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
+    for_each_row(exec, "schatten::distributed/unpack", batch, n,
+                 detail::UnpackTriangle<Gram, Space>{packed, unit, gram, diagonal});
+    with_rational<Work, Gram>([&](const auto& r) {
+      spectral::rational_of_gram<Backend>(exec, r, options_.power, as_const(gram), diagonal, total, inverse_power,
+                                          workspace, choice_.fine_poles);
+    });
+  }
+
+  /// The same of all ranks' sums, each matrix by the rank whose Share it is in.
+  template <class Work, class Gram>
+  void share_functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                       const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                       const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                       const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace) const {
+    const std::size_t batch = gram.extent(0), n = gram.extent(1), triangle = detail::triangle(n);
+    bool square = false;
+    with_rational<Work, Gram>([&]<class R>(const R&) { square = std::is_same_v<R, linalg::ComposedRational>; });
+    const std::size_t numbers = detail::rows_before(n, n, square);
+    const auto ranks = std::size_t(comm_->size());
+    const Share mine = Share::of(batch, std::size_t(comm_->rank()), ranks);
+    std::vector<std::size_t> sum_bytes, result_bytes;
+    for (std::size_t k = 0; k < ranks; ++k) {
+      const std::size_t count = Share::of(batch, k, ranks).count;
+      sum_bytes.push_back(count * triangle * sizeof(double));
+      result_bytes.push_back(count * (1 + numbers) * sizeof(double));
+    }
+    double* const parts = workspace.template numbers<double>(ranks * mine.count * triangle).data();
+    double* const result = workspace.template numbers<double>(mine.count * (1 + numbers)).data();
+    double* const all = workspace.template numbers<double>(batch * (1 + numbers)).data();
+    comm_->all_to_all(exec, packed, sum_bytes, parts,
+                      std::vector<std::size_t>(ranks, mine.count * triangle * sizeof(double)));
+    if (mine.count > 0) {
+      double* const sum = workspace.template numbers<double>(mine.count * triangle).data();
+      Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count * triangle),
+                           detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
+      const auto some = [&](const auto& of_all) {
+        using Numbers = std::remove_cvref_t<decltype(of_all)>;
+        return of_all.extent(0) == 0 ? of_all : Numbers(of_all.data() + mine.begin, mine.count);
+      };
+      const auto w = matrices(inverse_power, 0, mine.count);
+      functions(exec, sum, matrices(gram, 0, mine.count),
+                VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit), some(common), some(total),
+                w, workspace);
+      for_each_row(exec, "schatten::distributed/pack", mine.count, n,
+                   detail::PackFunction<Work, Space>{as_const(w), some(total), result, square});
+    }
+    comm_->all_gather(exec, result, all, result_bytes);
+    for_each_row(exec, "schatten::distributed/unpack", batch, n,
+                 detail::UnpackFunction<Work, Space>{all, inverse_power, total, square});
+  }
+
+  const Comm* comm_;
+  SpectralPowerOptions options_;
+  ShardOptions shards_;
+  std::shared_ptr<spectral::Fits> fits_;
+  spectral::MethodChoice choice_;
+};
+
+}  // namespace schatten::distributed

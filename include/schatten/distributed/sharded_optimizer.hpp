@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Weights of which every rank has some rows, or some columns (tensor parallelism, FSDP by rows), under the rules of an Optimizer.
+#pragma once
+
+#include <schatten/distributed/rank_rule.hpp>
+#include <schatten/optim/optimizer.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace schatten::distributed {
+
+/// How a ShardedOptimizer adds up over ranks.
+struct ShardedOptions {
+  SumOrder order = SumOrder::library;
+  Functions functions = Functions::each_rank;
+};
+
+/// An Optimizer of weights of which every rank holds some rows or columns. State is sharded as the weights are; maps, norms, row
+/// and column statistics, the floor and what is left out for a NaN are those of the whole matrices. Called by all ranks together,
+/// in the same order, with equal groups, names and whole shapes.
+///
+/// Rules: those that work element by element, and HTMuon, Muon, NorMuon, AdaMuon, CautiousMuon, LionMuon, MARSM, RMNP, MuonEq,
+/// Scion; what `observe` gives is not passed on. Rules that work element by element give the bits of one process, the others
+/// its result within rounding. Method of a map: automatic, which is rational, or quintic or iterates (ShardedPower).
+///
+/// Matrices that are cut alike into one whole shape are stepped together: one sum over ranks for the rational map of all, one for
+/// norms of rows on columns' shards, and gathers of a number a matrix for the rest. A step agrees once, by 24 bytes a rank. A
+/// rank without a row has a row of zeros that is nobody's. With SumOrder::ranks all ranks have the same bits at every call,
+/// statistics that each keeps for itself too. On host execution spaces.
+template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
+class ShardedOptimizer {
+ public:
+  using Local = schatten::Optimizer<T, Exec, Backend>;
+  using Space = typename Exec::memory_space;
+
+  /// Throws InvalidArgument for NonFinite::raise, which one rank would do alone.
+  explicit ShardedOptimizer(const Comm& comm, const OptimizerOptions& options = {}, const ShardedOptions& shards = {})
+      : comm_(&comm), shards_(shards), local_(options) {
+    agree(comm, "distributed::ShardedOptimizer", [&] {
+      require(options.non_finite == NonFinite::skip, "distributed::ShardedOptimizer", "non_finite",
+              int(options.non_finite), "must be skip: one rank would throw alone");
+      return "batch_bytes " + std::to_string(options.batch_bytes) + ", seed " + std::to_string(options.seed) +
+             ", order " + std::to_string(int(shards.order)) + ", functions " + std::to_string(int(shards.functions));
+    });
+  }
+
+  /// As schatten::Optimizer's. Throws InvalidArgument, where numbers differ too.
+  template <class R>
+  GroupId add_group(const R& rule) {
+    static_assert(optim::serves_ranks<R>(), "schatten: this rule sees whole matrices; AssembledOptimizer has them");
+    auto made = std::make_unique<RuleAs<R>>(rule);
+    agree(*comm_, "distributed::ShardedOptimizer::add_group", [&] {
+      made->check(*this, rule);
+      return std::string(R::name) + words_of(made->fields());
+    });
+    groups_.push_back({std::move(made), 1, {}});
+    return {groups_.size() - 1, this};
+  }
+  /// Sets numbers of a group, all or none. Throws InvalidArgument on all ranks and changes nothing.
+  void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) {
+    constexpr std::string_view function = "distributed::ShardedOptimizer::set";
+    agree(*comm_, function, [&] {
+      at(id, function).rule->check_set(*this, values, function);
+      std::string words = std::to_string(id.index);
+      for (const auto& [name, value] : values) {
+        words.append(" ").append(name).append(" ").append(schatten::detail::printed(value));
+      }
+      return words;
+    });
+    Group& group = groups_[id.index];
+    group.rule->set(*this, values, group.sets, function);  // on all ranks alike
+  }
+  void set(GroupId id, std::string_view name, double value) { set(id, {{name, value}}); }
+  void set_lr(GroupId id, double lr) { set(id, {{"lr", lr}}); }
+  /// As schatten::Optimizer's.
+  void set_lr_factor(GroupId id, double factor) {
+    constexpr std::string_view function = "distributed::ShardedOptimizer::set_lr_factor";
+    agree(*comm_, function, [&] {
+      (void)at(id, function);
+      require(std::isfinite(factor) && factor >= 0, function, "factor", factor, "must be finite and not negative");
+      return std::to_string(id.index) + " " + schatten::detail::printed(factor);
+    });
+    Group& group = groups_[id.index];
+    group.lr_factor = factor;
+    for (const Set& set : group.sets) local_.set_lr_factor(set.id, factor);
+  }
+
+  /// W, G: this rank's rows or columns of a matrix, of `whole`'s extents but for the side that is cut; or part of a vector, whose
+  /// whole shape is 1×n by columns. Views are kept. options: blocks are not served. All ranks together. Throws InvalidArgument,
+  /// RefusedByRank.
+  template <KokkosView VW, KokkosView VG>
+  void add(GroupId id, const std::string& name, const VW& w, const VG& g, const WholeShape& whole,
+           const ParameterOptions& options = {}) {
+    constexpr std::string_view function = "distributed::ShardedOptimizer::add";
+    constexpr int rank = view_rank<VW>;
+    static_assert(rank == 1 || rank == 2, "schatten: shards are matrices or vectors");
+    const auto argument = [&](std::string_view its) { return optim::argument_of(its, name); };
+    const bool by_rows = whole.side == Side::rows;
+    std::size_t count = 0;
+    const std::vector<std::uint64_t> counts = agree(
+        *comm_, function,
+        [&] {
+          (void)at(id, function);
+          const std::size_t rows = rank == 1 ? 1 : w.extent(0), cols = rank == 1 ? w.extent(0) : w.extent(rank - 1);
+          require(whole.rows > 0 && whole.cols > 0, function, argument("whole"), whole_words(whole),
+                  "must have elements");
+          require(rank == 2 || (whole.rows == 1 && !by_rows), function, argument("whole"), whole_words(whole),
+                  "must be one row, cut by columns, for a vector");
+          require(by_rows ? cols == whole.cols : rows == whole.rows, function, argument("w"), optim::extents_of(w),
+                  "must be " + to_string(whole.side) + " of a matrix " + whole_words(whole));
+          require(optim::extents_of(g) == optim::extents_of(w), function, argument("g"), optim::extents_of(g),
+                  "must have the extents of w, " + optim::extents_of(w));
+          require(options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty(), function,
+                  argument("options"), options.row_blocks, "must have no blocks of rows or columns");
+          count = by_rows ? rows : cols;
+          return name + " " + whole_words(whole) + " by " + to_string(whole.side) + " in group " +
+                 std::to_string(id.index) + ", rank " + std::to_string(rank) + ", " + to_string(type_of<VW>()) + "/" +
+                 to_string(type_of<VG>()) + ", " + std::to_string(int(options.reduced_weight));
+        },
+        count);
+    std::size_t sum = 0;
+    for (const std::uint64_t one : counts) sum += one;
+    const std::size_t length = by_rows ? whole.rows : whole.cols;
+    require(sum == length, function, argument("whole"), length,
+            "must be what all ranks have together, " + std::to_string(sum));
+    const bool master = sizeof(scalar_of<VW>) < 4 && options.reduced_weight == ReducedWeight::master_copy;
+    const GroupId set = set_of(groups_[id.index], whole, counts, rank == 1, master);  // on all ranks alike
+    bool added = false;
+    try {
+      agree(*comm_, function, [&] {
+        if (count > 0) {
+          local_.add(set, name, w, g, options);
+        } else {
+          add_nothing(set, name, whole, rank == 1);
+        }
+        added = true;
+        return std::string();
+      });
+    } catch (...) {
+      if (added) local_.remove(name);  // another rank has refused its part
+      throw;
+    }
+    ++added_;
+  }
+
+  /// One step of every parameter. All ranks together.
+  void step(const Exec& exec) {
+    agree(*comm_, "distributed::ShardedOptimizer::step", [&] { return std::to_string(added_) + " parameters"; });
+    local_.step(exec);
+  }
+
+  /// The Optimizer of this rank's shards: state, counts, telemetry. @pre what is changed through it is changed on all ranks.
+  [[nodiscard]] Local& local() { return local_; }
+
+ private:
+  /// Shards of one whole shape that are cut alike: on every rank of one shape, in one bucket.
+  struct Set {
+    WholeShape whole;
+    std::vector<std::uint64_t> counts;
+    bool vector, master;
+    GroupId id;
+  };
+  /// A group's rule, whose sets are groups of the local Optimizer.
+  struct AnyRule {
+    virtual ~AnyRule() = default;
+    virtual GroupId add_set(ShardedOptimizer& self, const WholeShape& whole) const = 0;
+    virtual void check_set(const ShardedOptimizer& self, const std::vector<std::pair<std::string_view, double>>& values,
+                           std::string_view function) const = 0;
+    virtual void set(ShardedOptimizer& self, const std::vector<std::pair<std::string_view, double>>& values,
+                     const std::vector<Set>& sets, std::string_view function) = 0;
+    [[nodiscard]] virtual std::vector<FieldInfo> fields() const = 0;
+  };
+  template <class R>
+  struct RuleAs final : AnyRule {
+    using Shards = RankRule<R, Comm>;
+    R rule;
+    explicit RuleAs(const R& its_rule) : rule(its_rule) {}
+    GroupId add_set(ShardedOptimizer& self, const WholeShape& whole) const override {
+      return self.local_.add_group(Shards(rule, self.group_of(whole)));
+    }
+    /// Throws what add_group does for these numbers.
+    void check(const ShardedOptimizer& self, const R& changed) const {
+      (void)Local().add_group(Shards(changed, self.group_of({})));
+    }
+    [[nodiscard]] R with(const std::vector<std::pair<std::string_view, double>>& values,
+                         std::string_view function) const {
+      R changed = rule;
+      for (const auto& [name, value] : values) optim::set_field(changed, name, value, function);
+      return changed;
+    }
+    void check_set(const ShardedOptimizer& self, const std::vector<std::pair<std::string_view, double>>& values,
+                   std::string_view function) const override {
+      check(self, with(values, function));
+    }
+    void set(ShardedOptimizer& self, const std::vector<std::pair<std::string_view, double>>& values,
+             const std::vector<Set>& sets, std::string_view function) override {
+      const R changed = with(values, function);
+      std::size_t done = 0;
+      try {
+        for (; done < sets.size(); ++done) self.local_.set(sets[done].id, values);
+      } catch (...) {  // a shape that has no map with these numbers
+        std::vector<std::pair<std::string_view, double>> before = values;
+        const std::vector<FieldInfo> old = fields();
+        for (auto& [name, value] : before) {
+          for (const FieldInfo& field : old) value = field.name == name ? field.value : value;
+        }
+        for (std::size_t k = 0; k < done; ++k) self.local_.set(sets[k].id, before);
+        throw;
+      }
+      rule = changed;
+    }
+    [[nodiscard]] std::vector<FieldInfo> fields() const override { return optim::list_fields(rule); }
+  };
+  struct Group {
+    std::unique_ptr<AnyRule> rule;
+    double lr_factor;
+    std::vector<Set> sets;
+  };
+
+  template <class V>
+  static constexpr ElementType type_of() {
+    return element_type_of<scalar_of<V>>;
+  }
+  static std::string whole_words(const WholeShape& whole) {
+    return std::to_string(whole.rows) + "x" + std::to_string(whole.cols);
+  }
+  static std::string words_of(const std::vector<FieldInfo>& fields) {
+    std::string words;
+    for (const FieldInfo& field : fields) {
+      words.append(" ").append(field.name).append(" ").append(schatten::detail::printed(field.value));
+    }
+    return words;
+  }
+  [[nodiscard]] RankGroup<Comm> group_of(const WholeShape& whole) const {
+    return {comm_, whole, shards_.order, shards_.functions};
+  }
+  [[nodiscard]] Group& at(GroupId id, std::string_view function) {
+    require(id.optimizer == this && id.index < groups_.size(), function, "group", id.index,
+            "is not a group of this Optimizer");
+    return groups_[id.index];
+  }
+  GroupId set_of(Group& group, const WholeShape& whole, const std::vector<std::uint64_t>& counts, bool vector,
+                 bool master) {
+    for (const Set& set : group.sets) {
+      if (set.whole == whole && set.counts == counts && set.vector == vector && set.master == master) return set.id;
+    }
+    const GroupId id = group.rule->add_set(*this, whole);
+    local_.set_lr_factor(id, group.lr_factor);
+    group.sets.push_back({whole, counts, vector, master, id});
+    return id;
+  }
+  /// A row (column, element) of zeros, whose gradient is zero.
+  void add_nothing(GroupId id, const std::string& name, const WholeShape& whole, bool vector) {
+    const bool by_rows = whole.side == Side::rows;
+    const std::string label = "schatten::distributed/nothing";
+    if (vector) {
+      using View = Kokkos::View<T*, Kokkos::LayoutRight, typename Exec::device_type>;
+      return local_.add(id, name, View(label, 1), View(label, 1));
+    }
+    using View = Kokkos::View<T**, Kokkos::LayoutRight, typename Exec::device_type>;
+    const std::size_t rows = by_rows ? 1 : whole.rows, cols = by_rows ? whole.cols : 1;
+    local_.add(id, name, View(label, rows, cols), View(label, rows, cols));
+  }
+
+  const Comm* comm_;
+  ShardedOptions shards_;
+  std::vector<Group> groups_;
+  std::size_t added_ = 0;
+  Local local_;
+};
+
+}  // namespace schatten::distributed
