@@ -29,7 +29,7 @@ constexpr double powers[] = {-0.25, 0, 0.125, 0.25, 0.5, 1};
 /// The tightest promise of the list that the method makes.
 template <class T>
 std::optional<schatten::SpectralPower<T, Exec>> plan(const Shape& shape, double power, schatten::SpectralMethod method,
-                                                     const std::shared_ptr<schatten::spectral::Fits>& fits) {
+                                                     const std::shared_ptr<schatten::spectral::FitCaches>& fits) {
   using Plan = schatten::SpectralPower<T, Exec>;
   const bool quintic = method == schatten::SpectralMethod::quintic;
   const double first = sizeof(T) == 4 ? 3e-2 : 1e-8;
@@ -90,7 +90,7 @@ constexpr const char* scalar = sizeof(T) == 4 ? "float" : "double";
 template <class T>
 void print_table(const Exec& exec, const Shape& shape, const std::vector<Known>& matrices,
                  schatten::SpectralMethod method) {
-  const auto fits = std::make_shared<schatten::spectral::Fits>();
+  const auto fits = std::make_shared<schatten::spectral::FitCaches>();
   std::vector<std::optional<schatten::SpectralPower<T, Exec>>> plans;
   for (const double power : powers) plans.push_back(plan<T>(shape, power, method, fits));
   print_head(schatten::to_string(method), scalar<T>, shape);
@@ -175,7 +175,7 @@ void print_momenta(const Exec& exec, const char* directory) {
     };
     if (power == 0) choices.push_back({"quintic: Muon's five", {.tolerance = 2, .method = Method::quintic}});
     if (power != 0) choices.push_back({"newton_schulz", {.method = Method::newton_schulz}});
-    const auto fits = std::make_shared<schatten::spectral::Fits>();
+    const auto fits = std::make_shared<schatten::spectral::FitCaches>();
     double first = 0;
     for (Choice& choice : choices) {
       std::vector<double> errors;

@@ -25,7 +25,7 @@ const Shapes resnet_50{{64, 147},   {64, 64},    {64, 576},   {256, 64},   {64, 
 /// Those of a LLaMA with a billion parameters.
 const Shapes llama_1b{{2048, 2048}, {512, 2048}, {5632, 2048}, {2048, 5632}};
 
-std::vector<std::unique_ptr<Plan>> plans_of(const Shapes& shapes, const std::shared_ptr<spectral::Fits>& fits,
+std::vector<std::unique_ptr<Plan>> plans_of(const Shapes& shapes, const std::shared_ptr<spectral::FitCaches>& fits,
                                             SpectralMethod method = SpectralMethod::automatic) {
   std::vector<std::unique_ptr<Plan>> plans;
   for (const auto& [rows, cols] : shapes) {
@@ -35,7 +35,7 @@ std::vector<std::unique_ptr<Plan>> plans_of(const Shapes& shapes, const std::sha
 }
 
 /// Fits made while the plans go through powers 1/4, ..., 1/2 once.
-std::size_t fits_of_period(const std::vector<std::unique_ptr<Plan>>& plans, const spectral::Fits& fits, int powers) {
+std::size_t fits_of_period(const std::vector<std::unique_ptr<Plan>>& plans, const spectral::FitCaches& fits, int powers) {
   const std::size_t before = fits.made();
   for (int k = 0; k < powers; ++k) {
     for (const auto& plan : plans) plan->set_power(0.25 + 0.25 * k / powers);
@@ -73,7 +73,7 @@ TEST_CASE("the exchange finds the fit of Lawson's iteration or a better one, and
         CAPTURE(poles);
         const spectral::detail::PoleBasis basis{spectral::rational_poles(poles, power, delta)};
         spectral::MinimaxFit<spectral::detail::PoleBasis> minimax(basis, poles + 2, power, delta);
-        const spectral::WeightFit fit = minimax(spectral::EqualRoom());
+        const spectral::WeightFit fit = minimax(spectral::EqualAllowance());
         spectral::LawsonFit<spectral::detail::PoleBasis> lawson(basis, poles + 2, power,
                                                                 spectral::log_grid(delta, 600));
         lawson.iterate(60);
@@ -89,14 +89,14 @@ TEST_CASE("a second fit in the same basis does not depend on the first, but for 
   const spectral::detail::PoleBasis basis{spectral::rational_poles(4, 0.125, 1e-3)};
   const auto room = [](double sigma) { return std::min(1.0, 0.4 + 200 * sigma); };
   spectral::MinimaxFit<spectral::detail::PoleBasis> once(basis, 6, 0.125, 1e-3), twice(basis, 6, 0.125, 1e-3);
-  (void)twice(spectral::EqualRoom());
+  (void)twice(spectral::EqualAllowance());
   CHECK(once(room, {3e-3}).error == doctest::Approx(twice(room, {3e-3}).error).epsilon(1e-3));
 }
 
 TEST_CASE("shapes share their fits, and a schedule of powers costs none after its first period") {
   constexpr int powers = 40;
   for (const Shapes& shapes : {resnet_50, llama_1b}) {
-    const auto fits = std::make_shared<spectral::Fits>();
+    const auto fits = std::make_shared<spectral::FitCaches>();
     const auto plans = plans_of(shapes, fits);
     const std::size_t first = fits_of_period(plans, *fits, powers);
     MESSAGE(shapes.size() << " shapes: " << double(first) / powers << " fits a power");
@@ -106,7 +106,7 @@ TEST_CASE("shapes share their fits, and a schedule of powers costs none after it
 }
 
 TEST_CASE("in double all shapes have one fit for each number of poles") {
-  const auto fits = std::make_shared<spectral::Fits>();
+  const auto fits = std::make_shared<spectral::FitCaches>();
   std::vector<std::size_t> made;
   for (const std::size_t rows : {20U, 100U, 400U, 3000U}) {
     const SpectralPower<double, SerialExec> plan({.rows = rows, .cols = 90, .tolerance = 1e-6}, fits);
@@ -118,7 +118,7 @@ TEST_CASE("in double all shapes have one fit for each number of poles") {
 }
 
 TEST_CASE("fits of iterates are made where iterates could be the fastest, and are shared as well") {
-  const auto fits = std::make_shared<spectral::Fits>();
+  const auto fits = std::make_shared<spectral::FitCaches>();
   const auto plans = plans_of(resnet_50, fits);
   CHECK(fits->iterates.made() == 0);
   const auto iterates = plans_of({{300, 300}, {64, 512}, {512, 64}}, fits, SpectralMethod::iterates);

@@ -31,8 +31,8 @@ SpectralPowerOptions options_for(const Matrix& m, double p, SpectralMethod metho
 }
 
 /// Fits take milliseconds, and most plans below are alike.
-std::shared_ptr<spectral::Fits> shared_fits() {
-  static const auto fits = std::make_shared<spectral::Fits>();
+std::shared_ptr<spectral::FitCaches> shared_fits() {
+  static const auto fits = std::make_shared<spectral::FitCaches>();
   return fits;
 }
 

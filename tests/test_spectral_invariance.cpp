@@ -41,7 +41,7 @@ std::vector<SpectralPowerOptions> plans(std::size_t m, std::size_t n) {
 
 template <class C, class VM, class VO>
 void apply(const SpectralPowerOptions& options, const VM& m, const VO& out) {
-  static const auto fits = std::make_shared<spectral::Fits>();  // they take milliseconds
+  static const auto fits = std::make_shared<spectral::FitCaches>();  // they take milliseconds
   const typename C::Exec exec;
   SpectralPower<typename C::Scalar, typename C::Exec, typename C::Backend> power(options, fits);
   power.apply(exec, m, out);

@@ -26,7 +26,7 @@ struct Goal {
 
 template <class T, class Exec, class Backend>
 std::optional<SpectralPower<T, Exec, Backend>> plan(const SpectralPowerOptions& options) {
-  static const auto fits = std::make_shared<spectral::Fits>();
+  static const auto fits = std::make_shared<spectral::FitCaches>();
   try {
     return std::optional<SpectralPower<T, Exec, Backend>>(std::in_place, options, fits);
   } catch (const InvalidArgument&) {  // out of reach for this method

@@ -62,7 +62,7 @@ double excess(const ReferenceSvd& svd, double p, double resolution, double bound
 TEST_CASE_TEMPLATE("ten thousand matrices", T, float, double) {
   using Exec = SerialExec;
   const Exec exec;
-  const auto fits = std::make_shared<spectral::Fits>();
+  const auto fits = std::make_shared<spectral::FitCaches>();
   int matrices = 0;
   unsigned seed = 1;
   double worst = 0;

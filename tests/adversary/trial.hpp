@@ -110,7 +110,7 @@ class Oracle {
     return batch_view<Kokkos::HostSpace>(kept_.data(), 1, rows, cols);
   }
 
-  std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();
+  std::shared_ptr<spectral::FitCaches> fits_ = std::make_shared<spectral::FitCaches>();
   Workspace<Kokkos::HostSpace> workspace_;
   std::vector<T> kept_;
 };

@@ -22,7 +22,7 @@
 #define SCHATTEN_TEST_OPTIMIZER_CORE(EXTERN, Exec, T)                                            \
   EXTERN template class optim::OptimizerCore<T, Exec>;                                           \
   EXTERN template spectral::MethodChoice spectral::choose_method<T>(const SpectralPowerOptions&, \
-                                                                    const spectral::Machine&, spectral::Fits&);
+                                                                    const spectral::Machine&, spectral::FitCaches&);
 
 #if defined(SCHATTEN_ENABLE_BLAS)
 #define SCHATTEN_TEST_DEFAULT_BACKEND BlasBackend

@@ -205,7 +205,7 @@ struct PlanOf<distributed::RankPower<Comm>> {
   using Plan = distributed::ShardedMap<T, Exec, Backend, Comm>;
   template <class P>
   static P make(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols,
-                const std::shared_ptr<spectral::Fits>& fits) {
+                const std::shared_ptr<spectral::FitCaches>& fits) {
     const distributed::WholeShape& whole = of.group.whole;
     const bool known = whole.rows > 0;
     return P(*of.group.comm, plan_options(of.power, map, known ? whole.rows : rows, known ? whole.cols : cols),

@@ -151,7 +151,7 @@ class ShardedMap {
 
   /// options: of the whole matrix. Throws InvalidArgument, with the same arguments on every rank alike.
   ShardedMap(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards,
-             std::shared_ptr<spectral::Fits> fits)
+             std::shared_ptr<spectral::FitCaches> fits)
       : comm_(&comm), options_(options), shards_(shards), fits_(std::move(fits)), choice_(choose(options)) {
     static_assert(is_host_execution_space<Exec>, "schatten: maps over ranks run on host execution spaces");
   }
@@ -356,7 +356,7 @@ class ShardedMap {
   const Comm* comm_;
   SpectralPowerOptions options_;
   ShardOptions shards_;
-  std::shared_ptr<spectral::Fits> fits_;
+  std::shared_ptr<spectral::FitCaches> fits_;
   spectral::MethodChoice choice_;
 };
 

@@ -38,7 +38,7 @@ class ShardedPower {
   /// All ranks together, with equal arguments but for comm's rank. options: of the whole matrix, its method `automatic`, which is
   /// `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
   ShardedPower(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards = {},
-               std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
+               std::shared_ptr<spectral::FitCaches> fits = std::make_shared<spectral::FitCaches>())
       : comm_(&comm) {
     agree(comm, "distributed::ShardedPower", [&] {
       map_.emplace(comm, options, shards, std::move(fits));

@@ -16,7 +16,7 @@
 
 namespace schatten::spectral {
 
-struct Fits;
+struct FitCaches;
 
 }  // namespace schatten::spectral
 
@@ -152,9 +152,9 @@ class BucketStorage {
     return NumberBatchView<SplitFactor, Space>(factors_.data() + first, count);
   }
 
-  std::shared_ptr<void> plans{};           ///< of the spectral maps, where the rule has some (plans.hpp)
-  std::shared_ptr<void> function_plans{};  ///< of those by a SpectralFunction (function_rule.hpp)
-  std::shared_ptr<spectral::Fits> fits{};  ///< shared by the plans
+  std::shared_ptr<void> plans{};                ///< of the spectral maps, where the rule has some (plans.hpp)
+  std::shared_ptr<void> function_plans{};       ///< of those by a SpectralFunction (function_rule.hpp)
+  std::shared_ptr<spectral::FitCaches> fits{};  ///< shared by the plans
   /// To be called when the parameter's counts have been written: its matrices may be in their first step again.
   void forget_steps(const Parameter& parameter) {
     for (Member& member : members_) {

@@ -41,7 +41,7 @@ struct PlanOf<FunctionWithFits<F>> {
   /// The plan for matrices of rows×cols.
   template <class P>
   static P make(const FunctionWithFits<F>& of, const MapOptions& map, std::size_t rows, std::size_t cols,
-                const std::shared_ptr<spectral::Fits>&) {
+                const std::shared_ptr<spectral::FitCaches>&) {
     return P(
         of.function,
         {.rows = rows, .cols = cols, .resolution = map.resolution, .tolerance = map.tolerance, .method = map.method},

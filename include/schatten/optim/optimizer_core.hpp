@@ -283,7 +283,7 @@ class OptimizerCore {
     dirty_ = true;
   }
 
-  [[nodiscard]] const std::shared_ptr<spectral::Fits>& fits() const { return fits_; }
+  [[nodiscard]] const std::shared_ptr<spectral::FitCaches>& fits() const { return fits_; }
   [[nodiscard]] bool observes_inputs(const Parameter& p) const { return groups_[p.group]->observes_inputs(); }
 
   OptimizerOptions options_;
@@ -363,7 +363,7 @@ class OptimizerCore {
     });
   }
 
-  std::shared_ptr<spectral::Fits> fits_ = std::make_shared<spectral::Fits>();  ///< of all plans
+  std::shared_ptr<spectral::FitCaches> fits_ = std::make_shared<spectral::FitCaches>();  ///< of all plans
   Groups<T, Exec> groups_;
   std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
   std::size_t live_matrices_ = 0;  ///< of the present ones

@@ -37,7 +37,7 @@ struct PlanOf<double> {
   using Plan = SpectralPower<T, Exec, Backend>;
   template <class P>
   static P make(double power, const MapOptions& map, std::size_t rows, std::size_t cols,
-                const std::shared_ptr<spectral::Fits>& fits) {
+                const std::shared_ptr<spectral::FitCaches>& fits) {
     return P(plan_options(power, map, rows, cols), fits);
   }
   template <class P>
@@ -50,7 +50,7 @@ struct PlanOf<double> {
 template <class Of, class Plan>
 class Plans {
  public:
-  explicit Plans(std::shared_ptr<spectral::Fits> fits) : fits_(std::move(fits)) {}
+  explicit Plans(std::shared_ptr<spectral::FitCaches> fits) : fits_(std::move(fits)) {}
 
   /// The plan. Throws InvalidArgument if no method can map this shape.
   const Plan& get(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols) {
@@ -64,7 +64,7 @@ class Plans {
   }
 
  private:
-  std::shared_ptr<spectral::Fits> fits_;
+  std::shared_ptr<spectral::FitCaches> fits_;
   std::vector<std::pair<MapOptions, Plan>> plans_;
 };
 

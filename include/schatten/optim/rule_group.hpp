@@ -41,7 +41,7 @@ class RuleGroup final : public Group<T, Exec> {
 
  public:
   /// Throws InvalidArgument for numbers out of range, and if the rule can step no shape at all.
-  RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::Fits> fits)
+  RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::FitCaches> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
     static_assert(
         by_element || requires(View & bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
@@ -353,7 +353,7 @@ class RuleGroup final : public Group<T, Exec> {
   std::size_t own_slots_ = rule_slots(rule_, 1, 1).size();
   std::string label_ = "schatten::step/" + std::string(R::name);  ///< of the kernel of a rule by elements
   std::size_t batch_bytes_;
-  std::shared_ptr<spectral::Fits> fits_;
+  std::shared_ptr<spectral::FitCaches> fits_;
 };
 
 }  // namespace schatten::optim

@@ -43,7 +43,7 @@ inline void check_schedule(const LrScheduleOptions& options, std::string_view fu
 constexpr double warmup_factor(std::size_t t, std::size_t warmup) { return double(t + 1) / double(warmup + 1); }
 
 /// From `begin` to `end` in a straight line; exact at both ends. @pre x in [0, 1]
-constexpr double between(double begin, double end, double x) { return (1 - x) * begin + x * end; }
+constexpr double interpolated(double begin, double end, double x) { return (1 - x) * begin + x * end; }
 
 /// How much of the steps from `first` to `last` has passed before step t, in [0, 1]; 1 where there are none.
 constexpr double passed(std::size_t t, std::size_t first, std::size_t last) {
@@ -75,7 +75,7 @@ class LinearLr {
   /// The factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
-    return optim::between(1, options_.end, optim::passed(t, options_.warmup, options_.steps));
+    return optim::interpolated(1, options_.end, optim::passed(t, options_.warmup, options_.steps));
   }
 
  private:
@@ -120,7 +120,7 @@ class WarmupStableDecayLr {
   /// The factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
-    return optim::between(1, options_.end, optim::passed(t, options_.steps - options_.decay, options_.steps));
+    return optim::interpolated(1, options_.end, optim::passed(t, options_.steps - options_.decay, options_.steps));
   }
 
  private:
@@ -171,7 +171,7 @@ class LinearPower {
   }
   /// The power for the step after t steps.
   double operator()(std::size_t t) const {
-    return optim::between(options_.begin, options_.end, optim::passed(t, 0, options_.steps));
+    return optim::interpolated(options_.begin, options_.end, optim::passed(t, 0, options_.steps));
   }
 
  private:

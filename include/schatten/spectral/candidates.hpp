@@ -19,7 +19,7 @@
 namespace schatten::spectral {
 
 /// Capabilities of an execution space and its backend.
-struct Machine {
+struct Capabilities {
   bool host = true;             ///< the rational method
   bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
   double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 if it is formed whole
@@ -42,7 +42,7 @@ struct MethodChoice {
 };
 
 /// The fits that plans share.
-struct Fits {
+struct FitCaches {
   RationalFits rational;
   ComposedFits composed;
   IterateFits iterates;
@@ -54,11 +54,11 @@ struct Fits {
 /// (docs/benchmarks.md). Double takes twice as long as float. On a device, not measured yet: 16-bit products an eighth
 /// of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
-  explicit CostModel(const Shape& shape, const Machine& on = {})
-      : m(double(shape.long_side)), n(double(shape.short_side)), machine(on) {}
+  explicit CostModel(const Shape& shape, const Capabilities& on = {})
+      : m(double(shape.long_side)), n(double(shape.short_side)), capabilities(on) {}
   double m, n;
-  Machine machine;
-  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, machine.symmetric); }
+  Capabilities capabilities;
+  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, capabilities.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
   /// The Gram matrix costs twice as much, `fine` poles 1.75 times: all but their last third in double.
   [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
@@ -70,7 +70,7 @@ struct CostModel {
   }
   [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
-    return 1.35 * iterate_flops(steps, form, m, n, machine.symmetric);
+    return 1.35 * iterate_flops(steps, form, m, n, capabilities.symmetric);
   }
   /// The least that iterates may cost at a resolution.
   [[nodiscard]] double least_iterates(double resolution) const {
@@ -81,8 +81,8 @@ struct CostModel {
     }
     return least;
   }
-  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (machine.host ? 1 : 30); }
-  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (machine.host ? 1 : 30); }
+  [[nodiscard]] double eigh() const { return 3 * n * n * m + 35 * n * n * n * (capabilities.host ? 1 : 30); }
+  [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (capabilities.host ? 1 : 30); }
 };
 
 /// Cost of a product of Work over one of T.
@@ -104,16 +104,16 @@ inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::s
 template <Scalar T>
 class Candidates {
  public:
-  Candidates(const SpectralPowerOptions& its_options, const Machine& its_machine, Fits& its_fits)
+  Candidates(const SpectralPowerOptions& its_options, const Capabilities& its_capabilities, FitCaches& its_fits)
       : options(its_options),
-        machine(its_machine),
+        capabilities(its_capabilities),
         fits(its_fits),
         shape(Shape::of(its_options.rows, its_options.cols)),
-        cost(shape, its_machine) {}
+        cost(shape, its_capabilities) {}
 
   const SpectralPowerOptions& options;
-  const Machine& machine;
-  Fits& fits;
+  const Capabilities& capabilities;
+  FitCaches& fits;
   Shape shape;
   CostModel cost;
   bool products_are_slower = false;  ///< a rational function in T meets the tolerance: the iterates are never faster
@@ -130,9 +130,9 @@ class Candidates {
     if (in(Format::scalar) || (std::is_same_v<T, double> && in(Format::float64))) f.template operator()<T>();
     if constexpr (std::is_same_v<T, float>) {
       if (in(Format::float64)) f.template operator()<double>();
-      if (machine.reduced_floats && in(Format::float16)) f.template operator()<Half>();
-      if (machine.reduced_floats && in(Format::bfloat16)) f.template operator()<BFloat16>();
-      if (machine.reduced_floats && in(Format::tf32)) f.template operator()<TensorFloat32>();
+      if (capabilities.reduced_floats && in(Format::float16)) f.template operator()<Half>();
+      if (capabilities.reduced_floats && in(Format::bfloat16)) f.template operator()<BFloat16>();
+      if (capabilities.reduced_floats && in(Format::tf32)) f.template operator()<TensorFloat32>();
     }
   }
 

@@ -28,8 +28,8 @@ inline std::string method_names() {
   return names;
 }
 
-/// Throws InvalidArgument where an option is out of its range, or not what the machine has.
-inline void require_valid(const SpectralPowerOptions& options, const Machine& machine) {
+/// Throws InvalidArgument where an option is out of its range, or is not among the capabilities.
+inline void require_valid(const SpectralPowerOptions& options, const Capabilities& capabilities) {
   const double p = options.power;
   // NaN first: comparing it would trap where the program traps invalid operations.
   require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
@@ -45,13 +45,13 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
           "must be at most " + std::to_string(most) + " for the schedule " + to_string(options.schedule));
   require(std::isfinite(options.norm_epsilon) && options.norm_epsilon >= 0, "SpectralPower", "norm_epsilon",
           options.norm_epsilon, "must be finite and not negative");
-  require(machine.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
+  require(capabilities.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
           to_string(options.format), "needs float matrices and a backend that multiplies such numbers (a device's)");
   require(options.format == Format::automatic || traits_of(options.method)->formats, "SpectralPower", "format",
           to_string(options.format), "must be automatic for the method " + to_string(options.method));
   for_each_method([&]<class M>(const M&) {
-    if constexpr (requires { M::check(options, machine); }) {
-      if (options.method == M::method) M::check(options, machine);
+    if constexpr (requires { M::check(options, capabilities); }) {
+      if (options.method == M::method) M::check(options, capabilities);
     }
   });
 }
@@ -59,12 +59,12 @@ inline void require_valid(const SpectralPowerOptions& options, const Machine& ma
 /// The fastest of the methods that meets the tolerance. Throws InvalidArgument if none does.
 /// Fits come from `fits`.
 template <Scalar T>
-MethodChoice choose_method(const SpectralPowerOptions& options, const Machine& machine, Fits& fits) {
-  require_valid(options, machine);
+MethodChoice choose_method(const SpectralPowerOptions& options, const Capabilities& capabilities, FitCaches& fits) {
+  require_valid(options, capabilities);
   if (!has_promise(options.method)) return {options.method};
   double best = std::numeric_limits<double>::infinity(), least = best;
   MethodChoice chosen;
-  Candidates<T> all(options, machine, fits);
+  Candidates<T> all(options, capabilities, fits);
   for_each_method([&]<class M>(const M&) {
     if constexpr (requires { M::candidates(all); }) {
       if (all.wanted(M::method)) M::candidates(all);

@@ -85,7 +85,7 @@ inline ComposedFit fit_composed(const Composition& composition, double power) {
   r.poles.assign(composition.poles.begin(), composition.poles.begin() + std::ptrdiff_t(count));
   const detail::ComposedBasis basis{r};
   MinimaxFit<detail::ComposedBasis> minimax(basis, terms, power, delta);
-  const WeightFit fit = minimax(EqualRoom());
+  const WeightFit fit = minimax(EqualAllowance());
   if (fit.weights.empty()) return {};
   const auto w = fit.weights.begin();
   r.constant = w[0];

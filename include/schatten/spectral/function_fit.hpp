@@ -94,7 +94,7 @@ RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
     for (const double spacing : {0.0, 0.4}) {  // as for p = 0 and 0.4
       const detail::PoleBasis basis{rational_poles(poles, spacing, begin)};
       MinimaxFit<detail::PoleBasis, detail::FunctionTarget<F>> minimax(basis, 2 + poles, target, delta);
-      const WeightFit fit = minimax(EqualRoom());
+      const WeightFit fit = minimax(EqualAllowance());
       const double error = between_check_points * fit.error;
       if (fit.weights.empty() || !(error < best.error)) continue;
       best = {

@@ -3,7 +3,7 @@
 //
 //   struct Name {
 //     static constexpr SpectralMethod method = …;
-//     static void check(options, machine);         optional: throws InvalidArgument for its options
+//     static void check(options, capabilities);    optional: throws InvalidArgument for its options
 //     template <Scalar T>
 //     static void candidates(Candidates<T>& all);  optional: adds its choices, each with an error bound
 //     template <class Backend, …>

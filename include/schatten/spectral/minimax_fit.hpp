@@ -14,7 +14,7 @@
 
 namespace schatten::spectral {
 
-/// Relative minimax fits of a function on [delta, 1] in one basis, for one room after another.
+/// Relative minimax fits of a function on [delta, 1] in one basis, for one allowance after another.
 ///
 /// The basis is a Haar system: no combination of its K functions but zero vanishes at K points of [delta, 1]. The best
 /// fit is then the one whose error takes its largest size with alternating signs at K + 1 points, which the exchange
@@ -47,15 +47,15 @@ class MinimaxFit {
     for (std::size_t k = 0; k <= terms; ++k) places_[k] = k * (count_ - 1) / terms;
   }
 
-  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) room(σ)), room in (0, 1], and that error, at
-  /// its largest over the points, points between them around each extremum, and those in `kinks`, where room is not
+  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) allowance(σ)), allowance in (0, 1], and that error, at
+  /// its largest over the points, points between them around each extremum, and those in `kinks`, where allowance is not
   /// smooth. The exchange begins where that of the call before ended. Where it does not converge (for twenty poles and
   /// more it may not), Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails
   /// too.
-  template <class Room>
-  WeightFit operator()(const Room& room, std::initializer_list<double> kinks = {}) {
-    room_.resize(count_);
-    for (std::size_t i = 0; i < count_; ++i) room_[i] = room(sigma_[i]);
+  template <class Allowance>
+  WeightFit operator()(const Allowance& allowance, std::initializer_list<double> kinks = {}) {
+    allowance_.resize(count_);
+    for (std::size_t i = 0; i < count_; ++i) allowance_[i] = allowance(sigma_[i]);
     WeightFit best;
     std::vector<double> x;
     bool converged = false;
@@ -67,7 +67,7 @@ class MinimaxFit {
       if (converged || !move_points()) break;
     }
     if (!converged) {
-      LawsonFit<Basis, Room, Target> lawson(basis_, terms_, target_, sigma_, 0, room);
+      LawsonFit<Basis, Allowance, Target> lawson(basis_, terms_, target_, sigma_, 0, allowance);
       lawson.iterate(lawson_iterations);
       WeightFit fit = lawson.best();
       for (std::size_t k = 0; k < fit.weights.size(); ++k) fit.weights[k] *= scale_[k];
@@ -78,7 +78,7 @@ class MinimaxFit {
     (void)find_extrema(best.weights);
     for (std::size_t k = 0; k < terms_; ++k) best.weights[k] /= scale_[k];
     const auto look_at = [&](double sigma) {
-      best.error = (std::max)(best.error, error_at(best.weights, sigma, room));
+      best.error = (std::max)(best.error, error_at(best.weights, sigma, allowance));
     };
     for (const std::size_t extremum : extrema_) {
       for (int part = 1; part < parts; ++part) {
@@ -113,14 +113,14 @@ class MinimaxFit {
     const double inverse = 1 / target_(sigma);
     for (std::size_t k = 0; k < terms_; ++k) row[k] *= inverse;
   }
-  template <class Room>
-  [[nodiscard]] double error_at(const std::vector<double>& weights, double sigma, const Room& room) const {
+  template <class Allowance>
+  [[nodiscard]] double error_at(const std::vector<double>& weights, double sigma, const Allowance& allowance) const {
     std::vector<double>& row = row_;
     row.resize(terms_);
     relative_basis(sigma, row.data());
     double value = -1;
     for (std::size_t k = 0; k < terms_; ++k) value += weights[k] * row[k];
-    return std::abs(value) / room(sigma);
+    return std::abs(value) / allowance(sigma);
   }
 
   /// x ← weights and h with error (−1)^i h at places_[i].
@@ -129,7 +129,7 @@ class MinimaxFit {
     matrix_.resize(size * size);
     rhs_.assign(size, 0.0);
     for (std::size_t i = 0; i < size; ++i) {
-      const double weight = 1 / room_[places_[i]];
+      const double weight = 1 / allowance_[places_[i]];
       for (std::size_t k = 0; k < terms_; ++k) matrix_[k * size + i] = weight * relative_[places_[i] * terms_ + k];
       matrix_[terms_ * size + i] = i % 2 == 0 ? -1 : 1;
       rhs_[i] = weight;
@@ -145,7 +145,7 @@ class MinimaxFit {
     for (std::size_t i = 0; i < count_; ++i) {
       double value = -1;
       for (std::size_t k = 0; k < terms_; ++k) value += relative_[i * terms_ + k] * x[k];
-      error_[i] = value / room_[i];
+      error_[i] = value / allowance_[i];
       const double size = std::abs(error_[i]);
       worst = (std::max)(worst, size);
       if (extrema_.empty() || (error_[i] < 0) != (error_[extrema_.back()] < 0)) {
@@ -191,7 +191,7 @@ class MinimaxFit {
   std::vector<double> relative_;  ///< (points×terms) b_k(σ)/target(σ) over its largest value
   std::vector<double> scale_;     ///< those largest values
   std::vector<std::size_t> places_, extrema_;
-  std::vector<double> room_, error_;
+  std::vector<double> allowance_, error_;
   std::vector<double> matrix_, rhs_;  ///< of one linear system
   mutable std::vector<double> row_;
 };

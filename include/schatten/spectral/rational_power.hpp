@@ -65,29 +65,29 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
   const double delta = (std::min)(resolution / scale_margin, 0.5);
   const detail::PoleBasis basis{rational_poles(poles, power, delta)};
   MinimaxFit<detail::PoleBasis> minimax(basis, 2 + poles, power, delta);
-  // `share` of the room that rounding leaves at σ = δ.
+  // `share` of the allowance that rounding leaves at σ = δ.
   const auto result = [&](const WeightFit& fit, double share) {
     const double error = between_check_points * fit.error;
     linalg::Rational function{
         fit.weights[0], fit.weights[1], basis.poles, {fit.weights.begin() + 2, fit.weights.end()}};
     return RationalFit{std::move(function), error, error * share + rounding};
   };
-  const WeightFit plain = minimax(EqualRoom());
+  const WeightFit plain = minimax(EqualAllowance());
   if (plain.weights.empty()) return {};
   RationalFit best = result(plain, 1);
   if (best.bound <= tolerance || rounding >= tolerance) return best;
   double level = tolerance;
   for (int k = 0; k < most_fits; ++k) {
-    const auto room = [&](double sigma) {
+    const auto allowance = [&](double sigma) {
       const double ratio = (std::min)(resolution / sigma, 1.0);
       return (std::min)(1.0, (tolerance - rounding * ratio * ratio) / level);
     };
     // Where the level takes over from rounding.
     const double kink = level < tolerance ? resolution * std::sqrt(rounding / (tolerance - level)) : never;
-    const WeightFit fit = minimax(room, {resolution, kink});
+    const WeightFit fit = minimax(allowance, {resolution, kink});
     const double error = between_check_points * fit.error;
     if (fit.weights.empty() || error > level) break;
-    best = result(fit, room(resolution));
+    best = result(fit, allowance(resolution));
     if (error > settled * level) break;
     level = error;
   }
@@ -96,7 +96,7 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
 
 /// Fits of fit_rational, remembered by what they depend on.
 ///
-/// The plain fit depends on the poles, p and δ: all shapes share it, and wherever it leaves rounding its room it is the
+/// The plain fit depends on the poles, p and δ: all shapes share it, and wherever it leaves rounding its allowance it is the
 /// one. Where it does not, the fit depends on rounding as well, and so on the shape: rounding is then taken up to 2 %
 /// larger than it is, which leaves few different values.
 class RationalFits {

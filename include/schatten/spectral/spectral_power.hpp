@@ -34,8 +34,8 @@ class SpectralPower {
   /// tolerance. Plans may share `fits`. Cost: microseconds if `fits` has the fit, otherwise some tenths of a
   /// millisecond with the rational method and tens of milliseconds with iterates.
   explicit SpectralPower(const SpectralPowerOptions& options,
-                         std::shared_ptr<spectral::Fits> fits = std::make_shared<spectral::Fits>())
-      : options_(options), fits_(std::move(fits)), choice_(spectral::choose_method<T>(options, machine, *fits_)) {}
+                         std::shared_ptr<spectral::FitCaches> fits = std::make_shared<spectral::FitCaches>())
+      : options_(options), fits_(std::move(fits)), choice_(spectral::choose_method<T>(options, capabilities, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
   /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
@@ -101,7 +101,7 @@ class SpectralPower {
   void set_power(double power) {
     SpectralPowerOptions options = options_;
     options.power = power;
-    choice_ = spectral::choose_method<T>(options, machine, *fits_);
+    choice_ = spectral::choose_method<T>(options, capabilities, *fits_);
     options_ = options;
   }
 
@@ -126,10 +126,10 @@ class SpectralPower {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const auto m = double(shape.long_side), n = double(shape.short_side);
     if (method() == SpectralMethod::quintic) {
-      return spectral::quintic_flops(quintics().size(), m, n, machine.symmetric);
+      return spectral::quintic_flops(quintics().size(), m, n, capabilities.symmetric);
     }
     if (method() != SpectralMethod::iterates) return 0;
-    return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, machine.symmetric);
+    return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, capabilities.symmetric);
   }
   /// Returns the options of the plan.
   [[nodiscard]] const SpectralPowerOptions& options() const noexcept { return options_; }
@@ -157,12 +157,12 @@ class SpectralPower {
     });
   }
 
-  static constexpr spectral::Machine machine{is_host_execution_space<Exec>,
-                                             std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>,
-                                             loops_as_on_device<Exec> ? 2.0 : 1.0};
+  static constexpr spectral::Capabilities capabilities{
+      is_host_execution_space<Exec>, std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>,
+      loops_as_on_device<Exec> ? 2.0 : 1.0};
 
   SpectralPowerOptions options_;
-  std::shared_ptr<spectral::Fits> fits_;
+  std::shared_ptr<spectral::FitCaches> fits_;
   spectral::MethodChoice choice_;
   Workspace<memory_space> workspace_;
 };

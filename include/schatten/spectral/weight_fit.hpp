@@ -15,7 +15,7 @@ namespace schatten::spectral {
 /// 1 iterates and rational functions grow quickly. Fits start at δ/1.05, so that they still cover [δσ₁, σ₁].
 inline constexpr double scale_margin = 1.05;
 
-/// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/(σ^p room(σ)) on [δ, 1].
+/// Weights of a basis and the largest relative error |Σ_k w_k b_k(σ) − σ^p|/(σ^p allowance(σ)) on [δ, 1].
 struct WeightFit {
   std::vector<double> weights;
   double error = std::numeric_limits<double>::infinity();
@@ -28,8 +28,8 @@ struct PowerTarget {
   double operator()(double sigma) const { return std::pow(sigma, power); }
 };
 
-/// The same room for every σ: the plain relative error.
-struct EqualRoom {
+/// The same allowance for every σ: the plain relative error.
+struct EqualAllowance {
   double operator()(double) const { return 1; }
 };
 
@@ -90,16 +90,16 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
 /// Lawson's iteration for the relative minimax fit of `target`: least squares in which the importance of each point is
 /// multiplied by its error. Points may be added between iterations; the best weights are kept.
 ///
-/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `room(σ)` in (0,
+/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `allowance(σ)` in (0,
 /// 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k² (w_k
 /// in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from large
 /// weights. Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
-template <class Basis, class Room = EqualRoom, class Target = PowerTarget>
+template <class Basis, class Allowance = EqualAllowance, class Target = PowerTarget>
 class LawsonFit {
  public:
   LawsonFit(const Basis& basis, std::size_t terms, const Target& target, const std::vector<double>& grid,
-            double ridge = 0, const Room& room = {})
-      : basis_(basis), room_(room), target_(target), terms_(terms), ridge_(ridge) {
+            double ridge = 0, const Allowance& allowance = {})
+      : basis_(basis), allowance_(allowance), target_(target), terms_(terms), ridge_(ridge) {
     for (const double sigma : grid) append(sigma);
     importance_.assign(grid.size(), 1.0 / double(grid.size()));
     scale_.assign(terms, 0.0);
@@ -151,8 +151,8 @@ class LawsonFit {
     relative_.resize(relative_.size() + terms_);
     double* const row = relative_.data() + relative_.size() - terms_;
     basis_(sigma, row);
-    const double room = room_(sigma), value = target_(sigma) * room;
-    wanted_.push_back(1 / room);
+    const double allowance = allowance_(sigma), value = target_(sigma) * allowance;
+    wanted_.push_back(1 / allowance);
     for (std::size_t k = 0; k < terms_; ++k) row[k] /= value;
   }
 
@@ -170,12 +170,12 @@ class LawsonFit {
   }
 
   const Basis& basis_;
-  Room room_;
+  Allowance allowance_;
   Target target_;
   std::size_t terms_;
   double ridge_;
-  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/(target(σ) room(σ)) over its largest value
-  std::vector<double> wanted_;    ///< (points) 1/room(σ)
+  std::vector<double> relative_;  ///< (points×terms) b_k(σ)/(target(σ) allowance(σ)) over its largest value
+  std::vector<double> wanted_;    ///< (points) 1/allowance(σ)
   std::vector<double> scale_, importance_;
   std::vector<double> matrix_, rhs_;  ///< of one least-squares problem
   WeightFit best_;

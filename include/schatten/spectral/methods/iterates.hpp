@@ -11,11 +11,11 @@ namespace schatten::spectral {
 
 /// The schedule of fewest steps that meets the tolerance in precision Work.
 template <Scalar T, Element Work>
-MethodChoice choose_iterates(const SpectralPowerOptions& options, const Machine& machine, IterateFits& fits) {
+MethodChoice choose_iterates(const SpectralPowerOptions& options, const Capabilities& capabilities, IterateFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
   IteratePlan plan =
-      plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, machine.symmetric);
-  const double cost = product_cost<T, Work> * CostModel(shape, machine).iterates(plan), error = plan.error;
+      plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, capabilities.symmetric);
+  const double cost = product_cost<T, Work> * CostModel(shape, capabilities).iterates(plan), error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
@@ -29,7 +29,7 @@ struct IteratesMethod {
     const double flops = all.cost.least_iterates(all.options.resolution);
     all.for_each_format([&]<class Work>() {
       if (product_cost<T, Work> * flops < all.least_cost()) {
-        all.add(choose_iterates<T, Work>(all.options, all.machine, all.fits.iterates));
+        all.add(choose_iterates<T, Work>(all.options, all.capabilities, all.fits.iterates));
       }
     });
   }

@@ -12,7 +12,7 @@ namespace schatten::spectral {
 struct NewtonSchulzMethod {
   static constexpr SpectralMethod method = SpectralMethod::newton_schulz;
 
-  static void check(const SpectralPowerOptions& options, const Machine&) {
+  static void check(const SpectralPowerOptions& options, const Capabilities&) {
     require(detail::halvings(options.power) >= 0, "SpectralPower", "power", options.power,
             "must be 1, 1/2, 1/4 or another power of one half for the method newton_schulz");
   }

@@ -10,11 +10,11 @@
 
 namespace schatten::spectral {
 
-/// Quintics in each format that the machine multiplies.
+/// Quintics in each format that the backend multiplies.
 struct QuinticMethod {
   static constexpr SpectralMethod method = SpectralMethod::quintic;
 
-  static void check(const SpectralPowerOptions& options, const Machine&) {
+  static void check(const SpectralPowerOptions& options, const Capabilities&) {
     require(options.power == 0.0, "SpectralPower", "power", options.power, "must be 0 for the method quintic");
   }
   template <Scalar T>

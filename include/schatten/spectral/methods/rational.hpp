@@ -150,12 +150,12 @@ MethodChoice choose_composed(const SpectralPowerOptions& options, ComposedFits& 
 struct RationalMethod {
   static constexpr SpectralMethod method = SpectralMethod::rational;
 
-  static void check(const SpectralPowerOptions&, const Machine& machine) {
-    require(machine.host, "SpectralPower", "method", "rational", "needs a host execution space");
+  static void check(const SpectralPowerOptions&, const Capabilities& capabilities) {
+    require(capabilities.host, "SpectralPower", "method", "rational", "needs a host execution space");
   }
   template <Scalar T>
   static void candidates(Candidates<T>& all) {
-    if (!all.machine.host) return;
+    if (!all.capabilities.host) return;
     all.add(choose_rational<T, T>(all.options, all.fits.rational));
     all.products_are_slower = all.last_meets();
     if constexpr (std::is_same_v<T, float>) {
