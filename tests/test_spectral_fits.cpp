@@ -35,7 +35,8 @@ std::vector<std::unique_ptr<Plan>> plans_of(const Shapes& shapes, const std::sha
 }
 
 /// Fits made while the plans go through powers 1/4, ..., 1/2 once.
-std::size_t fits_of_period(const std::vector<std::unique_ptr<Plan>>& plans, const spectral::FitCaches& fits, int powers) {
+std::size_t fits_of_period(const std::vector<std::unique_ptr<Plan>>& plans, const spectral::FitCaches& fits,
+                           int powers) {
   const std::size_t before = fits.made();
   for (int k = 0; k < powers; ++k) {
     for (const auto& plan : plans) plan->set_power(0.25 + 0.25 * k / powers);
