@@ -101,7 +101,11 @@ int main(int count, char** arguments) {
     return model->hidden_width();
   };
   program.make_task = [&](const torch_support::Options& options, std::uint64_t) {  // LibTorch has the seed
-    return std::make_unique<images::ImageTask>(make_model(own, *set), data, own.images, torch::Device(options.device));
+    images::ImageOptions image_options = own.images;
+    image_options.description = set->name + ", " + own.model + ", batches of " + std::to_string(own.images.batch) +
+                                (own.images.augment ? "" : ", not augmented");
+    return std::make_unique<images::ImageTask>(make_model(own, *set), data, image_options,
+                                               torch::Device(options.device));
   };
   program.figure = [](const character_model::Record& record) {
     char text[32];

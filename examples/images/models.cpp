@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models.hpp"
 
+#include "../torch_support/attention.hpp"
+
 #include <cmath>
 #include <optional>
 #include <stdexcept>
@@ -33,7 +35,7 @@ struct ResidualBlock : nn::Module {
   torch::Tensor forward(const torch::Tensor& x) {
     const torch::Tensor branch = second_norm(second(torch::relu(first_norm(first(x)))));
     if (added == 0) return torch::relu(x + branch);
-    const torch::Tensor half = x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2);
+    const torch::Tensor half = x.slice(2, 0, x.size(2), 2).slice(3, 0, x.size(3), 2);
     return torch::relu(torch::constant_pad_nd(half, {0, 0, 0, 0, 0, added}) + branch);
   }
 
@@ -107,7 +109,7 @@ struct TransformerBlock : nn::Module {
       return all.view({all.size(0), all.size(1), heads, -1}).transpose(1, 2);
     };
     const torch::Tensor attended =
-        torch::scaled_dot_product_attention(by_head(query(y)), by_head(key(y)), by_head(value(y)));
+        torch_support::attention(by_head(query(y)), by_head(key(y)), by_head(value(y)), false);
     x = x + out(attended.transpose(1, 2).reshape(x.sizes()));
     return x + down(torch::gelu(up(mlp_norm(x))));
   }

@@ -30,7 +30,8 @@ ImageData prepare(const Dataset& set, std::int64_t test_limit);
 
 struct ImageOptions {
   int batch = 128;
-  bool augment = true;  // batches are shifted by up to two pixels and mirrored
+  bool augment = true;        // batches are shifted by up to two pixels and mirrored
+  std::string description{};  // of the data, the model and the above: a checkpoint of another description is refused
 };
 
 // Draws from LibTorch's generator of the CPU alone.
@@ -43,6 +44,7 @@ class ImageTask : public torch_support::Task {
   std::vector<torch::Tensor> hidden_matrices() override { return model_->hidden_matrices(); }
   torch::Tensor next_loss() override;
   torch_support::Evaluation evaluate() override;
+  std::string description() const override { return options_.description; }
   std::string data_state() const override { return ""; }
   void set_data_state(const std::string&) override {}
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model.hpp"
 
+#include "../torch_support/attention.hpp"
+
 #include <cmath>
 #include <torch/version.h>
 
@@ -17,18 +19,6 @@ torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& gain) {
 torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cosines, const torch::Tensor& sines) {
   const std::vector<torch::Tensor> halves = x.chunk(2, -1);
   return torch::cat({halves[0] * cosines - halves[1] * sines, halves[1] * cosines + halves[0] * sines}, -1);
-}
-
-// softmax(q k^T / sqrt(head width)) v over each position and those before it.
-torch::Tensor causal_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
-#if TORCH_VERSION_MAJOR >= 2
-  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true);
-#else
-  const std::int64_t length = q.size(2);
-  const torch::Tensor later = torch::ones({length, length}, q.options().dtype(torch::kBool)).triu(1);
-  const torch::Tensor scores = q.matmul(k.transpose(-2, -1)) / std::sqrt(double(q.size(3)));
-  return scores.masked_fill(later, -INFINITY).softmax(-1).matmul(v);
-#endif
 }
 
 }  // namespace
@@ -59,8 +49,8 @@ torch::Tensor Layer::attend(const torch::Tensor& n, const torch::Tensor& cosines
   const auto by_heads = [&](const torch::Tensor& matrix) {
     return at::linear(n, matrix).view({n.size(0), n.size(1), heads_, -1}).transpose(1, 2);
   };
-  const torch::Tensor mixed = causal_attention(rotate(by_heads(query_), cosines, sines),
-                                               rotate(by_heads(key_), cosines, sines), by_heads(value_));
+  const torch::Tensor mixed = torch_support::attention(rotate(by_heads(query_), cosines, sines),
+                                                       rotate(by_heads(key_), cosines, sines), by_heads(value_));
   return at::linear(mixed.transpose(1, 2).reshape(n.sizes()), output_);
 }
 
