@@ -50,7 +50,7 @@ torch::Tensor Layer::attend(const torch::Tensor& n, const torch::Tensor& cosines
     return at::linear(n, matrix).view({n.size(0), n.size(1), heads_, -1}).transpose(1, 2);
   };
   const torch::Tensor mixed = torch_support::attention(rotate(by_heads(query_), cosines, sines),
-                                                       rotate(by_heads(key_), cosines, sines), by_heads(value_));
+                                                       rotate(by_heads(key_), cosines, sines), by_heads(value_), true);
   return at::linear(mixed.transpose(1, 2).reshape(n.sizes()), output_);
 }
 

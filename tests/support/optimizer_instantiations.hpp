@@ -19,10 +19,10 @@
   SCHATTEN_TEST_RULE(EXTERN, Lion, Exec, T, Backend)             \
   EXTERN template class Optimizer<T, Exec, linalg::Backend>;
 /// What the optimizers of a scalar share, whatever their backend.
-#define SCHATTEN_TEST_OPTIMIZER_CORE(EXTERN, Exec, T)                                            \
-  EXTERN template class optim::OptimizerCore<T, Exec>;                                           \
-  EXTERN template spectral::MethodChoice spectral::choose_method<T>(const SpectralPowerOptions&, \
-                                                                    const spectral::Machine&, spectral::FitCaches&);
+#define SCHATTEN_TEST_OPTIMIZER_CORE(EXTERN, Exec, T)                \
+  EXTERN template class optim::OptimizerCore<T, Exec>;               \
+  EXTERN template spectral::MethodChoice spectral::choose_method<T>( \
+      const SpectralPowerOptions&, const spectral::Capabilities&, spectral::FitCaches&);
 
 #if defined(SCHATTEN_ENABLE_BLAS)
 #define SCHATTEN_TEST_DEFAULT_BACKEND BlasBackend
