@@ -148,6 +148,16 @@ TEST_CASE("rational: tolerances near rounding, where the weights of the poles ha
   }
 }
 
+TEST_CASE("rational: equal terms of sums are rounded with one sign without fused multiply-adds") {
+  check<float>({.rows = 4,
+                .cols = 4,
+                .power = 0.03125,
+                .resolution = 0.01,
+                .tolerance = 7.79903e-05,
+                .method = SpectralMethod::rational},
+               Backend::standard, {-1.5, -1.5, -1.5, -1.5, 1, 1, 1, 1, -2, -2, -2, -2, 3, 3, 3, 3});
+}
+
 TEST_CASE("rational: along singular vectors of two entries the rounding of a Gram matrix does not average") {
   struct Shape {
     std::size_t rows, cols;

@@ -153,7 +153,8 @@ inline double cancellation(const linalg::Rational& r, double least) {
 /// An error e of S + tI changes its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
 /// e·w·max(σ, √t/2)/(t (σ² + t) σ^p) to out·v and outᵀu. W is as large as δ^{p−1}: its rounding and the product's are
 /// ε/δ at σ = δ, and εδ^{p−1} at σ = 1. Measured worst: 0.30 for e/ε; 0.74 (n = 24 to
-/// 300), 0.82 (1024) and 2.4 for the others.
+/// 300), 0.82 (1024) and 2.4 for the others, 4.4 without
+/// fused multiply-adds where all terms are alike.
 template <Scalar T>
 double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double power, double resolution,
                             const Shape& shape) {
@@ -169,7 +170,7 @@ double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double 
     }
     largest = (std::max)(largest, coarse * sum * std::pow(sigma, -power));
   }
-  const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 3;
+  const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 5;
   // The sums were measured with r(0) up to twice δ^{p−1}; fits of many poles reach further, for p < 0 above all.
   const double under = std::pow(resolution, power - 1), lowest = (std::max)(under, 0.5 * sum_of_sizes(r, 0));
   const double stored =
