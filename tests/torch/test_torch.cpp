@@ -150,14 +150,12 @@ void check_options_of() {
 }
 
 template <class... R>
-void check_options_of_all() {
+void check_options_of_all(RuleList<R...>) {
   (check_options_of<R>(), ...);
 }
 
 void check_options() {
-  check_options_of_all<Adam, AdamMini, AdaMuon, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
-                       COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon, NorMuon,
-                       RMNP, Scion, SGD, SOAP, SophiaG, SPlus>();
+  check_options_of_all(AllRules());
   const TorchOptions<Muon> muon = torch_muon()
                                       .lr(2e-3)
                                       .weight_decay(0.2)
