@@ -309,30 +309,53 @@ fetch_trilinos_source() {
 }
 
 # ---- build -------------------------------------------------------------------------------------------------
-# Configures build/<preset>; what the project itself says there, one line each, is kept in build/<preset>/said. With another CXX
-# than the folder was configured for it begins anew: CMake would keep to its first compiler.
+# configure <folder in build> <argument of cmake>...: what the project itself says there, one line each, is kept in the folder's
+# `said`. With another CXX than the folder was configured for it begins anew: CMake would keep to its first compiler.
 configure() {
-  local preset=$1 output status=0 cached fresh=()
+  local folder=build/$1 output status=0 cached fresh=()
   shift
-  cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "build/$preset/CMakeCache.txt" 2>/dev/null || true)
+  cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$folder/CMakeCache.txt" 2>/dev/null || true)
   [ -z "$given_cxx" ] || [ -z "$cached" ] || [ "$(command -v "${given_cxx%% *}")" = "$cached" ] || fresh=(--fresh)
-  output=$(cmake --preset "$preset" ${fresh[@]+"${fresh[@]}"} -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
+  output=$(cmake ${fresh[@]+"${fresh[@]}"} -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
   printf '%s\n' "$output"
-  grep '^-- schatten: ' <<<"$output" >"build/$preset/said" || true
+  grep '^-- schatten: ' <<<"$output" >"$folder/said" || true
   return $status
 }
 
-# build <preset> [<variable definitions>...]: configures and builds build/<preset>, of it build_targets where there are any; one
-# run at a time.
+# build <preset> [<variable definitions>...]: configures and builds build/<preset>, of it build_targets where there are any.
 build_targets=()
 build() {
   local preset=$1
   shift
-  mkdir -p "build/$preset"
-  exec 9>"build/$preset/.lock"
-  flock -n 9 || { say "waiting for another run in build/$preset" && flock 9; }
-  run_quietly "CMake could not configure build/$preset" configure "$preset" "$@"
-  sed 's/^-- //' "build/$preset/said"
-  cmake --build --preset "$preset" -j "$(build_jobs)" ${build_targets[@]+--target "${build_targets[@]}"} </dev/null ||
-    die "build/$preset did not build; the compiler's output is above"
+  build_in "$preset" --preset "$preset" "$@"
+}
+
+# build_in <folder in build> <argument of cmake>...: the same, configured so; one run at a time.
+build_in() {
+  local folder=$1
+  shift
+  mkdir -p "build/$folder"
+  exec 9>"build/$folder/.lock"
+  flock -n 9 || { say "waiting for another run in build/$folder" && flock 9; }
+  run_quietly "CMake could not configure build/$folder" configure "$folder" "$@"
+  sed 's/^-- //' "build/$folder/said"
+  cmake --build "build/$folder" -j "$(build_jobs)" ${build_targets[@]+--target "${build_targets[@]}"} </dev/null ||
+    die "build/$folder did not build; the compiler's output is above"
+}
+
+# Installs Schatten in build/package; sets schatten_prefix. Where CI is set, with a C interface of few rules.
+install_schatten() {
+  local options=(-DSCHATTEN_BUILD_C_API=OFF) build_targets=()
+  [ -z "${CI:-}" ] || options=(-DSCHATTEN_BUILD_C_API=ON "-DSCHATTEN_C_API_RULES=HTMuon;AdamW" -DCMAKE_CXX_FLAGS_RELEASE=-O1)
+  build package "${options[@]}" "$@"
+  schatten_prefix=$PWD/build/package/prefix
+  rm -rf "$schatten_prefix"
+  run_quietly "Schatten could not be installed" cmake --install build/package --prefix "$schatten_prefix"
+}
+
+# Builds the examples over an installed Schatten in build/demo/examples, of them build_targets where there are any.
+build_examples() {
+  install_schatten
+  build_in demo/examples -S examples -B build/demo/examples -Dschatten_ROOT="$schatten_prefix" \
+    -DSCHATTEN_WERROR="${SCHATTEN_WERROR:-OFF}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
 }

@@ -7,6 +7,8 @@
 #include <schatten/interop/dlpack.hpp>
 #include <schatten/interop/mdspan.hpp>
 #include <schatten/interop/span.hpp>
+#include <schatten/optim/optimizer.hpp>
+#include <schatten/optim/rules/adamw.hpp>
 
 #include <doctest/doctest.h>
 
@@ -17,6 +19,7 @@
 #include <cstring>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -27,13 +30,14 @@ using namespace schatten::test;
 /// Two layers of a stacked array [2, 6, 2] and a vector, in one array of weights and one of gradients.
 struct Model {
   std::vector<float> weights = std::vector<float>(40, 0.5F);
-  std::vector<std::uint16_t> gradients = std::vector<std::uint16_t>(36);
+  std::vector<std::uint16_t> gradients = std::vector<std::uint16_t>(36), gradients_before{};
   std::array<schatten_entry, 2> table{};
   schatten_optimizer optimizer = 0;
   int matrices = -1, vectors = -1;
 
   explicit Model(double lr = 0.1) {
     for (std::size_t k = 0; k < gradients.size(); ++k) gradients[k] = BFloat16(float(k % 7) - 2.5F).bits;
+    gradients_before = gradients;
     REQUIRE(schatten_create(&optimizer) == SCHATTEN_OK);
     const schatten_number numbers[] = {{"lr", lr}, {"power", 0.125}, {"weight_decay", 0.0}};
     REQUIRE(schatten_add_group(optimizer, "htmuon", numbers, 3, &matrices) == SCHATTEN_OK);
@@ -65,11 +69,12 @@ struct Model {
   }
 };
 
-/// The call was refused, its message has these words, and no weight has moved.
+/// The call was refused, its message has these words, and no weight and no gradient has changed.
 void check_refused(const Model& model, schatten_status status, const std::string& words) {
   CHECK(status == SCHATTEN_INVALID_ARGUMENT);
   CHECK_MESSAGE(contains(schatten_last_error(), words), schatten_last_error());
   for (const float w : model.weights) CHECK(w == 0.5F);
+  CHECK(model.gradients == model.gradients_before);
 }
 
 /// The members of std::mdspan that a View needs, column-major.
@@ -80,12 +85,13 @@ struct ColumnMajor {
   };
   struct accessor_type {};
   const double* data;
-  std::size_t rows, cols;
+  std::size_t rows, cols, row_stride = 1;
+  bool strided = true;
   static constexpr std::size_t rank() { return 2; }
   [[nodiscard]] const double* data_handle() const { return data; }
   [[nodiscard]] std::size_t extent(unsigned char d) const { return d == 0 ? rows : cols; }
-  [[nodiscard]] std::size_t stride(unsigned char d) const { return d == 0 ? 1 : rows; }
-  [[nodiscard]] bool is_strided() const { return true; }
+  [[nodiscard]] std::size_t stride(unsigned char d) const { return d == 0 ? row_stride : rows; }
+  [[nodiscard]] bool is_strided() const { return strided; }
 };
 
 dlpack::Tensor dlpack_matrix(float* data, std::int64_t* shape, std::int64_t* strides) {
@@ -154,6 +160,24 @@ TEST_CASE("numbers by name") {
   CHECK(group == 2);
   check_refused(model, schatten_add_group(model.optimizer, "lbfgs", nullptr, 0, &group), "rule = lbfgs");
   check_refused(model, schatten_add_group(model.optimizer, "adamw", nullptr, 1, &group), "numbers = null");
+  check_refused(model, schatten_add_group(model.optimizer, nullptr, nullptr, 0, &group), "rule = null");
+  check_refused(model, schatten_add_group(model.optimizer, "adamw", nullptr, 0, nullptr), "group = null");
+  for (const auto& [number, words] : {std::pair<schatten_number, const char*>({nullptr, 1.0}, "numbers[1].name = null"),
+                                      {{"beta9", 1.0}, "name = beta9"},
+                                      {{"beta1", 1.5}, "beta1 = 1.5"},
+                                      {{"lr", std::nan("")}, "lr = nan"}}) {
+    const schatten_number numbers[] = {{"weight_decay", 0.0}, number};
+    check_refused(model, schatten_add_group(model.optimizer, "adamw", numbers, 2, &group), words);
+  }
+  CHECK(group == 2);                                                             // a refused call writes nothing
+  check_refused(model, schatten_set(model.optimizer, 3, "lr", 1), "group = 3");  // and has left no group
+  check_refused(model, schatten_set(model.optimizer, -1, "lr", 1), "group = -1");
+  check_refused(model, schatten_set(model.optimizer, model.matrices, nullptr, 1), "name = null");
+  check_refused(model, schatten_get(model.optimizer, model.matrices, "lr", nullptr), "value = null");
+  check_refused(model, schatten_get(model.optimizer, model.matrices, "beta9", &value), "name = beta9");
+  CHECK(value == 0.125);
+  CHECK(schatten_get(model.optimizer, model.matrices, "lr", &value) == SCHATTEN_OK);
+  CHECK(value == 0.1);
   CHECK(std::string(schatten_rule_name(0)) == "htmuon");
   CHECK(schatten_rule_name(3) == nullptr);
 }
@@ -201,6 +225,48 @@ TEST_CASE("bad memory: the argument is named and nothing has changed") {
   table = model.table;
   table[0].shape[0] = table[0].shape[1] = table[0].shape[2] = std::size_t(1) << 40;
   check_refused(model, add(w, g, table), "table[0].shape");
+  const auto minus = [](int n) { return static_cast<std::size_t>(-n); };  // as C converts a negative number
+  table = model.table;
+  table[0].shape[1] = minus(6);
+  check_refused(model, add(w, g, table), "table[0].shape");
+  table = model.table;
+  table[1].shape[0] = minus(8);
+  check_refused(model, add(w, g, table), "table[1].shape");
+  table = model.table;
+  table[1].weight_offset = minus(8);  // with the entry's size it is 0
+  check_refused(model, add(w, g, table), "table[1].weight_offset = 18446744073709551608");
+  table = model.table;
+  table[1].gradient_offset = 30;
+  check_refused(model, add(w, g, table), "table[1].gradient_offset = 30, but it must leave room for 8 elements");
+  table = model.table;
+  table[1].rank = 5;
+  check_refused(model, add(w, g, table), "table[1].rank = 5");
+  table = model.table;
+  table[0].group = 2;
+  check_refused(model, add(w, g, table), "table[0].group = 2");
+  table = model.table;
+  table[0].row_blocks = minus(1);
+  check_refused(model, add(w, g, table), "row_blocks = 18446744073709551615");
+  bad = w;
+  bad.size = minus(1);
+  check_refused(model, add(bad, g, model.table), "weights->size = 18446744073709551615");
+  bad = w;
+  bad.data = reinterpret_cast<char*>(model.weights.data()) + 2;  // offsets are in elements of this
+  bad.size = 39;
+  check_refused(model, add(bad, g, model.table), "must be aligned as its type is");
+  CHECK(contains(schatten_last_error(), "weights->data = 0x"));
+  bad = g;
+  bad.data = reinterpret_cast<char*>(model.gradients.data()) + 1;
+  check_refused(model, add(w, bad, model.table), "gradients->data = 0x");
+  bad = g;
+  bad.data = nullptr;
+  check_refused(model, add(w, bad, model.table), "gradients->data = null");
+  bad = g;
+  bad.type = -1;
+  check_refused(model, add(w, bad, model.table), "gradients->type = -1");
+  check_refused(model, schatten_add_table(model.optimizer, &w, nullptr, model.table.data(), 2), "gradients = null");
+  bad = {model.weights.data(), model.weights.size(), SCHATTEN_BFLOAT16};  // the weights as gradients
+  check_refused(model, add(w, bad, model.table), "must not overlap");
   CHECK(schatten_step(model.optimizer) == SCHATTEN_OK);  // of nothing
   for (const float x : model.weights) CHECK(x == 0.5F);
   CHECK(model.add() == SCHATTEN_OK);
@@ -226,6 +292,31 @@ TEST_CASE("bad tensors and handles") {
   CHECK(add(nullptr) == SCHATTEN_OK);
   check_refused(model, schatten_set_gradient(model.optimizer, "w", nullptr), "gradient = null");
   check_refused(model, schatten_set_gradient(model.optimizer, "v", &g), "name = v");
+  check_refused(model, schatten_set_gradient(model.optimizer, "w", &g), "g of w = 3x2");
+  check_refused(model, schatten_set_gradient(model.optimizer, nullptr, &g), "name = null");
+  check_refused(model, schatten_add(model.optimizer, model.matrices, "w", &w, nullptr, 1), "name = w");
+  const auto refused = [&](auto change, const std::string& words) {
+    schatten_tensor bad{model.weights.data() + 8, SCHATTEN_FLOAT32, 2, {2, 3}, nullptr};
+    change(bad);
+    check_refused(model, schatten_add(model.optimizer, model.matrices, "v", &bad, nullptr, 1), "weight" + words);
+    check_refused(model, schatten_set_gradient(model.optimizer, "w", &bad), "gradient" + words);
+  };
+  const std::size_t beyond[] = {~std::size_t(0) / 8, 1};
+  refused([](auto& t) { t.type = 4; }, "->type = 4");
+  refused([](auto& t) { t.rank = 0; }, "->rank = 0");
+  refused([](auto& t) { t.rank = 5; }, "->rank = 5");
+  refused([](auto& t) { t.data = nullptr; }, "->data = null");
+  refused([](auto& t) { t.data = static_cast<char*>(t.data) + 2; }, "->data = 0x");
+  refused([](auto& t) { t.shape[0] = static_cast<std::size_t>(-2); }, "->shape = 18446744073709551614x3");
+  refused([](auto& t) { t.shape[0] = t.shape[1] = std::size_t(1) << 32; }, "->shape = 4294967296x4294967296");
+  refused([&](auto& t) { t.stride = beyond; }, " = ");
+  CHECK(contains(schatten_last_error(), "stride of gradient = 2305843009213693951"));
+  check_refused(model, schatten_add(model.optimizer, model.matrices, "v", nullptr, nullptr, 1), "weight = null");
+  check_refused(model, schatten_add(model.optimizer, model.matrices, nullptr, &w, nullptr, 1), "name = null");
+  check_refused(model, schatten_add(model.optimizer, 7, "v", &w, nullptr, 1), "group = 7");
+  check_refused(model, schatten_save(model.optimizer, nullptr), "path = null");
+  check_refused(model, schatten_load(model.optimizer, nullptr), "path = null");
+  check_refused(model, schatten_skipped_steps(model.optimizer, nullptr), "count = null");
   CHECK(schatten_include(model.optimizer, "w", 0) == SCHATTEN_OK);
   check_refused(model, schatten_include(model.optimizer, nullptr, 0), "name = null");
 
@@ -233,9 +324,23 @@ TEST_CASE("bad tensors and handles") {
   CHECK(schatten_create(&closed) == SCHATTEN_OK);
   CHECK(schatten_destroy(closed) == SCHATTEN_OK);
   for (const schatten_optimizer handle : {closed, schatten_optimizer(0), ~schatten_optimizer(0)}) {
-    check_refused(model, schatten_step(handle), "optimizer = " + std::to_string(handle));
-    check_refused(model, schatten_destroy(handle), "must be open");
-    check_refused(model, schatten_save(handle, "never"), "optimizer = ");
+    int group = -1;
+    double value = -1;
+    long long count = -1;
+    const schatten_buffer weights = model.weight_buffer(), gradients = model.gradient_buffer();
+    const schatten_tensor tensor{memory, SCHATTEN_FLOAT32, 2, {3, 2}, nullptr};
+    for (const schatten_status status :
+         {schatten_step(handle), schatten_destroy(handle), schatten_save(handle, "never"),
+          schatten_load(handle, "never"), schatten_add_group(handle, "adamw", nullptr, 0, &group),
+          schatten_set(handle, 0, "lr", 1), schatten_get(handle, 0, "lr", &value),
+          schatten_add(handle, 0, "w", &tensor, nullptr, 1), schatten_set_gradient(handle, "w", &tensor),
+          schatten_include(handle, "w", 0), schatten_remove(handle, "w"),
+          schatten_add_table(handle, &weights, &gradients, model.table.data(), 2),
+          schatten_skipped_steps(handle, &count)}) {
+      check_refused(model, status, "optimizer = " + std::to_string(handle));
+      CHECK(contains(schatten_last_error(), "must be open"));
+    }
+    CHECK((group == -1 && value == -1 && count == -1));
   }
   check_refused(model, schatten_create(nullptr), "optimizer = null");
   check_refused(model, schatten_initialize(-1), "threads = -1");
@@ -270,6 +375,30 @@ TEST_CASE("DLPack tensors are Views of the same memory") {
   refused([](auto& t) { t.shape = nullptr; }, "tensor.shape = null");
   refused([&](auto& t) { t.strides = negative; }, "tensor.strides = -1");
   refused([&](auto& t) { t.shape = negative; }, "tensor.shape = -1");
+  refused([](auto& t) { t.ndim = 0; }, "tensor.ndim = 0");
+  refused([](auto& t) { t.byte_offset = 6; }, "tensor.byte_offset = 6");
+  std::int64_t large[] = {std::int64_t(1) << 40, std::int64_t(1) << 40}, beyond[] = {std::int64_t(1) << 62, 1};
+  refused([&](auto& t) { t.shape = large; }, "tensor.shape = 1099511627776x1099511627776");
+  const auto no_view = [&](const dlpack::Tensor& bad) {
+    return message_of([&] { with_view(tensor_of(bad), "test", "w", [](const auto&) { CHECK(false); }); });
+  };
+  tensor.strides = beyond;
+  CHECK(contains(no_view(tensor), "stride of w = 4611686018427387904"));
+  tensor = dlpack_matrix(memory, shape, nullptr);
+  tensor.data = reinterpret_cast<char*>(memory) + 1;
+  CHECK(contains(no_view(tensor), "w = 0x"));
+  CHECK(std::accumulate(memory, memory + 24, 0.0F) == 276);
+
+  // A gradient of another shape: the parameter keeps the one that it has.
+  Optimizer<float, Kokkos::DefaultHostExecutionSpace, linalg::PortableBackend> optimizer;
+  std::int64_t turned[] = {4, 3};
+  const dlpack::Tensor w = dlpack_matrix(memory, shape, nullptr), g = dlpack_matrix(memory + 12, turned, nullptr);
+  with_view(tensor_of(w), "test", "w", [&](const auto& v) {
+    if constexpr (std::same_as<scalar_of<decltype(v)>, float>) optimizer.add(optimizer.add_group(AdamW{}), "w", v);
+  });
+  CHECK(contains(
+      message_of([&] { with_view(tensor_of(g), "test", "g", [&](const auto& v) { optimizer.set_gradient("w", v); }); }),
+      "g of w = 4x3"));
 }
 
 TEST_CASE("managed DLPack tensors, out and in") {
@@ -290,6 +419,9 @@ TEST_CASE("managed DLPack tensors, out and in") {
   const auto owner = own_dlpack(to_dlpack(read_only));
   CHECK(contains(message_of([&] { tensor_of(*owner); }), "tensor.flags = 1"));
   CHECK(tensor_of(*owner, "test", "tensor", true).size() == 15);
+  // What is left of a capsule that was taken already.
+  dlpack::ManagedTensor* const taken = nullptr;
+  CHECK(contains(message_of([&] { own_dlpack(taken); }), "managed = null"));
   owner->version.major = 2;
   CHECK(contains(message_of([&] { tensor_of(*owner); }), "tensor.version = 2"));
 }
@@ -304,4 +436,16 @@ TEST_CASE("spans and mdspans") {
   static_assert(std::is_const_v<decltype(columns)::value_type>);
   CHECK(&columns(2, 1) == &memory[5]);
   CHECK(contains(message_of([&] { view(ColumnMajor{nullptr, 3, 4}); }), "data_handle = null"));
+  const std::size_t high = std::size_t(1) << 63, minus_one = ~std::size_t(0);
+  const auto refused = [&](const ColumnMajor& m, const char* words) {
+    CHECK(contains(message_of([&] { view(m); }), words));
+  };
+  refused({memory.data(), 3, 4, 1, false}, "mapping = no strides");
+  refused({memory.data(), 3, 4, minus_one}, "stride of data_handle = 18446744073709551615");
+  refused({memory.data(), minus_one, 4}, "extent of data_handle = 18446744073709551615");
+  refused({memory.data(), high, 2}, "extent of data_handle = 9223372036854775808");
+  refused({reinterpret_cast<const double*>(reinterpret_cast<const char*>(memory.data()) + 4), 1, 1}, "must be aligned");
+  // rows times cols is 0 in these numbers.
+  CHECK(contains(message_of([&] { matrix_view(std::span(memory).first(0), high, 2); }), "numbers = 0"));
+  CHECK(contains(message_of([&] { matrix_view(std::span(memory), minus_one, 4); }), "numbers = 12"));
 }

@@ -13,6 +13,7 @@
 
 #include <Eigen/Core>
 
+#include <algorithm>
 #include <cstddef>
 #include <numeric>
 #include <string>
@@ -87,6 +88,18 @@ TEST_CASE("memory that no View can be of is refused by name") {
   const std::size_t minus_one = ~std::size_t{0};
   const std::string message = message_of([&] { matrix_view(memory.data() + 8, 2, 3, 3, minus_one); });
   CHECK(contains(message, "stride of data = 18446744073709551615"));
+  // Extents that overflow: of 2^32 times 2^32 elements none is left.
+  float* const none = nullptr;
+  const std::size_t large = std::size_t(1) << 32;
+  CHECK(contains(message_of([&] { matrix_view(none, large, large); }), "data = 0"));
+  for (const auto& [rows, cols] : {std::pair(large, large), {minus_one, std::size_t(3)}, {std::size_t(2), minus_one}}) {
+    const std::string extent = "extent of data = " + std::to_string((std::max)(rows, cols));
+    CHECK(contains(message_of([&, r = rows, c = cols] { matrix_view(memory.data(), r, c); }), extent));
+  }
+  CHECK(contains(message_of([&] { vector_view(memory.data(), minus_one); }), "extent of data = 1844"));
+  CHECK(contains(message_of([&] { vector_view(none, 3); }), "data = 0"));
+  CHECK(contains(message_of([&] { vector_view(memory.data(), 3, minus_one); }), "stride of data = 1844"));
+  CHECK(memory == std::vector<float>(32));
   // Strides of an extent of 1 name nothing.
   CHECK(matrix_view(memory.data(), 1, 3, minus_one, 1).size() == 3);
   CHECK(matrix_view(memory.data(), 3, 1, 1, 0).size() == 3);
@@ -145,6 +158,22 @@ TEST_CASE("an Eigen vector is refused in a group of matrices, with the reason, a
   optimizer.add(other, "bias", view(bias), view(gradient));
   optimizer.step(SerialExec());
   CHECK(bias(4) == doctest::Approx(-0.5));
+}
+
+TEST_CASE("memory of Eigen's that no View can be of, and a gradient of another shape") {
+  std::vector<float> memory(12, 1.0F);
+  using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
+  CHECK(contains(message_of([] { view(Eigen::Map<ColMajor>(nullptr, 2, 3)); }), "data = 0"));
+  CHECK(contains(message_of([&] { view(Eigen::Map<RowMajor, 0, Stride>(memory.data() + 11, 3, 4, Stride(-4, -1))); }),
+                 "stride of data = 1844674407370955161"));
+  ColMajor weight = ColMajor::Ones(4, 3), gradient = ColMajor::Ones(3, 4);
+  Optimizer<float, SerialExec, linalg::PortableBackend> optimizer;
+  const auto group = optimizer.add_group(AdamW{});
+  CHECK(contains(message_of([&] { optimizer.add(group, "w", view(weight), view(gradient)); }), "g of w = 3x4"));
+  CHECK(contains(message_of([&] { optimizer.add(group, "w", view(weight), view(weight)); }), "must not overlap w"));
+  optimizer.step(SerialExec());  // of nothing
+  CHECK(weight == ColMajor::Ones(4, 3));
+  CHECK(gradient == ColMajor::Ones(3, 4));
 }
 
 TEST_CASE("what is const gives a View of const") {

@@ -19,7 +19,6 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,10 +26,6 @@
 namespace {
 
 using namespace schatten;
-
-using Rules = std::tuple<AdaMuon, Adam, AdamMini, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
-                         COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon,
-                         NorMuon, RMNP, Scion, SGD, SOAP, SophiaG, SPlus>;
 
 const std::filesystem::path pages = "docs/rules", headers = "include/schatten/optim/rules";
 
@@ -217,9 +212,13 @@ void check_page() {
   }
 }
 
+template <class F, class... R>
+void for_each_of(RuleList<R...>, const F& f) {
+  (f(R()), ...);
+}
 template <class F>
 void for_each_rule(const F& f) {
-  std::apply([&](const auto&... rule) { (f(rule), ...); }, Rules());
+  for_each_of(AllRules(), f);
 }
 
 }  // namespace
@@ -245,9 +244,23 @@ TEST_CASE("the table of defaults holds what the rules have") {
 }
 #endif
 
-TEST_CASE("every rule that has a header is in rules.hpp, in the overview and in this test") {
-  std::set<std::string> tested;
-  for_each_rule([&](const auto& rule) { tested.emplace(std::remove_cvref_t<decltype(rule)>::name); });
+// AllRules is the list of the C interface and of the programs over LibTorch too.
+TEST_CASE(
+    "every rule that has a header or a page is in AllRules, in rules.hpp, in the overview and in the demo's recipes") {
+  std::set<std::string> listed;
+  const std::string recipes = text_of("examples/character_model/recipes.cpp");
+  for_each_rule([&](const auto& rule) {
+    const std::string name(std::remove_cvref_t<decltype(rule)>::name);
+    CAPTURE(name);
+    CHECK(listed.insert(name).second);
+    CHECK(recipes.find(".name = \"" + name + "\"") != std::string::npos);
+  });
+  CHECK(listed.size() == AllRules::size);
+  for (const auto& entry : std::filesystem::directory_iterator(pages)) {
+    const std::string page = entry.path().stem().string();
+    CAPTURE(page);
+    CHECK(((listed.count(page) == 1 && entry.path().extension() == ".md") || page == "README"));
+  }
   const std::string all = text_of("include/schatten/optim/rules.hpp"), overview = text_of(pages / "README.md");
   const std::string declaration = "string_view name = \"";
   for (const auto& entry : std::filesystem::directory_iterator(headers)) {
@@ -258,7 +271,7 @@ TEST_CASE("every rule that has a header is in rules.hpp, in the overview and in 
       at += declaration.size();
       const std::string rule = text.substr(at, text.find('"', at) - at);
       CAPTURE(rule);
-      CHECK(tested.count(rule) == 1);
+      CHECK(listed.count(rule) == 1);
       CHECK(overview.find("(" + rule + ".md)") != std::string::npos);
     }
   }

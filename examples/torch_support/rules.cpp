@@ -56,41 +56,25 @@ Optimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
 }
 #endif
 
-const Rule rules[] = {
-    rule<schatten::HTMuon>(),
-    rule<schatten::Muon>(),
-    rule<schatten::AdamW>(),
-#if !defined(TORCH_SUPPORT_FEW_RULES)
-    rule<schatten::NorMuon>(),
-    rule<schatten::AdaMuon>(),
-    rule<schatten::CautiousMuon>(),
-    rule<schatten::MARSM>(),
-    {"mars_shampoo", &make_mars_shampoo},
-    rule<schatten::LionMuon>(),
-    rule<schatten::MuonEq>(),
-    rule<schatten::Scion>(),
-    rule<schatten::Aurora>(),
-    rule<schatten::COSMOS>(),
-    rule<schatten::Adam>(),
-    rule<schatten::SGD>(),
-    rule<schatten::Lion>(),
-    rule<schatten::CautiousAdamW>(),
-    rule<schatten::CautiousLion>(),
-    rule<schatten::MARS>(),
-    rule<schatten::MARSLion>(),
-    rule<schatten::AdEMAMix>(),
-    rule<schatten::AdamMini>(),
-    rule<schatten::RMNP>(),
-    rule<schatten::SOAP>(),
-    rule<schatten::SPlus>(),
-    rule<schatten::GaLore>(),
+template <class... R>
+std::vector<Rule> table_of(schatten::RuleList<R...>) {
+  return {rule<R>()...};
+}
+
+std::vector<Rule> known_rules() {
+#if defined(TORCH_SUPPORT_FEW_RULES)
+  return table_of(schatten::RuleList<schatten::HTMuon, schatten::Muon, schatten::AdamW>());
+#else
+  std::vector<Rule> rules = table_of(schatten::AllRules());
+  rules.push_back({"mars_shampoo", &make_mars_shampoo});
+  return rules;
 #endif
-};
+}
 
 }  // namespace
 
 Optimizer make_rule(const Recipe& recipe, Tensors parameters) {
-  for (const Rule& rule : rules)
+  for (const Rule& rule : known_rules())
     if (rule.name == recipe.name) return rule.make_rule(recipe, std::move(parameters));
   throw std::invalid_argument("no rule has the name '" + recipe.name + "'");
 }

@@ -86,6 +86,14 @@ void expect_refused(const std::string& words, Stepped& optimizer, const torch::T
   expect(torch::equal(before, w.detach()), "and no weight has moved");
 }
 
+/// The tensor, whose memory is given back.
+torch::Tensor without_memory(const torch::Tensor& t) {
+  c10::StorageImpl* const storage = t.storage().unsafeGetStorageImpl();
+  storage->set_data_ptr_noswap(at::DataPtr(nullptr, at::kCPU));
+  storage->set_nbytes(0);
+  return t;
+}
+
 void check_bad_parameters() {
   const auto stays = [] {
     torch::Tensor w = parameter({4, 3});
@@ -105,6 +113,16 @@ void check_bad_parameters() {
   const torch::TensorOptions meta(torch::kMeta);
   refused("0/1.device = meta", torch::ones({4, 3}, meta).requires_grad_(true), torch::Tensor());
   refused("0/1.grad.layout = Sparse", parameter({3, 3}), torch::eye(3).to_sparse());
+  refused("g of 0/1 = 3x4", parameter({4, 3}), torch::ones({3, 4}));
+  refused("0/1.grad.dtype = Int", parameter({4, 3}), torch::ones({4, 3}, torch::kInt32));
+  refused("0/1.grad.device = meta", parameter({4, 3}), torch::ones({4, 3}, meta));
+  refused("0/1.dim = 5", parameter({1, 1, 1, 2, 2}), torch::ones({1, 1, 1, 2, 2}));
+  refused("0/1.storage = 0", without_memory(parameter({4, 3})), torch::ones({4, 3}));
+  refused("0/1.grad.storage = 0", parameter({4, 3}), without_memory(torch::ones({4, 3})));
+  const torch::Tensor shared = stays(), alias = shared.detach().requires_grad_(true);
+  alias.mutable_grad() = torch::ones({4, 3});
+  Optim<HTMuon> twice({shared, alias});
+  expect_refused("must not overlap the parameter", twice, shared);
   const torch::Tensor w = stays(), other = parameter({4, 3});
   Optim<HTMuon> optimizer({w, other});
   optimizer.param_groups()[0].options().set_lr(-1);
@@ -150,14 +168,12 @@ void check_options_of() {
 }
 
 template <class... R>
-void check_options_of_all() {
+void check_options_of_all(RuleList<R...>) {
   (check_options_of<R>(), ...);
 }
 
 void check_options() {
-  check_options_of_all<Adam, AdamMini, AdaMuon, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
-                       COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon, NorMuon,
-                       RMNP, Scion, SGD, SOAP, SophiaG, SPlus>();
+  check_options_of_all(AllRules());
   const TorchOptions<Muon> muon = torch_muon()
                                       .lr(2e-3)
                                       .weight_decay(0.2)

@@ -76,20 +76,25 @@ StridedArray strided_array(const V& view) {
 }
 
 /// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type
-/// is, and no element beyond the address space.
+/// is, no more elements than there are addresses, and none beyond the address space.
 inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
-  if (a.size() == 0) return;
+  double count = 1;  // a.size() may overflow
+  for (const std::size_t extent : a.extent) count *= double(extent);
+  if (count == 0) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
   require(reinterpret_cast<std::uintptr_t>(a.data) % a.element_bytes == 0, function, argument, a.data,
           "must be aligned as its type is");
   constexpr double address_space = 0x1p62;
   double span = 1;
-  std::size_t longest = 0;
+  std::size_t longest = 0, largest = 0;
   for (std::size_t d = 0; d < 4; ++d) {
+    largest = (std::max)(largest, a.extent[d]);
     if (a.extent[d] <= 1) continue;
     span += double(a.extent[d] - 1) * double(a.stride[d]);
     longest = (std::max)(longest, a.stride[d]);
   }
+  require(count * double(a.element_bytes) < address_space, function, "extent of " + std::string(argument), largest,
+          "must not make more elements than there are addresses");
   require(span * double(a.element_bytes) < address_space, function, "stride of " + std::string(argument), longest,
           "must not lead beyond the address space");
 }

@@ -17,19 +17,7 @@
 #include <string>
 #include <string_view>
 
-#ifndef SCHATTEN_C_API_RULES
-#define SCHATTEN_C_API_RULES                                                                                       \
-  schatten::Adam, schatten::AdamMini, schatten::AdaMuon, schatten::AdamW, schatten::AdEMAMix, schatten::Aurora,    \
-      schatten::CautiousAdamW, schatten::CautiousLion, schatten::CautiousMuon, schatten::COSMOS, schatten::GaLore, \
-      schatten::HTMuon, schatten::Lion, schatten::LionMuon, schatten::MARS, schatten::MARSLion, schatten::MARSM,   \
-      schatten::Muon, schatten::MuonEq, schatten::NewtonMuon, schatten::NorMuon, schatten::RMNP, schatten::Scion,  \
-      schatten::SGD, schatten::SOAP, schatten::SophiaG, schatten::SPlus
-#endif
-
 namespace schatten::c_api {
-
-template <class... Rules>
-struct RuleList {};
 
 template <class R>
 bool add_group_if(Instance& i, std::string_view rule, const schatten_number* numbers, std::size_t count,
@@ -44,22 +32,26 @@ bool add_group_if(Instance& i, std::string_view rule, const schatten_number* num
   return true;
 }
 
-template <class... Rules>
-void add_group(RuleList<Rules...>, Instance& i, std::string_view rule, const schatten_number* numbers,
-               std::size_t count, std::string_view function) {
+template <class... R>
+void add_group(RuleList<R...>, Instance& i, std::string_view rule, const schatten_number* numbers, std::size_t count,
+               std::string_view function) {
   std::string words = "must be one of";
-  ((words += ' ', words += Rules::name), ...);
+  ((words += ' ', words += R::name), ...);
   i.groups.reserve(i.groups.size() + 1);
-  require((add_group_if<Rules>(i, rule, numbers, count, function) || ...), function, "rule", rule, words);
+  require((add_group_if<R>(i, rule, numbers, count, function) || ...), function, "rule", rule, words);
 }
 
-template <class... Rules>
-const char* rule_name(RuleList<Rules...>, std::size_t index) {
-  static constexpr const char* names[] = {Rules::name.data()..., nullptr};
-  return index < sizeof...(Rules) ? names[index] : nullptr;
+template <class... R>
+const char* rule_name(RuleList<R...>, std::size_t index) {
+  static constexpr const char* names[] = {R::name.data()..., nullptr};
+  return index < sizeof...(R) ? names[index] : nullptr;
 }
 
-using AllRules = RuleList<SCHATTEN_C_API_RULES>;
+#if defined(SCHATTEN_C_API_RULES)
+using Rules = RuleList<SCHATTEN_C_API_RULES>;
+#else
+using Rules = AllRules;
+#endif
 
 }  // namespace schatten::c_api
 
@@ -83,7 +75,7 @@ schatten_status schatten_finalize(void) {
   });
 }
 
-const char* schatten_rule_name(size_t index) { return schatten::c_api::rule_name(schatten::c_api::AllRules(), index); }
+const char* schatten_rule_name(size_t index) { return schatten::c_api::rule_name(schatten::c_api::Rules(), index); }
 
 schatten_status schatten_create(schatten_optimizer* optimizer) {
   using namespace schatten::c_api;
@@ -113,7 +105,7 @@ schatten_status schatten_add_group(schatten_optimizer optimizer, const char* rul
     not_null(rule, function, "rule");
     not_null(group, function, "group");
     if (count > 0) not_null(numbers, function, "numbers");
-    add_group(AllRules(), i, rule, numbers, count, function);
+    add_group(Rules(), i, rule, numbers, count, function);
     *group = int(i.groups.size()) - 1;
   });
 }

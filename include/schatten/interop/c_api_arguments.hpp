@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -139,12 +141,27 @@ inline std::vector<std::size_t> shape_of(std::size_t rank, const std::size_t* sh
   return {shape, shape + rank};
 }
 
+/// Throws unless there is memory at `data`, aligned as the type is.
+inline void require_data(const void* data, bool empty, ElementType type, std::string_view function,
+                         const std::string& argument) {
+  require(data != nullptr || empty, function, argument, "null", "must not be null");
+  require(reinterpret_cast<std::uintptr_t>(data) % size_of(type) == 0, function, argument, data,
+          "must be aligned as its type is");
+}
+
+inline void require_buffer(const schatten_buffer& b, ElementType type, std::string_view function,
+                           const std::string& argument) {
+  require_data(b.data, b.size == 0, type, function, argument + "->data");
+  require(b.size <= (std::numeric_limits<std::size_t>::max)() / 16, function, argument + "->size", b.size,
+          "must be fewer elements than there are addresses");
+}
+
 inline TensorRef tensor_of(const schatten_tensor& t, ElementType type, std::string_view function,
                            const std::string& argument) {
   TensorRef tensor = contiguous_tensor(t.data, type, shape_of(t.rank, t.shape, function, argument + "->"), function,
                                        argument + "->shape");
   for (std::size_t d = 0; t.stride != nullptr && d < t.rank; ++d) tensor.stride[d] = t.stride[d];
-  require(t.data != nullptr || tensor.size() == 0, function, argument + "->data", "null", "must not be null");
+  require_data(t.data, tensor.size() == 0, type, function, argument + "->data");
   return tensor;
 }
 
@@ -200,8 +217,8 @@ inline void add_table(Instance& i, const schatten_buffer& weights, const schatte
                       const schatten_entry* table, std::size_t count, std::string_view function) {
   const ElementType w_type = weight_type(weights.type, function, "weights->type");
   const ElementType g_type = type_of(gradients.type, function, "gradients->type");
-  require(weights.data != nullptr || weights.size == 0, function, "weights->data", "null", "must not be null");
-  require(gradients.data != nullptr || gradients.size == 0, function, "gradients->data", "null", "must not be null");
+  require_buffer(weights, w_type, function, "weights");
+  require_buffer(gradients, g_type, function, "gradients");
   std::vector<TensorRef> w, g;
   std::vector<std::size_t> order;
   for (std::size_t k = 0; k < count; ++k) {

@@ -89,7 +89,7 @@ bool device_is(std::int32_t type) {
 /// A DLPack tensor, checked, for with_view or Optimizer::add.
 ///
 /// Throws InvalidArgument that names what is wrong: a device other than MemorySpace's, a type other than float16,
-/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null.
+/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null, an offset inside an element.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::TensorLike D>
 TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::string_view argument = "tensor") {
   const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
@@ -118,6 +118,8 @@ TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::st
     tensor.stride[d] = t.strides[d] >= 0 ? static_cast<std::size_t>(t.strides[d]) : 0;
   }
   require(t.data != nullptr || tensor.size() == 0, function, of("data"), "null", "must point to memory");
+  require(t.byte_offset % size_of(type) == 0, function, of("byte_offset"), t.byte_offset,
+          "must be a multiple of the element's size");
   if (t.data != nullptr) tensor.data = static_cast<char*>(t.data) + t.byte_offset;
   return tensor;
 }
@@ -136,9 +138,11 @@ TensorRef tensor_of(const M& managed, std::string_view function = "tensor_of", s
   return tensor_of<MemorySpace>(managed.dl_tensor, function, argument);
 }
 
-/// The one that calls a managed tensor's deleter, when it is done with.
+/// The one that calls a managed tensor's deleter, when it is done with. Throws InvalidArgument for null, which a capsule
+/// that was taken already gives.
 template <dlpack::ManagedLike M>
 auto own_dlpack(M* managed) {
+  require(managed != nullptr, "own_dlpack", "managed", "null", "must be a tensor that nobody has taken yet");
   const auto release = [](M* m) {
     if (m->deleter != nullptr) m->deleter(m);
   };

@@ -4,6 +4,7 @@
 
 #include <schatten/core/error.hpp>
 #include <schatten/core/kokkos.hpp>
+#include <schatten/core/views.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -40,7 +41,8 @@ struct PointerOfRank<T, 0> {
 /// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
 ///
 /// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
-/// as data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides and for null.
+/// as data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides, and for
+/// memory as matrix_view does.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();
@@ -48,18 +50,16 @@ auto view(const M& m) {
   require(m.is_strided(), "view", "mapping", "no strides", "must have strides");
   using T = typename M::element_type;
   Kokkos::LayoutStride layout;
-  bool empty = false;
   for (std::size_t d = 0; d < rank; ++d) {
     using Index = typename M::extents_type::rank_type;
     layout.dimension[d] = static_cast<std::size_t>(m.extent(static_cast<Index>(d)));
     layout.stride[d] = static_cast<std::size_t>(m.stride(static_cast<Index>(d)));
-    empty = empty || layout.dimension[d] == 0;
   }
-  T* const data = m.data_handle();
-  require(data != nullptr || empty, "view", "data_handle", "null", "must point to memory");
   using View = Kokkos::View<typename detail::PointerOfRank<T, rank>::type, Kokkos::LayoutStride, MemorySpace,
                             Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-  return View(data, layout);
+  const View made(m.data_handle(), layout);
+  require_memory(strided_array(made), "view", "data_handle");
+  return made;
 }
 
 }  // namespace schatten

@@ -12,11 +12,11 @@ namespace schatten {
 /// Returns a View of the rows×cols matrix at `data` whose element (i, j) is data[i·row_stride + j·col_stride].
 ///
 /// `MemorySpace` is the space of the memory, by default the host's. The memory must exist as long as the View. Throws
-/// InvalidArgument for a null pointer with a non-empty shape, a pointer without the alignment of T, and strides that
-/// exceed the address space, such as negative ones.
+/// InvalidArgument for a null pointer with a non-empty shape, a pointer without the alignment of T, and extents or
+/// strides that exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride, std::size_t col_stride) {
-  require(data != nullptr || rows * cols == 0, "matrix_view", "data", static_cast<const void*>(data),
+  require(data != nullptr || rows == 0 || cols == 0, "matrix_view", "data", static_cast<const void*>(data),
           "must point to the matrix");
   using View = Kokkos::View<T**, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   const View view(data, Kokkos::LayoutStride(rows, row_stride, cols, col_stride));

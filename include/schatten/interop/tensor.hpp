@@ -7,6 +7,7 @@
 #include <schatten/core/error.hpp>
 #include <schatten/core/views.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -80,13 +81,16 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 /// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and
-/// for a rank beyond 4.
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, one
+/// without the alignment of the type, extents or strides beyond the address space, and a rank beyond 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),
           "must have rank 1 to 4");
-  require(tensor.data != nullptr || tensor.size() == 0, function, argument, "null", "must point to memory");
+  StridedArray memory{.data = tensor.data, .element_bytes = size_of(tensor.type)};
+  std::copy_n(tensor.shape, tensor.rank, memory.extent);
+  std::copy_n(tensor.stride, tensor.rank, memory.stride);
+  require_memory(memory, function, argument);
   switch (tensor.type) {
     case ElementType::float32: return detail::with_view_of_rank<MemorySpace, float>(tensor, f);
     case ElementType::float64: return detail::with_view_of_rank<MemorySpace, double>(tensor, f);

@@ -24,7 +24,7 @@ namespace schatten {
 ///
 /// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor,
 /// one on another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a
-/// rank above 4, or one whose sign or conjugate is still to be taken.
+/// rank above 4, one whose sign or conjugate is still to be taken, or one whose storage was freed or cut.
 template <class MemorySpace = Kokkos::HostSpace>
 TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
                     std::string_view argument = "tensor") {
@@ -53,6 +53,10 @@ TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_
     tensor.stride[d] = static_cast<std::size_t>(t.stride(d));
   }
   if (t.dim() == 0) tensor.stride[0] = 1;
+  std::size_t end = t.numel() == 0 ? 0 : static_cast<std::size_t>(t.storage_offset()) + 1;  // of the elements used
+  for (std::size_t d = 0; end > 0 && d < tensor.rank; ++d) end += (tensor.shape[d] - 1) * tensor.stride[d];
+  require(end * size_of(tensor.type) <= t.storage().nbytes(), function, of("storage"), t.storage().nbytes(),
+          "must hold the tensor's elements, " + std::to_string(end * size_of(tensor.type)) + " bytes");
   return tensor;
 }
 

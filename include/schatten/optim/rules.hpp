@@ -30,7 +30,20 @@
 #include <schatten/optim/rules/sophia_g.hpp>
 #include <schatten/optim/rules/splus.hpp>
 
+#include <cstddef>
+
 namespace schatten {
+
+/// A list of rules, for code that does the same with each of them.
+template <class... Rules>
+struct RuleList {
+  static constexpr std::size_t size = sizeof...(Rules);  ///< how many there are
+};
+
+/// All rules of the library, in the order of their names.
+using AllRules = RuleList<Adam, AdamMini, AdaMuon, AdamW, AdEMAMix, Aurora, CautiousAdamW, CautiousLion, CautiousMuon,
+                          COSMOS, GaLore, HTMuon, Lion, LionMuon, MARS, MARSLion, MARSM, Muon, MuonEq, NewtonMuon,
+                          NorMuon, RMNP, Scion, SGD, SOAP, SophiaG, SPlus>;
 
 /// The rules by the names of their options: a rule is its options.
 using HTMuonOptions = HTMuon;
