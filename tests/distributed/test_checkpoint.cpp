@@ -4,6 +4,7 @@
 #include "distributed/owners.hpp"
 #include "distributed/shards.hpp"
 #include "support/temporary_folder.hpp"
+#include <schatten/distributed/assembled_optimizer.hpp>
 #include <schatten/distributed/checkpoint.hpp>
 #include <schatten/distributed/sharded_checkpoint.hpp>
 #include <schatten/optim/rules/adamw.hpp>
@@ -213,6 +214,39 @@ TEST_CASE("master copies of shards are saved, also where a rank has no row") {
     CHECK(float(w[0].data()[k]) == float(w[1].data()[k]));
     CHECK(float(w[0].data()[k]) < 1);
   }
+}
+
+TEST_CASE("a flat buffer cut over N ranks goes on on 1 to N ranks with other cuts") {
+  using Numbers = Kokkos::View<double*, Kokkos::LayoutRight, Kokkos::HostSpace>;
+  using Assembled = distributed::AssembledOptimizer<double, RankExec, linalg::PortableBackend, CountedRanks>;
+  const RankExec exec;
+  const SharedFolder folder;
+  const std::string path = folder.file("run.json");
+  const std::size_t size = 5 * 3 + 4 * 4 + 7;
+  const auto run = [&](const distributed::MpiCommunicator& some, Split split, bool resumes) {
+    const CountedRanks comm(some);
+    Assembled optimizer(comm);
+    const GroupId id = optimizer.add_group(AdamW{});
+    const auto begins = splits(size, some.size(), split);
+    const auto me = std::size_t(some.rank());
+    const Numbers w("w", begins[me + 1] - begins[me]), g("g", w.size());
+    optimizer.add_flat({{"a", 5, 3, id}, {"b", 4, 4, id}, {"c", 1, 7, id}}, begins[me], w, g);
+    for (std::size_t step = resumes ? 3 : 1; step <= 5; ++step) {
+      if (step == 3 && resumes) distributed::load(exec, optimizer, path);
+      if (step == 3 && !resumes) distributed::save(exec, optimizer, path);
+      for (std::size_t k = 0; k < w.size(); ++k) g(k) = double((step * (begins[me] + k) * 7919) % 101) - 50;
+      optimizer.step(exec);
+      exec.fence();
+    }
+    std::vector<double> all(size);
+    std::vector<std::size_t> bytes;
+    for (std::size_t k = 0; k + 1 < begins.size(); ++k) bytes.push_back(8 * (begins[k + 1] - begins[k]));
+    some.all_gather(exec, w.data(), all.data(), bytes);
+    return all;
+  };
+  const std::vector<double> whole = run(ranks(), Split::uneven, false);
+  CHECK(whole[1] != 0);
+  on_fewer([&](const distributed::MpiCommunicator& fewer) { CHECK(run(fewer, Split::even, true) == whole); });
 }
 
 TEST_CASE("what does not match a save of shards is refused on all ranks") {

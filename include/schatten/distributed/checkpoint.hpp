@@ -169,6 +169,21 @@ inline std::map<std::string, std::set<std::string>> compare_names(const std::str
   return holds;
 }
 
+/// An Optimizer, or an AssembledOptimizer.
+template <class O, class Exec>
+concept OwnerOptimizer = requires(O& optimizer, const Exec& exec) {
+  optimizer.share_weights(exec);
+};
+
+template <class Exec, class O>
+void find_owners(const Exec& exec, O& optimizer) {
+  if constexpr (requires { optimizer.find_owners(exec); }) {
+    optimizer.find_owners(exec);
+  } else {
+    optimizer.find_owners();
+  }
+}
+
 }  // namespace detail
 
 /// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside
@@ -177,10 +192,9 @@ inline std::map<std::string, std::set<std::string>> compare_names(const std::str
 ///
 /// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the
 /// others: the old save is then as it was.
-template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
-void save(const Exec& exec, Optimizer<T, Exec, Backend, Comm>& optimizer, const std::string& path,
-          const checkpoint::SaveOptions& options = {}) {
-  optimizer.find_owners();
+template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
+void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
+  detail::find_owners(exec, optimizer);
   detail::save_files(optimizer.communicator(), path,
                      [&](const std::string& file) { checkpoint::save(exec, optimizer.local(), file, options); });
 }
@@ -191,11 +205,11 @@ void save(const Exec& exec, Optimizer<T, Exec, Backend, Comm>& optimizer, const 
 /// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError;
 /// RefusedByRank on the others. Names are compared before anything is read; a file that is damaged inside may be found
 /// when others have been loaded. notes: those of the last file.
-template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
-checkpoint::LoadReport load(const Exec& exec, Optimizer<T, Exec, Backend, Comm>& optimizer, const std::string& path,
+template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
+checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& path,
                             const checkpoint::LoadOptions& options = {}) {
   const auto& comm = optimizer.communicator();
-  optimizer.find_owners();
+  detail::find_owners(exec, optimizer);
   checkpoint::LoadReport report;
   std::map<std::string, std::set<std::string>> holds;  // by file
   agree(comm, "distributed::load", [&] {
