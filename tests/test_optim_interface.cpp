@@ -111,6 +111,34 @@ TEST_CASE("step is direction and apply, to the last bit, and directions may be r
   CHECK(max_abs(to_matrix(v) - (before.array() - 1.0).matrix()) < 1e-15);
 }
 
+TEST_CASE("step tells which parameters have been stepped, while others have not") {
+  Tested told, plain(OptimizerOptions{.batch_bytes = 1});
+  Tested* const both[] = {&told, &plain};
+  std::vector<Right> w[2], start;
+  for (std::size_t k = 0; k < 2; ++k) {
+    const GroupId id = both[k]->add_group(HTMuon{});
+    for (unsigned seed = 0; seed < 4; ++seed) {
+      const std::size_t rows = seed == 3 ? 5 : 4;
+      w[k].push_back(filled(rows, 3, seed));
+      if (k == 0) start.push_back(filled(rows, 3, seed));
+      both[k]->add(id, std::to_string(seed), w[k].back(), filled(rows, 3, 10 + seed));
+    }
+    both[k]->pause("1");
+  }
+  std::string names;
+  const auto moved = [&](std::size_t k) { return !same_bits(to_matrix(w[0][k]), to_matrix(start[k])); };
+  told.step(Exec(), [&](std::string_view name) {
+    names.append(name);
+    CHECK(moved(0));
+    CHECK(moved(3) == (name == "3"));
+  });
+  plain.step(Exec());
+  CHECK(names == "023");
+  for (std::size_t k = 0; k < 4; ++k) CHECK(same_bits(to_matrix(w[0][k]), to_matrix(w[1][k])));
+  CHECK_THROWS_WITH(told.step(Exec(), [](std::string_view) { throw std::runtime_error("stop"); }), "stop");
+  CHECK(told.skipped_steps(Exec(), "3") == 1);
+}
+
 TEST_CASE("a parameter waits for its gradient, rests and goes") {
   Tested optimizer;
   const GroupId group = optimizer.add_group(AdamW{.lr = 0.1});

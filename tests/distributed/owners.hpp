@@ -86,7 +86,8 @@ struct Arrays {
   }
 };
 
-/// Four steps over ranks and in one process: the same bits everywhere.
+/// Four steps over ranks and in one process: the same bits everywhere. In rounds of few bytes, so that some are sent
+/// while others are computed.
 template <class R>
 void check_same_bits(const R& rule) {
   CAPTURE(R::name);
@@ -94,7 +95,7 @@ void check_same_bits(const R& rule) {
   const Arrays one, many;
   const CountedRanks comm(ranks());
   OneOptimizer expected(OptimizerOptions{.seed = 3});
-  RankOptimizer optimizer(comm, OptimizerOptions{.seed = 3}, {.piece_elements = 60});
+  RankOptimizer optimizer(comm, OptimizerOptions{.seed = 3}, {.piece_elements = 60, .message_bytes = 800});
   one.add_to(expected, expected.add_group(rule), optim::takes_vectors<R>());
   many.add_to(optimizer, optimizer.add_group(rule), optim::takes_vectors<R>());
   for (unsigned step = 1; step <= 4; ++step) {

@@ -23,9 +23,10 @@ struct Whole {
   std::vector<std::pair<std::size_t, std::size_t>> shapes;
   std::vector<ShardMatrix> w, g;
   OneOptimizer optimizer;
+  GroupId id{};
   template <class R>
   Whole(const R& rule, const std::vector<std::pair<std::size_t, std::size_t>>& its_shapes) : shapes(its_shapes) {
-    const GroupId id = optimizer.add_group(rule);
+    id = optimizer.add_group(rule);
     for (const auto& [rows, cols] : shapes) {
       w.emplace_back("w", rows, cols);
       g.emplace_back("g", rows, cols);
@@ -53,7 +54,7 @@ inline double difference(const ShardMatrix& part, const ShardMatrix& whole, std:
 /// This rank's parts of matrices of Whole, under a ShardedOptimizer.
 struct Parts {
   distributed::Side side;
-  CountedRanks comm{ranks()};
+  CountedRanks comm;
   Sharded optimizer;
   GroupId id{};
   std::vector<ShardMatrix> w, g;
@@ -61,19 +62,19 @@ struct Parts {
 
   template <class R>
   Parts(const R& rule, const Whole& whole, distributed::Side its_side, Split split,
-        const distributed::ShardedOptions& options = {})
-      : side(its_side), optimizer(comm, OptimizerOptions{}, options), id(optimizer.add_group(rule)) {
+        const distributed::ShardedOptions& options = {}, const distributed::MpiCommunicator& some = ranks())
+      : side(its_side), comm(some), optimizer(comm, OptimizerOptions{}, options), id(optimizer.add_group(rule)) {
     const bool by_rows = side == distributed::Side::rows;
-    const auto me = std::size_t(ranks().rank());
+    const auto me = std::size_t(some.rank());
     for (std::size_t k = 0; k < whole.w.size(); ++k) {
       const auto [rows, cols] = whole.shapes[k];
-      const auto begins = splits(by_rows ? rows : cols, ranks().size(), split);
+      const auto begins = splits(by_rows ? rows : cols, some.size(), split);
       const std::size_t count = begins[me + 1] - begins[me];
       begin.push_back(begins[me]);
       w.emplace_back("w", by_rows ? count : rows, by_rows ? cols : count);
       g.emplace_back("g", by_rows ? count : rows, by_rows ? cols : count);
       copy(w[k], whole.w[k], begin[k]);
-      optimizer.add(id, "w" + std::to_string(k), w[k], g[k], {rows, cols, side});
+      optimizer.add(id, "w" + std::to_string(k + 1), w[k], g[k], {rows, cols, side});
     }
     (void)comm.take();
   }

@@ -16,6 +16,7 @@
 #include <schatten/optim/rules/sophia_g.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace {
@@ -37,6 +38,16 @@ struct Layers {
   }
   void add_to(RankOptimizer& optimizer, GroupId id) const {
     for (std::size_t k = 0; k < w.size(); ++k) optimizer.add(id, "layer" + std::to_string(k), w[k], g[k]);
+  }
+};
+
+/// A communicator that calls a function where a gather begins.
+struct Watched : CountedRanks {
+  using CountedRanks::CountedRanks;
+  std::function<void()> begins = [] {};
+  auto start_all_gather(const RankExec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
+    begins();
+    return CountedRanks::start_all_gather(exec, mine, all, bytes);
   }
 };
 
@@ -88,6 +99,44 @@ TEST_CASE("summed gradients: as one process with the sum in the order of ranks")
     exec.fence();
   }
   CHECK(many.bytes() == one.bytes());
+}
+
+TEST_CASE("weights are sent while others are computed, and the bits are those of sending them afterwards") {
+  using WatchedOptimizer = distributed::Optimizer<double, RankExec, linalg::PortableBackend, Watched>;
+  const RankExec exec;
+  std::string bytes[2];
+  for (const bool overlap : {false, true}) {
+    const Layers square(4, 9), larger(4, 10), largest(4, 12);
+    Watched comm(ranks());
+    WatchedOptimizer optimizer(comm, {}, {.message_bytes = 100, .overlap = overlap});
+    const GroupId id = optimizer.add_group(HTMuon{});
+    for (const Layers* layers : {&square, &larger, &largest}) {
+      for (std::size_t k = 0; k < 4; ++k) {
+        optimizer.add(id, std::to_string(layers->w[0].extent(0)) + "." + std::to_string(k), layers->w[k], layers->g[k]);
+      }
+    }
+    optimizer.find_owners();
+    std::size_t early = 0;
+    for (std::size_t step = 1; step <= 3; ++step) {
+      std::vector<double> before;
+      for (const auto& w : largest.w) before.push_back(w(0, 0));
+      comm.begins = [&] {  // of the weights that are stepped last
+        for (std::size_t k = 0; k < 4; ++k) {
+          if (optimizer.owner("12." + std::to_string(k)) != std::size_t(ranks().rank())) continue;
+          early += largest.w[k](0, 0) == before[k];
+        }
+      };
+      optimizer.step(exec);
+      exec.fence();
+    }
+    CHECK((early > 0) == (overlap && ranks().size() > 1));  // a rank has one of the four at least
+    for (const Layers* layers : {&square, &larger, &largest}) {
+      for (const auto& w : layers->w) {
+        bytes[overlap].append(reinterpret_cast<const char*>(w.data()), w.size() * sizeof(double));
+      }
+    }
+  }
+  CHECK(bytes[0] == bytes[1]);
 }
 
 TEST_CASE("a rank sends (N-1)/N of the weights, and of the gradients as much where they are summed") {
@@ -176,4 +225,9 @@ TEST_CASE("what one rank refuses, or fails in, ends the call on all") {
   } else {
     CHECK_THROWS_AS(optimizer.step(exec), distributed::RefusedByRank);
   }
+  std::uint64_t mine = 0;  // no rank has other weights than the rest
+  for (const auto& w : layers.w) mine ^= distributed::digest_of({reinterpret_cast<const char*>(w.data()), 25 * 8});
+  std::vector<std::uint64_t> all(std::size_t(ranks().size()));
+  ranks().exchange(&mine, sizeof(mine), all.data());
+  CHECK(std::count(all.begin(), all.end(), mine) == ranks().size());
 }

@@ -2,19 +2,28 @@
 // Every rule that works on shards is the rule of one process: norms, row and column statistics, masks, the floor, state.
 
 #include "distributed/shards.hpp"
+#include <schatten/optim/rules/adam.hpp>
+#include <schatten/optim/rules/adam_mini.hpp>
 #include <schatten/optim/rules/adamuon.hpp>
 #include <schatten/optim/rules/adamw.hpp>
+#include <schatten/optim/rules/ademamix.hpp>
 #include <schatten/optim/rules/cautious_adamw.hpp>
+#include <schatten/optim/rules/cautious_lion.hpp>
 #include <schatten/optim/rules/cautious_muon.hpp>
 #include <schatten/optim/rules/htmuon.hpp>
 #include <schatten/optim/rules/lion.hpp>
 #include <schatten/optim/rules/lion_muon.hpp>
+#include <schatten/optim/rules/mars.hpp>
+#include <schatten/optim/rules/mars_lion.hpp>
 #include <schatten/optim/rules/mars_m.hpp>
 #include <schatten/optim/rules/muon.hpp>
 #include <schatten/optim/rules/muon_eq.hpp>
 #include <schatten/optim/rules/normuon.hpp>
 #include <schatten/optim/rules/rmnp.hpp>
 #include <schatten/optim/rules/scion.hpp>
+#include <schatten/optim/rules/sgd.hpp>
+#include <schatten/optim/rules/soap.hpp>
+#include <schatten/optim/rules/sophia_g.hpp>
 
 namespace {
 
@@ -90,6 +99,18 @@ TEST_CASE("rules that work element by element give the bits of one process") {
     check(Lion{}, side, Split::even, 0, 1e-9);
     check(CautiousAdamW{}, side, Split::on_last, 0);
   }
+  check(Adam{}, Side::rows, Split::uneven, 0);
+  check(MARS{}, Side::columns, Split::uneven, 1e-12);  // its clip is of a norm
+  check(AdEMAMix{}, Side::rows, Split::uneven, 0);
+  check(SophiaG{}, Side::columns, Split::uneven, 0);
+  check(CautiousLion{}, Side::rows, Split::uneven, 0);
+  check(MARSLion{}, Side::columns, Split::uneven, 1e-12);
+  check(SGD{}, Side::rows, Split::uneven, 0);
+}
+
+TEST_CASE("rules that see whole matrices, or rows of them, are refused by the compiler") {
+  CHECK(!optim::serves_ranks<AdamMini>());
+  CHECK(!optim::serves_ranks<SOAP>());
 }
 
 TEST_CASE("a vector over ranks: Scion's ball of biases") {

@@ -51,12 +51,12 @@ class MismatchError : public FileError {
 namespace detail {
 
 /// One load: compares, collects what differs and what is to be written, then writes.
-template <Scalar T, ExecutionSpace Exec>
+template <ExecutionSpace Exec, class Inventory>
 class Loading {
   using Numbers = std::vector<std::pair<std::string_view, double>>;
 
  public:
-  Loading(optim::Inventory<T, Exec> inventory, const std::string& path, const LoadOptions& options)
+  Loading(const Inventory& inventory, const std::string& path, const LoadOptions& options)
       : inventory_(inventory),
         options_(options),
         file_(path),
@@ -319,7 +319,7 @@ class Loading {
     }
   }
 
-  optim::Inventory<T, Exec> inventory_;
+  Inventory inventory_;
   LoadOptions options_;
   SafetensorsFile file_;
   Manifest manifest_;
@@ -346,7 +346,7 @@ LoadReport load(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const 
                 const LoadOptions& options = {}) {
   auto inventory = optimizer.inventory();
   inventory.require_settled("checkpoint::load");
-  return detail::Loading<T, Exec>(inventory, path, options).run(exec);
+  return detail::Loading<Exec, optim::Inventory<T, Exec>>(inventory, path, options).run(exec);
 }
 
 }  // namespace schatten::checkpoint

@@ -54,25 +54,14 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
   return manifest;
 }
 
-}  // namespace detail
-
-/// Writes all that a resumed run needs of the Optimizer, and by default the weights, to `path`. The file is replaced
-/// atomically: if the program stops at any time, it is the complete old or the complete new file.
-///
-/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8, and FileError for
-/// errors of the system. The old file then stays. Fences `exec`, and waits for the disk. Needs host memory, and for
-/// weights device memory, for the largest array.
-template <Scalar T, ExecutionSpace Exec, class Backend>
-void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
-          const SaveOptions& options = {}) {
-  constexpr std::string_view function = "checkpoint::save";
+/// Writes what the inventory has of these parameters.
+template <class Exec, class Inventory>
+void save(const Exec& exec, Inventory& inventory, const std::vector<ParameterInfo>& parameters, const std::string& path,
+          const SaveOptions& options, std::string_view function) {
   struct Source {
     enum { weight, state, counts } kind;
     std::string parameter, array;
   };
-  auto inventory = optimizer.inventory();
-  inventory.require_settled(function);
-  const std::vector<ParameterInfo> parameters = inventory.parameters();
   std::unordered_map<std::string, std::vector<std::int64_t>> counts;
   for (const ParameterCounts& c : inventory.read_counts(exec)) {
     std::vector<std::int64_t>& numbers = counts[c.name];
@@ -90,12 +79,11 @@ void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::s
   for (const ParameterInfo& p : parameters) {
     add(counts_tensor(p.name), "I64", {1 + p.matrices}, {Source::counts, p.name, {}});
     if (options.weights) {
-      add(weight_tensor(p.name), detail::type_name(p.type), {p.shape.begin(), p.shape.end()},
-          {Source::weight, p.name, {}});
+      add(weight_tensor(p.name), type_name(p.type), {p.shape.begin(), p.shape.end()}, {Source::weight, p.name, {}});
     }
     for (const ArrayInfo& array : inventory.arrays(p.name)) {
       require(array.name.find('/') == std::string::npos, function, "state", array.name, "must have a name without /");
-      add(state_tensor(array.name, p.name), detail::type_name(array.type), detail::tensor_shape(array),
+      add(state_tensor(array.name, p.name), type_name(array.type), tensor_shape(array),
           {Source::state, p.name, array.name});
     }
   }
@@ -111,6 +99,23 @@ void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::s
       inventory.read(exec, source.parameter, source.array, to);
     }
   });
+}
+
+}  // namespace detail
+
+/// Writes all that a resumed run needs of the Optimizer, and by default the weights, to `path`. The file is replaced
+/// atomically: if the program stops at any time, it is the complete old or the complete new file.
+///
+/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8, and FileError for
+/// errors of the system. The old file then stays. Fences `exec`, and waits for the disk. Needs host memory, and for
+/// weights device memory, for the largest array.
+template <Scalar T, ExecutionSpace Exec, class Backend>
+void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
+          const SaveOptions& options = {}) {
+  constexpr std::string_view function = "checkpoint::save";
+  auto inventory = optimizer.inventory();
+  inventory.require_settled(function);
+  detail::save(exec, inventory, inventory.parameters(), path, options, function);
 }
 
 }  // namespace schatten::checkpoint

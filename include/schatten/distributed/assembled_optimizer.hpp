@@ -131,8 +131,27 @@ class AssembledOptimizer {
     from_owners(exec);
   }
 
+  /// Gives every matrix that has none an owner, and the owner its weights: a step does so as well. Throws
+  /// InvalidArgument where ranks differ.
+  void find_owners(const Exec& exec) {
+    if (owned_ < arrays_.size()) assign_owners(exec);
+  }
+  /// All ranks' weights ← their owners'. All ranks together. A step does so as well.
+  void share_weights(const Exec& exec) {
+    find_owners(exec);
+    from_owners(exec);
+  }
+
   /// The Optimizer of the matrices that this rank owns.
   [[nodiscard]] Local& local() { return local_; }
+  /// The communicator that the Optimizer was made with.
+  [[nodiscard]] const Comm& communicator() const { return *comm_; }
+  /// The names of all matrices, in the order of add.
+  [[nodiscard]] std::vector<std::string> parts() const {
+    std::vector<std::string> names;
+    for (const Array& a : arrays_) names.push_back(a.name);
+    return names;
+  }
 
  private:
   using Memory = Kokkos::View<T*, Kokkos::LayoutRight, typename Exec::device_type>;
@@ -152,8 +171,7 @@ class AssembledOptimizer {
   [[nodiscard]] std::size_t me() const { return std::size_t(comm_->rank()); }
   [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
 
-  void find_owners(const Exec& exec) {
-    if (owned_ == arrays_.size()) return;
+  void assign_owners(const Exec& exec) {
     agree(*comm_, "distributed::AssembledOptimizer", [&] {
       std::string words;
       for (std::size_t k = owned_; k < arrays_.size(); ++k) {

@@ -104,6 +104,86 @@ inline std::vector<std::string> files_of(const std::string& path) {
   return {names.begin(), names.end()};
 }
 
+/// A file of each rank beside `path`, by write(file), then the index; the files of the save before are removed. All
+/// ranks together. Throws what `write` does, RefusedByRank on the others.
+template <class Comm, class Write>
+void save_files(const Comm& comm, const std::string& path, const Write& write) {
+  constexpr std::string_view function = "distributed::save";
+  const auto me = std::size_t(comm.rank()), ranks = std::size_t(comm.size());
+  CheckpointIndex before;
+  const std::vector<std::uint64_t> saves = agree(
+      comm, function,
+      [&] {
+        if (me == 0 && std::filesystem::exists(path)) before = read_index(path);
+        return path;
+      },
+      before.save);
+  const std::uint64_t number = saves[0] + 1;
+  agree(comm, function, [&] {
+    write(beside(path, rank_file(path, number, me, ranks)));
+    return std::string();
+  });
+  agree(comm, function, [&] {
+    if (me != 0) return std::string();
+    CheckpointIndex index{number, ranks};
+    for (std::size_t k = 0; k < ranks; ++k) {
+      const std::string name = rank_file(path, number, k, ranks);
+      const checkpoint::SafetensorsFile file(beside(path, name));
+      for (const checkpoint::Tensor& tensor : file.tensors()) index.files[tensor.name] = name;
+    }
+    write_index(path, index);
+    std::error_code ignored;  // a file that stays does no harm
+    for (std::size_t k = 0; k < before.ranks; ++k) {
+      std::filesystem::remove(beside(path, rank_file(path, before.save, k, before.ranks)), ignored);
+    }
+    return std::string();
+  });
+}
+
+/// The parameters of each file of a checkpoint. Puts into the report which of `here` it lacks, and which it has beside.
+/// Throws MismatchError for those that the options do not allow.
+inline std::map<std::string, std::set<std::string>> compare_names(const std::string& path,
+                                                                  const std::vector<std::string>& here,
+                                                                  const checkpoint::LoadOptions& options,
+                                                                  checkpoint::LoadReport& report) {
+  std::map<std::string, std::set<std::string>> holds;
+  std::set<std::string> there;
+  std::vector<std::string> mismatches;
+  for (const std::string& name : files_of(path)) {
+    const checkpoint::SafetensorsFile file(name);
+    for (const auto& [parameter, record] : checkpoint::manifest_of(file.metadata(), name).parameters) {
+      holds[name].insert(parameter);
+      there.insert(parameter);
+    }
+  }
+  for (const std::string& parameter : here) {
+    if (there.erase(parameter) > 0) continue;
+    report.missing.push_back(parameter);
+    if (!options.allow_missing) mismatches.push_back(parameter + ": is missing in the files");
+  }
+  for (const std::string& parameter : there) {
+    report.extra.push_back(parameter);
+    if (!options.allow_extra) mismatches.push_back(parameter + ": is in the files, but not here");
+  }
+  if (!mismatches.empty()) throw checkpoint::MismatchError(path, mismatches);
+  return holds;
+}
+
+/// An Optimizer, or an AssembledOptimizer.
+template <class O, class Exec>
+concept OwnerOptimizer = requires(O& optimizer, const Exec& exec) {
+  optimizer.share_weights(exec);
+};
+
+template <class Exec, class O>
+void find_owners(const Exec& exec, O& optimizer) {
+  if constexpr (requires { optimizer.find_owners(exec); }) {
+    optimizer.find_owners(exec);
+  } else {
+    optimizer.find_owners();
+  }
+}
+
 }  // namespace detail
 
 /// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside
@@ -112,40 +192,11 @@ inline std::vector<std::string> files_of(const std::string& path) {
 ///
 /// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the
 /// others: the old save is then as it was.
-template <class Exec, class O>
+template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
 void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
-  const auto& comm = optimizer.communicator();
-  const auto me = std::size_t(comm.rank()), ranks = std::size_t(comm.size());
-  optimizer.find_owners();
-  detail::CheckpointIndex before;
-  const std::vector<std::uint64_t> saves = agree(
-      comm, "distributed::save",
-      [&] {
-        if (me == 0 && std::filesystem::exists(path)) before = detail::read_index(path);
-        return path;
-      },
-      before.save);
-  const std::uint64_t number = saves[0] + 1;
-  agree(comm, "distributed::save", [&] {
-    checkpoint::save(exec, optimizer.local(), detail::beside(path, detail::rank_file(path, number, me, ranks)),
-                     options);
-    return std::string();
-  });
-  agree(comm, "distributed::save", [&] {
-    if (me != 0) return std::string();
-    detail::CheckpointIndex index{number, ranks};
-    for (std::size_t k = 0; k < ranks; ++k) {
-      const std::string name = detail::rank_file(path, number, k, ranks);
-      const checkpoint::SafetensorsFile file(detail::beside(path, name));
-      for (const checkpoint::Tensor& tensor : file.tensors()) index.files[tensor.name] = name;
-    }
-    detail::write_index(path, index);
-    std::error_code ignored;  // a file that stays does no harm
-    for (std::size_t k = 0; k < before.ranks; ++k) {
-      std::filesystem::remove(detail::beside(path, detail::rank_file(path, before.save, k, before.ranks)), ignored);
-    }
-    return std::string();
-  });
+  detail::find_owners(exec, optimizer);
+  detail::save_files(optimizer.communicator(), path,
+                     [&](const std::string& file) { checkpoint::save(exec, optimizer.local(), file, options); });
 }
 
 /// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save) into the Optimizers
@@ -154,34 +205,15 @@ void save(const Exec& exec, O& optimizer, const std::string& path, const checkpo
 /// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError;
 /// RefusedByRank on the others. Names are compared before anything is read; a file that is damaged inside may be found
 /// when others have been loaded. notes: those of the last file.
-template <class Exec, class O>
+template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
 checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& path,
                             const checkpoint::LoadOptions& options = {}) {
   const auto& comm = optimizer.communicator();
-  optimizer.find_owners();
+  detail::find_owners(exec, optimizer);
   checkpoint::LoadReport report;
   std::map<std::string, std::set<std::string>> holds;  // by file
   agree(comm, "distributed::load", [&] {
-    const std::vector<std::string> here = optimizer.parts();
-    std::set<std::string> there;
-    std::vector<std::string> mismatches;
-    for (const std::string& name : detail::files_of(path)) {
-      const checkpoint::SafetensorsFile file(name);
-      for (const auto& [parameter, record] : checkpoint::manifest_of(file.metadata(), name).parameters) {
-        holds[name].insert(parameter);
-        there.insert(parameter);
-      }
-    }
-    for (const std::string& parameter : here) {
-      if (there.erase(parameter) > 0) continue;
-      report.missing.push_back(parameter);
-      if (!options.allow_missing) mismatches.push_back(parameter + ": is missing in the files");
-    }
-    for (const std::string& parameter : there) {
-      report.extra.push_back(parameter);
-      if (!options.allow_extra) mismatches.push_back(parameter + ": is in the files, but not here");
-    }
-    if (!mismatches.empty()) throw checkpoint::MismatchError(path, mismatches);
+    holds = detail::compare_names(path, optimizer.parts(), options, report);
     return path;
   });
   agree(comm, "distributed::load", [&] {

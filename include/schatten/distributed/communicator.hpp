@@ -12,9 +12,19 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace schatten::distributed {
+
+/// A transfer that has begun. done(): whether wait would return at once; a library that needs it goes on with the
+/// transfer in here. wait(exec): kernels that are queued on `exec` afterwards read what was received. wait must be
+/// called before it is destroyed.
+template <class R, class Exec>
+concept Request = std::movable<R> && requires(R& r, const Exec& exec) {
+  { r.done() } -> std::same_as<bool>;
+  r.wait(exec);
+};
 
 /// The ranks of one group. All ranks call the same functions in the same order with the sizes that belong together.
 ///
@@ -22,8 +32,9 @@ namespace schatten::distributed {
 /// ← Σ over ranks, float or double. all_gather(exec, mine, all, bytes): rank k's bytes[k] bytes to all ranks, in the
 /// order of ranks. all_to_all(exec, to, to_bytes, from, from_bytes): to_bytes[k] bytes to rank k, those from rank k
 /// into `from`, both in the order of ranks. broadcast(exec, x, bytes, root). On host memory, complete on return:
-/// exchange(mine, bytes, all): all_gather of equal sizes. Errors of a library are CommunicationErrors that name its
-/// call.
+/// exchange(mine, bytes, all): all_gather of equal sizes. start_all_gather(exec, mine, all, bytes): the same as
+/// all_gather, begun; returns a Request, and the memory is its until wait. Other functions may be called in between.
+/// Errors of a library are CommunicationErrors that name its call.
 template <class C, class Exec>
 concept Communicator = ExecutionSpace<Exec> &&
     requires(const C& c, const Exec& exec, float* x, double* y, const void* from, void* to,
@@ -35,8 +46,14 @@ concept Communicator = ExecutionSpace<Exec> &&
   c.all_gather(exec, from, to, sizes);
   c.all_to_all(exec, from, sizes, to, sizes);
   c.broadcast(exec, to, n, root);
+  { c.start_all_gather(exec, from, to, sizes) } -> Request<Exec>;
   c.exchange(from, n, to);
 };
+
+/// What start_all_gather of a communicator returns.
+template <class Comm, class Exec>
+using RequestOf = decltype(std::declval<const Comm&>().start_all_gather(std::declval<const Exec&>(), nullptr, nullptr,
+                                                                        std::declval<std::span<const std::size_t>>()));
 
 /// A call of a message library that failed: which, and what the library says.
 class CommunicationError : public std::runtime_error {

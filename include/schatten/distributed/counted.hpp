@@ -52,6 +52,13 @@ class Counted {
     traffic_.gather_bytes += others() * bytes[std::size_t(rank())];
     comm_->all_gather(exec, mine, all, bytes);
   }
+  /// all_gather, begun; counts as one.
+  template <ExecutionSpace Exec>
+  auto start_all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
+    ++traffic_.gathers;
+    traffic_.gather_bytes += others() * bytes[std::size_t(rank())];
+    return comm_->start_all_gather(exec, mine, all, bytes);
+  }
   /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> to_bytes, void* from,

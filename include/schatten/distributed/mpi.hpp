@@ -34,6 +34,46 @@ inline void check_mpi(int code, std::string_view call) {
 
 }  // namespace detail
 
+/// Transfers that MPI has begun.
+class MpiRequest {
+ public:
+  MpiRequest() = default;
+  ~MpiRequest() {  // after an exception
+    if (!requests_.empty()) (void)MPI_Waitall(int(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
+  }
+  MpiRequest(const MpiRequest&) = delete;
+  MpiRequest& operator=(const MpiRequest&) = delete;
+  MpiRequest(MpiRequest&& other) noexcept { swap(other); }
+  /// Takes the transfers of `other`; its own end when `other` does.
+  MpiRequest& operator=(MpiRequest&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  /// Whether all have ended. MPI goes on with them in here, and in its other functions. Throws CommunicationError.
+  [[nodiscard]] bool done() {
+    int all = 1;
+    detail::check_mpi(MPI_Testall(int(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE), "MPI_Testall");
+    return all != 0;
+  }
+  /// Waits for all. Throws CommunicationError.
+  template <ExecutionSpace Exec>
+  void wait(const Exec&) {
+    detail::check_mpi(MPI_Waitall(int(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+    requests_.clear();
+  }
+
+ private:
+  friend class MpiCommunicator;
+  void swap(MpiRequest& other) noexcept {
+    requests_.swap(other.requests_);
+    counts_.swap(other.counts_);
+    offsets_.swap(other.offsets_);
+  }
+  std::vector<MPI_Request> requests_{};
+  std::vector<int> counts_{}, offsets_{};  ///< MPI reads them until the end
+};
+
 /// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
 /// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
@@ -104,6 +144,30 @@ class MpiCommunicator {
     detail::check_mpi(
         MPI_Allgatherv(mine, counts[std::size_t(rank_)], MPI_BYTE, all, counts.data(), offsets.data(), MPI_BYTE, comm_),
         "MPI_Allgatherv");
+  }
+
+  /// all_gather, begun: `exec` is fenced first, the transfer goes on in done() and wait() of what is returned.
+  template <ExecutionSpace Exec>
+  MpiRequest start_all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
+    ready(exec);
+    MpiRequest request;
+    if (fits(bytes, request.counts_, request.offsets_)) {
+      request.requests_.push_back(MPI_REQUEST_NULL);
+      detail::check_mpi(
+          MPI_Iallgatherv(mine, request.counts_[std::size_t(rank_)], MPI_BYTE, all, request.counts_.data(),
+                          request.offsets_.data(), MPI_BYTE, comm_, &request.requests_.back()),
+          "MPI_Iallgatherv");
+      return request;
+    }
+    char* to = static_cast<char*>(all);
+    for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
+      if (k == rank_) std::copy_n(static_cast<const char*>(mine), bytes[std::size_t(k)], to);
+      each_piece(bytes[std::size_t(k)], [&](std::size_t done, int count) {
+        request.requests_.push_back(MPI_REQUEST_NULL);
+        detail::check_mpi(MPI_Ibcast(to + done, count, MPI_BYTE, k, comm_, &request.requests_.back()), "MPI_Ibcast");
+      });
+    }
+    return request;
   }
 
   /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.

@@ -33,6 +33,33 @@ concept StreamSpace = ExecutionSpace<Exec> && requires(const Exec& exec) {
   { exec.cuda_stream() } -> std::convertible_to<cudaStream_t>;
 };
 
+/// A transfer on the communicator's own stream.
+class NcclRequest {
+ public:
+  NcclRequest() = default;
+  /// One that ends with the event.
+  explicit NcclRequest(cudaEvent_t event) : event_(event) {}
+
+  /// Always: wait queues.
+  [[nodiscard]] static bool done() { return true; }
+  /// What is queued on `exec` afterwards runs when the transfer has ended. Throws CommunicationError.
+  template <StreamSpace Exec>
+  void wait(const Exec& exec) const {
+    wait_on(exec.cuda_stream());
+  }
+  /// The same for a stream.
+  void wait_on(cudaStream_t stream) const {
+    if (event_ == nullptr) return;
+    detail::check_cuda(cudaStreamWaitEvent(stream, event_.get(), 0), "cudaStreamWaitEvent");
+  }
+
+ private:
+  struct Destroy {
+    void operator()(cudaEvent_t event) const { (void)cudaEventDestroy(event); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
+};
+
 /// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued
 /// on the execution space's stream and return at once; exchange waits for a stream of its own.
 class NcclCommunicator {
@@ -60,14 +87,16 @@ class NcclCommunicator {
   /// Puts rank k's bytes[k] bytes into `all` on all ranks, in the order of ranks.
   template <StreamSpace Exec>
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
-    Group group;
-    char* to = static_cast<char*>(all);
-    for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
-      detail::check_nccl(
-          ncclBroadcast(k == rank_ ? mine : to, to, bytes[std::size_t(k)], ncclInt8, k, comm_, exec.cuda_stream()),
-          "ncclBroadcast");
-    }
-    group.end();
+    gather(mine, all, bytes, exec.cuda_stream());
+  }
+  /// all_gather, begun: on a stream of its own, after what is queued on `exec`.
+  template <StreamSpace Exec>
+  NcclRequest start_all_gather(const Exec& exec, const void* mine, void* all,
+                               std::span<const std::size_t> bytes) const {
+    const NcclRequest queued = record(exec.cuda_stream());
+    queued.wait_on(stream_.get());
+    gather(mine, all, bytes, stream_.get());
+    return record(stream_.get());
   }
   /// Sends to_bytes[k] bytes to rank k, and puts from_bytes[k] bytes from rank k into `from`, in the order of ranks.
   template <StreamSpace Exec>
@@ -128,6 +157,24 @@ class NcclCommunicator {
    private:
     bool open_ = true;
   };
+
+  void gather(const void* mine, void* all, std::span<const std::size_t> bytes, cudaStream_t stream) const {
+    Group group;
+    char* to = static_cast<char*>(all);
+    for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
+      detail::check_nccl(ncclBroadcast(k == rank_ ? mine : to, to, bytes[std::size_t(k)], ncclInt8, k, comm_, stream),
+                         "ncclBroadcast");
+    }
+    group.end();
+  }
+  /// A request that ends when what is queued on the stream has.
+  static NcclRequest record(cudaStream_t stream) {
+    cudaEvent_t event = nullptr;
+    detail::check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    NcclRequest request(event);
+    detail::check_cuda(cudaEventRecord(event, stream), "cudaEventRecord");
+    return request;
+  }
 
   ncclComm_t comm_;
   int rank_ = 0, size_ = 1;

@@ -6,8 +6,14 @@
 #include <schatten/distributed/sum.hpp>
 #include <schatten/optim/optimizer.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <exception>
+#include <functional>
+#include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +32,8 @@ struct RankOptions {
   /// Arrays of rules that work element by element are cut into ranges of rows of about so many elements.
   std::size_t piece_elements = std::size_t{1} << 18;
   std::size_t message_bytes = std::size_t{64} << 20;  ///< what a rank receives at once; two such buffers are kept
+  /// Whether weights are sent while the next ones are computed. The bits are the same.
+  bool overlap = true;
 };
 
 namespace detail {
@@ -61,6 +69,10 @@ struct SumTyped {
 /// "embedding[0:512]" are rows. Only the owner has state and master copies. A step sends weights, not directions, so
 /// other ranks compute nothing for a piece. A rank sends (N−1)/N of the weights, and as much of the gradients if these
 /// are summed.
+///
+/// Weights are sent in rounds of RankOptions::message_bytes, in the order in which matrices are stepped: first by
+/// group, then by shape. With RankOptions::overlap a round is sent while the next matrices are computed;
+/// OptimizerOptions::batch_bytes limits how many matrices of a shape are computed before the next round may begin.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class Optimizer {
  public:
@@ -137,15 +149,28 @@ class Optimizer {
   }
 
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on
-  /// the other ranks; weights of that step are then not exchanged. Fences as the communicator does.
+  /// the other ranks; the weights are then equal on all ranks, stepped or not. Fences as the communicator does.
   void step(const Exec& exec) {
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
+    Sharing sharing(*this, exec);
+    std::exception_ptr error;
+    try {
+      if (options_.overlap && ranks() > 1 && rounds_.size() > 1) {
+        local_.step(exec, [&](std::string_view part) { sharing.note_stepped(part); });
+      } else {
+        local_.step(exec);
+      }
+    } catch (const CommunicationError&) {
+      throw;
+    } catch (...) {  // the other ranks wait for all rounds
+      error = std::current_exception();
+    }
+    sharing.finish();
     agree(*comm_, "distributed::Optimizer::step", [&] {
-      local_.step(exec);
+      if (error) std::rethrow_exception(error);
       return std::string();
     });
-    share_weights(exec);
   }
 
   /// Gives every piece that has none an owner: a step does so as well. Throws InvalidArgument where ranks differ.
@@ -164,28 +189,20 @@ class Optimizer {
       if (pieces_[k].owner != me()) local_.remove(pieces_[k].name);
     }
     owned_ = pieces_.size();
+    rounds_ = rounds(&Piece::weight);
+    round_of_.clear();
+    for (std::size_t r = 0; r < rounds_.size(); ++r) {
+      for (const std::size_t k : rounds_[r].pieces) {
+        if (pieces_[k].owner != me()) continue;
+        for (const std::string& part : pieces_[k].parts) round_of_.emplace(part, r);
+      }
+    }
   }
 
   /// Every rank's weights ← their owners'. All ranks together. A step does so as well.
   void share_weights(const Exec& exec) {
     find_owners();
-    const typename Workspace<Space>::Frame frame(workspace_);
-    for (const Round& round : rounds(&Piece::weight)) {
-      const typename Workspace<Space>::Frame inner(workspace_);
-      std::size_t sum = 0;
-      for (const std::size_t bytes : round.bytes) sum += bytes;
-      char* const mine = workspace_.template numbers<char>(round.bytes[me()]).data();
-      char* const all = workspace_.template numbers<char>(sum).data();
-      char* at = mine;
-      for (const std::size_t k : round.pieces) {
-        if (pieces_[k].owner == me()) at = pack(exec, pieces_[k].weight, at);
-      }
-      comm_->all_gather(exec, mine, all, round.bytes);
-      const char* from = all;
-      for (const std::size_t k : round.pieces) {  // in the order of owners
-        from = pieces_[k].owner == me() ? from + bytes_of(pieces_[k].weight) : unpack(exec, from, pieces_[k].weight);
-      }
-    }
+    Sharing(*this, exec).finish();
   }
 
   /// The Optimizer of this rank's pieces: state, counts, telemetry, fields.
@@ -223,6 +240,7 @@ class Optimizer {
     std::string name, words;
     std::vector<std::string> parts;
     double cost;
+    std::pair<std::size_t, std::size_t> turn;  ///< group, and number of the shape: steps take pieces in this order
     std::vector<optim::TypedBatch> weight, gradient;  ///< more than one with row_sizes
     std::shared_ptr<const void> weight_owner, gradient_owner;
     std::size_t owner = 0;
@@ -243,6 +261,7 @@ class Optimizer {
                 .words = {},
                 .parts = local_.part_names(name),
                 .cost = 0,
+                .turn = {id.index, 0},
                 .weight = {},
                 .gradient = {},
                 .weight_owner = std::make_shared<VW>(w),
@@ -250,6 +269,8 @@ class Optimizer {
     for (const optim::Piece& part : optim::pieces_of<Exec>(w, options, function, "w", name)) {
       const optim::TypedBatch& a = part.batch;
       piece.cost += step_cost(groups_[id.index].has_map, a.batch, a.rows, a.cols);
+      const std::array<std::size_t, 4> shape{id.index, a.rows, a.cols, size_of(a.type)};
+      piece.turn.second = (std::max)(piece.turn.second, shapes_.emplace(shape, shapes_.size()).first->second);
       piece.weight.push_back(a);
     }
     for (const optim::Piece& part : optim::pieces_of<Exec>(g, options, function, "g", name)) {
@@ -292,10 +313,96 @@ class Optimizer {
     return from;
   }
 
-  /// All pieces in rounds of at most message_bytes, or of one piece a rank: each takes the next ones of every owner.
+  /// The exchange of all weights, in rounds: two are under way at once with RankOptions::overlap. A rank that has called
+  /// the constructor must call finish, unless the communicator fails.
+  class Sharing {
+   public:
+    Sharing(Optimizer& self, const Exec& exec)
+        : self_(self), exec_(exec), frame_(self.workspace_), slots_(self.options_.overlap ? 2 : 1) {
+      std::size_t mine = 0, all = 0;
+      for (const Round& round : self.rounds_) {
+        mine = (std::max)(mine, round.bytes[self.me()]);
+        all = (std::max)(all, sum_of(round.bytes));
+      }
+      slots_.resize((std::min)(slots_.size(), self.rounds_.size()));
+      for (Slot& slot : slots_) {
+        slot.mine = self.workspace_.template numbers<char>(mine).data();
+        slot.all = self.workspace_.template numbers<char>(all).data();
+      }
+      missing_.assign(self.rounds_.size(), 0);
+      for (const auto& [part, round] : self.round_of_) ++missing_[round];
+    }
+    /// A part of a piece has been stepped: begins the rounds that are complete, if a buffer is free.
+    void note_stepped(std::string_view part) {
+      const auto found = self_.round_of_.find(part);
+      if (found != self_.round_of_.end()) --missing_[found->second];
+      for (std::size_t r = ended_; r < begun_; ++r) (void)slot(r).request.done();
+      while (begun_ < missing_.size() && missing_[begun_] == 0) {
+        if (begun_ - ended_ == slots_.size()) {
+          if (!slot(ended_).request.done()) return;
+          end();
+        }
+        begin();
+      }
+    }
+    /// Begins and ends what is left.
+    void finish() {
+      while (ended_ < missing_.size()) {
+        if (begun_ < missing_.size() && begun_ - ended_ < slots_.size()) {
+          begin();
+        } else {
+          end();
+        }
+      }
+    }
+
+   private:
+    struct Slot {
+      char *mine, *all;
+      RequestOf<Comm, Exec> request;
+    };
+    [[nodiscard]] Slot& slot(std::size_t round) { return slots_[round % slots_.size()]; }
+    void begin() {
+      const Round& round = self_.rounds_[begun_];
+      Slot& to = slot(begun_++);
+      char* at = to.mine;
+      for (const std::size_t k : round.pieces) {
+        const Piece& piece = self_.pieces_[k];
+        if (piece.owner == self_.me()) at = pack(exec_, piece.weight, at);
+      }
+      to.request = self_.comm_->start_all_gather(exec_, to.mine, to.all, round.bytes);
+    }
+    void end() {
+      const Round& round = self_.rounds_[ended_];
+      Slot& from = slot(ended_++);
+      from.request.wait(exec_);
+      const char* at = from.all;
+      for (const std::size_t k : round.pieces) {  // in the order of owners
+        const Piece& piece = self_.pieces_[k];
+        at = piece.owner == self_.me() ? at + bytes_of(piece.weight) : unpack(exec_, at, piece.weight);
+      }
+    }
+
+    Optimizer& self_;
+    const Exec& exec_;
+    typename Workspace<Space>::Frame frame_;
+    std::vector<Slot> slots_;
+    std::vector<std::size_t> missing_;   ///< parts of this rank, by round, that have not been stepped
+    std::size_t begun_ = 0, ended_ = 0;  ///< rounds
+  };
+
+  static std::size_t sum_of(const std::vector<std::size_t>& bytes) {
+    return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0});
+  }
+
+  /// All pieces in rounds of at most message_bytes, or of one piece a rank: each takes the next ones of every owner, in
+  /// the order of steps.
   [[nodiscard]] std::vector<Round> rounds(std::vector<optim::TypedBatch> Piece::*array) const {
+    std::vector<std::size_t> order(pieces_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    schatten::stable_sort(order, [&](std::size_t a, std::size_t b) { return pieces_[a].turn < pieces_[b].turn; });
     std::vector<std::vector<std::size_t>> queue(ranks());
-    for (std::size_t k = 0; k < pieces_.size(); ++k) queue[pieces_[k].owner].push_back(k);
+    for (const std::size_t k : order) queue[pieces_[k].owner].push_back(k);
     std::vector<std::size_t> next(ranks(), 0);
     const std::size_t most = options_.message_bytes / ranks();
     std::vector<Round> all;
@@ -320,9 +427,7 @@ class Optimizer {
     if (ranks() == 1) return;
     for (const Round& round : rounds(&Piece::gradient)) {
       const typename Workspace<Space>::Frame frame(workspace_);
-      std::size_t sum = 0;
-      for (const std::size_t bytes : round.bytes) sum += bytes;
-      const std::size_t each = round.bytes[me()];
+      const std::size_t sum = sum_of(round.bytes), each = round.bytes[me()];
       char* const mine = workspace_.template numbers<char>(sum).data();
       char* const all = workspace_.template numbers<char>(ranks() * each).data();
       char* at = mine;
@@ -346,6 +451,9 @@ class Optimizer {
   std::vector<Piece> pieces_;
   std::size_t owned_ = 0;  ///< pieces that have an owner
   std::vector<double> load_;
+  std::map<std::array<std::size_t, 4>, std::size_t> shapes_;  ///< of parts, numbered as they come
+  std::vector<Round> rounds_;                                 ///< of weights
+  std::map<std::string, std::size_t, std::less<>> round_of_;  ///< by part, of this rank's
   Local local_;
   Workspace<Space> workspace_;
 };

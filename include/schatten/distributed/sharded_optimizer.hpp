@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,6 +25,11 @@ struct ShardedOptions {
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;
 };
+
+namespace detail {
+template <class O>
+class ShardInventory;
+}
 
 /// An Optimizer of weights of which every rank holds some rows or columns. State is sharded as the weights are; maps, norms, row
 /// and column statistics, the floor and what is left out for a NaN are those of the whole matrices. Called by all ranks together,
@@ -62,7 +69,7 @@ class ShardedOptimizer {
       made->check(*this, rule);
       return std::string(R::name) + words_of(made->fields());
     });
-    groups_.push_back({std::move(made), 1, {}});
+    groups_.push_back({std::string(R::name), std::move(made), 1, {}});
     return {groups_.size() - 1, this};
   }
   /// Sets numbers of a group, all or none. Throws InvalidArgument on all ranks and changes nothing.
@@ -150,6 +157,9 @@ class ShardedOptimizer {
       throw;
     }
     ++added_;
+    const bool stochastic = sizeof(scalar_of<VW>) < 4 && options.reduced_weight == ReducedWeight::stochastic_rounding;
+    shards_of_.insert_or_assign(name,
+                                Shard{id.index, set, whole, counts, type_of<VW>(), rank == 1, master, stochastic});
   }
 
   /// One step of every parameter. All ranks together.
@@ -160,8 +170,21 @@ class ShardedOptimizer {
 
   /// The Optimizer of this rank's shards: state, counts, telemetry. @pre what is changed through it is changed on all ranks.
   [[nodiscard]] Local& local() { return local_; }
+  /// The communicator that the Optimizer was made with.
+  [[nodiscard]] const Comm& communicator() const { return *comm_; }
 
  private:
+  friend class detail::ShardInventory<ShardedOptimizer>;
+
+  /// What all ranks know of a parameter.
+  struct Shard {
+    std::size_t group;  ///< of this Optimizer
+    GroupId set;        ///< of the local one
+    WholeShape whole;
+    std::vector<std::uint64_t> counts;  ///< rows, or columns, of each rank
+    ElementType type;
+    bool vector, master, stochastic;
+  };
   /// Shards of one whole shape that are cut alike: on every rank of one shape, in one bucket.
   struct Set {
     WholeShape whole;
@@ -221,6 +244,7 @@ class ShardedOptimizer {
     [[nodiscard]] std::vector<FieldInfo> fields() const override { return optim::list_fields(rule); }
   };
   struct Group {
+    std::string name;  ///< the rule's
     std::unique_ptr<AnyRule> rule;
     double lr_factor;
     std::vector<Set> sets;
@@ -275,6 +299,7 @@ class ShardedOptimizer {
   ShardedOptions shards_;
   std::vector<Group> groups_;
   std::size_t added_ = 0;
+  std::map<std::string, Shard, std::less<>> shards_of_;
   Local local_;
 };
 

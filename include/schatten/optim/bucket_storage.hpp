@@ -123,6 +123,15 @@ class BucketStorage {
     give();
   }
 
+  /// f(parameter) for those whose last matrix is in [first, first + count).
+  template <class F>
+  void for_each_ending_in(std::size_t first, std::size_t count, const F& f) const {
+    for (const Member& member : members_) {
+      const std::size_t end = member.parameter->place + member.parameter->matrices();
+      if (first < end && end <= first + count) f(*member.parameter);
+    }
+  }
+
   /// Whether some of the matrices [first, first + count) have not been in a step. Marks them as having been in one.
   bool take_first_steps(std::size_t first, std::size_t count) {
     bool some = false;

@@ -112,6 +112,11 @@ class Inventory {
     return all;
   }
 
+  /// The arrays, as slots, of a matrix of such a bucket in group k. @pre k < groups().
+  [[nodiscard]] std::vector<StateSlot> slots(std::size_t k, const BucketKey& key) const {
+    return core_.groups_[k]->slots(key);
+  }
+
   /// Bytes of an array, row-major, of the type and the extents that arrays() gives. Makes arrays that do not exist yet.
   /// Fences `exec`.
   void read(const Exec& exec, std::string_view name, std::string_view array, char* to) {

@@ -223,6 +223,10 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// infinity; see NonFinite. Throws NumericalError if a decomposition of a host library does not converge; the
   /// matrices that were not updated before count as skipped. The first step after parameters were added or removed
   /// allocates and fences. Cost: three passes per matrix, and the map.
+  ///
+  /// step(exec, stepped): the same bits, and calls stepped(name), name a std::string_view, for each parameter with
+  /// elements that it steps, after its last kernel is queued on `exec` and before the next bucket's. Kernels that
+  /// `stepped` queues see the new weight. An exception of `stepped` ends the step: what follows counts as skipped.
   using Core::step;
   /// Computes and keeps the directions of all parameters: the first half of a step. Changes the state but no weight.
   using Core::direction;

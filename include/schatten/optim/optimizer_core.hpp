@@ -37,14 +37,19 @@ class OptimizerCore {
     const ProfilingRegion region("schatten::Optimizer::step");
     begin_step(exec);
     run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
-      if (!measures_) return group.step(step, storage, first, count);
-      const typename Workspace<Space>::Frame frame(workspace_);
-      const auto out = workspace_.template batch<T>(count, storage.key().rows, storage.key().cols);
-      const auto factor = workspace_.template numbers<SplitFactor>(count);
-      group.direction(step, storage, first, count, out, factor);
-      group.measure(step, storage, first, count, as_const(out), factor, telemetry_.view());
-      group.apply(step, storage, first, count, as_const(out), factor);
+      step_run(group, step, storage, first, count);
     });
+  }
+  template <class F>
+  void step(const Exec& exec, const F& stepped) {
+    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
+    const ProfilingRegion region("schatten::Optimizer::step");
+    begin_step(exec);
+    const auto each = [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
+      step_run(group, step, storage, first, count);
+      storage.for_each_ending_in(first, count, [&](const Parameter& p) { stepped(std::string_view(p.name)); });
+    };
+    run(exec, each, false);
   }
 
   void direction(const Exec& exec) {
@@ -334,18 +339,34 @@ class OptimizerCore {
     counters_.raise(exec, *registry_, matrices_);  // fences: documented
   }
 
+  void step_run(Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
+    if (!measures_) return group.step(step, storage, first, count);
+    const typename Workspace<Space>::Frame frame(workspace_);
+    const auto out = workspace_.template batch<T>(count, storage.key().rows, storage.key().cols);
+    const auto factor = workspace_.template numbers<SplitFactor>(count);
+    group.direction(step, storage, first, count, out, factor);
+    group.measure(step, storage, first, count, as_const(out), factor, telemetry_.view());
+    group.apply(step, storage, first, count, as_const(out), factor);
+  }
+
   /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not
-  /// stepped because of an exception counts as skipped.
+  /// stepped because of an exception counts as skipped. in_region: in a region of the host's threads where all groups
+  /// allow it.
   template <class F>
-  void run(const Exec& exec, const F& f) {
+  void run(const Exec& exec, const F& f, bool in_region = true) {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
+    const auto each = [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
+      if (storage.key().has_elements()) f(group, step, storage, first, count);
+      ++done;
+      moved += count;
+    };
     try {
-      groups_.for_each_run_in_region(exec, [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-        if (storage.key().has_elements()) f(group, step, storage, first, count);
-        ++done;
-        moved += count;
-      });
+      if (in_region) {
+        groups_.for_each_run_in_region(exec, each);
+      } else {
+        groups_.for_each_run(each);
+      }
     } catch (...) {
       count_runs(exec, done);
       throw;

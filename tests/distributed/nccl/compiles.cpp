@@ -20,6 +20,8 @@ void use(const schatten::distributed::NcclCommunicator& comm, double* x, std::sp
   const Streamed exec;
   comm.all_reduce(exec, x, 1);
   comm.all_gather(exec, x, x, bytes);
+  auto request = comm.start_all_gather(exec, x, x, bytes);
+  request.wait(exec);
   comm.all_to_all(exec, x, bytes, x, bytes);
   comm.broadcast(exec, x, 8, 0);
   comm.exchange(x, 8, x);
