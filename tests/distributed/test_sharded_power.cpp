@@ -121,11 +121,16 @@ void check(const Problem& p) {
   const distributed::Traffic traffic = comm.take();
   CHECK(traffic.exchanges == 1);
   const auto N = std::size_t(ranks().size());
-  if (p.functions == Functions::shared) {  // half an all-reduce, twice: of two matrices
+  const bool extreme = std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
+  if (p.functions == Functions::poles && N > 1) {                     // of Gram matrices, and of functions
+    CHECK(map.functions(2) == Functions::poles);
+    CHECK(traffic.sums == 2);
+    CHECK(traffic.sum_bytes == 2 * (map.sum_bytes() + map.function_bytes()));
+    CHECK(traffic.all_to_alls + traffic.broadcasts == 0);
+    CHECK(traffic.gathers == (extreme ? 1 : 0));
+  } else if (p.functions == Functions::shared && N > 1) {  // half an all-reduce, twice: of two matrices
     CHECK(traffic.sums == 0);
     CHECK(traffic.all_to_alls == 1);
-    const bool extreme =
-        N > 1 && std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
     CHECK(traffic.gathers == (extreme ? 2 : 1));
     const std::size_t mine = distributed::Share::of(2, std::size_t(ranks().rank()), N).count;
     CHECK(traffic.all_to_all_bytes == (2 - mine) * map.sum_bytes());
@@ -166,6 +171,68 @@ TEST_CASE("a map over ranks is within its promise, by one sum, whatever rows a r
   check<float>({.rows = 300, .cols = 260});                                       // all in float
   check<float>({.rows = 60, .cols = 30, .resolution = 1e-5, .tolerance = 5e-2});  // two precisions
   check<float>({.rows = 60, .cols = 30, .resolution = 1e-4, .tolerance = 1e-4});  // double
+}
+
+TEST_CASE("ranks that share the poles of a matrix take a second sum") {
+  for (const Split split : {Split::even, Split::on_last}) {
+    check<double>({.rows = 40, .cols = 12, .split = split, .functions = Functions::poles});
+    check<float>({.rows = 1, .cols = 9, .side = Side::columns, .split = split, .functions = Functions::poles});
+    check<float>({.rows = 2, .cols = 2, .split = split, .functions = Functions::poles});
+  }
+  check<double>({.rows = 30, .cols = 12, .scale = 1e-250, .split = Split::uneven, .functions = Functions::poles});
+  check<float>({.rows = 300, .cols = 260, .functions = Functions::poles});  // more than one sum of poles in a process
+  check<float>(                                                             // two precisions
+      {.rows = 60, .cols = 30, .resolution = 1e-5, .tolerance = 5e-2, .functions = Functions::poles});
+  check<float>(  // double
+      {.rows = 60, .cols = 30, .resolution = 1e-4, .tolerance = 1e-4, .functions = Functions::poles});
+}
+
+TEST_CASE("poles over ranks, in the order of ranks, have the same bits on every rank and at every call") {
+  const std::size_t n = 24;
+  const Counted comm(ranks());
+  const std::vector<Matrix> whole{gaussian(n, n, 5)};
+  std::vector<std::size_t> begins = splits(n, ranks().size(), Split::on_last);
+  Sharded<float> map(comm, {.rows = n, .cols = n}, {.order = SumOrder::ranks, .functions = Functions::poles});
+  const Stack<float> m = shard_of<float>(whole, Side::rows, begins);
+  std::vector<Matrix> results;
+  for (int call = 0; call < 2; ++call) {
+    const Stack<float> out("out", 1, m.extent(1), n);
+    map.apply(Exec(), m, out);
+    Exec().fence();
+    results.push_back(gathered(out, n, n, Side::rows, begins)[0]);
+  }
+  CHECK(results[0] == results[1]);
+  // The rows of the last rank on all: each multiplies them by its own function.
+  const int N = ranks().size();
+  const std::size_t rows = n / std::size_t(N);
+  const std::vector<Matrix> equal{gaussian(Eigen::Index(rows), n, 6)};
+  Sharded<float> of_equal(comm, {.rows = rows * std::size_t(N), .cols = n},
+                          {.order = SumOrder::ranks, .functions = Functions::poles});
+  const Stack<float> same("same", 1, rows, n), out("out", 1, rows, n);
+  for (std::size_t k = 0; k < same.size(); ++k)
+    same.data()[k] = float(equal[0](Eigen::Index(k / n), Eigen::Index(k % n)));
+  of_equal.apply(Exec(), same, out);
+  std::vector<float> of_root(out.data(), out.data() + out.size());
+  ranks().broadcast(Exec(), of_root.data(), of_root.size() * sizeof(float), 0);
+  CHECK(std::equal(of_root.begin(), of_root.end(), out.data()));
+}
+
+TEST_CASE("what computes functions follows the model of cost") {
+  const Counted comm(ranks());
+  const auto made = [&](const distributed::RankSpeed& speed) {
+    return Sharded<float>(comm, {.rows = 1024, .cols = 1024}, {.functions = Functions::automatic, .speed = speed});
+  };
+  const auto N = std::size_t(ranks().size());
+  const Sharded<float> fast = made({.flops = 1e10, .latency = 0, .bandwidth = 1e15});
+  const Sharded<float> slow = made({.flops = 1e16, .latency = 1, .bandwidth = 1e3});
+  CHECK(fast.functions(1) == (N == 1 ? Functions::each_rank : Functions::poles));
+  CHECK(fast.functions(4 * N) == (N == 1 ? Functions::each_rank : Functions::shared));
+  CHECK(slow.functions(1) == Functions::each_rank);
+  // Of one matrix with four poles each of two ranks has two; of six ranks and three matrices two ranks have a matrix.
+  CHECK(distributed::RankProblem{1, 8, 8, 4, 2}.ranks_of_function() == 2);
+  CHECK(distributed::RankProblem{1, 8, 8, 4, 64}.ranks_of_function() == 4);
+  CHECK(distributed::RankProblem{3, 8, 8, 4, 6}.ranks_of_function() == 2);
+  CHECK(distributed::RankProblem{12, 8, 8, 4, 6}.ranks_of_function() == 1);
 }
 
 TEST_CASE("quintics take a sum for each step, iterates one for each segment") {
@@ -229,11 +296,22 @@ TEST_CASE("a NaN on one rank makes the matrix NaN on all, and leaves its neighbo
   const auto begins = splits(20, ranks().size(), Split::even);
   const Counted comm(ranks());
   const Stack<float> m = shard_of<float>(whole, Side::rows, begins), out("out", 2, m.extent(1), 8);
-  Sharded<float>(comm, {.rows = 20, .cols = 8}).apply(Exec(), m, out);
-  Exec().fence();
-  const std::vector<Matrix> result = gathered(out, 20, 8, Side::rows, begins);
-  CHECK(result[0].allFinite());
-  CHECK(all_nan(result[1]));
+  const auto apply = [&](SpectralMethod method, Functions functions) {
+    CAPTURE(to_string(method));
+    CAPTURE(int(functions));
+    const double power = method == SpectralMethod::quintic ? 0 : 0.125;
+    const SpectralPowerOptions options{.rows = 20, .cols = 8, .power = power, .tolerance = 2, .method = method};
+    Sharded<float>(comm, options, {.functions = functions}).apply(Exec(), m, out);
+    Exec().fence();
+    const std::vector<Matrix> result = gathered(out, 20, 8, Side::rows, begins);
+    CHECK(result[0].allFinite());
+    CHECK(all_nan(result[1]));
+  };
+  for (const Functions functions : {Functions::each_rank, Functions::shared, Functions::poles}) {
+    apply(SpectralMethod::rational, functions);
+  }
+  apply(SpectralMethod::quintic, Functions::each_rank);
+  apply(SpectralMethod::iterates, Functions::each_rank);
 }
 
 TEST_CASE("sums in the order of ranks give the same bits on every rank and at every call") {
@@ -267,9 +345,37 @@ TEST_CASE("a refused argument is refused on all ranks: none waits") {
     CHECK_THROWS_WITH_AS(map.apply(Exec(), m, out), doctest::Contains("m = 2x3x7"), distributed::RefusedByRank);
   }
   if (ranks().size() > 1) {
-    const double power = ranks().rank() == last ? 0.5 : 0.25;
-    CHECK_THROWS_WITH_AS(Sharded<float>(comm, {.rows = 20, .cols = 8, .power = power}),
-                         doctest::Contains("must be the same on all ranks"), InvalidArgument);
+    const bool is_last = ranks().rank() == last;
+    const auto differs = [&](const SpectralPowerOptions& options, const distributed::ShardOptions& shards = {}) {
+      CHECK_THROWS_WITH_AS(Sharded<float>(comm, options, shards), doctest::Contains("must be the same on all ranks"),
+                           InvalidArgument);
+    };
+    const std::size_t one = is_last ? 1 : 0;
+    differs({.rows = 20, .cols = 8, .power = is_last ? 0.5 : 0.25});
+    differs({.rows = 20 + one, .cols = 8});
+    differs({.rows = 20, .cols = 8, .method = is_last ? SpectralMethod::rational : SpectralMethod::iterates});
+    differs({.rows = 20, .cols = 20}, {.side = is_last ? Side::rows : Side::columns});
+    differs({.rows = 20, .cols = 8}, {.order = is_last ? SumOrder::ranks : SumOrder::library});
+    differs({.rows = 20, .cols = 8}, {.functions = is_last ? Functions::poles : Functions::automatic});
+    differs({.rows = 20, .cols = 8}, {.speed = {.flops = is_last ? 1e12 : 1e13}});
+    if (is_last) {  // another type
+      CHECK_THROWS_AS(Sharded<double>(comm, {.rows = 20, .cols = 8}), InvalidArgument);
+      CHECK_THROWS_AS(Sharded<float>(comm, {.rows = 20, .cols = 8, .power = -7}), InvalidArgument);
+    } else {
+      CHECK_THROWS_AS(Sharded<float>(comm, {.rows = 20, .cols = 8}), InvalidArgument);
+      CHECK_THROWS_AS(Sharded<float>(comm, {.rows = 20, .cols = 8}), distributed::RefusedByRank);
+    }
+    const Stack<float> more("more", 2 + one, 3, 8), their("their", 2 + one, 3, 8);  // numbers of matrices
+    CHECK_THROWS_WITH_AS(map.apply(Exec(), more, their), doctest::Contains("must be the same on all ranks"),
+                         InvalidArgument);
   }
+  const std::size_t too_many = ranks().rank() == last ? 21 : 0;
+  const Stack<float> long_m("m", 1, too_many, 8), long_out("out", 1, too_many, 8);
+  CHECK_THROWS_WITH_AS(map.apply(Exec(), long_m, long_out), doctest::Contains("m = 21, but it must be what all ranks"),
+                       InvalidArgument);
+  const Stack<float> nothing("m", 0, too_many > 0 ? 20 : 0, 8);  // no matrix: no message but the agreement
+  (void)comm.take();
+  map.apply(Exec(), nothing, nothing);
+  CHECK(comm.take().sums == 0);
   CHECK_THROWS_AS(Sharded<float>(comm, {.rows = 20, .cols = 8, .method = SpectralMethod::svd}), InvalidArgument);
 }

@@ -17,11 +17,26 @@ struct RankSpeed {
 
 /// `count` weights m×n of `bytes` bytes an element, stepped by N ranks.
 struct RankProblem {
-  double count;  ///< number of weights
-  double m;      ///< rows
-  double n;      ///< columns
-  double bytes;  ///< bytes per element
-  double ranks;  ///< N
+  double count;        ///< number of weights
+  double m;            ///< rows
+  double n;            ///< columns
+  double bytes;        ///< bytes per element
+  double ranks;        ///< N
+  double poles = 4;    ///< of the function of the Gram matrix, n³ flops each
+  double fixed = 1.2;  ///< flops of the function beside its poles, over n³
+
+  /// n³ of the function of one matrix.
+  [[nodiscard]] double function() const { return fixed + poles; }
+  /// n³ of the busiest rank where `together` ranks share the poles of a matrix.
+  [[nodiscard]] double function_by(double together) const {
+    return std::ceil(count / std::floor(ranks / together)) * (fixed + std::ceil(poles / together));
+  }
+  /// The number of ranks, at most one a pole, for which that is least; the smallest of them.
+  [[nodiscard]] double ranks_of_function() const {
+    double best = 1;
+    for (double k = 2; k <= (std::min)(poles, ranks); ++k) best = function_by(k) < function_by(best) ? k : best;
+    return best;
+  }
 };
 
 /// Seconds of a step, without what is the same for all ways (gradients, elements).
@@ -54,9 +69,16 @@ struct RankCost {
   }
   /// Rows of every weight on all ranks, one all-reduce of n(n+1)/2 doubles a weight (ShardedPower). n: the whole side.
   [[nodiscard]] double one_sum(const RankProblem& p, bool shared) const {
-    const double function = shared ? std::ceil(p.count / p.ranks) : p.count;
-    return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * 5.2 * p.n * p.n * p.n) / speed.flops +
+    const double function = (shared ? std::ceil(p.count / p.ranks) : p.count) * p.function();
+    return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks);
+  }
+  /// The same with the poles of every weight over ranks (Functions::poles), and a second all-reduce of n(n+1)/2 numbers.
+  [[nodiscard]] double two_sums(const RankProblem& p) const {
+    const double function = p.function_by(p.ranks_of_function());
+    return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
+           all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks) +
+           all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks);
   }
   /// The same for quintics: an all-reduce of an n×n matrix' lower triangle a step, a polynomial of it on every rank.
   [[nodiscard]] double quintics(const RankProblem& p, double steps = 5) const {

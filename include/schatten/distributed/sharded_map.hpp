@@ -2,6 +2,8 @@
 // The map UΣ^pVᵀ of a matrix whose rows, or columns, lie on several ranks, for ranks that have agreed already.
 #pragma once
 
+#include <schatten/core/copy.hpp>
+#include <schatten/distributed/cost_model.hpp>
 #include <schatten/distributed/rank_parts.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/spectral/choose_method.hpp>
@@ -121,6 +123,36 @@ struct UnpackFunction {
   }
 };
 
+/// Of r's terms those with the poles first, first + step, …; the others too where first is 0.
+inline linalg::Rational part_of(const linalg::Rational& r, std::size_t first, std::size_t step) {
+  linalg::Rational part;
+  if (first == 0) {
+    part.constant = r.constant;
+    part.linear = r.linear;
+  }
+  for (std::size_t j = first; j < r.poles.size(); j += step) {
+    part.poles.push_back(r.poles[j]);
+    part.weights.push_back(r.weights[j]);
+  }
+  return part;
+}
+inline linalg::ComposedRational part_of(const linalg::ComposedRational& r, std::size_t first, std::size_t step) {
+  linalg::ComposedRational part;
+  part.shift = r.shift;
+  part.rise = r.rise;
+  if (first == 0) {
+    part.constant = r.constant;
+    part.linear = r.linear;
+    part.once = r.once;
+  }
+  for (std::size_t j = first; j < r.poles.size(); j += step) {
+    part.poles.push_back(r.poles[j]);
+    part.weights.push_back(r.weights[j]);
+    part.products.push_back(r.products[j]);
+  }
+  return part;
+}
+
 /// Whether squares of numbers near one of the units may leave the range of double.
 inline bool has_extremes(const std::vector<double>& units) {
   return std::any_of(units.begin(), units.end(), [](double unit) {
@@ -133,7 +165,9 @@ inline bool has_extremes(const std::vector<double>& units) {
 /// Who computes the function r of the Gram matrices of a batch.
 enum class Functions {
   each_rank,  ///< every rank all of them, after one all-reduce
-  shared  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
+  shared,  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
+  poles,     ///< several ranks a matrix, each some of its poles, after one all-reduce; a second one adds up the results
+  automatic  ///< of these what takes least time by the model of cost_model.hpp, for each number of matrices anew
 };
 
 /// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
@@ -141,6 +175,7 @@ struct ShardOptions {
   Side side = Side::rows;
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;  ///< of the method rational
+  RankSpeed speed{};                           ///< what Functions::automatic reckons with
 };
 
 /// ShardedPower without its checks: nothing is agreed upon, so that no rank may refuse alone.
@@ -190,15 +225,47 @@ class ShardedMap {
         std::is_same_v<T, float> && choice_.method != SpectralMethod::rational && choice_.format != Format::float64;
     return detail::triangle(side_length()) * (narrow ? sizeof(float) : sizeof(double));
   }
+  /// Who computes functions in a call with that many matrices: not `automatic`, and for one rank each_rank.
+  [[nodiscard]] Functions functions(std::size_t matrices) const {
+    if (comm_->size() == 1 || method() != SpectralMethod::rational) return Functions::each_rank;
+    if (shards_.functions != Functions::automatic) return shards_.functions;
+    const RankCost cost{shards_.speed};
+    const RankProblem p = problem(matrices);
+    const double each = cost.one_sum(p, false), shared = cost.one_sum(p, true), poles = cost.two_sums(p);
+    return poles < (std::min)(each, shared) ? Functions::poles
+           : shared < each                  ? Functions::shared
+                                            : Functions::each_rank;
+  }
+  /// Bytes that one matrix adds to the second sum of Functions::poles.
+  [[nodiscard]] std::size_t function_bytes() const {
+    const std::size_t n = side_length(), numbers = detail::rows_before(n, n, composed());
+    return numbers * (choice_.format == Format::float64 ? sizeof(double) : sizeof(T));
+  }
   [[nodiscard]] const SpectralPowerOptions& options() const { return options_; }
   [[nodiscard]] Side side() const { return shards_.side; }
   /// The length of the side that every rank has whole.
   [[nodiscard]] std::size_t side_length() const { return shards_.side == Side::rows ? options_.cols : options_.rows; }
 
- private:
+  /// That of the other one, of which every rank has a part.
   [[nodiscard]] std::size_t cut_length() const { return shards_.side == Side::rows ? options_.rows : options_.cols; }
+
+ private:
   [[nodiscard]] std::span<const spectral::Quintic> quintics() const {
     return spectral::quintics_of(options_.schedule, options_.quintic_steps);
+  }
+
+  [[nodiscard]] bool composed() const { return !choice_.composed.poles.empty(); }
+  /// What a call with that many matrices is to the model of cost. A composed function has a pole in double, and products of
+  /// 7n³/3 flops, that every rank repeats.
+  [[nodiscard]] RankProblem problem(std::size_t matrices) const {
+    const auto n = double(side_length());
+    return {double(matrices),
+            double(cut_length()),
+            n,
+            double(function_bytes()) / (0.5 * n * (n + 1)),
+            double(comm_->size()),
+            double(composed() ? choice_.composed.poles.size() : choice_.function.poles.size()),
+            composed() ? 4.9 : 1.2};
   }
 
   /// The Gram matrix has the whole side, whichever is shorter: a promise for that many columns.
@@ -271,11 +338,16 @@ class ShardedMap {
     } else {
       Kokkos::deep_copy(exec, NumberBatchView<double, Space>(packed, batch * detail::triangle(n)), 0.0);
     }
-    if (shards_.functions == Functions::shared) {
+    const Functions way = this->functions(batch);
+    if (way == Functions::shared) {
       share_functions(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
     } else {
       sum_over_ranks(exec, *comm_, packed, batch * detail::triangle(n), shards_.order, workspace);
-      functions(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
+      if (way == Functions::poles) {
+        share_poles(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
+      } else {
+        functions_of(exec, packed, gram, diagonal, unit, common, total, inverse_power, workspace);
+      }
     }
     if (m.extent(1) == 0) return;
     spectral::divide(exec, m, total, normalized);
@@ -295,10 +367,10 @@ class ShardedMap {
 
   /// inverse_power ← r of the packed Gram matrices, total ← their units.
   template <class Work, class Gram>
-  void functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
-                 const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
-                 const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
-                 const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace) const {
+  void functions_of(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                    const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                    const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                    const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace) const {
     const std::size_t batch = gram.extent(0), n = gram.extent(1);
     for_each_matrix(exec, "schatten::distributed/unit", batch,
                     detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
@@ -337,20 +409,70 @@ class ShardedMap {
       double* const sum = workspace.template numbers<double>(mine.count * triangle).data();
       Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count * triangle),
                            detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
-      const auto some = [&](const auto& of_all) {
-        using Numbers = std::remove_cvref_t<decltype(of_all)>;
-        return of_all.extent(0) == 0 ? of_all : Numbers(of_all.data() + mine.begin, mine.count);
-      };
       const auto w = matrices(inverse_power, 0, mine.count);
-      functions(exec, sum, matrices(gram, 0, mine.count),
-                VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit), some(common), some(total),
-                w, workspace);
+      functions_of(exec, sum, matrices(gram, 0, mine.count),
+                   VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit, mine), some(common, mine),
+                   some(total, mine), w, workspace);
       for_each_row(exec, "schatten::distributed/pack", mine.count, n,
-                   detail::PackFunction<Work, Space>{as_const(w), some(total), result, square});
+                   detail::PackFunction<Work, Space>{as_const(w), some(total, mine), result, square});
     }
     comm_->all_gather(exec, result, all, result_bytes);
     for_each_row(exec, "schatten::distributed/unpack", batch, n,
                  detail::UnpackFunction<Work, Space>{all, inverse_power, total, square});
+  }
+
+  /// The same where ranks share the poles of a matrix: groups of ranks each their share of the matrices, the ranks of a group
+  /// each some of the poles, and a sum over all ranks of what they have. All ranks have equal sums of Gram matrices, or nearly.
+  template <class Work, class Gram>
+  void share_poles(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
+                   const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
+                   const NumberBatchView<double, Space>& common, const NumberBatchView<double, Space>& total,
+                   const BatchView<Work, Space>& inverse_power, Workspace<Space>& workspace) const {
+    const typename Workspace<Space>::Frame frame(workspace);
+    const std::size_t batch = gram.extent(0), n = gram.extent(1);
+    const auto rank = std::size_t(comm_->rank()), ranks = std::size_t(comm_->size());
+    const auto together = std::size_t(problem(batch).ranks_of_function()), groups = ranks / together;
+    const Share mine = rank / together < groups ? Share::of(batch, rank / together, groups) : Share{0, 0};
+    for_each_matrix(exec, "schatten::distributed/unit", batch,
+                    detail::UnitOfTriangle<Space>{packed, n, common, unit, total});
+    with_rational<Work, Gram>([&]<class R>(const R& r) {
+      constexpr bool square = std::is_same_v<R, linalg::ComposedRational>;
+      const std::size_t numbers = detail::rows_before(n, n, square);
+      const auto squares = workspace.template batch<Work>(square ? batch : 0, n, n);
+      const auto triangles = workspace.template numbers<Work>(square ? 0 : batch * numbers);
+      const NumberBatchView<Work, Space> sum(square ? squares.data() : triangles.data(), batch * numbers);
+      const auto move = [&](const BatchView<Work, Space>& w, std::size_t first, bool back) {
+        if constexpr (square) {
+          const auto part = matrices(squares, first, w.extent(0));
+          copy_elements(exec, "schatten::distributed/pack", as_const(back ? part : w), back ? w : part);
+        } else {
+          for_each_row(exec, "schatten::distributed/pack", w.extent(0), n,
+                       detail::MoveTriangle<Work, Work, Space>{w, sum.data() + first * numbers, back});
+        }
+      };
+      Kokkos::deep_copy(exec, sum, Work(0));
+      const R part = detail::part_of(r, rank % together, together);  // lives until the sum below is complete
+      if (mine.count > 0) {
+        const auto grams = matrices(gram, mine.begin, mine.count);
+        const VectorBatchView<double, Space> diagonals(diagonal.data() + mine.begin * n, mine.count, n);
+        const auto w = matrices(inverse_power, mine.begin, mine.count);
+        for_each_row(exec, "schatten::distributed/unpack", mine.count, n,
+                     detail::UnpackTriangle<Gram, Space>{packed + mine.begin * detail::triangle(n), some(unit, mine),
+                                                         grams, diagonals});
+        const std::size_t fine = choice_.fine_poles, first = rank % together;
+        spectral::rational_of_gram<Backend>(exec, part, options_.power, as_const(grams), diagonals, some(total, mine),
+                                            w, workspace, fine > first ? (fine - first - 1) / together + 1 : 0);
+        move(w, mine.begin, false);
+      }
+      sum_over_ranks(exec, *comm_, sum.data(), batch * numbers, shards_.order, workspace);
+      move(inverse_power, 0, true);
+    });
+  }
+
+  /// Those numbers of a batch that belong to a share of its matrices. May be empty.
+  template <class Numbers>
+  static Numbers some(const Numbers& all, const Share& share) {
+    return all.extent(0) == 0 ? all : Numbers(all.data() + share.begin, share.count);
   }
 
   const Comm* comm_;

@@ -21,8 +21,10 @@ namespace schatten::distributed {
 /// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram matrix,
 /// computes r(XᵀX) on its own, and multiplies its own rows by it (spectral/rational_power.hpp). n: the side that is whole.
 ///
-/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce; sums are then
-/// in the order of ranks. A rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
+/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce; sums
+/// are then in the order of ranks. Functions::poles: for fewer matrices than ranks r's poles are shared out, for a second
+/// sum of n(n+1)/2 numbers, n² where r is composed (function_bytes()). Functions::automatic takes what RankCost says. A
+/// rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
 /// a rank sums in float is added up over ranks in double, so that the promise is that of one process with short side n. The
 /// same bits come out whichever rank a row is on as long as shards are the same. On host execution spaces.
 ///
@@ -35,27 +37,31 @@ class ShardedPower {
  public:
   using Space = typename Exec::memory_space;
 
-  /// All ranks together, with equal arguments but for comm's rank. options: of the whole matrix, its method `automatic`, which is
-  /// `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
+  /// All ranks together, with equal types and arguments but for comm's rank. options: of the whole matrix, its method
+  /// `automatic`, which is `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
   ShardedPower(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards = {},
                std::shared_ptr<spectral::FitCaches> fits = std::make_shared<spectral::FitCaches>())
       : comm_(&comm) {
     agree(comm, "distributed::ShardedPower", [&] {
       map_.emplace(comm, options, shards, std::move(fits));
-      return std::to_string(options.rows) + "x" + std::to_string(options.cols) + " by " + to_string(shards.side) +
-             ", power " + schatten::detail::printed(options.power) + ", method " + to_string(options.method) +
-             ", schedule " + to_string(options.schedule) + " " + std::to_string(options.quintic_steps) + ", epsilon " +
+      return std::string(std::is_same_v<T, float> ? "float " : "double ") + std::to_string(options.rows) + "x" +
+             std::to_string(options.cols) + " by " + to_string(shards.side) + ", power " +
+             schatten::detail::printed(options.power) + ", method " + to_string(options.method) + ", schedule " +
+             to_string(options.schedule) + " " + std::to_string(options.quintic_steps) + ", epsilon " +
              schatten::detail::printed(options.norm_epsilon) + ", format " + to_string(options.format) +
              ", resolution " + schatten::detail::printed(options.resolution) + ", tolerance " +
              schatten::detail::printed(options.tolerance) + ", order " + std::to_string(int(shards.order)) +
-             ", functions " + std::to_string(int(shards.functions));
+             ", functions " + std::to_string(int(shards.functions)) + " at " +
+             schatten::detail::printed(shards.speed.flops) + " " + schatten::detail::printed(shards.speed.latency) +
+             " " + schatten::detail::printed(shards.speed.bandwidth);
     });
   }
 
   /// out ← this rank's rows (columns) of U Σ^p Vᵀ for every matrix. All ranks together, with equally many matrices.
   ///
   /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. A NaN or an infinity on any rank makes the matrix
-  /// NaN on all. Throws InvalidArgument, RefusedByRank where another rank's arguments are wrong: then no rank waits.
+  /// NaN on all. Throws InvalidArgument, on all ranks where they do not have the whole matrix' rows (columns) together;
+  /// RefusedByRank where another rank's arguments are wrong: then no rank waits.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply_batch(exec, as_batch<Exec>(m), as_batch<Exec>(out));
@@ -70,6 +76,9 @@ class ShardedPower {
   [[nodiscard]] std::size_t sums() const { return map_->sums(); }
   /// Bytes that one matrix adds to each of them.
   [[nodiscard]] std::size_t sum_bytes() const { return map_->sum_bytes(); }
+  /// Who computes the functions of that many matrices, and bytes that one adds to the second sum where ranks share poles.
+  [[nodiscard]] Functions functions(std::size_t matrices) const { return map_->functions(matrices); }
+  [[nodiscard]] std::size_t function_bytes() const { return map_->function_bytes(); }
   [[nodiscard]] const SpectralPowerOptions& options() const { return map_->options(); }
 
  private:
@@ -77,7 +86,7 @@ class ShardedPower {
     constexpr std::string_view function = "distributed::ShardedPower::apply";
     const typename Workspace<Space>::Frame frame(workspace_);
     const bool by_rows = map_->side() == Side::rows;
-    std::uint64_t extremes = 0;
+    std::uint64_t rows_and_extremes = 0;
     const std::vector<std::uint64_t> found = agree(
         *comm_, function,
         [&] {
@@ -87,15 +96,24 @@ class ShardedPower {
           require_shape(out, m.extent(0), m.extent(1), m.extent(2), function, "out");
           require_own_elements(out, function, "out");
           require(!overlap(m, out), function, "out", shape_of(out), "must not overlap m");
+          rows_and_extremes = 2 * m.extent(by_rows ? 1 : 2);
           if constexpr (std::is_same_v<T, double>) {
             const auto unit = workspace_.template numbers<double>(m.extent(0));
             spectral::power_of_two_scale(exec, m, unit, workspace_);
-            extremes = detail::has_extremes(values_on_host(exec, unit)) ? 1 : 0;  // fences: documented
+            if (detail::has_extremes(values_on_host(exec, unit))) rows_and_extremes += 1;  // fences: documented
           }
           return std::to_string(m.extent(0)) + " matrices";
         },
-        extremes);
-    const bool any = std::any_of(found.begin(), found.end(), [](std::uint64_t flag) { return flag != 0; });
+        rows_and_extremes);
+    std::uint64_t rows = 0, extremes = 0;
+    for (const std::uint64_t one : found) {
+      rows += one / 2;
+      extremes += one % 2;
+    }
+    require(rows == map_->cut_length(), function, "m", rows,
+            "must be what all ranks have together of " + std::to_string(map_->cut_length()) + " " +
+                to_string(map_->side()));
+    const bool any = extremes > 0;
     map_->apply(exec, m, out, workspace_, any);
   }
 
