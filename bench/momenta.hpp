@@ -39,15 +39,20 @@ inline Matrix<float> read_npy(const std::filesystem::path& path) {
   return m;
 }
 
-/// All matrices of a directory, in the order of their names.
-inline std::vector<Matrix<float>> read_momenta(const std::filesystem::path& directory) {
+/// The .npy files of a directory, in the order of their names.
+inline std::vector<std::filesystem::path> momentum_files(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() == ".npy") paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+/// All matrices of a directory, in the order of their names.
+inline std::vector<Matrix<float>> read_momenta(const std::filesystem::path& directory) {
   std::vector<Matrix<float>> matrices;
-  for (const auto& path : paths) matrices.push_back(read_npy(path));
+  for (const auto& path : momentum_files(directory)) matrices.push_back(read_npy(path));
   return matrices;
 }
 

@@ -3,8 +3,8 @@
 //
 //   update_spectra DIR    the .npy files that examples/character_model records with --record-momenta
 //
-// A row for the momentum itself and for each map of it; in a column q the singular value below which a share 1 - q of the
-// matrix's lies, in the median over all matrices.
+// A row for the momentum itself and for each map of it, over all matrices and then for each layer, whose name ends at the file's last
+// underscore. In a column q the singular value below which a share 1 - q of the matrix's lies, in the median over the matrices.
 #include "momenta.hpp"
 #include <schatten/spectral/singular_values.hpp>
 
@@ -12,37 +12,64 @@
 
 using bench::Exec;
 using bench::Matrix;
+using Method = schatten::SpectralMethod;
+using Spectra = std::vector<std::vector<double>>;  // of each matrix, over its largest singular value
 
 namespace {
 
 constexpr double shares[] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
-void print_row(const char* name, const std::vector<Matrix<float>>& matrices) {
-  std::printf("%s", name);
+/// UΣ^pVᵀ, or the matrix itself.
+struct Update {
+  const char* name;
+  double power;
+  Method method = Method::automatic;  // with the library's default resolution and tolerance
+  bool mapped = true;
+};
+
+constexpr Update updates[] = {{"momentum", 1, Method::svd, false},
+                              {"Muon exact (svd)", 0, Method::svd},
+                              {"Muon by five quintics", 0, Method::quintic},
+                              {"Muon by default", 0},
+                              {"HTMuon p = 1/16", 0.0625},
+                              {"HTMuon p = 1/8 exact (svd)", 0.125, Method::svd},
+                              {"HTMuon p = 1/8", 0.125},
+                              {"HTMuon p = 1/4", 0.25},
+                              {"HTMuon p = 1/2", 0.5},
+                              {"p = -1/4", -0.25}};
+
+Matrix<float> updated(const Matrix<float>& m, const Update& update) {
+  if (!update.mapped) return m;
+  schatten::SpectralPower<float, Exec> map({.rows = m.extent(0),
+                                            .cols = m.extent(1),
+                                            .power = update.power,
+                                            .tolerance = update.method == Method::quintic ? 2 : 3e-2,
+                                            .method = update.method});
+  const Exec exec;
+  Matrix<float> result("bench::updated", m.extent(0), m.extent(1));
+  map.apply(exec, m, result);
+  exec.fence();
+  return result;
+}
+
+std::vector<double> spectrum(const Matrix<float>& m) {
+  std::vector<double> sigma = schatten::spectral::singular_values(Exec(), m).relative;
+  const double largest = sigma[0];
+  for (double& value : sigma) value /= largest;
+  return sigma;
+}
+
+/// Of the spectra whose layer is this one, or of all.
+void print_row(const std::string& layer, const Update& update, const Spectra& spectra,
+               const std::vector<std::string>& layers) {
+  std::printf("%s,%s", layer.c_str(), update.name);
   for (const double share : shares) {
     std::vector<double> values;
-    for (const Matrix<float>& m : matrices) {
-      const std::vector<double> sigma = schatten::spectral::singular_values(Exec(), m).relative;
-      values.push_back(bench::quantile(sigma, 1 - share) / sigma[0]);
-    }
+    for (std::size_t k = 0; k < spectra.size(); ++k)
+      if (layer == "all" || layers[k] == layer) values.push_back(bench::quantile(spectra[k], 1 - share));
     std::printf(",%.3g", bench::quantile(values, 0.5));
   }
   std::printf("\n");
-}
-
-/// UΣ^pVᵀ of each, by that method.
-std::vector<Matrix<float>> mapped(const std::vector<Matrix<float>>& matrices, double power,
-                                  schatten::SpectralMethod method, double tolerance) {
-  std::vector<Matrix<float>> results;
-  for (const Matrix<float>& m : matrices) {
-    schatten::SpectralPower<float, Exec> map(
-        {.rows = m.extent(0), .cols = m.extent(1), .power = power, .tolerance = tolerance, .method = method});
-    const Exec exec;
-    results.emplace_back("bench::mapped", m.extent(0), m.extent(1));
-    map.apply(exec, m, results.back());
-    exec.fence();
-  }
-  return results;
 }
 
 }  // namespace
@@ -53,22 +80,28 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: update_spectra DIR\n");
     return 2;
   }
-  const std::vector<Matrix<float>> momenta = bench::read_momenta(argv[1]);
-  if (momenta.empty()) {
+  std::vector<std::string> layers;
+  for (const auto& path : bench::momentum_files(argv[1])) {
+    const std::string name = path.stem().string();
+    layers.push_back(name.substr(0, name.rfind('_')));
+  }
+  if (layers.empty()) {
     std::fprintf(stderr, "update_spectra: no .npy file in %s\n", argv[1]);
     return 1;
   }
-  using Method = schatten::SpectralMethod;
-  std::printf("update");
+  const std::vector<Matrix<float>> momenta = bench::read_momenta(argv[1]);
+  std::vector<Spectra> spectra;  // of each update
+  for (const Update& update : updates) {
+    spectra.emplace_back();
+    for (const Matrix<float>& m : momenta) spectra.back().push_back(spectrum(updated(m, update)));
+  }
+  std::vector<std::string> groups = layers;
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());  // the files are sorted
+  groups.insert(groups.begin(), "all");
+  std::printf("layer,update");
   for (const double share : shares) std::printf(",%g", share);
   std::printf("\n");
-  print_row("momentum", momenta);
-  print_row("Muon: five quintics", mapped(momenta, 0, Method::quintic, 2));
-  print_row("Muon: the polar factor", mapped(momenta, 0, Method::automatic, 3e-2));
-  print_row("HTMuon: p = 1/16", mapped(momenta, 0.0625, Method::automatic, 3e-2));
-  print_row("HTMuon: p = 1/8", mapped(momenta, 0.125, Method::automatic, 3e-2));
-  print_row("HTMuon: p = 1/4", mapped(momenta, 0.25, Method::automatic, 3e-2));
-  print_row("HTMuon: p = 1/2", mapped(momenta, 0.5, Method::automatic, 3e-2));
-  print_row("p = -1/4", mapped(momenta, -0.25, Method::automatic, 3e-2));
+  for (const std::string& layer : groups)
+    for (std::size_t k = 0; k < spectra.size(); ++k) print_row(layer, updates[k], spectra[k], layers);
   return 0;
 }

@@ -19,6 +19,13 @@ int name_width(const std::vector<Record>& records) {
   return int(width);
 }
 
+bool has_accuracy(const std::vector<Record>& records) {
+  return std::any_of(records.begin(), records.end(), [](const Record& record) {
+    return std::any_of(record.steps.begin(), record.steps.end(),
+                       [](const StepRecord& s) { return s.accuracy.has_value(); });
+  });
+}
+
 // Of one optimizer's trainings.
 struct Means {
   std::string optimizer;
@@ -82,10 +89,7 @@ void print_means(const std::vector<Record>& records) {
 }
 
 void write_csv(const std::filesystem::path& path, const std::vector<Record>& records) {
-  const auto has_accuracy = [](const Record& record) {
-    return std::any_of(record.steps.begin(), record.steps.end(), [](const StepRecord& s) { return s.accuracy; });
-  };
-  const bool accuracy = std::any_of(records.begin(), records.end(), has_accuracy);
+  const bool accuracy = has_accuracy(records);
   std::ofstream file(path);
   file << "optimizer,step,train_loss,validation_loss,seconds,seed" << (accuracy ? ",accuracy\n" : "\n");
   for (const Record& record : records)
@@ -102,8 +106,10 @@ void write_csv(const std::filesystem::path& path, const std::vector<Record>& rec
 }
 
 void write_trainings_csv(const std::filesystem::path& path, const std::vector<Record>& records) {
+  const bool accuracy = has_accuracy(records);
   std::ofstream file(path);
-  file << "optimizer,hidden_lr,seed,steps,validation_loss,step_ms,optimizer_ms,optimizer_processor_ms";
+  file << "optimizer,hidden_lr,seed,steps,validation_loss,step_ms,optimizer_ms,optimizer_processor_ms"
+       << (accuracy ? ",accuracy" : "");
   for (const Alpha& alpha : records.at(0).alphas)
     file << ",alpha_before." << alpha.matrix << ",alpha_after." << alpha.matrix;
   file << '\n';
@@ -112,6 +118,7 @@ void write_trainings_csv(const std::filesystem::path& path, const std::vector<Re
     file << record.optimizer << ',' << record.hidden_lr << ',' << record.seed << ',' << record.steps.size() << ','
          << record.validation_loss << ',' << 1000 * record.seconds / steps << ','
          << 1000 * record.optimizer_seconds / steps << ',' << 1000 * record.optimizer_processor_seconds / steps;
+    if (accuracy) file << ',' << record.steps.back().accuracy.value_or(0);
     for (const Alpha& alpha : record.alphas) file << ',' << alpha.before << ',' << alpha.after;
     file << '\n';
   }

@@ -67,8 +67,10 @@ void train_all(const Program& program) {
   print_table(program, records);
   const std::filesystem::path out = options.out;
   character_model::write_csv(out / "losses.csv", records);
+  character_model::write_trainings_csv(out / "trainings.csv", records);
   character_model::write_svg(out / "losses.svg", records, program.words);
-  std::printf("\n%s and losses.svg beside it hold the loss curves\n", (out / "losses.csv").string().c_str());
+  std::printf("\n%s and losses.svg beside it hold the loss curves, trainings.csv a row a training\n",
+              (out / "losses.csv").string().c_str());
 }
 
 }  // namespace

@@ -119,6 +119,8 @@ Record train(Task& task, const Recipe& recipe, const Options& options, std::uint
     if (step == options.kill_at) std::raise(SIGKILL);
   }
   processor.print();
+  record.optimizer_processor_seconds =
+      double(record.steps.size()) * processor.optimizers / std::max(1, processor.count);
   record.validation_loss = *record.steps.back().validation_loss;
   return record;
 }
