@@ -322,25 +322,29 @@ configure() {
   return $status
 }
 
-# build <preset> [<variable definitions>...]: configures and builds build/<preset>, of it build_targets where there are any.
-build_targets=()
-build() {
-  local preset=$1
-  shift
-  build_in "$preset" --preset "$preset" "$@"
-}
-
-# build_in <folder in build> <argument of cmake>...: the same, configured so; one run at a time.
-build_in() {
+# prepare <folder in build> <argument of cmake>...: configures it; one run at a time.
+prepare() {
   local folder=$1
-  shift
   mkdir -p "build/$folder"
   exec 9>"build/$folder/.lock"
   flock -n 9 || { say "waiting for another run in build/$folder" && flock 9; }
-  run_quietly "CMake could not configure build/$folder" configure "$folder" "$@"
+  run_quietly "CMake could not configure build/$folder" configure "$@"
   sed 's/^-- //' "build/$folder/said"
-  cmake --build "build/$folder" -j "$(build_jobs)" ${build_targets[@]+--target "${build_targets[@]}"} </dev/null ||
-    die "build/$folder did not build; the compiler's output is above"
+}
+
+# compile <folder or preset, as cmake --build takes it>...: builds it, of it build_targets where there are any.
+build_targets=()
+compile() {
+  cmake --build "$@" -j "$(build_jobs)" ${build_targets[@]+--target "${build_targets[@]}"} </dev/null ||
+    die "$* did not build; the compiler's output is above"
+}
+
+# build <preset> [<variable definitions>...]: configures and builds build/<preset>.
+build() {
+  local preset=$1
+  shift
+  prepare "$preset" --preset "$preset" "$@"
+  compile --preset "$preset"
 }
 
 # Installs Schatten in build/package; sets schatten_prefix. Where CI is set, with a C interface of few rules.
@@ -356,6 +360,7 @@ install_schatten() {
 # Builds the examples over an installed Schatten in build/demo/examples, of them build_targets where there are any.
 build_examples() {
   install_schatten
-  build_in demo/examples -S examples -B build/demo/examples -Dschatten_ROOT="$schatten_prefix" \
+  prepare demo/examples -S examples -B build/demo/examples -Dschatten_ROOT="$schatten_prefix" \
     -DSCHATTEN_WERROR="${SCHATTEN_WERROR:-OFF}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
+  compile build/demo/examples
 }
