@@ -4,6 +4,7 @@
 #include "model.hpp"
 #include "momentum_recorder.hpp"
 #include "progress.hpp"
+#include "schedule.hpp"
 #include "train_with.hpp"
 
 #include <algorithm>
@@ -33,12 +34,6 @@ double mean_loss(Model<float>& model, const std::vector<Batch>& batches) {
 }
 
 }  // namespace
-
-double schedule(int step, int steps) {
-  const double warm_up = std::max(1.0, 0.04 * steps);
-  const double cool_down = std::max(1.0, 0.6 * steps);
-  return std::min({1.0, step / warm_up, (steps - step + 1) / cool_down});
-}
 
 Record train(const Recipe& recipe, const TrainingPlan& plan, const Data& data) {
   Model<float> model({.width = plan.width}, plan.seed);

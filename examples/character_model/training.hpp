@@ -23,10 +23,6 @@ struct TrainingPlan {
   std::string record_momenta;  // directory for the momenta of the hidden matrices; empty: none are recorded
 };
 
-// The learning rate of a step (1 to steps) as a part of its peak: up over the first 4 %, level, down to
-// zero over the last 60 %.
-double schedule(int step, int steps);
-
 // What every training reads.
 struct Data {
   Symbols symbols;
