@@ -2,8 +2,7 @@
 // std::mdspan, and any other of its interface (Kokkos' for C++20), as Views. No copy, and no header of either.
 #pragma once
 
-#include <schatten/core/error.hpp>
-#include <schatten/core/kokkos.hpp>
+#include <schatten/core/views.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -40,26 +39,28 @@ struct PointerOfRank<T, 0> {
 /// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
 ///
 /// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
-/// as data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides and for null.
+/// as data_handle()[k], as the default one does; one whose reference is not element_type& does not compile. Throws
+/// InvalidArgument for a mapping without strides, for a null pointer, for one without the alignment of the type, and for
+/// strides that exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();
   static_assert(rank >= 1 && rank <= 4, "schatten: the mdspan must have rank 1 to 4");
+  static_assert(std::same_as<typename M::accessor_type::reference, typename M::element_type&>,
+                "schatten: the mdspan's accessor computes its elements; a View needs those in memory");
   require(m.is_strided(), "view", "mapping", "no strides", "must have strides");
   using T = typename M::element_type;
   Kokkos::LayoutStride layout;
-  bool empty = false;
   for (std::size_t d = 0; d < rank; ++d) {
     using Index = typename M::extents_type::rank_type;
     layout.dimension[d] = static_cast<std::size_t>(m.extent(static_cast<Index>(d)));
     layout.stride[d] = static_cast<std::size_t>(m.stride(static_cast<Index>(d)));
-    empty = empty || layout.dimension[d] == 0;
   }
-  T* const data = m.data_handle();
-  require(data != nullptr || empty, "view", "data_handle", "null", "must point to memory");
   using View = Kokkos::View<typename detail::PointerOfRank<T, rank>::type, Kokkos::LayoutStride, MemorySpace,
                             Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-  return View(data, layout);
+  const View elements(m.data_handle(), layout);
+  require_memory(strided_array(elements), "view", "data_handle");
+  return elements;
 }
 
 }  // namespace schatten

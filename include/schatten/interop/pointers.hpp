@@ -16,7 +16,7 @@ namespace schatten {
 /// exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 auto matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride, std::size_t col_stride) {
-  require(data != nullptr || rows * cols == 0, "matrix_view", "data", static_cast<const void*>(data),
+  require(data != nullptr || rows == 0 || cols == 0, "matrix_view", "data", static_cast<const void*>(data),
           "must point to the matrix");
   using View = Kokkos::View<T**, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   const View view(data, Kokkos::LayoutStride(rows, row_stride, cols, col_stride));

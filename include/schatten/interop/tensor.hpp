@@ -80,13 +80,18 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 /// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, and
-/// for a rank beyond 4.
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, for one
+/// without the alignment of the type, for strides that exceed the address space, and for a rank beyond 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),
           "must have rank 1 to 4");
-  require(tensor.data != nullptr || tensor.size() == 0, function, argument, "null", "must point to memory");
+  StridedArray memory{.data = tensor.data, .element_bytes = size_of(tensor.type)};
+  for (std::size_t d = 0; d < tensor.rank; ++d) {
+    memory.extent[d] = tensor.shape[d];
+    memory.stride[d] = tensor.stride[d];
+  }
+  require_memory(memory, function, argument);
   switch (tensor.type) {
     case ElementType::float32: return detail::with_view_of_rank<MemorySpace, float>(tensor, f);
     case ElementType::float64: return detail::with_view_of_rank<MemorySpace, double>(tensor, f);
