@@ -83,7 +83,9 @@ struct ColumnMajor {
   struct extents_type {
     using rank_type = unsigned char;
   };
-  struct accessor_type {};
+  struct accessor_type {
+    using reference = const double&;
+  };
   const double* data;
   std::size_t rows, cols, row_stride = 1;
   bool strided = true;
@@ -208,6 +210,18 @@ TEST_CASE("bad memory: the argument is named and nothing has changed") {
   table = model.table;
   table[1].gradient_offset = 20;
   check_refused(model, add(w, g, table), "table[1].gradient_offset = 20");
+  // An entry without elements between two that overlap.
+  std::array<schatten_entry, 3> with_empty{model.table[0], model.table[1], model.table[1]};
+  with_empty[1].gradient_offset = 20;
+  with_empty[2] = {.name = "empty",
+                   .group = model.vectors,
+                   .rank = 1,
+                   .shape = {0},
+                   .weight_offset = 10,
+                   .gradient_offset = 10,
+                   .row_blocks = 0};
+  check_refused(model, schatten_add_table(model.optimizer, &w, &g, with_empty.data(), 3),
+                "table[1].gradient_offset = 20, but it must not overlap table[0]");
   table = model.table;
   table[1].rank = 0;
   check_refused(model, add(w, g, table), "table[1].rank = 0");
@@ -399,6 +413,19 @@ TEST_CASE("DLPack tensors are Views of the same memory") {
   CHECK(contains(
       message_of([&] { with_view(tensor_of(g), "test", "g", [&](const auto& v) { optimizer.set_gradient("w", v); }); }),
       "g of w = 4x3"));
+  for (const int of_another_machine : {0, 4, 7, 8, 10, 14}) {
+    refused([&](auto& t) { t.device.device_type = of_another_machine; }, "tensor.device = ");
+  }
+
+  // What with_view makes no View of.
+  const auto unusable = [&](auto change, const std::string& words) {
+    dlpack::Tensor bad = dlpack_matrix(memory, shape, strides);
+    change(bad);
+    const std::string message = message_of([&] { with_view(tensor_of(bad), "test", "tensor", [](const auto&) {}); });
+    CHECK_MESSAGE(contains(message, words), message);
+  };
+  std::int64_t far[] = {std::int64_t(1) << 61, 1};
+  unusable([&](auto& t) { t.strides = far; }, "stride of tensor = 2305843009213693952");
 }
 
 TEST_CASE("managed DLPack tensors, out and in") {
@@ -448,4 +475,12 @@ TEST_CASE("spans and mdspans") {
   // rows times cols is 0 in these numbers.
   CHECK(contains(message_of([&] { matrix_view(std::span(memory).first(0), high, 2); }), "numbers = 0"));
   CHECK(contains(message_of([&] { matrix_view(std::span(memory), minus_one, 4); }), "numbers = 12"));
+  char* const odd = reinterpret_cast<char*>(memory.data()) + 4;
+  CHECK(contains(message_of([&] {
+                   view(ColumnMajor{reinterpret_cast<const double*>(odd), 3, 1});
+                 }),
+                 "must be aligned as its type is"));
+  // Extents whose product overflows to the size of the span.
+  CHECK(contains(message_of([&] { matrix_view(std::span<double>(), std::size_t(1) << 32, std::size_t(1) << 32); }),
+                 "numbers = 0"));
 }

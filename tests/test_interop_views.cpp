@@ -74,6 +74,11 @@ TEST_CASE("a null pointer serves an empty matrix alone") {
   const std::string message = message_of([&] { matrix_view(none, 2, 4); });
   CHECK(contains(message, "schatten::matrix_view: data = 0"));
   CHECK(contains(message, "must point to the matrix"));
+  // Extents whose product overflows to 0.
+  const std::size_t many = std::size_t(1) << 32;
+  CHECK(contains(message_of([&] { matrix_view(none, many, many); }), "must point to the matrix"));
+  float one = 1;
+  CHECK(contains(message_of([&] { matrix_view(&one, many, many); }), "must not lead beyond the address space"));
 }
 
 TEST_CASE("memory that no View can be of is refused by name") {

@@ -165,4 +165,7 @@ TEST_CASE("eigh refuses matrices that are not square and outputs that overlap") 
                        "schatten::linalg::eigh: lambda = 1x4, but it must hold 1 vectors of length 3", InvalidArgument);
   CHECK_THROWS_WITH_AS(linalg::eigh(exec, a, lambda, a, workspace),
                        "schatten::linalg::eigh: v = 1x3x3, but it must not overlap a", InvalidArgument);
+  const Kokkos::View<double*, Kokkos::HostSpace> inside(a.data(), 3);
+  CHECK_THROWS_WITH_AS(linalg::eigh(exec, a, inside, to_view<double>(gaussian(3, 3, 1)), workspace),
+                       "schatten::linalg::eigh: lambda = View, but it must not overlap a", InvalidArgument);
 }

@@ -168,5 +168,10 @@ TEST_CASE("inner_product refuses extents that differ") {
                             NumberBatchView<double, SerialExec::memory_space>(&value, 1), workspace),
       "schatten::linalg::inner_product: c = 1x3x2, but it must have the extents 1x2x3 (batch x rows x cols)",
       InvalidArgument);
+  const auto three = batch_view(static_cast<const float*>(nullptr), 3, 0, 2);
+  const NumberBatchView<double, SerialExec::memory_space> one(&value, 1);
+  CHECK_THROWS_WITH_AS(linalg::frobenius_norm(exec, three, one, workspace),
+                       "schatten::linalg::frobenius_norm: result = 1, but it must have a number for each matrix",
+                       InvalidArgument);
   CHECK(value == -1);
 }

@@ -194,5 +194,14 @@ TEST_CASE("svd refuses extents that differ and outputs that overlap") {
   CHECK_THROWS_WITH_AS(linalg::svd(exec, a, a, sigma, vt, workspace),
                        "schatten::linalg::svd: u = 1x4x3, but it must not overlap a or vt", InvalidArgument);
   CHECK_THROWS_AS(linalg::singular_values(exec, a, long_sigma, workspace), InvalidArgument);
+  const auto in = [](const auto& matrix) { return Kokkos::View<float*, Kokkos::HostSpace>(matrix.data(), 3); };
+  CHECK_THROWS_WITH_AS(linalg::svd(exec, a, u, in(a), vt, workspace),
+                       "schatten::linalg::svd: sigma = View, but it must not overlap a", InvalidArgument);
+  CHECK_THROWS_WITH_AS(linalg::svd(exec, a, u, in(u), vt, workspace),
+                       "schatten::linalg::svd: sigma = View, but it must not overlap u", InvalidArgument);
+  CHECK_THROWS_WITH_AS(linalg::svd(exec, a, u, in(vt), vt, workspace),
+                       "schatten::linalg::svd: sigma = View, but it must not overlap vt", InvalidArgument);
+  CHECK_THROWS_WITH_AS(linalg::singular_values(exec, a, in(a), workspace),
+                       "schatten::linalg::singular_values: sigma = View, but it must not overlap a", InvalidArgument);
   CHECK(to_matrix(u) == before);
 }

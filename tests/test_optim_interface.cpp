@@ -14,6 +14,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -203,6 +205,78 @@ TEST_CASE("views that no step could use are refused, with the parameter's name a
   // Strides that do not nest, and still no two indices of one element.
   std::vector<double> sparse(30);
   CHECK_NOTHROW(optimizer.add(group, "sparse", matrix_view(sparse.data(), 3, 3, 3, 2), filled(3, 3, 3)));
+}
+
+TEST_CASE("a step takes every order of memory, and any stride of an extent of 1") {
+  using Any =
+      Kokkos::View<double****, Kokkos::LayoutStride, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using Four = std::array<std::size_t, 4>;
+  const auto view_of = [](std::vector<double>& memory, const Four& n, const Four& s) {
+    return Any(memory.data(), Kokkos::LayoutStride(n[0], s[0], n[1], s[1], n[2], s[2], n[3], s[3]));
+  };
+  const auto for_each_index = [](const Four& n, const auto& f) {
+    std::size_t k = 0;
+    for (Four i{}; i[0] < n[0]; ++i[0]) {
+      for (i[1] = 0; i[1] < n[1]; ++i[1]) {
+        for (i[2] = 0; i[2] < n[2]; ++i[2]) {
+          for (i[3] = 0; i[3] < n[3]; ++i[3]) f(k++, i);
+        }
+      }
+    }
+  };
+  const auto step = [](const auto& rule, const Any& w, const Any& g) {
+    Tested optimizer;
+    optimizer.add(optimizer.add_group(rule), "w", w, g);
+    optimizer.step(Exec());
+  };
+  const auto check = [&](const auto& rule, const Four& extents) {
+    const std::size_t size = extents[0] * extents[1] * extents[2] * extents[3];
+    std::vector<double> w(size + 1, 0), g(size + 1);
+    for (std::size_t k = 0; k < size; ++k) g[k] = double(k * 7919 % 101) - 50;
+    const Four right{extents[1] * extents[2] * extents[3], extents[2] * extents[3], extents[3], 1};
+    step(rule, view_of(w, extents, right), view_of(g, extents, right));
+    std::array<std::size_t, 4> order{0, 1, 2, 3};  // from the largest stride to the smallest
+    do {
+      for (const std::size_t of_one : {std::size_t(0), std::size_t(1), ~std::size_t(0) / 16}) {
+        Four strides{};
+        std::size_t next = 1;
+        for (int d = 3; d >= 0; --d) {
+          strides[order[std::size_t(d)]] = next;
+          next *= std::max<std::size_t>(extents[order[std::size_t(d)]], 1) + (d == 2 ? 1 : 0);  // with a gap
+        }
+        for (std::size_t d = 0; d < 4; ++d) strides[d] = extents[d] == 1 ? of_one : strides[d];
+        std::vector<double> other_w(next, 0), other_g(next, 0);
+        const Any stepped = view_of(other_w, extents, strides), gradient = view_of(other_g, extents, strides);
+        for_each_index(extents, [&](std::size_t k, const Four& i) { gradient(i[0], i[1], i[2], i[3]) = g[k]; });
+        step(rule, stepped, gradient);
+        double worst = 0;
+        for_each_index(extents, [&](std::size_t k, const Four& i) {
+          worst = std::max(worst, std::abs(stepped(i[0], i[1], i[2], i[3]) - w[k]));
+        });
+        CHECK(worst < 1e-12);
+      }
+    } while (std::next_permutation(order.begin(), order.end()));
+  };
+  for (const Four& extents :
+       {Four{6, 3, 2, 2}, Four{6, 1, 2, 3}, Four{1, 3, 2, 2}, Four{4, 3, 1, 1}, Four{4, 0, 2, 2}}) {
+    check(Muon{}, extents);
+    check(SGD{}, extents);
+  }
+}
+
+TEST_CASE("a gradient may name an element by several indices") {
+  std::vector<double> row(6), matrix(24), w(24, 0), other_w(24, 0);
+  for (std::size_t j = 0; j < 6; ++j) row[j] = double(j) - 2;
+  for (std::size_t k = 0; k < 24; ++k) matrix[k] = row[k % 6];
+  const auto step = [](std::vector<double>& weights, const auto& g) {
+    Tested optimizer;
+    optimizer.add(optimizer.add_group(Muon{}), "w", matrix_view(weights.data(), 4, 6), g);
+    optimizer.step(Exec());
+  };
+  step(w, matrix_view(matrix.data(), 4, 6));
+  step(other_w, matrix_view(row.data(), 4, 6, 0, 1));
+  CHECK(w[7] != 0);
+  for (std::size_t k = 0; k < 24; ++k) CHECK(std::abs(w[k] - other_w[k]) < 1e-15);
 }
 
 TEST_CASE("many gradients change at once, or none of them") {

@@ -104,6 +104,8 @@
 #define EPS broken
 
 #include <schatten/checkpoint/checkpoint.hpp>
+#include <schatten/distributed/one_process.hpp>
+#include <schatten/distributed/sharded_optimizer.hpp>
 #include <schatten/interop/eigen.hpp>
 #include <schatten/interop/pointers.hpp>
 #include <schatten/schatten.hpp>
@@ -221,6 +223,39 @@ void map_and_step() {
   add("AdamW", schatten::AdamWOptions{});
 }
 
+/// A step of rows that are a rank's, and a checkpoint saved and loaded.
+void sharded_step_and_checkpoint() {
+  constexpr std::size_t rows = 300, cols = 200;
+  std::vector<float> w(rows * cols), g(rows * cols), shard(rows * cols);
+  const Matrix gradient(g.data(), rows, cols, true, cols);
+  gradient.fill(7);
+  for (std::size_t k = 0; k < cols; ++k) gradient.view(k, k) += 20;
+  const schatten::HTMuonOptions options{.map = {.tolerance = 0.1}};
+
+  using schatten::distributed::OneProcess;
+  const OneProcess alone;
+  schatten::distributed::ShardedOptimizer<float, Exec, schatten::linalg::DefaultBackend<Exec>, OneProcess> sharded(
+      alone);
+  sharded.add(sharded.add_group(options), "w", matrix_view(shard.data(), rows, cols), gradient.view,
+              {.rows = rows, .cols = cols, .side = schatten::distributed::Side::rows});
+  sharded.step(Exec());
+  check(std::isfinite(shard[17]) && shard[0] != 0, "a sharded step");
+
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("schatten-user-settings-" + std::to_string(getpid()) + ".safetensors"))
+          .string();
+  schatten::Optimizer<float, Exec> optimizer;
+  optimizer.add(optimizer.add_group(options), "w", matrix_view(w.data(), rows, cols), gradient.view);
+  optimizer.step(Exec());
+  schatten::checkpoint::save(Exec(), optimizer, path);
+  const std::vector<float> saved = w;
+  optimizer.step(Exec());
+  check(w != saved, "a step after a checkpoint");
+  schatten::checkpoint::load(Exec(), optimizer, path);
+  std::filesystem::remove(path);
+  check(std::memcmp(w.data(), saved.data(), w.size() * sizeof(float)) == 0, "weights of a checkpoint");
+}
+
 /// body() on a thread with 128 KiB of stack, fewer than a frame with a packed block of a matrix has.
 template <class Body>
 void on_a_small_stack(const Body& body) {
@@ -246,5 +281,6 @@ int main(int argc, char** argv) {
   far_apart<schatten::linalg::EigenBackend>("a product by Eigen, far apart");
   far_apart<schatten::linalg::HostBackend>("a product, far apart");
   on_a_small_stack([] { map_and_step(); });
+  on_a_small_stack([] { sharded_step_and_checkpoint(); });
   return failures == 0 ? 0 : 1;
 }

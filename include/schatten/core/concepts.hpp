@@ -25,6 +25,14 @@ concept KokkosView = bool(Kokkos::is_view<std::remove_cvref_t<V>>::value);
 template <KokkosView V>
 inline constexpr int view_rank = static_cast<int>(std::remove_cvref_t<V>::rank);
 
+/// Whether a stride per index says where the elements of a View are: not so in Kokkos' tiled layouts.
+template <KokkosView V>
+inline constexpr bool has_strides = [] {
+  using Layout = typename std::remove_cvref_t<V>::array_layout;
+  return std::same_as<Layout, Kokkos::LayoutLeft> || std::same_as<Layout, Kokkos::LayoutRight> ||
+         std::same_as<Layout, Kokkos::LayoutStride>;
+}();
+
 /// Whether code running on `E` may read memory of `Space`.
 template <class E, class Space>
 inline constexpr bool accessible_from = bool(Kokkos::SpaceAccessibility<E, Space>::accessible);

@@ -52,11 +52,11 @@ struct StridedArray {
   std::size_t extent[4] = {1, 1, 1, 1};  ///< numbers of elements
   std::size_t stride[4] = {};            ///< in elements
 
-  /// Number of elements.
-  [[nodiscard]] std::size_t size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// Whether there is no element. (A product of the extents may overflow.)
+  [[nodiscard]] bool empty() const { return extent[0] == 0 || extent[1] == 0 || extent[2] == 0 || extent[3] == 0; }
   /// One past the last byte; `data` if it is empty.
   [[nodiscard]] const void* end() const {
-    if (size() == 0) return data;
+    if (empty()) return data;
     std::size_t last = 0;
     for (std::size_t d = 0; d < 4; ++d) last += (extent[d] - 1) * stride[d];
     return static_cast<const char*>(data) + (last + 1) * element_bytes;
@@ -67,6 +67,7 @@ struct StridedArray {
 template <KokkosView V>
 StridedArray strided_array(const V& view) {
   static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
+  static_assert(has_strides<V>, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
   StridedArray array{.data = view.data(), .element_bytes = sizeof(typename std::remove_cvref_t<V>::value_type)};
   for (int d = 0; d < view_rank<V>; ++d) {
     array.extent[d] = view.extent(std::size_t(d));
@@ -78,16 +79,15 @@ StridedArray strided_array(const V& view) {
 /// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type
 /// is, no more elements than there are addresses, and none beyond the address space.
 inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
-  double count = 1;  // a.size() may overflow
-  for (const std::size_t extent : a.extent) count *= double(extent);
-  if (count == 0) return;
+  if (a.empty()) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
   require(reinterpret_cast<std::uintptr_t>(a.data) % a.element_bytes == 0, function, argument, a.data,
           "must be aligned as its type is");
   constexpr double address_space = 0x1p62;
-  double span = 1;
+  double span = 1, count = 1;
   std::size_t longest = 0, largest = 0;
   for (std::size_t d = 0; d < 4; ++d) {
+    count *= double(a.extent[d]);
     largest = (std::max)(largest, a.extent[d]);
     if (a.extent[d] <= 1) continue;
     span += double(a.extent[d] - 1) * double(a.stride[d]);
@@ -229,7 +229,7 @@ inline bool names_twice(std::ptrdiff_t offset, bool zero, const SharedIndex* ind
 /// Whether some element belongs to both. Exact if the strides nest, as those of parts of one array do. Otherwise:
 /// whether the address ranges overlap.
 inline bool overlap(const StridedArray& a, const StridedArray& b) {
-  if (a.size() == 0 || b.size() == 0) return false;
+  if (a.empty() || b.empty()) return false;
   const auto* const a_begin = static_cast<const char*>(a.data);
   const auto* const b_begin = static_cast<const char*>(b.data);
   if (a.end() <= b.data || b.end() <= a.data) return false;

@@ -182,13 +182,14 @@ inline TensorRef tensor_of(const schatten_buffer& buffer, ElementType type, cons
 /// Throws for two entries that share elements, naming the one that comes later in the table.
 inline void require_apart(const schatten_entry* table, std::vector<std::size_t> order,
                           const std::vector<TensorRef>& tensors, const char* offset_name, std::string_view function) {
+  std::erase_if(order, [&](auto k) { return tensors[k].size() == 0; });
   std::sort(order.begin(), order.end(), [&](auto a, auto b) { return tensors[a].data < tensors[b].data; });
   for (std::size_t k = 1; k < order.size(); ++k) {
     const TensorRef &before = tensors[order[k - 1]], &after = tensors[order[k]];
     const char* const end = static_cast<char*>(before.data) + before.size() * size_of(before.type);
     const std::size_t later = (std::max)(order[k - 1], order[k]), other = (std::min)(order[k - 1], order[k]);
     require(
-        end <= after.data || after.size() == 0, function, "table[" + std::to_string(later) + "]." + offset_name,
+        end <= after.data, function, "table[" + std::to_string(later) + "]." + offset_name,
         offset_name == std::string_view("weight_offset") ? table[later].weight_offset : table[later].gradient_offset,
         "must not overlap table[" + std::to_string(other) + "]");
   }

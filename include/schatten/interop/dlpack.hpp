@@ -25,7 +25,8 @@ struct Version {
   std::uint32_t major, minor;
 };
 struct Device {
-  std::int32_t device_type;  ///< 1: host, 2: CUDA, 3: host memory that CUDA pinned, 13: managed by CUDA
+  /// 1: host, 2: CUDA, 3: host memory that CUDA pinned, 10: ROCm, 11: host memory that ROCm pinned, 13: managed by CUDA
+  std::int32_t device_type;
   std::int32_t device_id;
 };
 struct DataType {
@@ -76,12 +77,22 @@ concept ManagedLike = requires(const M& m) {
   m.manager_ctx;
 };
 
-/// Whether memory of a device type is in that memory space, as far as Kokkos' own spaces go.
+/// Whether memory of a device type may be used as that memory space, as far as Kokkos' own spaces go.
 template <class MemorySpace>
 bool device_is(std::int32_t type) {
-  if (type == 3 || type == 13) return true;  // both sides reach it
-  const bool host = type == 1;
-  return host == bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible);
+  [[maybe_unused]] constexpr std::int32_t host = 1, cuda = 2, cuda_pinned = 3, rocm = 10, rocm_pinned = 11,
+                                          cuda_managed = 13;
+  const bool of_cuda = type == cuda_pinned || type == cuda_managed,
+             of_rocm = type == rocm_pinned;  // both sides reach it
+  if constexpr (std::is_same_v<MemorySpace, Kokkos::HostSpace>) {
+    return type == host || of_cuda || of_rocm;
+  } else {
+#if defined(KOKKOS_ENABLE_HIP)
+    return type == rocm || of_rocm;
+#else
+    return of_cuda || (type == cuda && !bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible));
+#endif
+  }
 }
 
 }  // namespace dlpack

@@ -10,6 +10,15 @@ namespace schatten {
 
 namespace detail {
 
+/// Whether the elements of an Eigen expression lie in memory, a stride apart in each index. (Eigen says so of some
+/// indexed views, which have no address.)
+template <class Derived>
+constexpr bool has_memory() {
+  return bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit) && requires(const Derived& m) {
+    m.data();
+  };
+}
+
 /// The View of an Eigen object's memory at `data`: rank 1 of a vector, rank 2 of a matrix.
 template <class T, class Derived>
 auto view_of(T* data, const Derived& m) {
@@ -31,19 +40,23 @@ auto view_of(T* data, const Derived& m) {
 /// memory: it must exist as long as the View, and must not be resized. The View of a const object is read-only.
 template <class Derived>
 auto view(Eigen::DenseBase<Derived>& matrix) {
-  static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
+  static_assert(detail::has_memory<Derived>(),
                 "schatten: the Eigen expression has no memory of its own; evaluate it first");
-  auto& m = matrix.derived();
-  return detail::view_of(m.data(), m);
+  if constexpr (detail::has_memory<Derived>()) {
+    auto& m = matrix.derived();
+    return detail::view_of(m.data(), m);
+  }
 }
 
 /// Read-only.
 template <class Derived>
 auto view(const Eigen::DenseBase<Derived>& matrix) {
-  static_assert(bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit),
+  static_assert(detail::has_memory<Derived>(),
                 "schatten: the Eigen expression has no memory of its own; evaluate it first");
-  const auto& m = matrix.derived();
-  return detail::view_of(static_cast<const typename Derived::Scalar*>(m.data()), m);
+  if constexpr (detail::has_memory<Derived>()) {
+    const auto& m = matrix.derived();
+    return detail::view_of(static_cast<const typename Derived::Scalar*>(m.data()), m);
+  }
 }
 
 /// A temporary Map, Ref or Block: it does not own the memory, so the View may outlive it.

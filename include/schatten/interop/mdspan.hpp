@@ -41,12 +41,15 @@ struct PointerOfRank<T, 0> {
 /// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
 ///
 /// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
-/// as data_handle()[k], as the default one does. Throws InvalidArgument for a mapping without strides, and for
-/// memory as matrix_view does.
+/// as data_handle()[k], as the default one does; one whose reference is not element_type& does not compile. Throws
+/// InvalidArgument for a mapping without strides, for a null pointer, for one without the alignment of the type, and for
+/// strides that exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();
   static_assert(rank >= 1 && rank <= 4, "schatten: the mdspan must have rank 1 to 4");
+  static_assert(std::same_as<typename M::accessor_type::reference, typename M::element_type&>,
+                "schatten: the mdspan's accessor computes its elements; a View needs those in memory");
   require(m.is_strided(), "view", "mapping", "no strides", "must have strides");
   using T = typename M::element_type;
   Kokkos::LayoutStride layout;
@@ -57,9 +60,9 @@ auto view(const M& m) {
   }
   using View = Kokkos::View<typename detail::PointerOfRank<T, rank>::type, Kokkos::LayoutStride, MemorySpace,
                             Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-  const View made(m.data_handle(), layout);
-  require_memory(strided_array(made), "view", "data_handle");
-  return made;
+  const View elements(m.data_handle(), layout);
+  require_memory(strided_array(elements), "view", "data_handle");
+  return elements;
 }
 
 }  // namespace schatten

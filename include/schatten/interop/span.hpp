@@ -19,9 +19,8 @@ auto vector_view(std::span<T, N> numbers) {
 /// numbers.
 template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
 auto matrix_view(std::span<T, N> numbers, std::size_t rows, std::size_t cols) {
-  const bool fits = rows == 0 || cols == 0 ? numbers.empty()  // rows·cols may overflow
-                                           : numbers.size() % rows == 0 && numbers.size() / rows == cols;
-  require(fits, "matrix_view", "numbers", numbers.size(),
+  const bool holds = cols == 0 ? numbers.empty() : numbers.size() % cols == 0 && numbers.size() / cols == rows;
+  require(holds, "matrix_view", "numbers", numbers.size(),
           "must have rows times cols = " + std::to_string(rows) + " times " + std::to_string(cols) + " elements");
   return matrix_view<MemorySpace>(numbers.data(), rows, cols);
 }

@@ -18,15 +18,18 @@ using coefficient_of = std::conditional_t<ReducedFloat<scalar_of<V>>, float, sca
 
 namespace detail {
 
-/// What a product of A and B may be stored as: their own type, or float where they have 16 bits.
+/// Whether the product of A and B may be stored as C: of their own type, or of float where they have 16 bits. The
+/// compiler reports the first requirement that is not met, and nothing else.
 template <class VA, class VB, class VC>
-constexpr void check_product_types() {
+constexpr bool check_product_types() {
   using A = scalar_of<VA>;
   using C = scalar_of<VC>;
-  static_assert(
-      std::is_same_v<scalar_of<VB>, A> && (std::is_same_v<C, A> || (ReducedFloat<A> && std::is_same_v<C, float>)),
-      "schatten: A, B and C must have the same scalar type");
-  static_assert(!std::is_const_v<typename VC::value_type>, "schatten: C is written and must not be const");
+  constexpr bool same =
+      std::is_same_v<scalar_of<VB>, A> && (std::is_same_v<C, A> || (ReducedFloat<A> && std::is_same_v<C, float>));
+  constexpr bool writable = !std::is_const_v<typename VC::value_type>;
+  static_assert(same, "schatten: A, B and C must have the same scalar type");
+  static_assert(!same || writable, "schatten: C is written and must not be const");
+  return same && writable;
 }
 
 /// Batch in float.
@@ -72,15 +75,16 @@ void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, 
           Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
   using Chosen = ChosenBackend<Backend, Exec>;
-  detail::check_product_types<VA, VB, VC>();
-  const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
-  const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
-  require_shape(batch_b, batch_a.extent(0), batch_a.extent(2), batch_b.extent(2), "linalg::gemm", "b");
-  require_shape(batch_c, batch_a.extent(0), batch_a.extent(1), batch_b.extent(2), "linalg::gemm", "c");
-  require_own_elements(batch_c, "linalg::gemm", "c");
-  require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::gemm", "c", shape_of(batch_c),
-          "must not overlap a or b");
-  detail::product<Chosen>(exec, alpha, batch_a, batch_b, beta, batch_c, workspace);
+  if constexpr (detail::check_product_types<VA, VB, VC>()) {
+    const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
+    const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
+    require_shape(batch_b, batch_a.extent(0), batch_a.extent(2), batch_b.extent(2), "linalg::gemm", "b");
+    require_shape(batch_c, batch_a.extent(0), batch_a.extent(1), batch_b.extent(2), "linalg::gemm", "c");
+    require_own_elements(batch_c, "linalg::gemm", "c");
+    require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::gemm", "c", shape_of(batch_c),
+            "must not overlap a or b");
+    detail::product<Chosen>(exec, alpha, batch_a, batch_b, beta, batch_c, workspace);
+  }
 }
 
 namespace detail {
@@ -136,20 +140,21 @@ void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, 
                        Workspace<typename Exec::memory_space>& workspace) {
   using Space = typename Exec::memory_space;
   using Chosen = ChosenBackend<Backend, Exec>;
-  detail::check_product_types<VA, VB, VC>();
-  const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
-  const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
-  const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);
-  require_shape(batch_b, batch, k, n, "linalg::symmetric_product", "b");
-  require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
-  require_own_elements(batch_c, "linalg::symmetric_product", "c");
-  require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c", shape_of(batch_c),
-          "must not overlap a or b");
-  if constexpr (loops_as_on_device<Exec>) {
-    detail::product<Chosen>(exec, alpha, batch_a, batch_b, coefficient_of<VA>(0), batch_c, workspace);
-  } else {
-    detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, workspace);
-    detail::mirror_lower(exec, batch_c);
+  if constexpr (detail::check_product_types<VA, VB, VC>()) {
+    const BatchView<const scalar_of<VA>, Space> batch_a = as_batch<Exec>(a), batch_b = as_batch<Exec>(b);
+    const BatchView<scalar_of<VC>, Space> batch_c = as_batch<Exec>(c);
+    const std::size_t batch = batch_a.extent(0), n = batch_a.extent(1), k = batch_a.extent(2);
+    require_shape(batch_b, batch, k, n, "linalg::symmetric_product", "b");
+    require_shape(batch_c, batch, n, n, "linalg::symmetric_product", "c");
+    require_own_elements(batch_c, "linalg::symmetric_product", "c");
+    require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c",
+            shape_of(batch_c), "must not overlap a or b");
+    if constexpr (loops_as_on_device<Exec>) {
+      detail::product<Chosen>(exec, alpha, batch_a, batch_b, coefficient_of<VA>(0), batch_c, workspace);
+    } else {
+      detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, workspace);
+      detail::mirror_lower(exec, batch_c);
+    }
   }
 }
 

@@ -131,6 +131,8 @@ void max_abs(const Exec& exec, const V& view, const NumberBatchView<double, Spac
              Workspace<Space>& workspace) {
   using T = scalar_of<V>;
   const BatchView<const T, Space> a = as_batch<Exec>(view);
+  require(result.extent(0) >= a.extent(0), "linalg::max_abs", "result", result.extent(0),
+          "must have a number for each matrix");
   const typename Workspace<Space>::Frame frame(workspace);
   const auto partial = workspace.template vectors<double>(a.extent(0), a.extent(1));
   for_each_row_by_team(exec, "schatten::max_abs/rows", a.extent(0), a.extent(1),
@@ -146,6 +148,8 @@ void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const N
   const BatchView<const scalar_of<VA>, Space> a = as_batch<Exec>(view_a);
   const BatchView<const scalar_of<VC>, Space> c = as_batch<Exec>(view_c);
   require_shape(c, a.extent(0), a.extent(1), a.extent(2), "linalg::inner_product", "c");
+  require(result.extent(0) >= a.extent(0), "linalg::inner_product", "result", result.extent(0),
+          "must have a number for each matrix");
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale_a = workspace.template numbers<double>(a.extent(0));
   const auto scale_c = workspace.template numbers<double>(a.extent(0));
@@ -159,6 +163,8 @@ template <ExecutionSpace Exec, KokkosView V, class Space>
 void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
                     Workspace<Space>& workspace) {
   const BatchView<const scalar_of<V>, Space> a = as_batch<Exec>(view);
+  require(result.extent(0) >= a.extent(0), "linalg::frobenius_norm", "result", result.extent(0),
+          "must have a number for each matrix");
   const typename Workspace<Space>::Frame frame(workspace);
   const auto scale = workspace.template numbers<double>(a.extent(0));
   max_abs(exec, a, scale, workspace);

@@ -19,16 +19,19 @@ void orthonormal_basis(const Exec& exec, const VA& a, const VQ& q, Workspace<typ
   using T = scalar_of<VQ>;
   using Space = typename Exec::memory_space;
   using Chosen = ChosenBackend<Backend, Exec>;
-  static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and Q must have the same scalar type");
-  static_assert(!std::is_const_v<typename VQ::value_type>, "schatten: Q is written and must not be const");
-  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
-  const BatchView<T, Space> batch_q = as_batch<Exec>(q);
-  require(batch_a.extent(1) >= batch_a.extent(2), "linalg::orthonormal_basis", "a", shape_of(batch_a),
-          "must not have more columns than rows (batch x rows x cols)");
-  require_shape(batch_q, batch_a.extent(0), batch_a.extent(1), batch_a.extent(2), "linalg::orthonormal_basis", "q");
-  require_own_elements(batch_q, "linalg::orthonormal_basis", "q");
-  require(!overlap(batch_a, batch_q), "linalg::orthonormal_basis", "q", shape_of(batch_q), "must not overlap a");
-  backend::orthonormal_basis(Chosen{}, exec, batch_a, batch_q, workspace);
+  constexpr bool same = std::is_same_v<scalar_of<VA>, T>, writable = !std::is_const_v<typename VQ::value_type>;
+  static_assert(same, "schatten: A and Q must have the same scalar type");
+  static_assert(!same || writable, "schatten: Q is written and must not be const");
+  if constexpr (same && writable) {
+    const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+    const BatchView<T, Space> batch_q = as_batch<Exec>(q);
+    require(batch_a.extent(1) >= batch_a.extent(2), "linalg::orthonormal_basis", "a", shape_of(batch_a),
+            "must not have more columns than rows (batch x rows x cols)");
+    require_shape(batch_q, batch_a.extent(0), batch_a.extent(1), batch_a.extent(2), "linalg::orthonormal_basis", "q");
+    require_own_elements(batch_q, "linalg::orthonormal_basis", "q");
+    require(!overlap(batch_a, batch_q), "linalg::orthonormal_basis", "q", shape_of(batch_q), "must not overlap a");
+    backend::orthonormal_basis(Chosen{}, exec, batch_a, batch_q, workspace);
+  }
 }
 
 }  // namespace schatten::linalg

@@ -29,6 +29,14 @@ void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std:
           std::to_string(v.extent(0)) + "x" + std::to_string(v.extent(1)), wanted);
 }
 
+/// Throws InvalidArgument if the vectors, which a function writes, share an element with the matrices.
+template <class T, class U, class Space>
+void require_apart(const VectorBatchView<T, Space>& v, const BatchView<U, Space>& a, std::string_view function,
+                   std::string_view argument, std::string_view other) {
+  require(!overlap(strided_array(v), strided_array(a)), function, argument, "View",
+          "must not overlap " + std::string(other));
+}
+
 }  // namespace detail
 
 /// Thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
@@ -44,41 +52,50 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
   using Chosen = ChosenBackend<Backend, Exec>;
-  static_assert(
-      std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> && std::is_same_v<scalar_of<VT>, T>,
-      "schatten: A, U, sigma and Vt must have the same scalar type");
-  static_assert(!std::is_const_v<typename VU::value_type> && !std::is_const_v<typename VS::value_type> &&
-                    !std::is_const_v<typename VT::value_type>,
-                "schatten: U, sigma and Vt are written and must not be const");
-  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
-  const BatchView<T, Space> batch_u = as_batch<Exec>(u), batch_vt = as_batch<Exec>(vt);
-  const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = (std::min)(m, n);
-  require_shape(batch_u, batch, m, k, "linalg::svd", "u");
-  require_shape(batch_vt, batch, k, n, "linalg::svd", "vt");
-  const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::svd", "sigma");
-  detail::require_vectors(vectors, batch, k, "linalg::svd", "sigma");
-  require_own_elements(batch_u, "linalg::svd", "u");
-  require_own_elements(batch_vt, "linalg::svd", "vt");
-  require(!overlap(batch_a, batch_u) && !overlap(batch_a, batch_vt) && !overlap(batch_u, batch_vt), "linalg::svd", "u",
-          shape_of(batch_u), "must not overlap a or vt");
-  backend::svd(Chosen{}, exec, batch_a, batch_u, vectors, batch_vt, true, workspace);
+  constexpr bool same =
+      std::is_same_v<scalar_of<VA>, T> && std::is_same_v<scalar_of<VU>, T> && std::is_same_v<scalar_of<VT>, T>;
+  constexpr bool writable = !std::is_const_v<typename VU::value_type> && !std::is_const_v<typename VS::value_type> &&
+                            !std::is_const_v<typename VT::value_type>;
+  static_assert(same, "schatten: A, U, sigma and Vt must have the same scalar type");
+  static_assert(!same || writable, "schatten: U, sigma and Vt are written and must not be const");
+  if constexpr (same && writable) {
+    const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+    const BatchView<T, Space> batch_u = as_batch<Exec>(u), batch_vt = as_batch<Exec>(vt);
+    const std::size_t batch = batch_a.extent(0), m = batch_a.extent(1), n = batch_a.extent(2), k = (std::min)(m, n);
+    require_shape(batch_u, batch, m, k, "linalg::svd", "u");
+    require_shape(batch_vt, batch, k, n, "linalg::svd", "vt");
+    const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::svd", "sigma");
+    detail::require_vectors(vectors, batch, k, "linalg::svd", "sigma");
+    require_own_elements(batch_u, "linalg::svd", "u");
+    require_own_elements(batch_vt, "linalg::svd", "vt");
+    require(!overlap(batch_a, batch_u) && !overlap(batch_a, batch_vt) && !overlap(batch_u, batch_vt), "linalg::svd",
+            "u", shape_of(batch_u), "must not overlap a or vt");
+    detail::require_apart(vectors, batch_a, "linalg::svd", "sigma", "a");
+    detail::require_apart(vectors, batch_u, "linalg::svd", "sigma", "u");
+    detail::require_apart(vectors, batch_vt, "linalg::svd", "sigma", "vt");
+    backend::svd(Chosen{}, exec, batch_a, batch_u, vectors, batch_vt, true, workspace);
+  }
 }
 
-/// Only the singular values, descending: sigma (batch, min(m, n)). As svd otherwise.
+/// Only the singular values, descending: sigma (batch, min(m, n)), which shares no element with A. As svd otherwise.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VS>
 void singular_values(const Exec& exec, const VA& a, const VS& sigma,
                      Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VS>;
   using Space = typename Exec::memory_space;
   using Chosen = ChosenBackend<Backend, Exec>;
-  static_assert(std::is_same_v<scalar_of<VA>, T>, "schatten: A and sigma must have the same scalar type");
-  static_assert(!std::is_const_v<typename VS::value_type>, "schatten: sigma is written and must not be const");
-  const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
-  const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::singular_values", "sigma");
-  detail::require_vectors(vectors, batch_a.extent(0), (std::min)(batch_a.extent(1), batch_a.extent(2)),
-                          "linalg::singular_values", "sigma");
-  const BatchView<T, Space> none;
-  backend::svd(Chosen{}, exec, batch_a, none, vectors, none, false, workspace);
+  constexpr bool same = std::is_same_v<scalar_of<VA>, T>, writable = !std::is_const_v<typename VS::value_type>;
+  static_assert(same, "schatten: A and sigma must have the same scalar type");
+  static_assert(!same || writable, "schatten: sigma is written and must not be const");
+  if constexpr (same && writable) {
+    const BatchView<const T, Space> batch_a = as_batch<Exec>(a);
+    const VectorBatchView<T, Space> vectors = as_vectors<Exec>(sigma, "linalg::singular_values", "sigma");
+    detail::require_vectors(vectors, batch_a.extent(0), (std::min)(batch_a.extent(1), batch_a.extent(2)),
+                            "linalg::singular_values", "sigma");
+    detail::require_apart(vectors, batch_a, "linalg::singular_values", "sigma", "a");
+    const BatchView<T, Space> none;
+    backend::svd(Chosen{}, exec, batch_a, none, vectors, none, false, workspace);
+  }
 }
 
 }  // namespace schatten::linalg

@@ -285,6 +285,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     } else if constexpr (!accessible_from<Exec, typename VW::memory_space> ||
                          !accessible_from<Exec, typename VG::memory_space>) {
       return 7;
+    } else if constexpr (!has_strides<VW> || !has_strides<VG>) {
+      return 8;
     }
     return 0;
   }
@@ -301,6 +303,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     static_assert(unmet != 5, "schatten: W has more digits than the Optimizer's scalar");
     static_assert(unmet != 6, "schatten: a parameter must have rank 1 to 4");
     static_assert(unmet != 7, "schatten: the View's memory space is not accessible from the execution space");
+    static_assert(unmet != 8, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
     return unmet == 0;
   }
 

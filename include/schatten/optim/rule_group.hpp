@@ -256,7 +256,7 @@ class RuleGroup final : public Group<T, Exec> {
     for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
     bucket.set_factor(factor);
     bucket.note_first_steps();
-    rule_.direction(bucket, out);
+    if constexpr (requires { rule_.direction(bucket, out); }) rule_.direction(bucket, out);
     bucket.check();  // if the rule has not checked the gradients
     bucket.apply_floor(own_slots_);
   }

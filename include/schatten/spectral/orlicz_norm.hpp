@@ -5,6 +5,7 @@
 #include <schatten/spectral/exact.hpp>
 #include <schatten/spectral/singular_values.hpp>
 #include <schatten/spectral/spectral_function.hpp>
+#include <schatten/spectral/steepest_descent.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -187,34 +188,34 @@ double steepest_descent(const Exec& exec, const VG& g, const F& f, double level,
   using T = scalar_of<VO>;
   using Space = typename Exec::memory_space;
   using Chosen = linalg::ChosenBackend<Backend, Exec>;
-  static_assert(view_rank<VG> == 2 && view_rank<VO> == 2,
-                "schatten: steepest_descent takes one matrix, a View of rank 2");
-  static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G and out must have the same scalar type");
-  static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-  constexpr std::string_view function = "steepest_descent";
-  spectral::detail::check_level(function, level);
-  const spectral::YoungFunction<F> young(f);
-  young.require_growing(function);
-  const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
-  const BatchView<T, Space> batch_out = as_batch<Exec>(out);
-  require_shape(batch_out, 1, g.extent(0), g.extent(1), function, "out");
-  require_own_elements(batch_out, function, "out");
-  require(!overlap(batch_g, batch_out), function, "out", shape_of(batch_out), "must not overlap g");
-  if (g.size() == 0) return 0.0;
-  const auto [scale, sigma] = spectral::singular_values<Chosen>(exec, g);
-  const bool usual = linalg::is_finite(sigma.front()) && sigma.front() > 0;  // else out is NaN or zero, whatever μ is
-  const double multiple = usual ? spectral::detail::multiple_of_level(young, sigma, level) : 1.0;
-  Workspace<Space> workspace;
-  spectral::detail::svd_map<Chosen>(exec, "schatten::steepest_descent/scale",
-                                    spectral::detail::FunctionOfMultiple<T, F>{f, multiple, f.order()}, batch_g,
-                                    batch_out, workspace);
-  exec.fence();  // fences: documented. The workspace goes
-  if (!usual) return sigma.front();
-  double sum = 0;
-  for (const double value : sigma) {
-    if (value > spectral::sigma_floor<T> * sigma.front() || f.order() > 0) sum += value * young.f(multiple * value);
+  if constexpr (spectral::check_descent_types<VG, VO>()) {
+    constexpr std::string_view function = "steepest_descent";
+    spectral::detail::check_level(function, level);
+    const spectral::YoungFunction<F> young(f);
+    young.require_growing(function);
+    const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
+    const BatchView<T, Space> batch_out = as_batch<Exec>(out);
+    require_shape(batch_out, 1, g.extent(0), g.extent(1), function, "out");
+    require_own_elements(batch_out, function, "out");
+    require(!overlap(batch_g, batch_out), function, "out", shape_of(batch_out), "must not overlap g");
+    if (g.size() == 0) return 0.0;
+    const auto [scale, sigma] = spectral::singular_values<Chosen>(exec, g);
+    const bool usual = linalg::is_finite(sigma.front()) && sigma.front() > 0;  // else out is NaN or zero, whatever μ is
+    const double multiple = usual ? spectral::detail::multiple_of_level(young, sigma, level) : 1.0;
+    Workspace<Space> workspace;
+    spectral::detail::svd_map<Chosen>(exec, "schatten::steepest_descent/scale",
+                                      spectral::detail::FunctionOfMultiple<T, F>{f, multiple, f.order()}, batch_g,
+                                      batch_out, workspace);
+    exec.fence();  // fences: documented. The workspace goes
+    if (!usual) return sigma.front();
+    double sum = 0;
+    for (const double value : sigma) {
+      if (value > spectral::sigma_floor<T> * sigma.front() || f.order() > 0) sum += value * young.f(multiple * value);
+    }
+    return scale * sum;
+  } else {
+    return 0.0;
   }
-  return scale * sum;
 }
 
 }  // namespace schatten

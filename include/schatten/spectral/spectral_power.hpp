@@ -80,21 +80,24 @@ class SpectralPower {
   /// InvalidArgument.
   template <KokkosView VM, KokkosView VV, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VV& v, const VO& out, Workspace<memory_space>& workspace) const {
-    static_assert(std::is_same_v<scalar_of<VM>, T> && std::is_same_v<typename VV::value_type, T> &&
-                      std::is_same_v<typename VO::value_type, T>,
+    constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<typename VV::value_type, T> &&
+                             std::is_same_v<typename VO::value_type, T>;
+    static_assert(scalars,
                   "schatten: M, V and out must have the scalar type of the SpectralPower; V and out are written");
-    const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
-    const BatchView<T, memory_space> batch_v = as_batch<Exec>(v), batch_out = as_batch<Exec>(out);
-    require_shapes(batch_m, batch_out);
-    require_own_elements(batch_v, "SpectralPower::apply", "v");
-    require(!overlap(batch_m, batch_v) && !overlap(batch_v, batch_out), "SpectralPower::apply", "v", shape_of(batch_v),
-            "must not overlap m or out");
-    require(choice_.method == SpectralMethod::streaming, "SpectralPower::apply", "method", to_string(choice_.method),
-            "keeps no right singular vectors: apply(exec, m, out)");
-    const ProfilingRegion region("schatten::SpectralPower::apply");
-    spectral::in_map_region<Backend>(exec, batch_m, [&] {
-      spectral::streaming_power<Backend>(exec, options_.power, batch_m, batch_v, batch_out, workspace);
-    });
+    if constexpr (scalars) {
+      const BatchView<const T, memory_space> batch_m = as_batch<Exec>(m);
+      const BatchView<T, memory_space> batch_v = as_batch<Exec>(v), batch_out = as_batch<Exec>(out);
+      require_shapes(batch_m, batch_out);
+      require_own_elements(batch_v, "SpectralPower::apply", "v");
+      require(!overlap(batch_m, batch_v) && !overlap(batch_v, batch_out), "SpectralPower::apply", "v",
+              shape_of(batch_v), "must not overlap m or out");
+      require(choice_.method == SpectralMethod::streaming, "SpectralPower::apply", "method", to_string(choice_.method),
+              "keeps no right singular vectors: apply(exec, m, out)");
+      const ProfilingRegion region("schatten::SpectralPower::apply");
+      spectral::in_map_region<Backend>(exec, batch_m, [&] {
+        spectral::streaming_power<Backend>(exec, options_.power, batch_m, batch_v, batch_out, workspace);
+      });
+    }
   }
 
   /// Sets p and chooses the method again. If it throws InvalidArgument the plan does not change.

@@ -36,6 +36,19 @@ void inner_product_power(const Exec& exec, const BatchView<const T, Space>& m, c
                   PowerOfInnerProduct<Space>{factor, exponent, factor});
 }
 
+/// Whether steepest_descent takes the types of G and out. The compiler reports the first requirement that is not met,
+/// and nothing else.
+template <KokkosView VG, KokkosView VO>
+constexpr bool check_descent_types() {
+  constexpr bool ranks = view_rank<VG> == 2 && view_rank<VO> == 2;
+  constexpr bool same = std::is_same_v<scalar_of<VG>, scalar_of<VO>>;
+  constexpr bool writable = !std::is_const_v<typename VO::value_type>;
+  static_assert(ranks, "schatten: steepest_descent takes one matrix, a View of rank 2");
+  static_assert(!ranks || same, "schatten: G and out must have the same scalar type");
+  static_assert(!ranks || !same || writable, "schatten: out is written and must not be const");
+  return ranks && same && writable;
+}
+
 }  // namespace spectral
 
 /// out ← argmax ⟨G, D⟩ over ‖D‖_{S_q} <= 1, that is U Σ^p Vᵀ / ‖Σ^p‖_q with p = 1/(q − 1); returns the maximum, the
@@ -49,40 +62,40 @@ double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) 
   using T = scalar_of<VO>;
   using Space = typename Exec::memory_space;
   using Chosen = linalg::ChosenBackend<Backend, Exec>;
-  static_assert(view_rank<VG> == 2 && view_rank<VO> == 2,
-                "schatten: steepest_descent takes one matrix, a View of rank 2");
-  static_assert(std::is_same_v<scalar_of<VG>, T>, "schatten: G and out must have the same scalar type");
-  static_assert(!std::is_const_v<typename VO::value_type>, "schatten: out is written and must not be const");
-  require(!std::isnan(q) && q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
-  const double p = spectral::power_of_exponent(q);
-  SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0),
-                                        .cols = g.extent(1),
-                                        .power = p,
-                                        .resolution = 1.0,
-                                        .tolerance = 1.0,
-                                        .method = SpectralMethod::svd});
-  Workspace<Space> workspace;
-  const typename Workspace<Space>::Frame frame(workspace);
-  const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
-  const BatchView<T, Space> batch_out = as_batch<Exec>(out);
-  const auto scale = workspace.template numbers<double>(1);
-  const auto inner_product = workspace.template numbers<double>(1);
-  const auto factor = workspace.template numbers<double>(1);
-  const auto normalized = workspace.template batch<T>(1, g.extent(0), g.extent(1));
-  require_shape(batch_out, 1, g.extent(0), g.extent(1), "steepest_descent", "out");
-  require_own_elements(batch_out, "steepest_descent", "out");
-  require(!overlap(batch_g, batch_out), "steepest_descent", "out", shape_of(batch_out), "must not overlap g");
-  if (g.size() == 0) return 0.0;
-  // The direction does not depend on G's scale, and without it ⟨G, D⟩ can neither over- nor underflow.
-  spectral::normalize(exec, batch_g, normalized, scale, workspace);
-  power.apply(exec, normalized, batch_out, workspace);
-  linalg::inner_product(exec, normalized, batch_out, inner_product, workspace);
-  for_each_matrix(exec, "schatten::steepest_descent/length", 1,
-                  spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
-  scale_elements(exec, "schatten::steepest_descent/scale", factor, as_const(batch_out), batch_out);
-  const double length = values_on_host(exec, inner_product)[0];  // fences: documented
-  const double unit = values_on_host(exec, scale)[0];            // fences: documented
-  return length == 0.0 ? 0.0 : unit * std::pow(length, 1.0 / (1.0 + p));
+  if constexpr (spectral::check_descent_types<VG, VO>()) {
+    require(!std::isnan(q) && q >= 2.0, "steepest_descent", "q", q, "must lie in [2, infinity]");
+    const double p = spectral::power_of_exponent(q);
+    SpectralPower<T, Exec, Chosen> power({.rows = g.extent(0),
+                                          .cols = g.extent(1),
+                                          .power = p,
+                                          .resolution = 1.0,
+                                          .tolerance = 1.0,
+                                          .method = SpectralMethod::svd});
+    Workspace<Space> workspace;
+    const typename Workspace<Space>::Frame frame(workspace);
+    const BatchView<const T, Space> batch_g = as_batch<Exec>(g);
+    const BatchView<T, Space> batch_out = as_batch<Exec>(out);
+    const auto scale = workspace.template numbers<double>(1);
+    const auto inner_product = workspace.template numbers<double>(1);
+    const auto factor = workspace.template numbers<double>(1);
+    const auto normalized = workspace.template batch<T>(1, g.extent(0), g.extent(1));
+    require_shape(batch_out, 1, g.extent(0), g.extent(1), "steepest_descent", "out");
+    require_own_elements(batch_out, "steepest_descent", "out");
+    require(!overlap(batch_g, batch_out), "steepest_descent", "out", shape_of(batch_out), "must not overlap g");
+    if (g.size() == 0) return 0.0;
+    // The direction does not depend on G's scale, and without it ⟨G, D⟩ can neither over- nor underflow.
+    spectral::normalize(exec, batch_g, normalized, scale, workspace);
+    power.apply(exec, normalized, batch_out, workspace);
+    linalg::inner_product(exec, normalized, batch_out, inner_product, workspace);
+    for_each_matrix(exec, "schatten::steepest_descent/length", 1,
+                    spectral::PowerOfInnerProduct<Space>{inner_product, std::isinf(q) ? 0.0 : -1.0 / q, factor});
+    scale_elements(exec, "schatten::steepest_descent/scale", factor, as_const(batch_out), batch_out);
+    const double length = values_on_host(exec, inner_product)[0];  // fences: documented
+    const double unit = values_on_host(exec, scale)[0];            // fences: documented
+    return length == 0.0 ? 0.0 : unit * std::pow(length, 1.0 / (1.0 + p));
+  } else {
+    return 0.0;
+  }
 }
 
 }  // namespace schatten

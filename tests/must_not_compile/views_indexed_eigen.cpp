@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// EXPECT: schatten: the Eigen expression has no memory of its own
+#include <schatten/interop/eigen.hpp>
+
+auto every_other_row(Eigen::MatrixXf& a) {
+#if defined(POSITIVE_CONTROL)
+  return schatten::view(a(Eigen::seqN(0, 2), Eigen::all));
+#else
+  return schatten::view(a(Eigen::seqN(0, 2, Eigen::fix<2>), Eigen::all));
+#endif
+}
