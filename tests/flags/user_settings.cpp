@@ -200,7 +200,7 @@ void far_apart(const char* what) {
 
 /// The map by every method and a step of every kind of group.
 void map_and_step() {
-  constexpr std::size_t rows = 300, cols = 200;
+  constexpr std::size_t rows = 200, cols = 150;  // more than every block, of which the longest has 128
   std::vector<float> w(rows * cols), g(rows * cols), out(rows * cols);
   const Matrix gradient(g.data(), rows, cols, true, cols);
   gradient.fill(6);
