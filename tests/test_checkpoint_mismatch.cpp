@@ -156,9 +156,12 @@ TEST_CASE("every difference is named at once") {
   other.add(b, "head", 2, 5);
   other.step();
   const Strings all = other.mismatches(saved.path);
-  check_same(all, {"up: has the shape 4x3 in the file, 3x4 here", "new: is missing in the file",
-                   "down: is in the file, but not here", "group 1 (lion): has the rule adamw in the file",
-                   "group 0 (htmuon): method is 0 in the file, 1 here, and fixed when the group is made"});
+  check_same(
+      all,
+      {"up: has the shape 4x3 in the file, 3x4 here", "new: is missing in the file (LoadOptions::allow_missing)",
+       "down: is in the file, but not here (LoadOptions::allow_extra)",
+       "group 1 (lion): has the rule adamw in the file; load it with adamw, then copy the state (docs/checkpoints.md)",
+       "group 0 (htmuon): method is 0 in the file, 1 here, and fixed when the group is made"});
   CHECK(other.optimizer.get(a, "interval") == 2);
 }
 
@@ -210,9 +213,11 @@ TEST_CASE("a spectral function is named, and its numbers are the group's") {
   checkpoint::load(soft.exec, soft.optimizer, path);
   CHECK(soft.optimizer.get(group, "tau") == 0.25);
   clipped.add(clipped.optimizer.add_group(with_function(Muon{}, Clip{})), "w", 4, 3);
-  check_same(clipped.mismatches(path), {"group 0 (muon/clip): has the rule muon/soft_sign in the file"});
+  check_same(clipped.mismatches(path), {"group 0 (muon/clip): has the rule muon/soft_sign in the file; load it with "
+                                        "muon/soft_sign, then copy the state (docs/checkpoints.md)"});
   by_power.add(by_power.optimizer.add_group(Muon{}), "w", 4, 3);
-  check_same(by_power.mismatches(path), {"group 0 (muon): has the rule muon/soft_sign in the file"});
+  check_same(by_power.mismatches(path), {"group 0 (muon): has the rule muon/soft_sign in the file; load it with "
+                                         "muon/soft_sign, then copy the state (docs/checkpoints.md)"});
 }
 
 TEST_CASE("parts of a parameter, and blocks that take turns, which are not those that are stacked") {
@@ -300,8 +305,9 @@ TEST_CASE("missing and extra parameters, where allowed") {
   other.add(a, "down", 3, 4);
   other.add(b, "new", 3, 3);
   other.step();
-  check_same(other.mismatches(saved.path),
-             {"new: is missing in the file", "head: is in the file, but not here", "up: is in the file, but not here"});
+  check_same(other.mismatches(saved.path), {"new: is missing in the file (LoadOptions::allow_missing)",
+                                            "head: is in the file, but not here (LoadOptions::allow_extra)",
+                                            "up: is in the file, but not here (LoadOptions::allow_extra)"});
   CHECK(other.mismatches(saved.path, {.allow_missing = true}).size() == 2);
   CHECK(other.mismatches(saved.path, {.allow_extra = true}).size() == 1);
   const Matrix before = to_matrix(other.weights.at("new"));

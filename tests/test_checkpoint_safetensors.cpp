@@ -128,7 +128,7 @@ TEST_CASE("the bytes of a file") {
 TEST_CASE("files that are none") {
   CHECK(contains(refusal_of(""), "no safetensors file, or truncated"));
   CHECK(contains(refusal_of("abc"), "no safetensors file, or truncated"));
-  CHECK(contains(refusal_of(std::string("\2\0\0\0\0\0\0\0{", 9)), "a header of 2 bytes in 9"));
+  CHECK(contains(refusal_of(std::string("\2\0\0\0\0\0\0\0{", 9)), "a header of 2 bytes, and the file has 9"));
   CHECK(contains(refusal_of(std::string("\0\0\0\0\0\0\0\x80{}", 10)), "a header of 9223372036854775808 bytes"));
   CHECK(contains(refusal_of(std::string(8, '\xff') + "{}"), "a header of 18446744073709551615 bytes"));
   CHECK(contains(refusal_of(bytes_of("", 0)), "byte 0 of the header: expected {"));
@@ -241,7 +241,7 @@ TEST_CASE("a file that cannot be written leaves the old one, and nothing beside 
   write_numbers(path, 7);
   const std::string before = contents_of(path);
   CHECK(contains(message_of<FileError>([&] { write_numbers(folder.file("none/a"), 1); }),
-                 "none/a: no file can be made beside it: No such file or directory"));
+                 "none/a: a temporary file cannot be created in its folder: No such file or directory"));
   std::filesystem::create_directory(folder.file("folder"));
   CHECK(contains(message_of<FileError>([&] { write_numbers(folder.file("folder"), 1); }), "cannot be replaced"));
   CHECK(folder.files() == 2);

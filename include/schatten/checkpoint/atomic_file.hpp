@@ -86,7 +86,7 @@ class AtomicFile {
       if (errno != EEXIST) break;
     }
     temporary_.clear();
-    throw_system_error(path_, "no file can be made beside it");
+    throw_system_error(path_, "a temporary file cannot be created in its folder");
   }
   void remove() {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());

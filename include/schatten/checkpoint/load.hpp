@@ -111,7 +111,7 @@ class Loading {
       here.insert(p.name);
       const auto found = manifest_.parameters.find(p.name);
       if (found == manifest_.parameters.end()) {
-        if (!options_.allow_missing) mismatch(p.name, "is missing in the file");
+        if (!options_.allow_missing) mismatch(p.name, "is missing in the file (LoadOptions::allow_missing)");
         report_.missing.push_back(p.name);
         continue;
       }
@@ -142,7 +142,7 @@ class Loading {
     }
     for (const auto& [name, record] : manifest_.parameters) {
       if (here.contains(name)) continue;
-      if (!options_.allow_extra) mismatch(name, "is in the file, but not here");
+      if (!options_.allow_extra) mismatch(name, "is in the file, but not here (LoadOptions::allow_extra)");
       report_.extra.push_back(name);
     }
   }
@@ -158,7 +158,11 @@ class Loading {
       match.here = inventory_.group(k);
       if (match.record == nullptr) continue;
       match.usable = match.record->rule == match.here.rule;
-      if (!match.usable) mismatch(name_of(k), "has the rule " + match.record->rule + " in the file");
+      if (!match.usable) {
+        const std::string& rule = match.record->rule;
+        mismatch(name_of(k), "has the rule " + rule + " in the file; load it with " + rule +
+                                 ", then copy the state (docs/checkpoints.md)");
+      }
       if (match.record->steps > most_steps) {
         mismatch(name_of(k), "has taken " + std::to_string(match.record->steps) + " steps in the file");
       }

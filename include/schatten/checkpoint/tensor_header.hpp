@@ -130,8 +130,8 @@ inline std::uint64_t header_length(const char (&prefix)[8], std::uint64_t file_b
   std::uint64_t length = 0;
   for (int k = 7; k >= 0; --k) length = length << 8 | static_cast<unsigned char>(prefix[k]);
   if (file_bytes >= 8 && length <= file_bytes - 8 && length <= longest_header) return length;
-  throw FileError(path, "no safetensors file, or truncated: a header of " + std::to_string(length) + " bytes in " +
-                            std::to_string(file_bytes));
+  throw FileError(path, "no safetensors file, or truncated: the first 8 bytes give a header of " +
+                            std::to_string(length) + " bytes, and the file has " + std::to_string(file_bytes));
 }
 
 /// The header of a file with `data_bytes` of data. Throws FileError for anything that is not the format: other JSON,

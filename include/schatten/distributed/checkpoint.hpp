@@ -159,11 +159,13 @@ inline std::map<std::string, std::set<std::string>> compare_names(const std::str
   for (const std::string& parameter : here) {
     if (there.erase(parameter) > 0) continue;
     report.missing.push_back(parameter);
-    if (!options.allow_missing) mismatches.push_back(parameter + ": is missing in the files");
+    if (!options.allow_missing)
+      mismatches.push_back(parameter + ": is missing in the files (LoadOptions::allow_missing)");
   }
   for (const std::string& parameter : there) {
     report.extra.push_back(parameter);
-    if (!options.allow_extra) mismatches.push_back(parameter + ": is in the files, but not here");
+    if (!options.allow_extra)
+      mismatches.push_back(parameter + ": is in the files, but not here (LoadOptions::allow_extra)");
   }
   if (!mismatches.empty()) throw checkpoint::MismatchError(path, mismatches);
   return holds;

@@ -297,10 +297,13 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     static_assert(unmet != 1,
                   "schatten: W and G must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
-    static_assert(unmet != 2, "schatten: W is written and must not be const");
+    static_assert(unmet != 2,
+                  "schatten: W is written and must not be const; schatten::view of a const Eigen object or of "
+                  "transpose() is const");
     static_assert(unmet != 3, "schatten: W and G must have the same rank");
     static_assert(unmet != 4, "schatten: W and G must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
-    static_assert(unmet != 5, "schatten: W has more digits than the Optimizer's scalar");
+    static_assert(unmet != 5,
+                  "schatten: W has more digits than the Optimizer's scalar; Optimizer<double> takes double weights");
     static_assert(unmet != 6, "schatten: a parameter must have rank 1 to 4");
     static_assert(unmet != 7, "schatten: the View's memory space is not accessible from the execution space");
     static_assert(unmet != 8, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");

@@ -33,7 +33,7 @@ class OptimizerCore {
   explicit OptimizerCore(const OptimizerOptions& options) : options_(options) {}
 
   void step(const Exec& exec) {
-    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
+    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first, by apply(exec)");
     const ProfilingRegion region("schatten::Optimizer::step");
     begin_step(exec);
     run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
@@ -42,7 +42,7 @@ class OptimizerCore {
   }
   template <class F>
   void step(const Exec& exec, const F& stepped) {
-    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first");
+    require(!pending_, "Optimizer::step", "direction", "pending", "must be applied first, by apply(exec)");
     const ProfilingRegion region("schatten::Optimizer::step");
     begin_step(exec);
     const auto each = [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
@@ -53,7 +53,7 @@ class OptimizerCore {
   }
 
   void direction(const Exec& exec) {
-    require(!pending_, "Optimizer::direction", "direction", "pending", "must be applied first");
+    require(!pending_, "Optimizer::direction", "direction", "pending", "must be applied first, by apply(exec)");
     const ProfilingRegion region("schatten::Optimizer::direction");
     prepare(exec);
     groups_.for_each_bucket([&](Group&, Storage& storage) { storage.make_directions(); });
@@ -72,7 +72,7 @@ class OptimizerCore {
   }
 
   void apply(const Exec& exec) {
-    require(pending_, "Optimizer::apply", "direction", "missing", "must be computed first");
+    require(pending_, "Optimizer::apply", "direction", "missing", "must be computed first, by direction(exec)");
     const ProfilingRegion region("schatten::Optimizer::apply");
     pending_ = false;
     run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
@@ -84,7 +84,7 @@ class OptimizerCore {
 
   [[nodiscard]] BatchView<T, Space> direction_of(std::string_view name) {
     const Parameter& p = registry_->at(name, "Optimizer::direction_of");
-    require(pending_, "Optimizer::direction_of", "direction", "missing", "must be computed first");
+    require(pending_, "Optimizer::direction_of", "direction", "missing", "must be computed first, by direction(exec)");
     const BatchView<T, Space> d = groups_[p.group]->bucket(p.bucket).direction(p.place, p.matrices());
     return p.transposed ? transpose(d) : d;
   }
@@ -300,7 +300,7 @@ class OptimizerCore {
   [[nodiscard]] Storage& bucket_of(const Parameter& p) const { return groups_[p.group]->bucket(p.bucket); }
 
   void require_settled(std::string_view function) const {
-    require(!pending_, function, "direction", "pending", "must be applied first");
+    require(!pending_, function, "direction", "pending", "must be applied first, by apply(exec)");
   }
 
   const Parameter& prepared(const Exec& exec, std::string_view name, std::string_view function) {
@@ -314,6 +314,8 @@ class OptimizerCore {
     bool stale = dirty_;
     for (const auto& group : groups_) stale = stale || group->stale;
     if (!stale) return;
+    require(Kokkos::is_initialized(), "Optimizer::step", "Kokkos", "not initialized",
+            "must be initialized before the first step, for example by a Kokkos::ScopeGuard in main");
     for (const auto& group : groups_) group->prepare(exec);
     counters_.resize(exec, matrices_, options_.non_finite == NonFinite::raise);
     if (measures_) telemetry_.resize(exec, matrices_);

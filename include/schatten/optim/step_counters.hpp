@@ -120,7 +120,8 @@ class StepCounters {
     registry.for_each([&](const Parameter& p) {
       if (!p.active() || !any_flag_cleared(host_flags_, p)) return;
       start(exec, matrices);
-      throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name + " holds a NaN or an infinity");
+      throw NumericalError("schatten::Optimizer::step: the gradient of " + p.name +
+                           " holds a NaN or an infinity; nothing was changed (NonFinite::raise)");
     });
   }
 
