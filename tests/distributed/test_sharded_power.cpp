@@ -121,6 +121,14 @@ void check(const Problem& p) {
   const distributed::Traffic traffic = comm.take();
   CHECK(traffic.exchanges == 1);
   const auto N = std::size_t(ranks().size());
+  const std::size_t whole_side = p.side == Side::rows ? p.cols : p.rows, triangle = whole_side * (whole_side + 1) / 2;
+  if (p.method == SpectralMethod::automatic) {
+    CHECK(map.sums() == 1);
+    CHECK(map.sum_bytes() == triangle * sizeof(double));
+    const bool square = map.function_bytes() == whole_side * whole_side * sizeof(T);  // composed
+    CHECK(
+        (square || map.function_bytes() == triangle * (map.format() == Format::float64 ? sizeof(double) : sizeof(T))));
+  }
   const bool extreme = std::is_same_v<T, double> && p.scale < 1e-90;  // ranks then tell each other their units before
   if (p.functions == Functions::poles && N > 1) {                     // of Gram matrices, and of functions
     CHECK(map.functions(2) == Functions::poles);
@@ -275,19 +283,22 @@ TEST_CASE("one process gives the same as SpectralPower, ranks nearly the same, a
   const auto begins = splits(rows, ranks().size(), Split::even);
   const Counted comm(ranks());
   const Stack<double> shard = shard_of<double>(whole, Side::rows, begins), out("out", 2, shard.extent(1), cols);
-  Sharded<double>(comm, options).apply(Exec(), shard, out);
-  Exec().fence();
-  const std::vector<Matrix> result = gathered(out, rows, cols, Side::rows, begins);
-  double by_one = 0, by_ranks = 0;
-  for (std::size_t i = 0; i < rows; ++i) {
-    for (std::size_t j = 0; j < cols; ++j) {
-      by_one = std::max(by_one, std::abs(alone(0, i, j) - expected(0, i, j)));
-      by_ranks = std::max(by_ranks, std::abs(result[0](Eigen::Index(i), Eigen::Index(j)) - expected(0, i, j)));
+  for (const Functions functions : {Functions::shared, Functions::poles, Functions::each_rank}) {
+    Sharded<double>(comm, options, {.functions = functions}).apply(Exec(), shard, out);
+    Exec().fence();
+    const std::vector<Matrix> result = gathered(out, rows, cols, Side::rows, begins);
+    double by_one = 0, by_ranks = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < cols; ++j) {
+        by_one = std::max(by_one, std::abs(alone(0, i, j) - expected(0, i, j)));
+        by_ranks = std::max(by_ranks, std::abs(result[0](Eigen::Index(i), Eigen::Index(j)) - expected(0, i, j)));
+      }
     }
+    CHECK(by_one < 1e-14);
+    CAPTURE(int(functions));
+    CHECK(by_ranks < 1e-13);
+    CHECK(max_abs(result[1]) == 0);
   }
-  CHECK(by_one < 1e-14);
-  CHECK(by_ranks < 1e-13);
-  CHECK(max_abs(result[1]) == 0);
 }
 
 TEST_CASE("a NaN on one rank makes the matrix NaN on all, and leaves its neighbour alone") {

@@ -33,13 +33,14 @@ using distributed::Side;
 
 /// Four steps of shards and of whole matrices, one of them with a NaN; the last gradients are tiny.
 template <class R>
-void check(const R& rule, Side side, Split split, double most, double last = 1) {
+void check(const R& rule, Side side, Split split, double most, double last = 1,
+           const distributed::ShardedOptions& options = {}) {
   CAPTURE(R::name);
   CAPTURE(to_string(side));
   CAPTURE(to_string(split));
   const RankExec exec;
   Whole whole(rule, {{14, 9}, {14, 9}, {5, 12}, {1, 6}});
-  Parts parts(rule, whole, side, split);
+  Parts parts(rule, whole, side, split, options);
   for (unsigned step = 1; step <= 4; ++step) {
     whole.draw(step);
     if (step == 2) whole.g[1](13, 8) = std::numeric_limits<double>::infinity();
@@ -80,6 +81,34 @@ TEST_CASE("rules with a map are those of one process, within rounding") {
   check_all(MARSM{});
   for (const Equilibration sides : {Equilibration::row, Equilibration::column, Equilibration::both}) {
     check_all(MuonEq{.lr = 0.02, .sides = sides});
+  }
+}
+
+TEST_CASE("whoever computes the functions of Gram matrices, the rule is the same") {
+  const HTMuon rule{.map = {.method = SpectralMethod::rational}};  // two promises on the long side
+  check(rule, Side::rows, Split::uneven, 1e-2, 1, {distributed::SumOrder::ranks, distributed::Functions::poles, {}});
+}
+
+TEST_CASE("a step takes one sum for the matrices of a shape, of n(n+1)/2 doubles each") {
+  const Whole whole(HTMuon{}, {{12, 6}, {12, 6}, {10, 4}});
+  for (const auto functions : {distributed::Functions::each_rank, distributed::Functions::poles}) {
+    Parts parts(HTMuon{}, whole, Side::rows, Split::even, {distributed::SumOrder::library, functions, {}});
+    for (unsigned step = 1; step <= 2; ++step) {
+      whole.draw(step);
+      parts.take_gradients(whole);
+      parts.optimizer.step(RankExec());
+      const distributed::Traffic traffic = parts.comm.take();
+      const auto N = std::size_t(ranks().size());
+      const std::size_t bytes = 8 * (2 * (6 * 7 / 2) + 4 * 5 / 2);
+      const std::size_t each = functions == distributed::Functions::poles && N > 1 ? 2 : 1;
+      CHECK(traffic.exchanges == 1);
+      CHECK(traffic.sums == 2 * each);
+      CHECK(traffic.sum_bytes == bytes * each);
+      CHECK(traffic.all_to_alls + traffic.broadcasts == 0);
+      // Whether it is finite, the largest element and the map's unit: 20 bytes a matrix.
+      CHECK(traffic.gathers == (N > 1 ? 6 : 0));
+      CHECK(traffic.gather_bytes == (N - 1) * 3 * 20);
+    }
   }
 }
 

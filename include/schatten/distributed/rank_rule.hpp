@@ -30,6 +30,7 @@ struct RankGroup {
   WholeShape whole{};  ///< without rows: of no shape yet
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;
+  RankSpeed speed{};
 };
 
 /// What a map over ranks is of.
@@ -209,7 +210,7 @@ struct PlanOf<distributed::RankPower<Comm>> {
     const distributed::WholeShape& whole = of.group.whole;
     const bool known = whole.rows > 0;
     return P(*of.group.comm, plan_options(of.power, map, known ? whole.rows : rows, known ? whole.cols : cols),
-             {whole.side, of.group.order, of.group.functions}, fits);
+             {whole.side, of.group.order, of.group.functions, of.group.speed}, fits);
   }
   template <class P>
   static void set(P& plan, const Of& of) {

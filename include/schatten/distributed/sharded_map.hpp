@@ -170,6 +170,12 @@ enum class Functions {
   automatic  ///< of these what takes least time by the model of cost_model.hpp, for each number of matrices anew
 };
 
+/// Numbers of a RankSpeed, for ranks to agree on.
+inline std::string words_of(const RankSpeed& speed) {
+  using schatten::detail::printed;
+  return printed(speed.flops) + " " + printed(speed.latency) + " " + printed(speed.bandwidth);
+}
+
 /// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
 struct ShardOptions {
   Side side = Side::rows;

@@ -24,6 +24,7 @@ namespace schatten::distributed {
 struct ShardedOptions {
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;
+  RankSpeed speed{};  ///< what Functions::automatic reckons with
 };
 
 namespace detail {
@@ -56,7 +57,8 @@ class ShardedOptimizer {
       require(options.non_finite == NonFinite::skip, "distributed::ShardedOptimizer", "non_finite",
               int(options.non_finite), "must be skip: one rank would throw alone");
       return "batch_bytes " + std::to_string(options.batch_bytes) + ", seed " + std::to_string(options.seed) +
-             ", order " + std::to_string(int(shards.order)) + ", functions " + std::to_string(int(shards.functions));
+             ", order " + std::to_string(int(shards.order)) + ", functions " + std::to_string(int(shards.functions)) +
+             " at " + distributed::words_of(shards.speed);
     });
   }
 
@@ -265,7 +267,7 @@ class ShardedOptimizer {
     return words;
   }
   [[nodiscard]] RankGroup<Comm> group_of(const WholeShape& whole) const {
-    return {comm_, whole, shards_.order, shards_.functions};
+    return {comm_, whole, shards_.order, shards_.functions, shards_.speed};
   }
   [[nodiscard]] Group& at(GroupId id, std::string_view function) {
     require(id.optimizer == this && id.index < groups_.size(), function, "group", id.index,

@@ -51,9 +51,7 @@ class ShardedPower {
              schatten::detail::printed(options.norm_epsilon) + ", format " + to_string(options.format) +
              ", resolution " + schatten::detail::printed(options.resolution) + ", tolerance " +
              schatten::detail::printed(options.tolerance) + ", order " + std::to_string(int(shards.order)) +
-             ", functions " + std::to_string(int(shards.functions)) + " at " +
-             schatten::detail::printed(shards.speed.flops) + " " + schatten::detail::printed(shards.speed.latency) +
-             " " + schatten::detail::printed(shards.speed.bandwidth);
+             ", functions " + std::to_string(int(shards.functions)) + " at " + words_of(shards.speed);
     });
   }
 
