@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: BSD-3-Clause An Optimizer, with any rule, of weights that are divided between ranks at any
-// element: each matrix is assembled on one rank, updated there, and its parts are sent back.
+// SPDX-License-Identifier: BSD-3-Clause
+// An Optimizer, with any rule, of weights that are divided between ranks at any element: each matrix is assembled on
+// one rank, updated there, and its parts are sent back.
 #pragma once
 
 #include <schatten/distributed/owners.hpp>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: BSD-3-Clause A rule for matrices of which every rank has some rows, or some columns. The
-// rule does not change: its bucket communicates with the other ranks.
+// SPDX-License-Identifier: BSD-3-Clause
+// A rule for matrices of which every rank has some rows, or some columns. The rule does not change: its bucket
+// communicates with the other ranks.
 #pragma once
 
 #include <schatten/distributed/sharded_map.hpp>
