@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any rule on weights that are cut over ranks anywhere: each matrix is put together at one rank, stepped, and handed
-// back.
+// An Optimizer, with any rule, of weights that are divided between ranks at any element: each matrix is assembled on
+// one rank, updated there, and its parts are sent back.
 #pragma once
 
 #include <schatten/distributed/owners.hpp>
@@ -30,20 +30,21 @@ struct CopyRange {
 
 }  // namespace detail
 
-/// Which elements are next to each other in the memory that is cut.
+/// Which elements are next to each other in the memory that is divided.
 enum class ElementOrder {
   rows,    ///< those of a row: a flat buffer of row-major matrices, rows over ranks
   columns  ///< those of a column: columns over ranks
 };
 
-/// An Optimizer over weights of which every rank holds a range of elements: a flat buffer cut into N shards wherever
-/// the cuts fall (ZeRO, Rajbhandari et al., arXiv 1910.02054; FSDP), or rows or columns of each matrix. Called by all
-/// ranks together, in the same order, with equal groups, names and shapes.
+/// An Optimizer over weights of which every rank has a range of elements: one of N shards of a flat buffer (ZeRO,
+/// Rajbhandari et al., arXiv 1910.02054; FSDP), divided at any element, or rows or columns of each matrix. All ranks
+/// call its functions together, in the same order, with equal groups, names and shapes.
 ///
-/// Each matrix has an owner (share_out), which has its state and a copy of its weights: for N ranks 1/N of them each. A
-/// step sends the gradients' ranges to the owners, steps there, and sends the weights' ranges back: (N−1)/N of both at
-/// most, one all-to-all each. So every rule sees whole matrices, and gives the bits of one process, on any number of
-/// ranks and for any cuts. Weights and gradients are of T, contiguous.
+/// Each matrix has an owner (share_out), which has its state and a copy of its weights: 1/N of all for each of N ranks.
+/// A step sends the ranges of the gradients to the owners, updates the weights there, and sends the ranges of the
+/// weights back: one all-to-all each, of at most (N−1)/N of the gradients and of the weights. Every rule works on whole
+/// matrices. The result is bitwise that of one process, on any number of ranks and for any division. Weights and
+/// gradients are of T, contiguous.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class AssembledOptimizer {
  public:
@@ -65,8 +66,8 @@ class AssembledOptimizer {
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// Elements [first, first + n) of a rows×cols matrix, counted in `order`, are this rank's: w, g of rank 1 and length
-  /// n, which may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
+  /// Adds this rank's elements [first, first + n) of a rows×cols matrix, counted in `order`. w and g have rank 1 and
+  /// length n, which may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, std::size_t rows, std::size_t cols, std::size_t first, const VW& w,
            const VG& g, ElementOrder order = ElementOrder::rows) {
@@ -119,8 +120,8 @@ class AssembledOptimizer {
     require(end <= begin, "distributed::AssembledOptimizer::add_flat", "w", end, "must end inside the table");
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, RefusedByRank on the
-  /// others, InvalidArgument where the ranges of all ranks do not make up a matrix.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
+  /// on the other ranks. Throws InvalidArgument if the ranges of all ranks do not form a matrix.
   void step(const Exec& exec) {
     find_owners(exec);
     to_owners(exec, &Array::g, &Array::gradient);
@@ -131,12 +132,12 @@ class AssembledOptimizer {
     from_owners(exec);
   }
 
-  /// Gives every matrix that has none an owner, and the owner its weights: a step does so as well. Throws
-  /// InvalidArgument where ranks differ.
+  /// Chooses an owner for every matrix that has none, and sends it the weights. A step does this too. Throws
+  /// InvalidArgument if the arguments of ranks differ.
   void find_owners(const Exec& exec) {
     if (owned_ < arrays_.size()) assign_owners(exec);
   }
-  /// All ranks' weights ← their owners'. All ranks together. A step does so as well.
+  /// All ranks' weights ← their owners'. All ranks together. A step does this too.
   void share_weights(const Exec& exec) {
     find_owners(exec);
     from_owners(exec);
@@ -241,7 +242,7 @@ class AssembledOptimizer {
     Kokkos::parallel_for("schatten::distributed/copy", Kokkos::RangePolicy<Exec>(exec, 0, n),
                          detail::CopyRange<T>{from, to});
   }
-  /// Numbers that rank r has of what rank o owns, from array `begin` on.
+  /// The number of elements that rank r has of the arrays that rank o owns, from array `begin` on.
   [[nodiscard]] std::size_t shared(std::size_t r, std::size_t o, std::size_t begin) const {
     std::size_t sum = 0;
     for (std::size_t k = begin; k < arrays_.size(); ++k) sum += arrays_[k].owner == o ? arrays_[k].count[r] : 0;

@@ -25,7 +25,8 @@ namespace schatten::distributed {
 
 namespace detail {
 
-/// What an index says: the number of the save, of how many ranks, and the file of each tensor, beside the index.
+/// The contents of an index: the number of the save, the number of ranks, and the file of each tensor. The files are in
+/// the folder of the index.
 ///
 ///   {"metadata": {"save": "3", "ranks": "4"}, "weight_map": {"weight/layers.0": "run.index-3-0-of-4.safetensors", …}}
 struct CheckpointIndex {
@@ -104,8 +105,8 @@ inline std::vector<std::string> files_of(const std::string& path) {
   return {names.begin(), names.end()};
 }
 
-/// A file of each rank beside `path`, by write(file), then the index; the files of the save before are removed. All
-/// ranks together. Throws what `write` does, RefusedByRank on the others.
+/// Writes a file of each rank beside `path` by write(file), then the index, and removes the files of the previous save.
+/// All ranks together. Throws what `write` throws, and RefusedByRank on the other ranks.
 template <class Comm, class Write>
 void save_files(const Comm& comm, const std::string& path, const Write& write) {
   constexpr std::string_view function = "distributed::save";
@@ -132,7 +133,7 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
       for (const checkpoint::Tensor& tensor : file.tensors()) index.files[tensor.name] = name;
     }
     write_index(path, index);
-    std::error_code ignored;  // a file that stays does no harm
+    std::error_code ignored;  // a file that remains has no effect
     for (std::size_t k = 0; k < before.ranks; ++k) {
       std::filesystem::remove(beside(path, rank_file(path, before.save, k, before.ranks)), ignored);
     }
@@ -140,8 +141,8 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
   });
 }
 
-/// The parameters of each file of a checkpoint. Puts into the report which of `here` it lacks, and which it has beside.
-/// Throws MismatchError for those that the options do not allow.
+/// Returns the parameters of each file of a checkpoint. Writes to the report which parameters of `here` the checkpoint
+/// does not have, and which others it has. Throws MismatchError for those that the options do not allow.
 inline std::map<std::string, std::set<std::string>> compare_names(const std::string& path,
                                                                   const std::vector<std::string>& here,
                                                                   const checkpoint::LoadOptions& options,
@@ -188,12 +189,12 @@ void find_owners(const Exec& exec, O& optimizer) {
 
 }  // namespace detail
 
-/// Writes what all ranks' Optimizers need to go on, and the weights unless told otherwise: a file of each rank beside
-/// `path`, then `path` itself, an index of them, atomically. Whenever a rank stops, `path` names the whole old save or
-/// the whole new one; the old one's files are removed afterwards.
+/// Saves all ranks' Optimizers, and the weights unless the options exclude them: a file of each rank beside `path`,
+/// then the index `path`, atomically. If ranks stop at any time, `path` names the files of the complete old save or of
+/// the complete new one. The old files are removed afterwards.
 ///
-/// All ranks together, on a file system that they share. Throws what checkpoint::save does, RefusedByRank on the
-/// others: the old save is then as it was.
+/// All ranks together, on a file system that they share. Throws what checkpoint::save throws, and RefusedByRank on the
+/// other ranks; the old save then does not change.
 template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
 void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
   detail::find_owners(exec, optimizer);
@@ -201,12 +202,12 @@ void save(const Exec& exec, O& optimizer, const std::string& path, const checkpo
                      [&](const std::string& file) { checkpoint::save(exec, optimizer.local(), file, options); });
 }
 
-/// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save) into the Optimizers
-/// of these ranks, each its pieces, and gives all ranks the weights.
+/// Loads a save of any number of ranks, by its index, or one file (gather_files, checkpoint::save). The Optimizer of
+/// each rank receives its pieces, and all ranks receive the weights.
 ///
-/// All ranks together. Throws checkpoint::MismatchError for pieces that the save lacks or has beside, FileError;
-/// RefusedByRank on the others. Names are compared before anything is read; a file that is damaged inside may be found
-/// when others have been loaded. notes: those of the last file.
+/// All ranks together. Throws checkpoint::MismatchError for missing and extra pieces, FileError, and RefusedByRank on
+/// the other ranks. Names are compared before anything is read. A file with damaged contents may be found after others
+/// have been loaded. The notes are those of the last file.
 template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
 checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& path,
                             const checkpoint::LoadOptions& options = {}) {
@@ -234,8 +235,8 @@ checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& p
   return report;
 }
 
-/// Writes the save that an index names into one safetensors file, atomically, which `load` and checkpoint::load read.
-/// One rank calls it. Memory: that of the largest tensor. Throws FileError.
+/// Writes the save that an index names into one safetensors file, atomically. `load` and checkpoint::load read this
+/// file. One rank calls the function. Memory: that of the largest tensor. Throws FileError.
 inline void gather_files(const std::string& index, const std::string& path) {
   std::vector<std::unique_ptr<checkpoint::SafetensorsFile>> files;
   std::vector<checkpoint::Tensor> tensors;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a library of messages must offer, and how ranks agree on arguments before any of them waits for another.
+// The interface of a communicator, and how ranks compare their arguments before one of them waits for another.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -17,24 +17,27 @@
 
 namespace schatten::distributed {
 
-/// A transfer that has begun. done(): whether wait would return at once; a library that needs it goes on with the
-/// transfer in here. wait(exec): kernels that are queued on `exec` afterwards read what was received. wait must be
-/// called before it is destroyed.
+/// A transfer that has begun. done() returns whether wait would return at once; in this call libraries such as MPI
+/// proceed with the transfer. After wait(exec), kernels that are queued on `exec` read the received data. wait must be
+/// called before the Request is destroyed.
 template <class R, class Exec>
 concept Request = std::movable<R> && requires(R& r, const Exec& exec) {
   { r.done() } -> std::same_as<bool>;
   r.wait(exec);
 };
 
-/// The ranks of one group. All ranks call the same functions in the same order with the sizes that belong together.
+/// The ranks of one group. All ranks call the same functions in the same order, with sizes that fit each other.
 ///
-/// rank(), size(): this one of how many. In the order of `exec`, on memory that `Exec` reads: all_reduce(exec, x, n): x
-/// ← Σ over ranks, float or double. all_gather(exec, mine, all, bytes): rank k's bytes[k] bytes to all ranks, in the
-/// order of ranks. all_to_all(exec, to, to_bytes, from, from_bytes): to_bytes[k] bytes to rank k, those from rank k
-/// into `from`, both in the order of ranks. broadcast(exec, x, bytes, root). On host memory, complete on return:
-/// exchange(mine, bytes, all): all_gather of equal sizes. start_all_gather(exec, mine, all, bytes): the same as
-/// all_gather, begun; returns a Request, and the memory is its until wait. Other functions may be called in between.
-/// Errors of a library are CommunicationErrors that name its call.
+/// rank() and size() return this rank's number and the number of ranks. exchange(mine, bytes, all) is an all_gather of
+/// equal sizes on host memory, complete on return. The others run in the order of `exec`, on memory that `Exec` reads:
+///   all_reduce(exec, x, n): x ← Σ over ranks of x, float or double;
+///   all_gather(exec, mine, all, bytes): `all` ← the bytes[k] bytes of each rank k, in the order of ranks, on all ranks;
+///   start_all_gather(exec, mine, all, bytes): begins an all_gather and returns a Request. The memory must not be used
+///     until its wait. Other functions may be called before;
+///   all_to_all(exec, to, to_bytes, from, from_bytes): sends to_bytes[k] bytes to rank k and receives from_bytes[k]
+///     bytes from rank k, both in the order of ranks;
+///   broadcast(exec, x, bytes, root): copies x of rank root to all ranks.
+/// Errors of a library are CommunicationErrors that name its function.
 template <class C, class Exec>
 concept Communicator = ExecutionSpace<Exec> &&
     requires(const C& c, const Exec& exec, float* x, double* y, const void* from, void* to,
@@ -55,10 +58,10 @@ template <class Comm, class Exec>
 using RequestOf = decltype(std::declval<const Comm&>().start_all_gather(std::declval<const Exec&>(), nullptr, nullptr,
                                                                         std::declval<std::span<const std::size_t>>()));
 
-/// A call of a message library that failed: which, and what the library says.
+/// The failure of a call of a message library, with the name of the function and the library's message.
 class CommunicationError : public std::runtime_error {
  public:
-  /// An error of the library's function `call`, with the library's words for it.
+  /// An error of the library's function `call`, with the library's message.
   CommunicationError(std::string_view call, std::string_view what)
       : std::runtime_error("schatten::distributed: " + std::string(call) + ": " + std::string(what)), call_(call) {}
   /// "MPI_Allreduce".
@@ -68,7 +71,8 @@ class CommunicationError : public std::runtime_error {
   std::string call_;
 };
 
-/// A collective call that another rank has refused, or failed in: thrown on the ranks that were right.
+/// Another rank has refused its arguments of a collective call, or has failed in it. Thrown on the ranks without an
+/// error.
 class RefusedByRank : public std::runtime_error {
  public:
   /// The error of rank `rank`, with its message.
@@ -105,12 +109,12 @@ std::vector<std::string> exchange_texts(const Comm& comm, const std::string& min
   return texts;
 }
 
-/// Agrees on the arguments of a collective call: no rank goes on, and waits, where another has refused.
+/// Compares the arguments of a collective call, so that no rank waits for a rank that has refused them.
 ///
-/// Returns the 8 bytes `mine` of all ranks, in the order of ranks; they are read after check(). check() throws for what
-/// this rank refuses or cannot do, and otherwise returns a text of what must be equal on all ranks. agree() throws on
-/// all ranks: what `check` threw; RefusedByRank where another rank's `check` threw; InvalidArgument where the texts
-/// differ. Cost: one exchange of 24 bytes.
+/// Returns the 8 bytes `mine` of all ranks, in the order of ranks; they are read after check(). check() throws if this
+/// rank refuses its arguments, and otherwise returns a text of what must be equal on all ranks. If a check throws,
+/// agree() throws on all ranks: the same exception on that rank, RefusedByRank on the others. If the texts differ, it
+/// throws InvalidArgument. Cost: one exchange of 24 bytes.
 template <class Comm, class Check>
 std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, const Check& check,
                                  const std::uint64_t& mine = 0) {
@@ -121,7 +125,7 @@ std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, co
   std::string words;
   Message message{0, 0, 0};
   std::vector<Message> all(ranks);
-  // Of a rank that refuses; none where words differ alone.
+  // The rank that refuses; none if only texts differ.
   const auto settle = [&] {
     comm.exchange(&message, sizeof(message), all.data());
     bool refused = false, differ = false;
@@ -131,7 +135,7 @@ std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, co
     }
     if (!refused && !differ) return;
     const std::vector<std::string> texts = exchange_texts(comm, words);
-    if (message.refused != 0) return;  // its own exception is on its way
+    if (message.refused != 0) return;  // this rank throws its own exception
     for (std::size_t k = 0; k < ranks; ++k) {
       if (all[k].refused != 0) throw RefusedByRank(static_cast<int>(k), texts[k]);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a step of an n×n or m×n weight costs over ranks: latency, bandwidth and flops (docs/distributed.md).
+// The time of a step of n×n or m×n weights over ranks, from latency, bandwidth and flops (docs/distributed.md).
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,12 @@ namespace schatten::distributed {
 
 /// A rank, and the network between ranks.
 struct RankSpeed {
-  double flops = 1e13;        ///< of products, a second
-  double latency = 1e-5;      ///< seconds that a message takes beside its bytes
-  double bandwidth = 2.5e10;  ///< bytes a second that a rank sends
+  double flops = 1e13;        ///< flops of products per second
+  double latency = 1e-5;      ///< seconds per message, without its bytes
+  double bandwidth = 2.5e10;  ///< bytes per second that a rank sends
 };
 
-/// `count` weights m×n of `bytes` bytes an element, stepped by N ranks.
+/// `count` weights of m×n elements of `bytes` bytes, updated by N ranks.
 struct RankProblem {
   double count;        ///< number of weights
   double m;            ///< rows
@@ -25,13 +25,13 @@ struct RankProblem {
   double poles = 4;    ///< of the function of the Gram matrix, n³ flops each
   double fixed = 1.2;  ///< flops of the function beside its poles, over n³
 
-  /// n³ of the function of one matrix.
+  /// Flops of the function of one matrix, over n³.
   [[nodiscard]] double function() const { return fixed + poles; }
-  /// n³ of the busiest rank where `together` ranks share the poles of a matrix.
+  /// Flops of the busiest rank over n³, if `together` ranks share the poles of a matrix.
   [[nodiscard]] double function_by(double together) const {
     return std::ceil(count / std::floor(ranks / together)) * (fixed + std::ceil(poles / together));
   }
-  /// The number of ranks, at most one a pole, for which that is least; the smallest of them.
+  /// The number of ranks, at most one per pole, for which function_by is least; the smallest of them.
   [[nodiscard]] double ranks_of_function() const {
     double best = 1;
     for (double k = 2; k <= (std::min)(poles, ranks); ++k) best = function_by(k) < function_by(best) ? k : best;
@@ -39,7 +39,7 @@ struct RankProblem {
   }
 };
 
-/// Seconds of a step, without what is the same for all ways (gradients, elements).
+/// Seconds of a step, without the parts that are equal for all ways (gradients, elements).
 struct RankCost {
   RankSpeed speed;  ///< of a rank and the network
   /// Flops of the map by four poles: Gram matrix n²m, function 5.2n³, product 2n²m; n the short side.
@@ -54,20 +54,21 @@ struct RankCost {
   /// Half of it.
   [[nodiscard]] double gather(double bytes, double ranks) const { return 0.5 * all_reduce(bytes, ranks); }
 
-  /// Every rank steps every weight.
+  /// Every rank updates every weight.
   [[nodiscard]] double duplicated(const RankProblem& p) const { return p.count * map_flops(p.m, p.n) / speed.flops; }
-  /// Owners step whole weights, which all ranks have (Optimizer): ⌈count/N⌉ maps, a gather of all weights.
+  /// Owners update whole weights, which all ranks have (Optimizer): ⌈count/N⌉ maps, a gather of all weights.
   [[nodiscard]] double owners(const RankProblem& p) const {
     return std::ceil(p.count / p.ranks) * map_flops(p.m, p.n) / speed.flops +
            gather(p.count * p.m * p.n * p.bytes, p.ranks);
   }
-  /// Weights are cut over ranks and put together at owners (AssembledOptimizer): two all-to-alls of a rank's 1/N.
+  /// Weights are divided between ranks and assembled at owners (AssembledOptimizer): two all-to-alls of a rank's 1/N.
   [[nodiscard]] double assembled(const RankProblem& p) const {
     const double shard = p.count * p.m * p.n * p.bytes / p.ranks;
     return std::ceil(p.count / p.ranks) * map_flops(p.m, p.n) / speed.flops +
            2 * ((p.ranks - 1) / p.ranks * shard / speed.bandwidth + (p.ranks - 1) * speed.latency);
   }
-  /// Rows of every weight on all ranks, one all-reduce of n(n+1)/2 doubles a weight (ShardedPower). n: the whole side.
+  /// Every rank has rows of every weight (ShardedPower): one all-reduce of n(n+1)/2 doubles per weight, n the whole
+  /// side.
   [[nodiscard]] double one_sum(const RankProblem& p, bool shared) const {
     const double function = (shared ? std::ceil(p.count / p.ranks) : p.count) * p.function();
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
@@ -80,7 +81,8 @@ struct RankCost {
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks) +
            all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks);
   }
-  /// The same for quintics: an all-reduce of an n×n matrix' lower triangle a step, a polynomial of it on every rank.
+  /// The same for quintics: per step an all-reduce of the lower triangle of an n×n matrix. Every rank computes a
+  /// polynomial of it.
   [[nodiscard]] double quintics(const RankProblem& p, double steps = 5) const {
     return steps * (p.count * (3 * p.n * p.n * p.m / p.ranks + p.n * p.n * p.n) / speed.flops +
                     all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks));

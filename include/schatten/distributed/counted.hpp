@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A communicator that counts what goes through another.
+// A communicator that counts the calls and bytes of another.
 #pragma once
 
 #include <schatten/distributed/communicator.hpp>
@@ -11,8 +11,8 @@
 
 namespace schatten::distributed {
 
-/// Calls of a rank, and bytes that the verbs are given: of all_reduce its numbers', of the others what a rank sends to
-/// each other rank, added up.
+/// Numbers of calls of a rank, and of bytes: for all_reduce the size of x, for the others the sum of the bytes that the
+/// rank sends to each other rank.
 struct Traffic {
   std::size_t sums = 0;              ///< calls of all_reduce
   std::size_t sum_bytes = 0;         ///< their bytes
@@ -22,10 +22,10 @@ struct Traffic {
   std::size_t all_to_all_bytes = 0;  ///< their bytes
   std::size_t broadcasts = 0;        ///< calls of broadcast
   std::size_t broadcast_bytes = 0;   ///< their bytes
-  std::size_t exchanges = 0;         ///< of some bytes each, by which ranks agree
+  std::size_t exchanges = 0;         ///< calls of exchange, of some bytes each, by which ranks compare arguments
 };
 
-/// Another communicator with a Traffic. @pre the other one outlives it.
+/// A communicator that calls another one and counts its Traffic. @pre the other one outlives it.
 template <class Comm>
 class Counted {
  public:
@@ -52,7 +52,7 @@ class Counted {
     traffic_.gather_bytes += others() * bytes[std::size_t(rank())];
     comm_->all_gather(exec, mine, all, bytes);
   }
-  /// all_gather, begun; counts as one.
+  /// Begins an all_gather, and counts it as one.
   template <ExecutionSpace Exec>
   auto start_all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     ++traffic_.gathers;

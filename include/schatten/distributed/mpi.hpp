@@ -44,13 +44,14 @@ class MpiRequest {
   MpiRequest(const MpiRequest&) = delete;
   MpiRequest& operator=(const MpiRequest&) = delete;
   MpiRequest(MpiRequest&& other) noexcept { swap(other); }
-  /// Takes the transfers of `other`; its own end when `other` does.
+  /// Exchanges the transfers of both; those of this object end when `other` is destroyed.
   MpiRequest& operator=(MpiRequest&& other) noexcept {
     swap(other);
     return *this;
   }
 
-  /// Whether all have ended. MPI goes on with them in here, and in its other functions. Throws CommunicationError.
+  /// Returns whether all have ended. MPI proceeds with them in this call and in its other functions. Throws
+  /// CommunicationError.
   [[nodiscard]] bool done() {
     int all = 1;
     detail::check_mpi(MPI_Testall(int(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE), "MPI_Testall");
@@ -77,8 +78,8 @@ class MpiRequest {
 /// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
 /// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
-/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB go in pieces. With a library that is
-/// not CUDA-aware the memory must be the host's.
+/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB are sent in pieces. With a library
+/// that is not CUDA-aware the memory must be host memory.
 class MpiCommunicator {
  public:
   /// Throws CommunicationError.
@@ -88,7 +89,7 @@ class MpiCommunicator {
     detail::check_mpi(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
     detail::check_mpi(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
   }
-  /// Of what has an MPI communicator: a KokkosComm::Handle.
+  /// Takes the communicator of an object that has one, such as a KokkosComm::Handle.
   template <class Handle>
     requires requires(Handle& handle) { MPI_Comm(handle.mpi_comm()); }
   explicit MpiCommunicator(Handle& handle) : MpiCommunicator(MPI_Comm(handle.mpi_comm())) {}
@@ -108,7 +109,7 @@ class MpiCommunicator {
   [[nodiscard]] int rank() const { return rank_; }
   /// The number of ranks.
   [[nodiscard]] int size() const { return size_; }
-  /// Whether the library says that it reads a CUDA device's memory.
+  /// Returns whether the library reports that it reads the memory of CUDA devices.
   [[nodiscard]] static bool cuda_aware() {
 #if defined(MPIX_CUDA_AWARE_SUPPORT) && MPIX_CUDA_AWARE_SUPPORT
     return MPIX_Query_cuda_support() == 1;
@@ -146,7 +147,7 @@ class MpiCommunicator {
         "MPI_Allgatherv");
   }
 
-  /// all_gather, begun: `exec` is fenced first, the transfer goes on in done() and wait() of what is returned.
+  /// Begins an all_gather. Fences `exec` first. The transfer proceeds in done() and wait() of the returned Request.
   template <ExecutionSpace Exec>
   MpiRequest start_all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     ready(exec);
@@ -175,7 +176,8 @@ class MpiCommunicator {
   void all_to_all(const Exec& exec, const void* to, std::span<const std::size_t> to_bytes, void* from,
                   std::span<const std::size_t> from_bytes) const {
     ready(exec);
-    // Pair by pair: what one rank can send whole another may have to receive in pieces, if it counted all ranks' bytes.
+    // The pieces of a message depend only on its own size: the sums of bytes, which differ between ranks, may be too
+    // large for one of the two.
     std::vector<MPI_Request> requests;
     char* in = static_cast<char*>(from);
     for (int k = 0; k < size_; in += from_bytes[std::size_t(k++)]) {
@@ -228,7 +230,7 @@ class MpiCommunicator {
   static void each_piece(std::size_t bytes, const F& f) {
     for (std::size_t done = 0; done < bytes; done += most) f(done, int((std::min)(bytes - done, most)));
   }
-  /// Sizes and offsets as MPI counts them; false where those are too large.
+  /// Sizes and offsets as MPI's int; returns false if they are too large.
   static bool fits(std::span<const std::size_t> bytes, std::vector<int>& counts, std::vector<int>& offsets) {
     std::size_t sum = 0;
     for (const std::size_t b : bytes) {

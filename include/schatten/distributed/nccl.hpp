@@ -37,12 +37,12 @@ concept StreamSpace = ExecutionSpace<Exec> && requires(const Exec& exec) {
 class NcclRequest {
  public:
   NcclRequest() = default;
-  /// One that ends with the event.
+  /// A transfer that ends with the event.
   explicit NcclRequest(cudaEvent_t event) : event_(event) {}
 
-  /// Always: wait queues.
+  /// Returns true: wait only queues.
   [[nodiscard]] static bool done() { return true; }
-  /// What is queued on `exec` afterwards runs when the transfer has ended. Throws CommunicationError.
+  /// Kernels that are queued on `exec` afterwards run after the transfer. Throws CommunicationError.
   template <StreamSpace Exec>
   void wait(const Exec& exec) const {
     wait_on(exec.cuda_stream());
@@ -60,8 +60,9 @@ class NcclRequest {
   std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
 };
 
-/// The ranks of an NCCL communicator, which stays the caller's: one device a rank, memory of devices. Calls are queued
-/// on the execution space's stream and return at once; exchange waits for a stream of its own.
+/// The ranks of an NCCL communicator. The caller keeps its ownership. Each rank has one device; memory is device
+/// memory. Calls are queued on the execution space's stream and return at once. exchange uses its own stream and waits
+/// for it.
 class NcclCommunicator {
  public:
   /// Throws CommunicationError. The device of `comm` must be the current one, here and in every call.
@@ -89,7 +90,7 @@ class NcclCommunicator {
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     gather(mine, all, bytes, exec.cuda_stream());
   }
-  /// all_gather, begun: on a stream of its own, after what is queued on `exec`.
+  /// Begins an all_gather on a stream of its own, after the kernels that are queued on `exec`.
   template <StreamSpace Exec>
   NcclRequest start_all_gather(const Exec& exec, const void* mine, void* all,
                                std::span<const std::size_t> bytes) const {
@@ -140,7 +141,7 @@ class NcclCommunicator {
   struct Destroy {
     void operator()(cudaStream_t stream) const { (void)cudaStreamDestroy(stream); }
   };
-  /// Calls that NCCL starts together; ended on the way out where one has thrown.
+  /// Calls that NCCL starts together. If one throws, the group is ended by the destructor.
   class Group {
    public:
     Group() { detail::check_nccl(ncclGroupStart(), "ncclGroupStart"); }
@@ -167,7 +168,7 @@ class NcclCommunicator {
     }
     group.end();
   }
-  /// A request that ends when what is queued on the stream has.
+  /// A request that ends after the work that is queued on the stream.
   static NcclRequest record(cudaStream_t stream) {
     cudaEvent_t event = nullptr;
     detail::check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The communicator of a program that is its only rank: no library.
+// The communicator of a program with one rank. It needs no library.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -10,7 +10,8 @@
 
 namespace schatten::distributed {
 
-/// One rank: sums are what they are, and what is sent is received. Copies are kernels: nothing fences.
+/// One rank. all_reduce changes nothing; the other functions copy what is sent to what is received. Copies are kernels,
+/// and no function fences.
 class OneProcess {
  public:
   /// This rank's number, from 0.
@@ -25,13 +26,13 @@ class OneProcess {
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     copy(exec, mine, all, bytes[0]);
   }
-  /// The Request of a copy, which is queued.
+  /// The Request of a copy that is queued.
   struct Request {
     [[nodiscard]] bool done() const { return true; }
     template <ExecutionSpace Exec>
     void wait(const Exec&) const {}
   };
-  /// all_gather, begun.
+  /// Begins an all_gather.
   template <ExecutionSpace Exec>
   Request start_all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     copy(exec, mine, all, bytes[0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Data-parallel training: every rank has all weights, and each steps its share of them for all.
+// Data-parallel training: every rank has all weights, and updates some of them for all ranks.
 #pragma once
 
 #include <schatten/distributed/owners.hpp>
@@ -21,7 +21,7 @@
 
 namespace schatten::distributed {
 
-/// What the gradients are that the ranks have.
+/// The meaning of the gradients of a rank.
 enum class Gradients {
   equal,  ///< the same on all ranks: the program has summed them
   summed  ///< each rank's own: a step sums them, in the order of ranks, into the owner's gradient Views
@@ -29,9 +29,10 @@ enum class Gradients {
 
 struct RankOptions {
   Gradients gradients = Gradients::equal;
-  /// Arrays of rules that work element by element are cut into ranges of rows of about so many elements.
+  /// Arrays of rules that work element by element are divided into ranges of rows with about this number of elements.
   std::size_t piece_elements = std::size_t{1} << 18;
-  std::size_t message_bytes = std::size_t{64} << 20;  ///< what a rank receives at once; two such buffers are kept
+  std::size_t message_bytes = std::size_t{64}
+                              << 20;  ///< bytes that a rank receives in a round; there are two such buffers
   /// Whether weights are sent while the next ones are computed. The bits are the same.
   bool overlap = true;
 };
@@ -100,7 +101,7 @@ class Optimizer {
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// As schatten::Optimizer's; owners are found at the next step. Views must not change their memory.
+  /// As schatten::Optimizer's. Owners are chosen in the next step. The memory of the Views must stay the same.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
     constexpr int rank = view_rank<VW>;
@@ -141,15 +142,15 @@ class Optimizer {
     add_piece(id, name, w, g, options);
   }
 
-  /// As schatten::Optimizer's, of a piece; what the owner is given counts.
+  /// As schatten::Optimizer's, for a piece. The argument of the owner is used.
   template <KokkosView V>
   void observe(const Exec& exec, std::string_view piece, const V& x) {
     find_owners();
     if (owner(piece) == me()) local_.observe(exec, piece, x);
   }
 
-  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step does, and RefusedByRank on
-  /// the other ranks; the weights are then equal on all ranks, stepped or not. Fences as the communicator does.
+  /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
+  /// on the other ranks. The weights are then equal on all ranks, updated or not. Fences as the communicator does.
   void step(const Exec& exec) {
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
@@ -173,7 +174,7 @@ class Optimizer {
     });
   }
 
-  /// Gives every piece that has none an owner: a step does so as well. Throws InvalidArgument where ranks differ.
+  /// Chooses an owner for every piece that has none. A step does this too. Throws InvalidArgument if ranks differ.
   void find_owners() {
     if (owned_ == pieces_.size()) return;
     agree(*comm_, "distributed::Optimizer", [&] {
@@ -199,7 +200,7 @@ class Optimizer {
     }
   }
 
-  /// Every rank's weights ← their owners'. All ranks together. A step does so as well.
+  /// Every rank's weights ← their owners'. All ranks together. A step does this too.
   void share_weights(const Exec& exec) {
     find_owners();
     Sharing(*this, exec).finish();
@@ -209,7 +210,7 @@ class Optimizer {
   [[nodiscard]] Local& local() { return local_; }
   /// The communicator that the Optimizer was made with.
   [[nodiscard]] const Comm& communicator() const { return *comm_; }
-  /// The pieces that parameters are cut into, in the order of add.
+  /// The names of the pieces of all parameters, in the order of add.
   [[nodiscard]] std::vector<std::string> pieces() const {
     std::vector<std::string> names;
     for (const Piece& piece : pieces_) names.push_back(piece.name);
@@ -221,7 +222,7 @@ class Optimizer {
     for (const Piece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
     return names;
   }
-  /// The rank that steps a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
+  /// The rank that updates a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
   /// name.
   [[nodiscard]] std::size_t owner(std::string_view name) const {
     for (const Piece& piece : pieces_) {
@@ -313,8 +314,8 @@ class Optimizer {
     return from;
   }
 
-  /// The exchange of all weights, in rounds: two are under way at once with RankOptions::overlap. A rank that has called
-  /// the constructor must call finish, unless the communicator fails.
+  /// The exchange of all weights, in rounds. With RankOptions::overlap two rounds are sent at the same time. A rank
+  /// that has called the constructor must call finish, unless the communicator fails.
   class Sharing {
    public:
     Sharing(Optimizer& self, const Exec& exec)
@@ -332,7 +333,7 @@ class Optimizer {
       missing_.assign(self.rounds_.size(), 0);
       for (const auto& [part, round] : self.round_of_) ++missing_[round];
     }
-    /// A part of a piece has been stepped: begins the rounds that are complete, if a buffer is free.
+    /// To be called after the update of a part of a piece. Begins the complete rounds, if a buffer is free.
     void note_stepped(std::string_view part) {
       const auto found = self_.round_of_.find(part);
       if (found != self_.round_of_.end()) --missing_[found->second];
@@ -345,7 +346,7 @@ class Optimizer {
         begin();
       }
     }
-    /// Begins and ends what is left.
+    /// Begins and ends the remaining rounds.
     void finish() {
       while (ended_ < missing_.size()) {
         if (begun_ < missing_.size() && begun_ - ended_ < slots_.size()) {
@@ -395,8 +396,8 @@ class Optimizer {
     return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0});
   }
 
-  /// All pieces in rounds of at most message_bytes, or of one piece a rank: each takes the next ones of every owner, in
-  /// the order of steps.
+  /// All pieces in rounds of at most message_bytes, or of one piece per rank. A round has the next pieces of every
+  /// owner, in the order of steps.
   [[nodiscard]] std::vector<Round> rounds(std::vector<optim::TypedBatch> Piece::*array) const {
     std::vector<std::size_t> order(pieces_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

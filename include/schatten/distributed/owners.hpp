@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who steps what: parameters cut into pieces, pieces shared out over ranks by what a step of each costs.
+// The owners of pieces of parameters: pieces are assigned to ranks by the cost of their steps.
 #pragma once
 
 #include <schatten/core/stable_sort.hpp>
@@ -12,18 +12,19 @@
 namespace schatten::distributed {
 
 /// Flops of a step of `matrices` rows×cols matrices: the map's max·min² (spectral/choose_method.hpp: the Gram matrix,
-/// four poles and the product) and what is read and written of each element.
+/// four poles and the product), and the reads and writes of each element.
 inline double step_cost(bool has_map, std::size_t matrices, std::size_t rows, std::size_t cols) {
   constexpr double map = 8, element = 20;
   const double m = double((std::max)(rows, cols)), n = double((std::min)(rows, cols));
   return double(matrices) * m * n * (element + (has_map ? map * n : 0.0));
 }
 
-/// The owner of each piece: the dearest first, to the rank that has least to do (Graham, SIAM J. Appl. Math. 17
-/// (1969)): the busiest rank has at most 4/3 − 1/(3N) times the least possible.
+/// Returns the owner of each piece. Pieces are taken in descending order of cost, and each is assigned to the rank with
+/// the least load (Graham, SIAM J. Appl. Math. 17 (1969)). The load of the busiest rank is at most 4/3 − 1/(3N) times
+/// the optimum.
 ///
-/// load: flops that each rank has already; grows. Ties go to the lower rank and the earlier piece, so that all ranks
-/// find the same. Cost: O(pieces·(log pieces + N)).
+/// load: the flops that each rank has already; the pieces are added. Equal loads go to the lower rank, equal pieces
+/// keep their order, so that all ranks get the same result. Cost: O(pieces·(log pieces + N)).
 inline std::vector<std::size_t> share_out(const std::vector<double>& cost, std::vector<double>& load) {
   std::vector<std::size_t> order(cost.size()), owner(cost.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

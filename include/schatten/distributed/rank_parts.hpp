@@ -11,7 +11,7 @@
 
 namespace schatten::distributed {
 
-/// What of a matrix a rank holds: some of its rows, or some of its columns, one after the other in the order of ranks.
+/// The part of a matrix that a rank has: some rows, or some columns. Parts follow each other in the order of ranks.
 enum class Side { rows, columns };
 
 /// "rows", "columns".
@@ -77,8 +77,8 @@ struct MoveTriangle {
 
 }  // namespace detail
 
-/// spectral::WholeMatrix' functions over the parts of all ranks: called by all together. A sum takes one all-reduce, or with
-/// SumOrder::ranks what sum_over_ranks takes; the largest of few numbers a gather.
+/// The functions of spectral::WholeMatrix over the parts of all ranks. All ranks call them together. A sum is one
+/// all-reduce, with SumOrder::ranks one sum_over_ranks. A maximum of few numbers is a gather.
 template <ExecutionSpace Exec, class Comm>
 struct RankParts {
   using Space = typename Exec::memory_space;
@@ -114,7 +114,7 @@ struct RankParts {
     sums(exec, x, count * each);
     for_each_row(exec, "schatten::distributed/roots", count, each, Square{unit, x, each, true});
   }
-  /// Of the lower triangle, in what the products are summed in. X may have no rows here.
+  /// The sum of the lower triangle, in the type in which the products are summed. X may have no rows on this rank.
   template <class Backend, class W>
   void gram(const Exec& exec, const BatchView<W, Space>& x, const BatchView<W, Space>& gram,
             Workspace<Space>& scratch) const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A rule on matrices of which every rank has some rows, or some columns: the rule itself, its bucket asking the other ranks.
+// A rule for matrices of which every rank has some rows, or some columns. The rule does not change: its bucket
+// communicates with the other ranks.
 #pragma once
 
 #include <schatten/distributed/sharded_map.hpp>
@@ -16,18 +17,18 @@
 
 namespace schatten::distributed {
 
-/// Where a shard belongs: extents of the whole matrix, and which side is spread over ranks.
+/// The place of a shard: the extents of the whole matrix, and the side that is distributed over ranks.
 struct WholeShape {
   std::size_t rows = 0, cols = 0;
   Side side = Side::rows;
   friend bool operator==(const WholeShape&, const WholeShape&) = default;
 };
 
-/// What a group of shards of one whole shape shares.
+/// The data that a group of shards of one whole shape shares.
 template <class Comm>
 struct RankGroup {
   const Comm* comm = nullptr;
-  WholeShape whole{};  ///< without rows: of no shape yet
+  WholeShape whole{};  ///< without rows: not known yet
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;
   RankSpeed speed{};
@@ -59,8 +60,9 @@ struct MoveFlag {
 
 }  // namespace detail
 
-/// A Bucket of shards, on all ranks equally many in the same order. Whether a gradient is finite, sizes for the floor, norms,
-/// maps and factors are those of the whole matrices; all ranks together call what needs them.
+/// A Bucket of shards. All ranks have the same number of shards in the same order. Norms, maps, factors, the sizes for
+/// the floor and the check for finite gradients are those of the whole matrices; all ranks call these functions
+/// together.
 template <class Base, class Rule>
 class RankBucket : public Base {
   using Exec = std::remove_cvref_t<decltype(std::declval<const Base&>().exec())>;
@@ -90,7 +92,7 @@ class RankBucket : public Base {
   [[nodiscard]] bool cuts_rows() const { return rule_->group.whole.side == Side::columns; }
   [[nodiscard]] bool cuts_columns() const { return rule_->group.whole.side == Side::rows; }
 
-  /// Checks the gradients of all ranks: a matrix is left out on all where it is not finite on one.
+  /// Checks the gradients of all ranks. If a matrix is not finite on one rank, all ranks skip it.
   void check() {
     if (this->checked()) return;
     Base::check();
@@ -149,7 +151,8 @@ class RankBucket : public Base {
   const Rule* rule_ = nullptr;
 };
 
-/// The rule R on shards of one whole shape. Its matrices are not turned, so that all ranks step them in the same order.
+/// The rule R on shards of one whole shape. Matrices are not transposed, so that all ranks update them in the same
+/// order.
 template <class R, class Comm>
 struct RankRule : R {
   RankRule() = default;
@@ -170,7 +173,7 @@ struct RankRule : R {
     const auto [whole_rows, whole_cols] = whole_or(rows, cols);
     return optim::rule_lr<R>(*this, step, whole_rows, whole_cols);
   }
-  /// As many as a rank's even share lets through, so that all ranks take the same number.
+  /// The number of matrices that fit for an even share of a rank, so that it is the same on all ranks.
   [[nodiscard]] std::size_t most_matrices(std::size_t elements) const {
     const std::size_t each = group.whole.rows * group.whole.cols / std::size_t(group.comm->size());
     return std::max<std::size_t>(elements / std::max<std::size_t>(each, 1), 1);

@@ -21,7 +21,7 @@ namespace schatten::distributed {
 
 namespace detail {
 
-/// What optim::Inventory is for an Optimizer, for the whole matrices of a ShardedOptimizer.
+/// The inventory of the whole matrices of a ShardedOptimizer, with the functions of optim::Inventory.
 template <class O>
 class ShardInventory;
 
@@ -35,14 +35,14 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 
   [[nodiscard]] std::uint64_t seed() const { return local_.seed(); }
   [[nodiscard]] std::size_t groups() const { return self_->groups_.size(); }
-  /// Its steps: those of its first shape.
+  /// A group's steps are those of its first shape.
   [[nodiscard]] GroupInfo group(std::size_t k) const {
     const auto& group = self_->groups_[k];
     std::size_t steps = 0;
     for (const auto& set : group.sets) steps = (std::max)(steps, local_.group(set.id.index).steps);
     return {group.name, group.rule->fields(), steps, group.lr_factor};
   }
-  /// On this rank alone: all ranks read the same file.
+  /// Without communication: all ranks read the same file.
   void set(std::size_t k, const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) {
     auto& group = self_->groups_[k];
     group.rule->set(*self_, values, group.sets, function);
@@ -77,8 +77,8 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 
   // ---- save -------------------------------------------------------------------------------------------------------
 
-  /// Puts the parameters together, each on one rank that has a part of it, the bytes alike on all. All ranks together.
-  /// Returns this rank's. Memory: their arrays.
+  /// Assembles each parameter on one rank that has a part of it, so that all ranks have about the same number of bytes.
+  /// Returns those of this rank. All ranks together. Memory: their arrays.
   std::vector<ParameterInfo> assemble(const Exec& exec, bool weights) {
     const auto ranks = std::size_t(self_->comm_->size());
     std::vector<double> load(ranks, 0.0);
@@ -126,7 +126,7 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
   void set_decay_factor(std::string_view name, double factor) { local_.set_decay_factor(name, factor); }
 
  private:
-  /// An array as rows of bytes, and which part of it a rank has.
+  /// An array as rows of bytes, and the part of it that a rank has.
   struct Layout {
     std::size_t rows, bytes;  ///< of a whole row
     bool by_rows, by_columns;
@@ -153,8 +153,8 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
     return local_.slots(shard.set.index, {shard.whole.rows, shard.whole.cols, false, shard.master});
   }
 
-  /// The owner's copy of an array ← all ranks' parts; slot: without a name for the weight. What is not cut is the
-  /// owner's.
+  /// The owner's copy of an array ← all ranks' parts. slot: without a name for the weight. An array that is not divided
+  /// is that of the owner.
   void gather(const Exec& exec, const std::string& name, const StateSlot& slot, const Shard& shard, std::size_t owner,
               std::size_t element) {
     const Layout layout = layout_of(shard, slot, element);
@@ -228,9 +228,9 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 
 }  // namespace detail
 
-/// Writes a save as that of an Optimizer over ranks is written, of the same whole matrices: each on one of the ranks.
-/// `load` of any of the classes over ranks reads it, on any number of ranks with any cuts, gather_files makes one file of
-/// it, and checkpoint::load reads that.
+/// Saves the whole matrices in the format of an Optimizer over ranks; each matrix is written by one of the ranks.
+/// `load` of all classes over ranks reads it, on any number of ranks with any division. gather_files makes one file of
+/// it, which checkpoint::load reads.
 ///
 /// All ranks together, on a file system that they share. Errors as for an Optimizer. Memory of a rank: the arrays of
 /// 1/N of the matrices, on the host.
@@ -249,8 +249,8 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
   });
 }
 
-/// Loads a save of any number of ranks, or one file: each rank its rows or columns. Errors as for an Optimizer. Memory
-/// of a rank: the largest of the files, on the host.
+/// Loads a save of any number of ranks, or one file. Each rank receives its rows or columns. Errors as for an
+/// Optimizer. Memory of a rank: the largest of the files, on the host.
 template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
 checkpoint::LoadReport load(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
                             const std::string& path, const checkpoint::LoadOptions& options = {}) {

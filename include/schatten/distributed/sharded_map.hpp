@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The map UΣ^pVᵀ of a matrix whose rows, or columns, lie on several ranks, for ranks that have agreed already.
+// The map UΣ^pVᵀ of a matrix whose rows, or columns, are on several ranks. Ranks have compared their arguments before.
 #pragma once
 
 #include <schatten/core/copy.hpp>
@@ -89,8 +89,8 @@ KOKKOS_INLINE_FUNCTION std::size_t rows_before(std::size_t i, std::size_t n, boo
   return square ? i * n : triangle(i);
 }
 
-/// W by rows behind its matrix' unit, as doubles, and back: what ranks that share functions tell each other. Of a symmetric
-/// W the lower triangle.
+/// Copies W to a message of doubles, and back: the unit of the matrix, then W by rows; of a symmetric W the lower
+/// triangle. Ranks that share functions send these messages.
 template <class Work, class Space>
 struct PackFunction {
   BatchView<const Work, Space> w;
@@ -123,7 +123,7 @@ struct UnpackFunction {
   }
 };
 
-/// Of r's terms those with the poles first, first + step, …; the others too where first is 0.
+/// The terms of r with the poles first, first + step, …; if first is 0, also the terms without a pole.
 inline linalg::Rational part_of(const linalg::Rational& r, std::size_t first, std::size_t step) {
   linalg::Rational part;
   if (first == 0) {
@@ -162,12 +162,12 @@ inline bool has_extremes(const std::vector<double>& units) {
 
 }  // namespace detail
 
-/// Who computes the function r of the Gram matrices of a batch.
+/// How the function r of the Gram matrices of a batch is divided between ranks.
 enum class Functions {
-  each_rank,  ///< every rank all of them, after one all-reduce
-  shared,  ///< each matrix one rank: half an all-reduce brings the rank its matrices' sums, the other half takes the results
-  poles,     ///< several ranks a matrix, each some of its poles, after one all-reduce; a second one adds up the results
-  automatic  ///< of these what takes least time by the model of cost_model.hpp, for each number of matrices anew
+  each_rank,  ///< every rank computes all, after one all-reduce
+  shared,     ///< one rank per matrix: half an all-reduce brings it the sums, the other half sends the results
+  poles,      ///< several ranks per matrix, each some poles, after one all-reduce; a second one sums the results
+  automatic   ///< the fastest of these by the model of cost_model.hpp, for each number of matrices
 };
 
 /// Numbers of a RankSpeed, for ranks to agree on.
@@ -176,21 +176,21 @@ inline std::string words_of(const RankSpeed& speed) {
   return printed(speed.flops) + " " + printed(speed.latency) + " " + printed(speed.bandwidth);
 }
 
-/// What a ShardedPower is made for, beside the whole matrix' SpectralPowerOptions.
+/// Options of a ShardedPower, in addition to SpectralPowerOptions of the whole matrix.
 struct ShardOptions {
   Side side = Side::rows;
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;  ///< of the method rational
-  RankSpeed speed{};                           ///< what Functions::automatic reckons with
+  RankSpeed speed{};                           ///< the speeds that Functions::automatic uses
 };
 
-/// ShardedPower without its checks: nothing is agreed upon, so that no rank may refuse alone.
+/// ShardedPower without its checks. Ranks do not compare arguments, so either all ranks refuse them or none.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedMap {
  public:
   using Space = typename Exec::memory_space;
 
-  /// options: of the whole matrix. Throws InvalidArgument, with the same arguments on every rank alike.
+  /// options: of the whole matrix. Throws InvalidArgument; with equal arguments on all ranks.
   ShardedMap(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards,
              std::shared_ptr<spectral::FitCaches> fits)
       : comm_(&comm), options_(options), shards_(shards), fits_(std::move(fits)), choice_(choose(options)) {
@@ -205,8 +205,9 @@ class ShardedMap {
     options_ = options;
   }
 
-  /// out ← this rank's rows (columns) of U Σ^p Vᵀ. All ranks together, with equally many matrices. common: whether ranks tell
-  /// each other their largest elements before the method rational squares them; the others always do.
+  /// out ← this rank's rows (columns) of U Σ^p Vᵀ. All ranks together, with the same number of matrices. common:
+  /// whether ranks exchange their largest elements before the method rational squares them; with the other methods they
+  /// always do.
   void apply(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
              Workspace<Space>& workspace, bool common = std::is_same_v<T, double>) const {
     if (m.extent(0) == 0 || side_length() == 0) return;
@@ -219,19 +220,19 @@ class ShardedMap {
   [[nodiscard]] SpectralMethod method() const { return choice_.method; }
   [[nodiscard]] std::size_t poles() const { return choice_.poles(); }
   [[nodiscard]] Format format() const { return choice_.format; }
-  /// Sums of Gram matrices over ranks in a call.
+  /// The number of sums of Gram matrices over ranks in a call.
   [[nodiscard]] std::size_t sums() const {
     if (choice_.method == SpectralMethod::quintic) return quintics().size();
     if (choice_.method == SpectralMethod::rational) return 1;
     return spectral::IterateSegments(choice_.iterates.fit.steps.size(), choice_.iterates.form).count();
   }
-  /// Bytes that one matrix adds to each of them.
+  /// The bytes of one matrix in each of these sums.
   [[nodiscard]] std::size_t sum_bytes() const {
     const bool narrow =
         std::is_same_v<T, float> && choice_.method != SpectralMethod::rational && choice_.format != Format::float64;
     return detail::triangle(side_length()) * (narrow ? sizeof(float) : sizeof(double));
   }
-  /// Who computes functions in a call with that many matrices: not `automatic`, and for one rank each_rank.
+  /// How functions are divided in a call with this number of matrices: not `automatic`; for one rank each_rank.
   [[nodiscard]] Functions functions(std::size_t matrices) const {
     if (comm_->size() == 1 || method() != SpectralMethod::rational) return Functions::each_rank;
     if (shards_.functions != Functions::automatic) return shards_.functions;
@@ -242,17 +243,17 @@ class ShardedMap {
            : shared < each                  ? Functions::shared
                                             : Functions::each_rank;
   }
-  /// Bytes that one matrix adds to the second sum of Functions::poles.
+  /// The bytes of one matrix in the second sum of Functions::poles.
   [[nodiscard]] std::size_t function_bytes() const {
     const std::size_t n = side_length(), numbers = detail::rows_before(n, n, composed());
     return numbers * (choice_.format == Format::float64 ? sizeof(double) : sizeof(T));
   }
   [[nodiscard]] const SpectralPowerOptions& options() const { return options_; }
   [[nodiscard]] Side side() const { return shards_.side; }
-  /// The length of the side that every rank has whole.
+  /// The length of the side that is not distributed.
   [[nodiscard]] std::size_t side_length() const { return shards_.side == Side::rows ? options_.cols : options_.rows; }
 
-  /// That of the other one, of which every rank has a part.
+  /// The length of the distributed side.
   [[nodiscard]] std::size_t cut_length() const { return shards_.side == Side::rows ? options_.rows : options_.cols; }
 
  private:
@@ -261,8 +262,8 @@ class ShardedMap {
   }
 
   [[nodiscard]] bool composed() const { return !choice_.composed.poles.empty(); }
-  /// What a call with that many matrices is to the model of cost. A composed function has a pole in double, and products of
-  /// 7n³/3 flops, that every rank repeats.
+  /// A call with this number of matrices as arguments of the cost model. A composed function has a pole in double, and
+  /// products of 7n³/3 flops, which every rank repeats.
   [[nodiscard]] RankProblem problem(std::size_t matrices) const {
     const auto n = double(side_length());
     return {double(matrices),
@@ -274,7 +275,8 @@ class ShardedMap {
             composed() ? 4.9 : 1.2};
   }
 
-  /// The Gram matrix has the whole side, whichever is shorter: a promise for that many columns.
+  /// The Gram matrix has the length of the whole side, also if it is the longer one: the error bound is for this number
+  /// of columns.
   [[nodiscard]] spectral::MethodChoice choose(const SpectralPowerOptions& options) const {
     const bool serves = options.method == SpectralMethod::automatic || options.method == SpectralMethod::rational ||
                         options.method == SpectralMethod::quintic || options.method == SpectralMethod::iterates;
@@ -388,7 +390,7 @@ class ShardedMap {
     });
   }
 
-  /// The same of all ranks' sums, each matrix by the rank whose Share it is in.
+  /// The same for the sums of all ranks. Each matrix is computed by the rank whose Share has it.
   template <class Work, class Gram>
   void share_functions(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
                        const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
@@ -427,8 +429,9 @@ class ShardedMap {
                  detail::UnpackFunction<Work, Space>{all, inverse_power, total, square});
   }
 
-  /// The same where ranks share the poles of a matrix: groups of ranks each their share of the matrices, the ranks of a group
-  /// each some of the poles, and a sum over all ranks of what they have. All ranks have equal sums of Gram matrices, or nearly.
+  /// The same if ranks share the poles of a matrix. Each group of ranks has a share of the matrices, and each rank of a
+  /// group some of the poles. A sum over all ranks adds the results. The sums of Gram matrices are equal or nearly
+  /// equal on all ranks.
   template <class Work, class Gram>
   void share_poles(const Exec& exec, const double* packed, const BatchView<Gram, Space>& gram,
                    const VectorBatchView<double, Space>& diagonal, const NumberBatchView<double, Space>& unit,
@@ -475,7 +478,7 @@ class ShardedMap {
     });
   }
 
-  /// Those numbers of a batch that belong to a share of its matrices. May be empty.
+  /// The numbers of a batch that belong to a share of its matrices. May be empty.
   template <class Numbers>
   static Numbers some(const Numbers& all, const Share& share) {
     return all.extent(0) == 0 ? all : Numbers(all.data() + share.begin, share.count);

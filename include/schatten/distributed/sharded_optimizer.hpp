@@ -20,7 +20,7 @@
 
 namespace schatten::distributed {
 
-/// How a ShardedOptimizer adds up over ranks.
+/// Options of a ShardedOptimizer's sums over ranks.
 struct ShardedOptions {
   SumOrder order = SumOrder::library;
   Functions functions = Functions::each_rank;
@@ -32,25 +32,27 @@ template <class O>
 class ShardInventory;
 }
 
-/// An Optimizer of weights of which every rank holds some rows or columns. State is sharded as the weights are; maps, norms, row
-/// and column statistics, the floor and what is left out for a NaN are those of the whole matrices. Called by all ranks together,
-/// in the same order, with equal groups, names and whole shapes.
+/// An Optimizer of weights of which every rank has some rows or columns. State is distributed as the weights are. Maps,
+/// norms, statistics of rows and columns, the floor, and the skipping of matrices with a NaN are those of the whole
+/// matrices. All ranks call its functions together, in the same order, with equal groups, names and whole shapes.
 ///
-/// Rules: those that work element by element, and HTMuon, Muon, NorMuon, AdaMuon, CautiousMuon, LionMuon, MARSM, RMNP, MuonEq,
-/// Scion; what `observe` gives is not passed on. Rules that work element by element give the bits of one process, the others
-/// its result within rounding. Method of a map: automatic, which is rational, or quintic or iterates (ShardedPower).
+/// Rules: those that work element by element, and HTMuon, Muon, NorMuon, AdaMuon, CautiousMuon, LionMuon, MARSM, RMNP,
+/// MuonEq, Scion. Arrays of `observe` are not supported. Results of rules that work element by element are bitwise
+/// those of one process, results of the others are equal within rounding. Method of a map: automatic, which is
+/// rational, or quintic or iterates (ShardedPower).
 ///
-/// Matrices that are cut alike into one whole shape are stepped together: one sum over ranks for the rational map of all, one for
-/// norms of rows on columns' shards, and gathers of a number a matrix for the rest. A step agrees once, by 24 bytes a rank. A
-/// rank without a row has a row of zeros that is nobody's. With SumOrder::ranks all ranks have the same bits at every call,
-/// statistics that each keeps for itself too. On host execution spaces.
+/// Matrices with one whole shape and the same parts are updated together. They need one sum over ranks for the rational
+/// map of all, one for norms of rows if columns are distributed, and gathers of one number per matrix for the rest.
+/// Ranks compare their arguments once per step, by 24 bytes per rank. A rank without a row has a row of zeros that
+/// belongs to no matrix. With SumOrder::ranks all ranks have bitwise the same results in every call, also for
+/// statistics that every rank keeps. On host execution spaces.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedOptimizer {
  public:
   using Local = schatten::Optimizer<T, Exec, Backend>;
   using Space = typename Exec::memory_space;
 
-  /// Throws InvalidArgument for NonFinite::raise, which one rank would do alone.
+  /// Throws InvalidArgument for NonFinite::raise: only one rank would throw.
   explicit ShardedOptimizer(const Comm& comm, const OptimizerOptions& options = {}, const ShardedOptions& shards = {})
       : comm_(&comm), shards_(shards), local_(options) {
     agree(comm, "distributed::ShardedOptimizer", [&] {
@@ -62,7 +64,7 @@ class ShardedOptimizer {
     });
   }
 
-  /// As schatten::Optimizer's. Throws InvalidArgument, where numbers differ too.
+  /// As schatten::Optimizer's. Throws InvalidArgument also if numbers of ranks differ.
   template <class R>
   GroupId add_group(const R& rule) {
     static_assert(optim::serves_ranks<R>(), "schatten: this rule sees whole matrices; AssembledOptimizer has them");
@@ -103,9 +105,9 @@ class ShardedOptimizer {
     for (const Set& set : group.sets) local_.set_lr_factor(set.id, factor);
   }
 
-  /// W, G: this rank's rows or columns of a matrix, of `whole`'s extents but for the side that is cut; or part of a vector, whose
-  /// whole shape is 1×n by columns. Views are kept. options: blocks are not served. All ranks together. Throws InvalidArgument,
-  /// RefusedByRank.
+  /// W, G: this rank's rows or columns of a matrix, with the extents of `whole` except for the distributed side; or a
+  /// part of a vector, whose whole shape is 1×n, by columns. Views are kept. options: blocks are not supported. All
+  /// ranks together. Throws InvalidArgument, RefusedByRank.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, const VW& w, const VG& g, const WholeShape& whole,
            const ParameterOptions& options = {}) {
@@ -170,7 +172,7 @@ class ShardedOptimizer {
     local_.step(exec);
   }
 
-  /// The Optimizer of this rank's shards: state, counts, telemetry. @pre what is changed through it is changed on all ranks.
+  /// The Optimizer of this rank's shards: state, counts, telemetry. @pre a change made through it is made on all ranks.
   [[nodiscard]] Local& local() { return local_; }
   /// The communicator that the Optimizer was made with.
   [[nodiscard]] const Comm& communicator() const { return *comm_; }
@@ -178,7 +180,7 @@ class ShardedOptimizer {
  private:
   friend class detail::ShardInventory<ShardedOptimizer>;
 
-  /// What all ranks know of a parameter.
+  /// The data of a parameter that all ranks have.
   struct Shard {
     std::size_t group;  ///< of this Optimizer
     GroupId set;        ///< of the local one
@@ -187,7 +189,7 @@ class ShardedOptimizer {
     ElementType type;
     bool vector, master, stochastic;
   };
-  /// Shards of one whole shape that are cut alike: on every rank of one shape, in one bucket.
+  /// Shards of one whole shape with the same parts: on every rank they have one shape and are in one bucket.
   struct Set {
     WholeShape whole;
     std::vector<std::uint64_t> counts;

@@ -18,18 +18,20 @@
 
 namespace schatten::distributed {
 
-/// UΣ^pVᵀ of matrices that are spread over ranks, by one sum over ranks: each rank adds its rows' XᵀX to the n×n Gram matrix,
-/// computes r(XᵀX) on its own, and multiplies its own rows by it (spectral/rational_power.hpp). n: the side that is whole.
+/// UΣ^pVᵀ of matrices that are distributed over ranks, by one sum over ranks. Each rank computes XᵀX of its rows X, and
+/// all ranks sum these to the n×n Gram matrix S. Each rank computes r(S) and multiplies its rows by it
+/// (spectral/rational_power.hpp). n is the length of the side that is not distributed.
 ///
-/// Functions::shared: for N or more matrices in a call r's n³ flops are shared out, for the bytes of the all-reduce; sums
-/// are then in the order of ranks. Functions::poles: for fewer matrices than ranks r's poles are shared out, for a second
-/// sum of n(n+1)/2 numbers, n² where r is composed (function_bytes()). Functions::automatic takes what RankCost says. A
-/// rank's rows may be any number, none too. The sum is of n(n+1)/2 doubles a matrix, as many bytes as n×n floats have: what
-/// a rank sums in float is added up over ranks in double, so that the promise is that of one process with short side n. The
-/// same bits come out whichever rank a row is on as long as shards are the same. On host execution spaces.
+/// Functions::shared, for calls with N or more matrices: the n³ flops of r are divided between ranks; the bytes are
+/// those of the all-reduce. Sums are then in the order of ranks. Functions::poles, for fewer matrices than ranks: the
+/// poles of r are divided between ranks; this needs a second sum of n(n+1)/2 numbers, n² if r is composed
+/// (function_bytes()). Functions::automatic chooses by RankCost. A rank may have any number of rows, also none. The sum
+/// has n(n+1)/2 doubles per matrix, as many bytes as n×n floats. Each rank's sums in float are added over ranks in
+/// double, so the error bound is that of one process with short side n. The result is bitwise the same for every
+/// assignment of the same shards to ranks. On host execution spaces.
 ///
-/// The methods quintic and iterates take a sum of n(n+1)/2 numbers, in what their products are summed in, for each quintic, or
-/// for each segment of iterates (sums(), sum_bytes()).
+/// The methods quintic and iterates need a sum of n(n+1)/2 numbers per quintic, or per segment of iterates, in the type
+/// in which their products are summed (sums(), sum_bytes()).
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedPower {
   using Map = ShardedMap<T, Exec, Backend, Comm>;
@@ -57,9 +59,10 @@ class ShardedPower {
 
   /// out ← this rank's rows (columns) of U Σ^p Vᵀ for every matrix. All ranks together, with equally many matrices.
   ///
-  /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. A NaN or an infinity on any rank makes the matrix
-  /// NaN on all. Throws InvalidArgument, on all ranks where they do not have the whole matrix' rows (columns) together;
-  /// RefusedByRank where another rank's arguments are wrong: then no rank waits.
+  /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. If an element is NaN or infinite on one
+  /// rank, the result of this matrix is NaN on all ranks. Throws InvalidArgument; on all ranks if their parts together
+  /// do not have the rows (columns) of the whole matrix. Throws RefusedByRank if another rank's arguments are wrong; no
+  /// rank waits.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply_batch(exec, as_batch<Exec>(m), as_batch<Exec>(out));
@@ -68,13 +71,14 @@ class ShardedPower {
   /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
   [[nodiscard]] double error_bound() const { return map_->error_bound(); }
   [[nodiscard]] std::size_t poles() const { return map_->poles(); }
-  /// What the Gram matrix and the poles are computed in.
+  /// The precisions of the Gram matrix and of the poles.
   [[nodiscard]] Format format() const { return map_->format(); }
-  /// Sums over ranks in a call: one, for quintics and iterates more.
+  /// The number of sums over ranks in a call: one; for quintics and iterates more.
   [[nodiscard]] std::size_t sums() const { return map_->sums(); }
-  /// Bytes that one matrix adds to each of them.
+  /// The bytes of one matrix in each of these sums.
   [[nodiscard]] std::size_t sum_bytes() const { return map_->sum_bytes(); }
-  /// Who computes the functions of that many matrices, and bytes that one adds to the second sum where ranks share poles.
+  /// How the functions of this number of matrices are computed, and the bytes of one matrix in the second sum if ranks
+  /// share poles.
   [[nodiscard]] Functions functions(std::size_t matrices) const { return map_->functions(matrices); }
   [[nodiscard]] std::size_t function_bytes() const { return map_->function_bytes(); }
   [[nodiscard]] const SpectralPowerOptions& options() const { return map_->options(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sums over ranks in an order of the caller's choice.
+// Sums over ranks in an order that the caller chooses.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -16,12 +16,12 @@ namespace schatten::distributed {
 
 /// The order of the terms of a sum over ranks.
 enum class SumOrder {
-  library,  ///< as the library likes: one all-reduce
-  ranks     ///< ((x₀ + x₁) + x₂) + …: the same bits on every rank, with every library, at every call
+  library,  ///< the library's order: one all-reduce
+  ranks     ///< ((x₀ + x₁) + x₂) + …: bitwise the same on every rank, with every library, in every call
 };
 
-/// Part [begin, begin + count) of n things that rank k of N holds where they are shared out evenly: the first n mod N
-/// ranks hold one more.
+/// The part [begin, begin + count) of rank k if n elements are divided evenly between N ranks: the first n mod N ranks
+/// have one more.
 struct Share {
   std::size_t begin, count;
   static constexpr Share of(std::size_t n, std::size_t k, std::size_t ranks) {
@@ -45,7 +45,7 @@ struct SumParts {
   }
 };
 
-/// (a, b) ↦ the one of larger size; an infinity or a NaN where one is.
+/// (a, b) ↦ the one of larger size; an infinity or a NaN if one of them is.
 struct Larger {
   template <class U>
   KOKKOS_FUNCTION U operator()(U a, U b) const {
@@ -75,7 +75,7 @@ struct ReduceParts {
   }
 };
 
-/// x ← f of all ranks' x, n numbers, by a gather: for few of them. Bytes sent by a rank: those of x to each other one.
+/// x ← f of all ranks' x, n numbers, by a gather. For few numbers: a rank sends the bytes of x to each other rank.
 template <ExecutionSpace Exec, class U, class F, class Space, class Comm>
 void reduce_over_ranks(const Exec& exec, const Comm& comm, U* x, std::size_t n, const F& f,
                        Workspace<Space>& workspace) {
@@ -90,8 +90,8 @@ void reduce_over_ranks(const Exec& exec, const Comm& comm, U* x, std::size_t n, 
 
 }  // namespace detail
 
-/// x ← Σ over ranks of x, n numbers. SumOrder::ranks: each rank adds up its share and gathers the others'. Memory: n
-/// numbers of the workspace. Bytes sent by a rank: 2(N−1)/N of x's, as a ring's all-reduce has.
+/// x ← Σ over ranks of x, n numbers. With SumOrder::ranks each rank sums its share and gathers those of the others.
+/// Memory: n numbers of the workspace. Bytes sent by a rank: 2(N−1)/N of those of x, as in an all-reduce on a ring.
 template <ExecutionSpace Exec, Scalar T, class Space, Communicator<Exec> Comm>
 void sum_over_ranks(const Exec& exec, const Comm& comm, T* x, std::size_t n, SumOrder order,
                     Workspace<Space>& workspace) {
