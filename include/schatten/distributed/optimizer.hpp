@@ -4,16 +4,15 @@
 
 #include <schatten/distributed/owners.hpp>
 #include <schatten/distributed/sum.hpp>
+#include <schatten/distributed/weight_exchange.hpp>
 #include <schatten/optim/optimizer.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -154,11 +153,11 @@ class Optimizer {
   void step(const Exec& exec) {
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
-    Sharing sharing(*this, exec);
+    Exchange exchange(exec, *comm_, pieces_, plan_, workspace_, options_.overlap);
     std::exception_ptr error;
     try {
-      if (options_.overlap && ranks() > 1 && rounds_.size() > 1) {
-        local_.step(exec, [&](std::string_view part) { sharing.note_stepped(part); });
+      if (options_.overlap && ranks() > 1 && plan_.rounds.size() > 1) {
+        local_.step(exec, [&](std::string_view part) { exchange.note_stepped(part); });
       } else {
         local_.step(exec);
       }
@@ -167,7 +166,7 @@ class Optimizer {
     } catch (...) {  // the other ranks wait for all rounds
       error = std::current_exception();
     }
-    sharing.finish();
+    exchange.finish();
     agree(*comm_, "distributed::Optimizer::step", [&] {
       if (error) std::rethrow_exception(error);
       return std::string();
@@ -190,20 +189,13 @@ class Optimizer {
       if (pieces_[k].owner != me()) local_.remove(pieces_[k].name);
     }
     owned_ = pieces_.size();
-    rounds_ = rounds(&Piece::weight);
-    round_of_.clear();
-    for (std::size_t r = 0; r < rounds_.size(); ++r) {
-      for (const std::size_t k : rounds_[r].pieces) {
-        if (pieces_[k].owner != me()) continue;
-        for (const std::string& part : pieces_[k].parts) round_of_.emplace(part, r);
-      }
-    }
+    plan_ = detail::WeightRounds(pieces_, me(), ranks(), options_.message_bytes);
   }
 
   /// Every rank's weights ← their owners'. All ranks together. A step does this too.
   void share_weights(const Exec& exec) {
     find_owners();
-    Sharing(*this, exec).finish();
+    Exchange(exec, *comm_, pieces_, plan_, workspace_, options_.overlap).finish();
   }
 
   /// The Optimizer of this rank's pieces: state, counts, telemetry, fields.
@@ -213,19 +205,19 @@ class Optimizer {
   /// The names of the pieces of all parameters, in the order of add.
   [[nodiscard]] std::vector<std::string> pieces() const {
     std::vector<std::string> names;
-    for (const Piece& piece : pieces_) names.push_back(piece.name);
+    for (const detail::OwnedPiece& piece : pieces_) names.push_back(piece.name);
     return names;
   }
   /// Their names in a checkpoint: a piece with row_sizes has several.
   [[nodiscard]] std::vector<std::string> parts() const {
     std::vector<std::string> names;
-    for (const Piece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
+    for (const detail::OwnedPiece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
     return names;
   }
   /// The rank that updates a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
   /// name.
   [[nodiscard]] std::size_t owner(std::string_view name) const {
-    for (const Piece& piece : pieces_) {
+    for (const detail::OwnedPiece& piece : pieces_) {
       if (piece.name == name) return piece.owner;
     }
     throw InvalidArgument("distributed::Optimizer::owner", "name", std::string(name), "is no piece of a parameter");
@@ -234,23 +226,10 @@ class Optimizer {
   [[nodiscard]] const std::vector<double>& load() const { return load_; }
 
  private:
+  using Exchange = detail::WeightExchange<Exec, Comm>;
   struct GroupKind {
     bool has_map, splits;
   };
-  struct Piece {
-    std::string name, words;
-    std::vector<std::string> parts;
-    double cost;
-    std::pair<std::size_t, std::size_t> turn;  ///< group, and number of the shape: steps take pieces in this order
-    std::vector<optim::TypedBatch> weight, gradient;  ///< more than one with row_sizes
-    std::shared_ptr<const void> weight_owner, gradient_owner;
-    std::size_t owner = 0;
-  };
-  /// Pieces that are sent at once, in the order of their owners, and bytes by owner.
-  struct Round {
-    std::vector<std::size_t> pieces, bytes;
-  };
-
   [[nodiscard]] std::size_t me() const { return std::size_t(comm_->rank()); }
   [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
 
@@ -258,15 +237,15 @@ class Optimizer {
   void add_piece(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options) {
     constexpr std::string_view function = "distributed::Optimizer::add";
     local_.add(id, name, w, g, options);  // checks everything; no memory before the next step
-    Piece piece{.name = name,
-                .words = {},
-                .parts = local_.part_names(name),
-                .cost = 0,
-                .turn = {id.index, 0},
-                .weight = {},
-                .gradient = {},
-                .weight_owner = std::make_shared<VW>(w),
-                .gradient_owner = std::make_shared<VG>(g)};
+    detail::OwnedPiece piece{.name = name,
+                             .words = {},
+                             .parts = local_.part_names(name),
+                             .cost = 0,
+                             .turn = {id.index, 0},
+                             .weight = {},
+                             .gradient = {},
+                             .weight_owner = std::make_shared<VW>(w),
+                             .gradient_owner = std::make_shared<VG>(g)};
     for (const optim::Piece& part : optim::pieces_of<Exec>(w, options, function, "w", name)) {
       const optim::TypedBatch& a = part.batch;
       piece.cost += step_cost(groups_[id.index].has_map, a.batch, a.rows, a.cols);
@@ -283,156 +262,17 @@ class Optimizer {
     pieces_.push_back(std::move(piece));
   }
 
-  static std::size_t bytes_of(const std::vector<optim::TypedBatch>& parts) {
-    std::size_t bytes = 0;
-    for (const optim::TypedBatch& a : parts) bytes += (a.size() * size_of(a.type) + 7) / 8 * 8;  // aligned
-    return bytes;
-  }
-  /// The same matrices, contiguous at `data`.
-  static optim::TypedBatch packed(const optim::TypedBatch& a, const void* data) {
-    return {.data = data,
-            .type = a.type,
-            .batch = a.batch,
-            .rows = a.rows,
-            .cols = a.cols,
-            .batch_stride = a.rows * a.cols,
-            .row_stride = a.cols,
-            .col_stride = 1};
-  }
-  static char* pack(const Exec& exec, const std::vector<optim::TypedBatch>& parts, char* to) {
-    for (const optim::TypedBatch& a : parts) {
-      optim::detail::move_bits(exec, a, packed(a, to));
-      to += bytes_of({a});
-    }
-    return to;
-  }
-  static const char* unpack(const Exec& exec, const char* from, const std::vector<optim::TypedBatch>& parts) {
-    for (const optim::TypedBatch& a : parts) {
-      optim::detail::move_bits(exec, packed(a, from), a);
-      from += bytes_of({a});
-    }
-    return from;
-  }
-
-  /// The exchange of all weights, in rounds. With RankOptions::overlap two rounds are sent at the same time. A rank
-  /// that has called the constructor must call finish, unless the communicator fails.
-  class Sharing {
-   public:
-    Sharing(Optimizer& self, const Exec& exec)
-        : self_(self), exec_(exec), frame_(self.workspace_), slots_(self.options_.overlap ? 2 : 1) {
-      std::size_t mine = 0, all = 0;
-      for (const Round& round : self.rounds_) {
-        mine = (std::max)(mine, round.bytes[self.me()]);
-        all = (std::max)(all, sum_of(round.bytes));
-      }
-      slots_.resize((std::min)(slots_.size(), self.rounds_.size()));
-      for (Slot& slot : slots_) {
-        slot.mine = self.workspace_.template numbers<char>(mine).data();
-        slot.all = self.workspace_.template numbers<char>(all).data();
-      }
-      missing_.assign(self.rounds_.size(), 0);
-      for (const auto& [part, round] : self.round_of_) ++missing_[round];
-    }
-    /// To be called after the update of a part of a piece. Begins the complete rounds, if a buffer is free.
-    void note_stepped(std::string_view part) {
-      const auto found = self_.round_of_.find(part);
-      if (found != self_.round_of_.end()) --missing_[found->second];
-      for (std::size_t r = ended_; r < begun_; ++r) (void)slot(r).request.done();
-      while (begun_ < missing_.size() && missing_[begun_] == 0) {
-        if (begun_ - ended_ == slots_.size()) {
-          if (!slot(ended_).request.done()) return;
-          end();
-        }
-        begin();
-      }
-    }
-    /// Begins and ends the remaining rounds.
-    void finish() {
-      while (ended_ < missing_.size()) {
-        if (begun_ < missing_.size() && begun_ - ended_ < slots_.size()) {
-          begin();
-        } else {
-          end();
-        }
-      }
-    }
-
-   private:
-    struct Slot {
-      char *mine, *all;
-      RequestOf<Comm, Exec> request;
-    };
-    [[nodiscard]] Slot& slot(std::size_t round) { return slots_[round % slots_.size()]; }
-    void begin() {
-      const Round& round = self_.rounds_[begun_];
-      Slot& to = slot(begun_++);
-      char* at = to.mine;
-      for (const std::size_t k : round.pieces) {
-        const Piece& piece = self_.pieces_[k];
-        if (piece.owner == self_.me()) at = pack(exec_, piece.weight, at);
-      }
-      to.request = self_.comm_->start_all_gather(exec_, to.mine, to.all, round.bytes);
-    }
-    void end() {
-      const Round& round = self_.rounds_[ended_];
-      Slot& from = slot(ended_++);
-      from.request.wait(exec_);
-      const char* at = from.all;
-      for (const std::size_t k : round.pieces) {  // in the order of owners
-        const Piece& piece = self_.pieces_[k];
-        at = piece.owner == self_.me() ? at + bytes_of(piece.weight) : unpack(exec_, at, piece.weight);
-      }
-    }
-
-    Optimizer& self_;
-    const Exec& exec_;
-    typename Workspace<Space>::Frame frame_;
-    std::vector<Slot> slots_;
-    std::vector<std::size_t> missing_;   ///< parts of this rank, by round, that have not been stepped
-    std::size_t begun_ = 0, ended_ = 0;  ///< rounds
-  };
-
-  static std::size_t sum_of(const std::vector<std::size_t>& bytes) {
-    return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0});
-  }
-
-  /// All pieces in rounds of at most message_bytes, or of one piece per rank. A round has the next pieces of every
-  /// owner, in the order of steps.
-  [[nodiscard]] std::vector<Round> rounds(std::vector<optim::TypedBatch> Piece::*array) const {
-    std::vector<std::size_t> order(pieces_.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    schatten::stable_sort(order, [&](std::size_t a, std::size_t b) { return pieces_[a].turn < pieces_[b].turn; });
-    std::vector<std::vector<std::size_t>> queue(ranks());
-    for (const std::size_t k : order) queue[pieces_[k].owner].push_back(k);
-    std::vector<std::size_t> next(ranks(), 0);
-    const std::size_t most = options_.message_bytes / ranks();
-    std::vector<Round> all;
-    while (true) {
-      Round round{{}, std::vector<std::size_t>(ranks(), 0)};
-      for (std::size_t r = 0; r < ranks(); ++r) {
-        while (next[r] < queue[r].size()) {
-          const std::size_t k = queue[r][next[r]], bytes = bytes_of(pieces_[k].*array);
-          if (round.bytes[r] > 0 && round.bytes[r] + bytes > most) break;
-          round.bytes[r] += bytes;
-          round.pieces.push_back(k);
-          ++next[r];
-        }
-      }
-      if (round.pieces.empty()) return all;
-      all.push_back(std::move(round));
-    }
-  }
-
   /// The owners' gradients ← the sums over ranks.
   void sum_gradients(const Exec& exec) {
     if (ranks() == 1) return;
-    for (const Round& round : rounds(&Piece::gradient)) {
+    for (const detail::Round& round :
+         detail::rounds_of(pieces_, &detail::OwnedPiece::gradient, ranks(), options_.message_bytes)) {
       const typename Workspace<Space>::Frame frame(workspace_);
-      const std::size_t sum = sum_of(round.bytes), each = round.bytes[me()];
+      const std::size_t sum = detail::sum_of(round.bytes), each = round.bytes[me()];
       char* const mine = workspace_.template numbers<char>(sum).data();
       char* const all = workspace_.template numbers<char>(ranks() * each).data();
       char* at = mine;
-      for (const std::size_t k : round.pieces) at = pack(exec, pieces_[k].gradient, at);
+      for (const std::size_t k : round.pieces) at = detail::pack(exec, pieces_[k].gradient, at);
       comm_->all_to_all(exec, mine, round.bytes, all, std::vector<std::size_t>(ranks(), each));
       const char* from = all;
       for (const std::size_t k : round.pieces) {
@@ -440,7 +280,7 @@ class Optimizer {
         for (const optim::TypedBatch& a : pieces_[k].gradient) {
           for_each_element(exec, "schatten::distributed/sum", a.batch, a.rows, a.cols,
                            detail::SumTyped<T>{a, from, ranks(), each});
-          from += bytes_of({a});
+          from += detail::bytes_of({a});
         }
       }
     }
@@ -449,12 +289,11 @@ class Optimizer {
   const Comm* comm_;
   RankOptions options_;
   std::vector<GroupKind> groups_;
-  std::vector<Piece> pieces_;
+  std::vector<detail::OwnedPiece> pieces_;
   std::size_t owned_ = 0;  ///< pieces that have an owner
   std::vector<double> load_;
   std::map<std::array<std::size_t, 4>, std::size_t> shapes_;  ///< of parts, numbered as they come
-  std::vector<Round> rounds_;                                 ///< of weights
-  std::map<std::string, std::size_t, std::less<>> round_of_;  ///< by part, of this rank's
+  detail::WeightRounds plan_;
   Local local_;
   Workspace<Space> workspace_;
 };
