@@ -11,6 +11,9 @@
 
 namespace character_model {
 
+// What a rule is given beside gradients.
+enum class Observed { nothing, sampled_gradients, layer_inputs };
+
 // The hidden matrices follow the rule of that name; embedding and output always follow AdamW.
 struct Recipe {
   std::string name;
@@ -23,6 +26,10 @@ struct Recipe {
   std::optional<schatten::SpectralMethod> method = {};
   std::optional<double> resolution = {}, tolerance = {};
   std::vector<std::pair<std::string, double>> numbers = {};  // others of the rule, by name, where not its defaults
+  Observed observed = Observed::nothing;
+  int observe_every = 1;  // steps
+
+  bool observes(Observed what, int step) const { return observed == what && (step - 1) % observe_every == 0; }
 };
 
 // Of every optimizer; the demo's three come first. Of hidden matrices of this width.

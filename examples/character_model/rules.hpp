@@ -15,14 +15,9 @@ namespace character_model {
 using Exec = Kokkos::DefaultHostExecutionSpace;  // Eigen's memory is the host's
 using RuleOptimizer = schatten::Optimizer<float, Exec>;
 
-// What a rule is given beside gradients.
-enum class Observed { nothing, sampled_gradients, layer_inputs };
-
 struct Rule {
   std::string_view name;
   schatten::GroupId (*add_group)(RuleOptimizer& optimizer, const Recipe& recipe);
-  Observed observed = Observed::nothing;
-  int interval = 1;  // of the steps that observe
 };
 
 // A group of the rule with the recipe's numbers.
@@ -37,8 +32,8 @@ schatten::GroupId add_default(RuleOptimizer& optimizer, const Recipe& recipe) {
 }
 
 template <class R>
-Rule rule(Observed observed = Observed::nothing, int interval = 1) {
-  return {R::name, &add_default<R>, observed, interval};
+Rule rule() {
+  return {R::name, &add_default<R>};
 }
 
 std::vector<Rule> spectral_rules();

@@ -19,12 +19,10 @@ namespace character_model {
 
 std::vector<Rule> elementwise_rules() {
   return {
-      rule<schatten::AdamW>(),         rule<schatten::Adam>(),
-      rule<schatten::SGD>(),           rule<schatten::Lion>(),
-      rule<schatten::CautiousAdamW>(), rule<schatten::CautiousLion>(),
-      rule<schatten::MARS>(),          rule<schatten::MARSLion>(),
-      rule<schatten::AdEMAMix>(),      rule<schatten::SophiaG>(Observed::sampled_gradients, 10),
-      rule<schatten::AdamMini>(),      rule<schatten::RMNP>(),
+      rule<schatten::AdamW>(),   rule<schatten::Adam>(),          rule<schatten::SGD>(),
+      rule<schatten::Lion>(),    rule<schatten::CautiousAdamW>(), rule<schatten::CautiousLion>(),
+      rule<schatten::MARS>(),    rule<schatten::MARSLion>(),      rule<schatten::AdEMAMix>(),
+      rule<schatten::SophiaG>(), rule<schatten::AdamMini>(),      rule<schatten::RMNP>(),
   };
 }
 

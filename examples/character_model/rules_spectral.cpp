@@ -44,7 +44,7 @@ std::vector<Rule> spectral_rules() {
       rule<schatten::MuonEq>(),
       rule<schatten::Scion>(),
       rule<schatten::Aurora>(),
-      rule<schatten::NewtonMuon>(Observed::layer_inputs, 16),
+      rule<schatten::NewtonMuon>(),
       rule<schatten::COSMOS>(),
   };
 }

@@ -32,7 +32,7 @@ class ModelOptimizer {
   }
 
   // Whether observe_gradients is to be called before this step.
-  bool wants_sampled_gradients(int step) const { return observes(Observed::sampled_gradients, step); }
+  bool wants_sampled_gradients(int step) const { return recipe_.observes(Observed::sampled_gradients, step); }
 
   // Takes the gradients as they are: those of targets drawn from the model's predictions, of this many positions.
   void observe_gradients(int positions) {
@@ -44,7 +44,7 @@ class ModelOptimizer {
 
   // Step number `step` at this part of the peak learning rates; the parameters may be read when it returns.
   void step(int step, double schedule) {
-    if (observes(Observed::layer_inputs, step)) observe_inputs();
+    if (recipe_.observes(Observed::layer_inputs, step)) observe_inputs();
     if (recipe_.logistic_power) optimizer_.set_power(hidden_, logistic_power(step));
     optimizer_.set_lr_factor(hidden_, schedule);
     optimizer_.set_lr_factor(other_, schedule);
@@ -62,8 +62,6 @@ class ModelOptimizer {
     const schatten::LogisticPower power({.steps = std::size_t(steps_)});
     return std::round(64 * power(std::size_t(step - 1))) / 64;
   }
-
-  bool observes(Observed what, int step) const { return rule_.observed == what && (step - 1) % rule_.interval == 0; }
 
   // A column-major width x positions matrix is a row-major positions x width one: a sample a row.
   void observe_inputs() {

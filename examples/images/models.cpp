@@ -2,6 +2,7 @@
 #include "models.hpp"
 
 #include "../torch_support/attention.hpp"
+#include "../torch_support/layer_inputs.hpp"
 
 #include <cmath>
 #include <optional>
@@ -23,6 +24,10 @@ nn::Conv2d convolution(int in, int out, int stride = 1) {
   return layer;
 }
 
+torch::Tensor convolve(const nn::Conv2d& layer, const torch::Tensor& x) {
+  return torch_support::convolution(x, layer->weight, layer->options.stride()->at(0));
+}
+
 // x + F(x); where the block halves the image and doubles the channels, x has every second pixel, and zeros in the new channels.
 struct ResidualBlock : nn::Module {
   ResidualBlock(int in, int out)
@@ -33,7 +38,7 @@ struct ResidualBlock : nn::Module {
         second_norm(register_module("second_norm", nn::BatchNorm2d(out))) {}
 
   torch::Tensor forward(const torch::Tensor& x) {
-    const torch::Tensor branch = second_norm(second(torch::relu(first_norm(first(x)))));
+    const torch::Tensor branch = second_norm(convolve(second, torch::relu(first_norm(convolve(first, x)))));
     if (added == 0) return torch::relu(x + branch);
     const torch::Tensor half = x.slice(2, 0, x.size(2), 2).slice(3, 0, x.size(3), 2);
     return torch::relu(torch::constant_pad_nd(half, {0, 0, 0, 0, 0, added}) + branch);
@@ -90,6 +95,10 @@ nn::Linear linear(int in, int out, double gain = 1) {
   return layer;
 }
 
+torch::Tensor project(const nn::Linear& layer, const torch::Tensor& x) {
+  return torch_support::linear(x, layer->weight, layer->bias);
+}
+
 struct TransformerBlock : nn::Module {
   TransformerBlock(int width, int heads, double branch_gain)
       : heads(heads),
@@ -108,10 +117,10 @@ struct TransformerBlock : nn::Module {
     const auto by_head = [&](const torch::Tensor& all) {  // (batch, heads, patches, width / heads)
       return all.view({all.size(0), all.size(1), heads, -1}).transpose(1, 2);
     };
-    const torch::Tensor attended =
-        torch_support::attention(by_head(query(y)), by_head(key(y)), by_head(value(y)), false);
-    x = x + out(attended.transpose(1, 2).reshape(x.sizes()));
-    return x + down(torch::gelu(up(mlp_norm(x))));
+    const torch::Tensor attended = torch_support::attention(by_head(project(query, y)), by_head(project(key, y)),
+                                                            by_head(project(value, y)), false);
+    x = x + project(out, attended.transpose(1, 2).reshape(x.sizes()));
+    return x + project(down, torch::gelu(project(up, mlp_norm(x))));
   }
 
   int heads;

@@ -68,7 +68,13 @@ torch::Tensor ImageTask::next_loss() {
   torch::Tensor pixels = data_->train.pixels.index_select(0, chosen);
   if (options_.augment) pixels = augmented(pixels);
   const torch::Tensor labels = data_->train.labels.index_select(0, chosen).to(device_);
-  return functional::cross_entropy(model_->forward(normalized(pixels)), labels);
+  batch_ = normalized(pixels);
+  return functional::cross_entropy(model_->forward(batch_), labels);
+}
+
+torch::Tensor ImageTask::sampled_loss() {
+  const torch::Tensor logits = model_->forward(batch_);
+  return functional::cross_entropy(logits, torch_support::sampled_labels(logits));
 }
 
 torch_support::Evaluation ImageTask::evaluate() {

@@ -43,6 +43,8 @@ class ImageTask : public torch_support::Task {
   torch::nn::Module& model() override { return *model_; }
   std::vector<torch::Tensor> hidden_matrices() override { return model_->hidden_matrices(); }
   torch::Tensor next_loss() override;
+  torch::Tensor sampled_loss() override;
+  double labels() const override { return options_.batch; }
   torch_support::Evaluation evaluate() override;
   std::string description() const override { return options_.description; }
   std::string data_state() const override { return ""; }
@@ -56,6 +58,7 @@ class ImageTask : public torch_support::Task {
   std::shared_ptr<const ImageData> data_;
   ImageOptions options_;
   torch::Device device_;
+  torch::Tensor batch_;  // as the model is given it
 };
 
 }  // namespace images

@@ -2,6 +2,7 @@
 #include "model.hpp"
 
 #include "../torch_support/attention.hpp"
+#include "../torch_support/layer_inputs.hpp"
 
 #include <cmath>
 #include <torch/version.h>
@@ -47,17 +48,17 @@ Layer::Layer(const Shape& shape) : heads_(shape.heads) {
 
 torch::Tensor Layer::attend(const torch::Tensor& n, const torch::Tensor& cosines, const torch::Tensor& sines) const {
   const auto by_heads = [&](const torch::Tensor& matrix) {
-    return at::linear(n, matrix).view({n.size(0), n.size(1), heads_, -1}).transpose(1, 2);
+    return torch_support::linear(n, matrix).view({n.size(0), n.size(1), heads_, -1}).transpose(1, 2);
   };
   const torch::Tensor mixed = torch_support::attention(rotate(by_heads(query_), cosines, sines),
                                                        rotate(by_heads(key_), cosines, sines), by_heads(value_), true);
-  return at::linear(mixed.transpose(1, 2).reshape(n.sizes()), output_);
+  return torch_support::linear(mixed.transpose(1, 2).reshape(n.sizes()), output_);
 }
 
 torch::Tensor Layer::forward(const torch::Tensor& x, const torch::Tensor& cosines, const torch::Tensor& sines) const {
   const torch::Tensor y = x + attend(rms_norm(x, attention_norm_), cosines, sines);
   const torch::Tensor n = rms_norm(y, mlp_norm_);
-  return y + at::linear(at::silu(at::linear(n, gate_)) * at::linear(n, up_), down_);
+  return y + torch_support::linear(at::silu(torch_support::linear(n, gate_)) * torch_support::linear(n, up_), down_);
 }
 
 Model::Model(const Shape& shape, std::int64_t length, torch::Device device) {
@@ -79,7 +80,7 @@ torch::Tensor Model::forward(const torch::Tensor& bytes) const {
   const torch::Tensor cosines = cosines_.slice(0, 0, bytes.size(1)), sines = sines_.slice(0, 0, bytes.size(1));
   torch::Tensor x = at::embedding(embedding_, bytes);
   for (const std::shared_ptr<Layer>& layer : layers_) x = layer->forward(x, cosines, sines);
-  return at::linear(rms_norm(x, norm_), head_);
+  return torch_support::linear(rms_norm(x, norm_), head_);
 }
 
 std::vector<torch::Tensor> Model::hidden_matrices() const {

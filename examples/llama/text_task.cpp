@@ -25,9 +25,17 @@ Text read_text(const std::string& path, int sequences, int length) {
   return text;
 }
 
+torch::Tensor TextTask::logits_of(character_model::Batch& batch) const {
+  return model_.forward(tensor_of(batch.inputs, batch, device_)).view({-1, symbols});
+}
+
 torch::Tensor TextTask::loss_of(character_model::Batch& batch) const {
-  const torch::Tensor logits = model_.forward(tensor_of(batch.inputs, batch, device_));
-  return at::cross_entropy_loss(logits.view({-1, symbols}), tensor_of(batch.targets, batch, device_).view({-1}));
+  return at::cross_entropy_loss(logits_of(batch), tensor_of(batch.targets, batch, device_).view({-1}));
+}
+
+torch::Tensor TextTask::sampled_loss() {
+  const torch::Tensor logits = logits_of(batch_);
+  return at::cross_entropy_loss(logits, torch_support::sampled_labels(logits));
 }
 
 torch::Tensor TextTask::next_loss() {

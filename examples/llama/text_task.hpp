@@ -31,17 +31,23 @@ class TextTask : public torch_support::Task {
         device_(device),
         model_(shape, length, device),
         text_(text),
-        sampler_(text.bytes, text.split.train, sequences, length, seed) {}
+        sampler_(text.bytes, text.split.train, sequences, length, seed) {
+    batch_.sequences = sequences;
+    batch_.length = length;
+  }
 
   torch::nn::Module& model() override { return model_; }
   std::vector<torch::Tensor> hidden_matrices() override { return model_.hidden_matrices(); }
   torch::Tensor next_loss() override;
+  torch::Tensor sampled_loss() override;
+  double labels() const override { return double(batch_.sequences) * batch_.length; }
   torch_support::Evaluation evaluate() override;
   std::string description() const override { return description_; }
   std::string data_state() const override { return sampler_.state(); }
   void set_data_state(const std::string& state) override { sampler_.set_state(state); }
 
  private:
+  torch::Tensor logits_of(character_model::Batch& batch) const;
   torch::Tensor loss_of(character_model::Batch& batch) const;
 
   std::string description_;

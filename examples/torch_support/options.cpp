@@ -10,9 +10,6 @@ namespace {
 constexpr double paper_lr = 0.03;  // arXiv 2603.10067: of the hidden matrices
 constexpr double adam_lr = 0.001;  // there too: of embeddings, gains and head
 
-// These two need more than gradients, which the training loop does not give them.
-bool observes(const Recipe& recipe) { return recipe.name == "sophia_g" || recipe.name == "newton_muon"; }
-
 // Their directions are of the size of HTMuon's.
 bool has_paper_lr(const Recipe& recipe) {
   constexpr const char* names[] = {"htmuon", "muon", "normuon", "cautious_muon"};
@@ -21,7 +18,6 @@ bool has_paper_lr(const Recipe& recipe) {
 
 std::vector<Recipe> known_recipes(int width) {
   std::vector<Recipe> recipes = character_model::known_recipes(width);
-  recipes.erase(std::remove_if(recipes.begin(), recipes.end(), observes), recipes.end());
   for (Recipe& recipe : recipes) {
     recipe.other_lr = adam_lr;
     if (has_paper_lr(recipe)) recipe.hidden_lr = paper_lr;

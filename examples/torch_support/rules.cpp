@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it. TORCH_SUPPORT_FEW_RULES: with
-// HTMuon, Muon and AdamW alone.
+// HTMuon, Muon, AdamW and the two rules that observe alone.
 #include "rules.hpp"
 
 #include "../character_model/recipe_numbers.hpp"
@@ -16,16 +16,17 @@ namespace torch_support {
 namespace {
 
 using Tensors = std::vector<torch::Tensor>;
-using Optimizer = std::unique_ptr<torch::optim::Optimizer>;
 
 template <class Exec, class R>
-Optimizer make_on(const R& rule, Tensors parameters) {
-  return std::make_unique<schatten::TorchOptimizer<R, float, Exec>>(std::move(parameters),
-                                                                    schatten::TorchOptions<R>(rule));
+RuleOptimizer make_on(const R& rule, Tensors parameters) {
+  auto made = std::make_unique<schatten::TorchOptimizer<R, float, Exec>>(std::move(parameters),
+                                                                         schatten::TorchOptions<R>(rule));
+  auto* const o = made.get();
+  return {std::move(made), [o](const torch::Tensor& w, const torch::Tensor& x) { o->observe(w, x); }};
 }
 
 template <class R>
-Optimizer make(const R& rule, Tensors parameters) {
+RuleOptimizer make(const R& rule, Tensors parameters) {
   if (parameters.empty()) throw std::invalid_argument("a rule needs parameters, and the model has none for it");
   if (!parameters[0].is_cuda()) return make_on<Kokkos::DefaultHostExecutionSpace>(rule, std::move(parameters));
 #if defined(KOKKOS_ENABLE_CUDA)
@@ -38,7 +39,7 @@ Optimizer make(const R& rule, Tensors parameters) {
 // What a recipe of that name starts from.
 struct Rule {
   std::string_view name;
-  Optimizer (*make_rule)(const Recipe& recipe, Tensors parameters);
+  RuleOptimizer (*make_rule)(const Recipe& recipe, Tensors parameters);
 };
 
 template <class R>
@@ -51,7 +52,7 @@ Rule rule() {
 constexpr double lion_share = 0.05;  // LionMuon: lr of its steps with signs, over lr, in the authors' scripts
 
 #if !defined(TORCH_SUPPORT_FEW_RULES)
-Optimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
+RuleOptimizer make_mars_shampoo(const Recipe& recipe, Tensors parameters) {
   return make(character_model::with_numbers(schatten::mars_shampoo, recipe), std::move(parameters));
 }
 #endif
@@ -63,7 +64,8 @@ std::vector<Rule> table_of(schatten::RuleList<R...>) {
 
 std::vector<Rule> known_rules() {
 #if defined(TORCH_SUPPORT_FEW_RULES)
-  return table_of(schatten::RuleList<schatten::HTMuon, schatten::Muon, schatten::AdamW>());
+  return table_of(
+      schatten::RuleList<schatten::HTMuon, schatten::Muon, schatten::AdamW, schatten::SophiaG, schatten::NewtonMuon>());
 #else
   std::vector<Rule> rules = table_of(schatten::AllRules());
   rules.push_back({"mars_shampoo", &make_mars_shampoo});
@@ -73,14 +75,14 @@ std::vector<Rule> known_rules() {
 
 }  // namespace
 
-Optimizer make_rule(const Recipe& recipe, Tensors parameters) {
+RuleOptimizer make_rule(const Recipe& recipe, Tensors parameters) {
   for (const Rule& rule : known_rules())
     if (rule.name == recipe.name) return rule.make_rule(recipe, std::move(parameters));
   throw std::invalid_argument("no rule has the name '" + recipe.name + "'");
 }
 
-Optimizer make_adam(double lr, Tensors parameters) {
-  return make(schatten::AdamW{.lr = lr, .beta2 = 0.95, .weight_decay = 0}, std::move(parameters));
+std::unique_ptr<torch::optim::Optimizer> make_adam(double lr, Tensors parameters) {
+  return make(schatten::AdamW{.lr = lr, .beta2 = 0.95, .weight_decay = 0}, std::move(parameters)).optimizer;
 }
 
 void set_lr(torch::optim::Optimizer& optimizer, double lr) {

@@ -15,6 +15,11 @@ struct Evaluation {
   std::optional<double> accuracy;  // share of right answers, where the program has classes
 };
 
+// Labels drawn with the probabilities that the logits, a row each, stand for.
+inline torch::Tensor sampled_labels(const torch::Tensor& logits) {
+  return logits.detach().softmax(1).multinomial(1).squeeze(1);
+}
+
 class Task {
  public:
   Task() = default;
@@ -30,6 +35,11 @@ class Task {
 
   // Draws the next batch and returns its mean loss, a number with a graph behind it.
   virtual torch::Tensor next_loss() = 0;
+
+  // The mean loss of the batch that next_loss has drawn, with labels that are drawn from what the model predicts; and how many
+  // labels a batch has.
+  virtual torch::Tensor sampled_loss() = 0;
+  virtual double labels() const = 0;
 
   // The same data every time. Called without gradients, with the model in evaluation mode.
   virtual Evaluation evaluate() = 0;

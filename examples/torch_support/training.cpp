@@ -3,6 +3,7 @@
 
 #include "../character_model/progress.hpp"
 #include "checkpoint.hpp"
+#include "layer_inputs.hpp"
 #include "rules.hpp"
 #include <schatten/optim/schedules.hpp>
 
@@ -12,7 +13,10 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <sstream>
+#include <stdexcept>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
 namespace torch_support {
@@ -63,18 +67,39 @@ Evaluation evaluate(Task& task) {
   return evaluation;
 }
 
+// The gradients of a loss with sampled labels, beside those that the parameters have.
+void observe_sampled(Task& task, const RuleOptimizer& rule, const std::vector<torch::Tensor>& hidden) {
+  const auto gradients = torch::autograd::grad({task.sampled_loss()}, hidden);
+  for (std::size_t k = 0; k < hidden.size(); ++k) rule.observe(hidden[k], gradients[k]);
+}
+
+void observe_inputs(const LayerInputs& inputs, const RuleOptimizer& rule, const std::vector<torch::Tensor>& hidden) {
+  for (const torch::Tensor& weight : hidden) {
+    const torch::Tensor x = inputs.of(weight);
+    if (!x.defined()) throw std::logic_error("the model does not keep the inputs of each of its layers");
+    rule.observe(weight, x);
+  }
+}
+
+// The recipe with what is known of the task.
+Recipe for_task(Recipe recipe, const Task& task) {
+  if (recipe.observed == character_model::Observed::sampled_gradients)
+    recipe.numbers.insert(recipe.numbers.begin(), {"examples", task.labels()});
+  return recipe;
+}
+
 }  // namespace
 
 Record train(Task& task, const Recipe& recipe, const Options& options, std::uint64_t seed,
              const std::string& checkpoint) {
   const std::vector<torch::Tensor> hidden = task.hidden_matrices();
-  const auto rule = make_rule(recipe, hidden);
+  const RuleOptimizer rule = make_rule(for_task(recipe, task), hidden);
   const auto adam = make_adam(recipe.other_lr, all_but(hidden, task.model()));
   Record record;
   record.optimizer = recipe.name;
   record.hidden_lr = recipe.hidden_lr;
   record.seed = seed;
-  const TrainingState state{plan_of(task, record, recipe, options), task, *rule, *adam, record};
+  const TrainingState state{plan_of(task, record, recipe, options), task, *rule.optimizer, *adam, record};
   if (options.resume && std::filesystem::exists(checkpoint)) load_checkpoint(checkpoint, state);
 
   const auto steps = std::size_t(options.steps);
@@ -87,15 +112,20 @@ Record train(Task& task, const Recipe& recipe, const Options& options, std::uint
     const auto start = Clock::now();
     const double processor_start = ProcessorTime::now();
     task.model().zero_grad(/*set_to_none=*/false);  // gradients stay where they are
+    std::optional<LayerInputs> inputs;
+    if (recipe.observes(character_model::Observed::layer_inputs, step)) inputs.emplace();
     const torch::Tensor loss = task.next_loss();
     loss.backward();
     const double factor = schedule(std::size_t(step - 1));
-    set_lr(*rule, recipe.hidden_lr * factor);
+    set_lr(*rule.optimizer, recipe.hidden_lr * factor);
     set_lr(*adam, recipe.other_lr * factor);
     const double train_loss = loss.item<double>();
     const auto optimizer_start = Clock::now();
     const double processor_optimizers = ProcessorTime::now();
-    rule->step();
+    if (inputs) observe_inputs(*inputs, rule, hidden);
+    inputs.reset();  // evaluations have inputs too
+    if (recipe.observes(character_model::Observed::sampled_gradients, step)) observe_sampled(task, rule, hidden);
+    rule.optimizer->step();
     adam->step();
     record.optimizer_seconds += seconds_since(optimizer_start);
     const double seconds = seconds_since(start), processor_end = ProcessorTime::now();
