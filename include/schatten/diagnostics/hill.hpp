@@ -11,11 +11,11 @@
 
 namespace schatten {
 
-/// Hill's estimator from singular values in any order, for those that have been computed: with λ_1 >= λ_2 >= ... their
-/// squares, α = 1 + k / Σ_{i<=k} ln(λ_i/λ_{k+1}). Smaller is heavier.
+/// Hill's estimator from singular values in any order: α = 1 + k / Σ_{i<=k} ln(λ_i/λ_{k+1}), where λ_1 >= λ_2 >= ...
+/// are their squares. A smaller α is a heavier tail.
 ///
 /// k in [1, number of values), 0 means half of them. Infinite if the k + 1 largest are equal, NaN if a value is not
-/// finite or λ_{k+1} = 0. Throws InvalidArgument, also for fewer than two values and a negative one.
+/// finite or λ_{k+1} = 0. Throws InvalidArgument, also for fewer than two values and for a negative value.
 /// Source: Hill (1975); Zhou et al., "Temperature balancing, layer-wise weight analysis" (2023), PL_Alpha_Hill.
 inline double hill_alpha(const std::vector<double>& singular_values, std::size_t k = 0) {
   const std::size_t count = singular_values.size();

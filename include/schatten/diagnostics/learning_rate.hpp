@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A learning rate for each layer from the tails of the weights' spectra: TempBalance and LLR.
+// Learning rates by layer, computed from the tails of the weights' spectra: TempBalance and LLR.
 #pragma once
 
 #include <schatten/diagnostics/weight_decay.hpp>
@@ -17,26 +17,26 @@ namespace schatten {
 struct LayerLrOptions {
   double least = 1;               ///< s_min, of the weight with the heaviest tail; 0 <= s_min <= s_max
   double most = 5;                ///< s_max, of the weight with the lightest tail; finite
-  std::size_t least_values = 50;  ///< set_layer_lrs: weights of fewer singular values have the factor 1
+  std::size_t least_values = 50;  ///< set_layer_lrs: weights with fewer singular values have the factor 1
 };
 
 /// Factor of the learning rate of each layer, from the exponents α of all: s_min + (s_max − s_min)(α − α_min)/(α_max −
-/// α_min). A lighter tail, a larger α, learns faster.
+/// α_min). A layer with a larger α, a lighter tail, has a larger factor.
 ///
-/// Where all exponents are equal each factor is (s_min + s_max)/2. A layer whose exponent is not finite does not take
-/// part; its factor is 1. Throws InvalidArgument.
+/// If all exponents are equal, each factor is (s_min + s_max)/2. A layer whose exponent is not finite has the factor 1
+/// and does not change the others. Throws InvalidArgument.
 /// Source: Zhou et al., arXiv 2312.00359 (TempBalance); He et al., arXiv 2605.22297 (LLR). The exponent of both codes
 /// is alpha_decay_exponent.
 inline std::vector<double> layer_lr_factors(const std::vector<double>& exponents, const LayerLrOptions& options = {}) {
   return detail::tail_factors(exponents, options.least, options.most, "layer_lr_factors");
 }
 
-/// Learning rates of an Optimizer's groups, one for each layer: lr times its factor, by Optimizer::set_lr. Returns the
-/// factors.
+/// Sets the learning rate of each group, one group per layer, to lr times the layer's factor by Optimizer::set_lr.
+/// Returns the factors.
 ///
-/// layers: a range of pairs (GroupId, View of rank 2: the weight that the group is judged by), no group twice. A
-/// schedule goes on: it sets set_lr_factor, which multiplies. They hold until they are set again; LLR's interval is 100
-/// steps. Throws InvalidArgument, and then sets nothing, for an unknown group, an lr that is negative or not finite,
+/// layers: a range of pairs (GroupId, View of rank 2: the weight from which α is computed), no group twice. The rates
+/// stay until they are set again; LLR's interval is 100 steps. Schedules are not affected: set_lr_factor multiplies the
+/// rates. Throws InvalidArgument, and then sets nothing, for an unknown group, an lr that is negative or not finite,
 /// and options out of range. Fences `exec`. Cost: one svd without vectors for each layer.
 template <class Backend = void, ExecutionSpace Exec, class Optimizer, class Layers>
 std::vector<double> set_layer_lrs(const Exec& exec, Optimizer& optimizer, const Layers& layers, double lr,

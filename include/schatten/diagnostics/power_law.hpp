@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The power law that fits the tail of a spectrum: maximum likelihood, its begin by the Kolmogorov–Smirnov distance.
+// The power law that fits the tail of a spectrum: α by maximum likelihood, x_min by the Kolmogorov–Smirnov distance.
 #pragma once
 
 #include <schatten/diagnostics/spectrum.hpp>
@@ -15,7 +15,7 @@ namespace schatten {
 
 /// Where the tail of a PowerLaw begins.
 struct PowerLawOptions {
-  double x_min = 0;             ///< where the tail begins; 0: chosen
+  double x_min = 0;             ///< where the tail begins; 0: chosen by the fit
   std::size_t least_tail = 10;  ///< fewest values of a chosen tail; at least 2
 };
 
@@ -30,8 +30,8 @@ struct PowerLaw {
 
 namespace detail {
 
-/// The fit to the n values from x_min on, given by their ascending logarithms; its distance is followed up to `enough`
-/// only. Infinite α and distance 0 where all are x_min.
+/// The fit to the n values from x_min on, given by their ascending logarithms. The distance is computed only until it
+/// exceeds `enough`. If all values are x_min, α is infinite and the distance 0.
 inline PowerLaw fit_tail(const double* logs, std::size_t n, double x_min, double enough) {
   PowerLaw fit;
   fit.tail = n;
@@ -55,7 +55,7 @@ inline PowerLaw fit_tail(const double* logs, std::size_t n, double x_min, double
   return fit;
 }
 
-/// As fit_power_law, of values that have been checked.
+/// As fit_power_law, for values that have been checked.
 inline PowerLaw fit_checked(std::vector<double> values, const PowerLawOptions& options) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   values.erase(std::remove(values.begin(), values.end(), 0.0), values.end());
@@ -103,13 +103,13 @@ inline PowerLaw fit_squares(std::vector<double> sigma, double scale, PowerLawOpt
 
 }  // namespace detail
 
-/// The power law that fits the largest of `values` best: α = 1 + n/Σ ln(x_i/x_min) over the n values >= x_min.
+/// Returns the power law that fits the largest of `values` best: α = 1 + n/Σ ln(x_i/x_min) over the n values >= x_min.
 ///
 /// x_min is the value, among those that leave at least least_tail values, for which the empirical distribution of the
-/// tail and the fitted one 1 − (x/x_min)^(1−α) differ least (Kolmogorov–Smirnov). Values in any order; zeros are left
-/// out. Without a tail of enough values (two, if x_min is given) all is NaN and tail 0; if all of the tail is equal to
-/// x_min, α is infinite. All is NaN if a value is not finite. Throws InvalidArgument for a negative value and options
-/// out of range. Cost: at most n²/2 exponentials for n values.
+/// tail and the fitted one 1 − (x/x_min)^(1−α) differ least (Kolmogorov–Smirnov). Values may have any order; zeros are
+/// left out. If the tail has too few values (fewer than two, if x_min is given), all numbers are NaN and tail is 0. If
+/// all values of the tail are x_min, α is infinite. If a value is not finite, all numbers are NaN. Throws
+/// InvalidArgument for a negative value and options out of range. Cost: at most n²/2 exponentials for n values.
 /// Source: Clauset, Shalizi, Newman, "Power-law distributions in empirical data" (2009), equations 3.1, 3.2, 3.9.
 inline PowerLaw fit_power_law(const std::vector<double>& values, const PowerLawOptions& options = {}) {
   detail::check_power_law(options, "fit_power_law");
@@ -119,8 +119,8 @@ inline PowerLaw fit_power_law(const std::vector<double>& values, const PowerLawO
 
 /// The same for the eigenvalues λ of WᵀW, so that x_min is one of them.
 ///
-/// W: one matrix (rank 2), any layout and scale. All is NaN if W holds a NaN or an infinity. Fences `exec` (it returns
-/// numbers) and allocates scratch. Cost: one svd without vectors and the fit.
+/// W: one matrix (rank 2), any layout and scale. All numbers are NaN if W has a NaN or an infinity. Fences `exec` (it
+/// returns numbers) and allocates scratch. Cost: one svd without vectors and the fit.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 PowerLaw fit_power_law(const Exec& exec, const V& w, const PowerLawOptions& options = {}) {
   detail::check_power_law(options, "fit_power_law");

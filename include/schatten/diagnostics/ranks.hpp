@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ranks that are no integers: how many directions a weight matrix uses.
+// Stable and effective rank: real numbers that measure how many directions a weight matrix uses.
 #pragma once
 
 #include <schatten/diagnostics/spectrum.hpp>
@@ -13,7 +13,7 @@ namespace schatten {
 
 namespace detail {
 
-/// The values over the largest; one NaN if a value is not finite, none if all are zero.
+/// Returns the values divided by the largest; one NaN if a value is not finite, nothing if all are zero.
 inline std::vector<double> over_largest(std::vector<double> values, std::string_view function) {
   if (!finite_spectrum(values, function, "singular_values")) return {std::numeric_limits<double>::quiet_NaN()};
   const double largest = values.empty() ? 0.0 : *std::max_element(values.begin(), values.end());
@@ -56,7 +56,7 @@ double stable_rank(const Exec& exec, const V& w) {
   return stable_rank(spectral::singular_values<Backend>(exec, w).relative);
 }
 
-/// The effective rank of W. As stable_rank.
+/// The effective rank of W. Arguments, errors and cost as for stable_rank.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double effective_rank(const Exec& exec, const V& w) {
   return effective_rank(spectral::singular_values<Backend>(exec, w).relative);

@@ -22,21 +22,21 @@ struct SpectralDensityOptions {
   double highest = 0;     ///< last edge; 0: the largest value
 };
 
-/// A histogram whose edges are a geometric sequence. Bin k is [edges[k], edges[k + 1]), the last one with its end.
+/// A histogram whose edges are a geometric sequence. Bin k is [edges[k], edges[k + 1]); the last bin includes its end.
 struct SpectralDensity {
-  std::vector<double> edges;        ///< bins + 1 of them
+  std::vector<double> edges;        ///< bins + 1 numbers
   std::vector<std::size_t> counts;  ///< values in each bin
   std::vector<double> density;      ///< counts/(N·width), N the number of all values: a probability density
-  std::size_t below = 0;            ///< values below the first edge, zeros among them
-  std::size_t above = 0;            ///< values above the last edge
+  std::size_t below = 0;            ///< number of values below the first edge, zeros included
+  std::size_t above = 0;            ///< number of values above the last edge
 };
 
-/// The density of values of any order: of weight_eigenvalues(exec, W) it is the empirical spectral density (ESD) of
-/// WWᵀ.
+/// Returns the density of values in any order. For weight_eigenvalues(exec, W) it is the empirical spectral density
+/// (ESD) of WWᵀ.
 ///
-/// Without a value above 1e-300 there are no bins and all values are `below`. Where first and last edge would be equal
-/// to a relative 1e-6, those that are not given are moved away by a factor of 2. Throws InvalidArgument for a value
-/// that is negative or not finite, and for edges that are negative, not finite or not ascending. Cost: two passes.
+/// If no value is above 1e-300, there are no bins and all values are `below`. If first and last edge would be equal to
+/// a relative 1e-6, an edge that is not given is moved away by a factor of 2. Throws InvalidArgument for a value that
+/// is negative or not finite, and for edges that are negative, not finite or not ascending. Cost: two passes.
 inline SpectralDensity spectral_density(const std::vector<double>& values, const SpectralDensityOptions& options = {}) {
   constexpr std::string_view function = "spectral_density";
   require(options.bins >= 1, function, "bins", options.bins, "must be at least 1");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a training's weights look like from step to step: tables and pictures of their spectra.
+// Tables and pictures of the spectra of weights over the steps of a training.
 #pragma once
 
 #include <schatten/diagnostics/spectral_density.hpp>
@@ -26,9 +26,9 @@ struct SpectralMonitorOptions {
 /// Measures named weights every k steps of a training, and keeps a table PATH.csv and a picture PATH.svg up to date.
 ///
 /// The table has a line for each measurement of a weight: step, name, and the numbers of its SpectralSummary. The
-/// picture has Hill's α and the effective rank over the steps, and the spectral density of the last measurement. The
-/// files begin anew with each monitor. Nothing is printed. A measurement fences, and costs one svd without vectors and
-/// one fit a weight.
+/// picture has Hill's α and the effective rank over the steps, and the spectral density of the last measurement. A new
+/// monitor overwrites the files. Nothing is printed. A measurement fences, and costs one svd without vectors and one
+/// fit per weight.
 class SpectralMonitor {
  public:
   /// One measurement of one weight.
@@ -38,7 +38,7 @@ class SpectralMonitor {
     SpectralSummary summary;  ///< the numbers
   };
 
-  /// Files PATH.csv and PATH.svg; they are first written by the first measurement. Throws InvalidArgument for an
+  /// A monitor of the files PATH.csv and PATH.svg. The first measurement writes them. Throws InvalidArgument for an
   /// empty path and options out of range.
   explicit SpectralMonitor(std::string path, const SpectralMonitorOptions& options = {})
       : path_(std::move(path)), options_(options) {
@@ -48,14 +48,14 @@ class SpectralMonitor {
     detail::check_power_law(options.power_law, "SpectralMonitor");
   }
 
-  /// Whether the step is one to measure at.
+  /// Returns whether weights are measured at this step.
   [[nodiscard]] bool due(std::size_t step) const { return step % options_.every == 0; }
 
-  /// For a training loop to call at every step: if it is due, measures all weights and writes the files. Returns
-  /// whether it was.
+  /// To be called in every step of a training. If the step is a multiple of `every`, measures all weights and writes
+  /// the files. Returns whether it has measured.
   ///
-  /// weights: a range of pairs (name, View of rank 2). Throws InvalidArgument for an empty name, and std::system_error
-  /// with the file's name where one cannot be written; the records are then kept.
+  /// weights: a range of pairs (name, View of rank 2). Throws InvalidArgument for an empty name. Throws
+  /// std::system_error with the file's name if a file cannot be written; the records are then kept.
   template <class Backend = void, ExecutionSpace Exec, class Weights>
   bool operator()(const Exec& exec, std::size_t step, const Weights& weights) {
     if (!due(step)) return false;
@@ -64,8 +64,8 @@ class SpectralMonitor {
     return true;
   }
 
-  /// Measures one weight, whatever the step, and keeps the record: for Views of different types. `write` then writes
-  /// the files. Fences `exec`. Throws InvalidArgument for an empty name.
+  /// Measures one weight in any step and keeps the record. For weights of different types; `write` then writes the
+  /// files. Fences `exec`. Throws InvalidArgument for an empty name.
   template <class Backend = void, ExecutionSpace Exec, KokkosView V>
   void measure(const Exec& exec, std::size_t step, const std::string& name, const V& w) {
     require(!name.empty(), "SpectralMonitor::measure", "name", name, "must not be empty");
@@ -79,8 +79,8 @@ class SpectralMonitor {
   /// All measurements so far.
   [[nodiscard]] const std::vector<Record>& records() const { return records_; }
 
-  /// Writes what the files do not have yet. Throws std::system_error with the file's name; the next call then writes
-  /// both anew.
+  /// Writes the records that the files do not have yet. Throws std::system_error with the file's name; the next call
+  /// then writes both files completely.
   void write() {
     const std::size_t first = std::exchange(written_, 0);
     if (first == 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All that the diagnostics say of one weight matrix, from one decomposition.
+// All numbers of the diagnostics for one weight matrix, from one decomposition.
 #pragma once
 
 #include <schatten/diagnostics/hill.hpp>
@@ -26,8 +26,8 @@ struct SpectralSummary {
 
 /// The summary of a matrix from its singular values in any order.
 ///
-/// All numbers are NaN if a value is not finite. Without values norms and ranks are 0; a tail exponent is NaN where
-/// there are too few values for it. Throws InvalidArgument for a negative value and for options out of range. Cost:
+/// All numbers are NaN if a value is not finite. If there are no values, norms and ranks are 0. A tail exponent is NaN
+/// if there are too few values for it. Throws InvalidArgument for a negative value and for options out of range. Cost:
 /// that of fit_power_law.
 inline SpectralSummary spectral_summary(const std::vector<double>& singular_values,
                                         const PowerLawOptions& options = {}) {

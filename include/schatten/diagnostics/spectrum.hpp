@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Singular values and eigenvalues of a weight matrix as numbers on the host: what every diagnostic of a spectrum reads.
+// Singular values and eigenvalues of a weight matrix as numbers on the host, which all diagnostics of a spectrum use.
 #pragma once
 
 #include <schatten/spectral/singular_values.hpp>
@@ -46,9 +46,9 @@ std::vector<double> weight_singular_values(const Exec& exec, const V& w) {
   return sigma;
 }
 
-/// The min(rows, cols) eigenvalues λ = σ² of WWᵀ and WᵀW, those that one of them has more left out, largest first:
-/// their distribution is the empirical spectral density of HT-SR. σ beyond 1e154 gives infinity, below 1e-162 zero. As
-/// weight_singular_values otherwise.
+/// Returns the min(rows, cols) eigenvalues λ = σ² that WWᵀ and WᵀW have in common, largest first. Their distribution is
+/// the empirical spectral density of HT-SR. λ is infinite for σ above 1e154 and zero for σ below 1e-162. Arguments, NaN
+/// and cost as for weight_singular_values.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 std::vector<double> weight_eigenvalues(const Exec& exec, const V& w) {
   std::vector<double> lambda = weight_singular_values<Backend>(exec, w);

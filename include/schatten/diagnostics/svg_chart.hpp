@@ -32,7 +32,7 @@ struct SvgChart {
   std::vector<SvgCurve> curves;
 };
 
-/// The text with what XML gives a meaning written as entities; control characters become spaces.
+/// The text with XML's special characters as entities and control characters as spaces.
 inline std::string xml_text(const std::string& text) {
   std::string result;
   for (const char c : text) {
@@ -50,7 +50,7 @@ inline std::string xml_text(const std::string& text) {
   return result;
 }
 
-/// A number with so many significant digits, whatever the program's locale is; "nan" without a sign.
+/// A number with this many significant digits, in any locale of the program; "nan" without a sign.
 inline std::string number_text(double value, int digits) {
   if (std::isnan(value)) return "nan";
   char text[40];
@@ -75,7 +75,7 @@ class SvgRange {
     low_ = (std::min)(low_, value_of(value));
     high_ = (std::max)(high_, value_of(value));
   }
-  /// Widens the range by a twentieth, or makes one where there is none.
+  /// Widens the range by a twentieth. An empty range gets a positive length.
   void finish() {
     if (!(low_ <= high_)) {
       low_ = 0;
@@ -87,10 +87,10 @@ class SvgRange {
     low_ -= margin;
     high_ += margin;
   }
-  /// Where the number lies, 0 at the low end and 1 at the high one.
+  /// The position of the number on the axis: 0 at the low end, 1 at the high end.
   [[nodiscard]] double place(double value) const { return (value_of(value) - low_) / (high_ - low_); }
-  /// Numbers to mark: multiples of 1, 2 or 5 times a power of ten, or on a logarithmic axis powers of ten; where these
-  /// would be few, those times 1, 2 and 5.
+  /// Numbers to mark: multiples of 1, 2 or 5 times a power of ten; on a logarithmic axis powers of ten, or if these are
+  /// few, powers of ten times 1, 2 and 5.
   [[nodiscard]] std::vector<double> marks() const {
     std::vector<double> result;
     if (logarithmic_ && high_ - low_ < 2) {

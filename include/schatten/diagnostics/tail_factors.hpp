@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Factors of weights by the tails of their spectra: the map that AlphaDecay, TempBalance and LLR share.
+// Factors of weights computed from the tails of their spectra: the formula that AlphaDecay, TempBalance and LLR share.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -13,9 +13,9 @@
 
 namespace schatten::detail {
 
-/// least + (most − least)(α − α_min)/(α_max − α_min) for the exponents α of all weights; (least + most)/2 where all are
-/// equal; 1 for an exponent that is not finite, which does not take part. Throws InvalidArgument in `function`'s name
-/// unless 0 <= least <= most < ∞.
+/// least + (most − least)(α − α_min)/(α_max − α_min) for the exponents α of all weights. If all are equal:
+/// (least + most)/2. An exponent that is not finite has the factor 1 and does not change the others. Throws
+/// InvalidArgument with the name `function` unless 0 <= least <= most < ∞.
 inline std::vector<double> tail_factors(const std::vector<double>& exponents, double least, double most,
                                         std::string_view function) {
   require(std::isfinite(most), function, "most", most, "must be finite");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text files for people who look while a training runs.
+// Text files that can be read while a training runs.
 #pragma once
 
 #include <cerrno>

@@ -18,12 +18,12 @@
 
 namespace schatten {
 
-/// AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, as the authors' code
-/// has it): with λ_1 >= … >= λ_n the larger half of the N eigenvalues of WᵀW, n = N − ⌊N/2⌋, α = 1 + n/Σ_{i<=n}
-/// ln(λ_i/λ_n).
+/// AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, in the form of the
+/// authors' code): α = 1 + n/Σ_{i<=n} ln(λ_i/λ_n), where λ_1 >= … >= λ_n are the n = N − ⌊N/2⌋ largest of the N
+/// eigenvalues of WᵀW.
 ///
-/// The sum is that of hill_alpha with k = n − 1, which divides by it one number less. W: one matrix (rank 2), any
-/// layout. Infinite for N < 3 and where the larger half are equal; NaN if W holds a NaN or an infinity or λ_n = 0.
+/// The sum is that of hill_alpha with k = n − 1, whose numerator is n − 1 instead of n. W: one matrix (rank 2), any
+/// layout. Infinite for N < 3 and if λ_1 = λ_n; NaN if W holds a NaN or an infinity or λ_n = 0.
 /// Throws InvalidArgument for a matrix without elements. Fences `exec`. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double alpha_decay_exponent(const Exec& exec, const V& w) {
@@ -38,27 +38,27 @@ double alpha_decay_exponent(const Exec& exec, const V& w) {
 struct AlphaDecayOptions {
   double least = 2.0 / 3;         ///< s₁, of the weight with the heaviest tail; 0 <= s₁ <= s₂
   double most = 5;                ///< s₂, of the weight with the lightest tail; finite
-  std::size_t least_values = 50;  ///< set_alpha_decay: weights of fewer singular values have the factor 1
+  std::size_t least_values = 50;  ///< set_alpha_decay: weights with fewer singular values have the factor 1
 };
 
 /// Factor of the weight decay of each weight, from the exponents α of all: s₁ + (s₂ − s₁)(α − α_min)/(α_max − α_min)
-/// (arXiv 2506.14562). A heavier tail, a smaller α, decays less.
+/// (arXiv 2506.14562). A weight with a smaller α, a heavier tail, has less decay.
 ///
-/// Where all exponents are equal each factor is (s₁ + s₂)/2: the published code has no value there. A weight whose
-/// exponent is not finite does not take part; its factor is 1. So does the published code with the first and the last
-/// matrix of a model and with those of fewer than 50 singular values: leave them out, or give them NaN. Throws
-/// InvalidArgument.
+/// If all exponents are equal, each factor is (s₁ + s₂)/2; the published code has no value in this case. A weight whose
+/// exponent is not finite has the factor 1 and does not change the others. The published code treats the first and the
+/// last matrix of a model, and those with fewer than 50 singular values, in this way: leave them out, or give them NaN.
+/// Throws InvalidArgument.
 inline std::vector<double> alpha_decay_factors(const std::vector<double>& exponents,
                                                const AlphaDecayOptions& options = {}) {
   return detail::tail_factors(exponents, options.least, options.most, "alpha_decay_factors");
 }
 
-/// AlphaDecay of some weights of an Optimizer: alpha_decay_exponent of each, alpha_decay_factors of all,
-/// Optimizer::set_decay_factor. Returns the factors.
+/// Sets the decay factors of some weights of an Optimizer by AlphaDecay: alpha_decay_exponent of each weight,
+/// alpha_decay_factors of all, and Optimizer::set_decay_factor. Returns the factors.
 ///
-/// weights: a range of pairs (name of a parameter, its View of rank 2). They hold from the next step on, until they are
-/// set again; the published interval is 500 steps. Throws InvalidArgument, and then sets nothing, for an unknown name
-/// and options out of range. Fences `exec`. Cost: one svd without vectors for each weight.
+/// weights: a range of pairs (name of a parameter, its View of rank 2). The factors apply from the next step on, until
+/// they are set again; the published interval is 500 steps. Throws InvalidArgument, and then sets nothing, for an
+/// unknown name and options out of range. Fences `exec`. Cost: one svd without vectors for each weight.
 template <class Backend = void, ExecutionSpace Exec, class Optimizer, class Weights>
 std::vector<double> set_alpha_decay(const Exec& exec, Optimizer& optimizer, const Weights& weights,
                                     const AlphaDecayOptions& options = {}) {
@@ -110,14 +110,14 @@ class GlobalNorm {
   double value_ = 0;
 };
 
-/// AWD, adaptive weight decay (Ghiasi et al., arXiv 2210.00094, as AlphaDecay's authors' code has it): one weight decay
-/// for all groups, λ̄ ← 0.1·λ̄ + 0.9·λ_t with λ_t = ratio·‖g‖/(‖W‖ + 1e-8) over all weights and their gradients; λ̄
-/// begins at 0. `keep` is the weight of the old value.
+/// AWD, adaptive weight decay (Ghiasi et al., arXiv 2210.00094, in the form of the code of AlphaDecay's authors): one
+/// weight decay for all groups. λ̄ ← 0.1·λ̄ + 0.9·λ_t with λ_t = ratio·‖g‖/(‖W‖ + 1e-8), norms over all weights and
+/// their gradients. λ̄ begins at 0. `keep` is the weight of the old value.
 class AdaptiveWeightDecay {
  public:
   struct Options {
     double ratio = 0.1;  ///< λ_awd; finite and not negative
-    double keep = 0.1;   ///< of λ̄ from step to step, in [0, 1)
+    double keep = 0.1;   ///< weight of the old λ̄, in [0, 1)
   };
   /// Throws InvalidArgument.
   explicit AdaptiveWeightDecay(const Options& options) : options_(options) {
@@ -128,7 +128,7 @@ class AdaptiveWeightDecay {
   }
   AdaptiveWeightDecay() : AdaptiveWeightDecay(Options()) {}
 
-  /// λ̄ of the coming step, for Optimizer::set_weight_decay. Norms that are not finite do not change it.
+  /// Returns λ̄ of the next step, for Optimizer::set_weight_decay. Norms that are not finite do not change it.
   double operator()(double gradient_norm, double weight_norm) {
     const double now = options_.ratio * gradient_norm / (weight_norm + 1e-8);
     if (std::isfinite(now)) value_ = options_.keep * value_ + (1 - options_.keep) * now;

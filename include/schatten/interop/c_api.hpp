@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The definitions of the functions of c_api.h, for one source of a program, which defines SCHATTEN_C_API_HERE before it
-// includes this. The CMake target schatten::c_api is that source as a shared library. A program that needs few rules
-// compiles faster with SCHATTEN_C_API_RULES, a list: schatten::HTMuon, schatten::AdamW. SCHATTEN_C_API_BACKEND: another
-// backend than the default one.
+// The definitions of the functions of c_api.h. One source of a program includes this header and defines
+// SCHATTEN_C_API_HERE before. The CMake target schatten::c_api is such a source as a shared library. A program that
+// needs few rules compiles faster with SCHATTEN_C_API_RULES, a list: schatten::HTMuon, schatten::AdamW.
+// SCHATTEN_C_API_BACKEND: another backend than the default one.
 #pragma once
 
 #include <schatten/interop/c_api.h>

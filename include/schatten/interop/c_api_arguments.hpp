@@ -33,13 +33,13 @@ using FloatOptimizer = Optimizer<float, Exec, SCHATTEN_C_API_BACKEND>;
 using FloatOptimizer = Optimizer<float, Exec>;
 #endif
 
-/// What a handle stands for.
+/// The object of a handle.
 struct Instance {
   FloatOptimizer optimizer;
   std::vector<GroupId> groups;
 };
 
-/// What the calls of a process share.
+/// The data that all calls of a process share.
 struct Library {
   std::mutex mutex;
   std::map<schatten_optimizer, std::unique_ptr<Instance>> instances;
@@ -48,7 +48,7 @@ struct Library {
   std::thread::id thread{};  ///< the one that Kokkos knows
 };
 
-/// Never destroyed: at the end of a process Kokkos may be gone already.
+/// Never destroyed: at the end of a process Kokkos may be finalized already.
 inline Library& library() {
   static Library* const only = new Library;
   return *only;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Kokkos inside a program that does not know of it: started when it is first needed, quietly, on the threads asked for.
+// Kokkos in a program that does not use it: initialized when it is first needed, without output, with a chosen number
+// of threads.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -11,12 +12,12 @@
 
 namespace schatten {
 
-/// Starts Kokkos unless it runs; returns whether this call did. `threads`: of the host; 0: as many as OpenMP would
-/// take.
+/// Initializes Kokkos unless it is initialized. Returns whether this call has initialized it. `threads`: number of host
+/// threads; 0: OpenMP's default.
 ///
-/// Kokkos' warnings stay off the host's stderr. OpenMP's number of threads, which Kokkos sets for the calling thread,
-/// is put back: the host's own loops keep theirs. Throws InvalidArgument for a negative number. Not safe to call from
-/// two threads.
+/// Kokkos' warnings are switched off. OpenMP's number of threads, which Kokkos sets for the calling thread, is
+/// restored, so that the program's own loops keep theirs. Throws InvalidArgument for a negative number. Not safe to
+/// call from two threads.
 inline bool start_kokkos(int threads = 0) {
   require(threads >= 0, "start_kokkos", "threads", threads, "must not be negative");
   if (Kokkos::is_initialized()) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tensors whose type and rank are known at run time, as other programs hand them over. The headers of this room that
-// meet such tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
+// Tensors of other programs, whose type and rank are known at run time. The headers of this folder that take such
+// tensors (dlpack.hpp, c_api.hpp, torch.hpp) share these checks.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -17,8 +17,8 @@
 
 namespace schatten {
 
-/// Memory of another program: element (i, j, …) is number i·stride[0] + j·stride[1] + … of those from `data` on. Owns
-/// nothing. It has no const, as TypedMatrix.
+/// Memory of another program: element (i, j, …) is data[i·stride[0] + j·stride[1] + …]. It owns no memory. Like
+/// TypedMatrix it does not distinguish const memory.
 struct TensorRef {
   void* data = nullptr;                     ///< the element (0, 0, …)
   ElementType type = ElementType::float32;  ///< of the elements

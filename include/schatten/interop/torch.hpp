@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LibTorch: the rules as its optimizers, with its groups, schedulers and archives.
+// The rules as optimizers of LibTorch, with its groups, schedulers and archives.
 #pragma once
 
 #include <schatten/interop/host_kokkos.hpp>
@@ -23,13 +23,14 @@ namespace schatten {
 
 /// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
 ///
-/// Parameters are stepped where they lie; those of 16 bits through a copy in T. They must stay there: a parameter whose
-/// memory is replaced (set_data, Module::to) after the first step is refused. Parameters without a gradient are left
-/// out and do not age. A group's options are whole: what they do not say is the rule's default. The state is in the
-/// optimizer and its archive, not in state(). Starts Kokkos if nobody has. From the second step on no Kokkos memory is
-/// allocated, unless groups, parameters or the stream are new.
+/// Parameters are updated in place; those of 16 bits through a copy in T. A parameter whose memory is replaced
+/// (set_data, Module::to) after the first step is refused. A step leaves out parameters without a gradient; their step
+/// counts do not change. Options that a group does not set are the rule's defaults. The state is in the optimizer and
+/// its archive, not in state(). Initializes Kokkos if it is not initialized. From the second step on no Kokkos memory
+/// is allocated, unless groups, parameters or the stream are new.
 ///
-/// The constructors throw InvalidArgument for an undefined tensor, and what LibTorch throws for one that is no leaf.
+/// The constructors throw InvalidArgument for an undefined tensor, and LibTorch's exception for a tensor that is no
+/// leaf.
 template <class R, Scalar T = float, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Backend = linalg::DefaultBackend<Exec>>
 class TorchOptimizer : public torch::optim::Optimizer {
@@ -47,16 +48,17 @@ class TorchOptimizer : public torch::optim::Optimizer {
       : torch::optim::Optimizer(defined(std::move(parameters)), std::make_unique<Options>(defaults)),
         kept_(make_kept()) {}
 
-  /// Adds a group; without options it has the optimizer's. LibTorch's own, which a reference to the base class calls,
-  /// leaves out options of a type that it does not know: the group has the optimizer's then.
+  /// Adds a group. A group without options has those of the optimizer. LibTorch's add_param_group, which is called
+  /// through a reference to the base class, ignores options of a type that it does not know: the group then has those
+  /// of the optimizer.
   void add_param_group(const torch::optim::OptimizerParamGroup& group) {
     defined(group.params());
     torch::optim::Optimizer::add_param_group(group);
     if (group.has_options()) param_groups_.back().set_options(group.options().clone());
   }
 
-  /// One step; returns the closure's loss. Throws InvalidArgument that names the parameter, as "0/3" (group, number),
-  /// for what cannot be stepped, and has then moved nothing.
+  /// One step. Returns the closure's loss. Throws InvalidArgument for a parameter that cannot be updated, with its name
+  /// as "0/3" (group, number); nothing is changed then.
   torch::Tensor step(LossClosure closure = nullptr) override {
     torch::Tensor loss;
     if (closure) {
@@ -71,9 +73,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return loss;
   }
 
-  /// Gives the rule what it needs of a parameter beside its gradient, before the step that uses it
-  /// (Optimizer::observe): SophiaG the gradient of a loss with sampled labels, Newton-Muon a layer's inputs. Throws
-  /// InvalidArgument.
+  /// Gives the rule an array of a parameter beside its gradient, before the step that uses it (Optimizer::observe):
+  /// SophiaG needs the gradient of a loss with sampled labels, Newton-Muon a layer's inputs. Throws InvalidArgument.
   void observe(const torch::Tensor& parameter, const torch::Tensor& x) {
     constexpr std::string_view function = "TorchOptimizer::observe";
     const torch::NoGradGuard without_gradients;
@@ -90,10 +91,10 @@ class TorchOptimizer : public torch::optim::Optimizer {
     throw InvalidArgument(function, "parameter", parameter.toString(), "must be a parameter of this optimizer");
   }
 
-  /// Steps of single matrices that were left out because of a NaN or an infinity. Fences.
+  /// Returns the number of matrix steps that were skipped because of a NaN or an infinity. Fences.
   [[nodiscard]] long long skipped_steps() const { return kept_->optimizer.skipped_steps(kept_->current()); }
 
-  /// Options and state of all groups. Weights are the module's. Fences.
+  /// Writes options and state of all groups. The module saves the weights. Fences.
   void save(torch::serialize::OutputArchive& archive) const override {
     const Exec& exec = kept_->current();
     take_in(*kept_, options_of_groups(), "TorchOptimizer::save");
@@ -116,8 +117,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
   }
 
-  /// Puts back what save has written, options included, for groups of as many parameters of the same shapes. Throws
-  /// InvalidArgument, or what LibTorch throws for a name that is missing, and has then changed nothing. Fences.
+  /// Reads the options and the state that save has written, for groups with the same number of parameters of the same
+  /// shapes. Throws InvalidArgument, or LibTorch's exception for a missing name; nothing is changed then. Fences.
   void load(torch::serialize::InputArchive& archive) override {
     constexpr std::string_view function = "TorchOptimizer::load";
     c10::IValue groups;
@@ -156,7 +157,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
  private:
   using Space = typename Exec::memory_space;
 
-  /// A parameter as it was taken in.
+  /// A parameter as it was when it was added.
   struct Entry {
     std::string name;
     const void* parameter;
@@ -167,7 +168,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     std::vector<GroupId> groups;
     std::vector<std::vector<double>> numbers;            ///< of each group, as its rule has them now
     std::vector<std::vector<Entry>> entries;             ///< of each group
-    Kokkos::View<double, Space> zero{"schatten::zero"};  ///< what stands for a gradient that is gone
+    Kokkos::View<double, Space> zero{"schatten::zero"};  ///< replaces a gradient that no longer exists
     Exec exec{};
 
     /// The instance of LibTorch's stream.
@@ -230,7 +231,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return all;
   }
 
-  /// Groups, numbers, parameters and gradients into the optimizer as they are now.
+  /// Copies the present groups, numbers, parameters and gradients to the optimizer.
   void take_in(Kept& kept, const std::vector<const Options*>& all, std::string_view function) const {
     for (std::size_t k = 0; k < all.size(); ++k) {
       const std::vector<double> numbers = numbers_of(all[k]->rule);
@@ -249,7 +250,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
         kept.numbers[k] = numbers;
       }
     }
-    // Gradients first: what was one may be a new parameter's memory now.
+    // Gradients first: the memory of an old gradient may now be that of a new parameter.
     for (std::size_t k = 0; k < all.size(); ++k) {
       for (std::size_t i = 0; i < kept.entries[k].size(); ++i) {
         take_gradient(kept, kept.entries[k][i], param_groups_[k].params()[i], function);

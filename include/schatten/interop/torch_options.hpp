@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A rule's numbers as the options of a LibTorch optimizer's group: typed, by name, in LibTorch's words, and in its
+// A rule's numbers as the options of a group of a LibTorch optimizer: typed, by name, by LibTorch's names, and in its
 // archives.
 #pragma once
 
@@ -18,7 +18,7 @@
 namespace schatten {
 
 /// The options of a group of a TorchOptimizer: the rule's numbers, typed (`rule.power`), by name, and by LibTorch's
-/// words.
+/// names.
 template <class R>
 struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOptions<R>> {
   R rule{};                      ///< the rule's numbers
@@ -59,12 +59,13 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
   TorchOptions& betas(const std::tuple<double, double>& value) {
     return set("beta1", std::get<0>(value)).set("beta2", std::get<1>(value));
   }
-  /// Adam's ε; for rules that have none, what is added to ‖M‖_F before the quintics (torch.optim.Muon's eps).
+  /// Sets Adam's ε; for rules without it, the number that is added to ‖M‖_F before the quintics (torch.optim.Muon's
+  /// eps).
   TorchOptions& eps(double value) { return set(has("epsilon") ? "epsilon" : "norm_epsilon", value); }
-  /// How many quintics; torch.optim.Muon has 5.
+  /// Sets the number of quintics; torch.optim.Muon has 5.
   TorchOptions& ns_steps(std::size_t value) { return set("quintic_steps", double(value)); }
-  /// The quintic aσ + bσ³ + cσ⁵. Throws InvalidArgument for others than Muon's and (2, −1.5, 0.5): a schedule of
-  /// QuinticSchedule it must be.
+  /// Sets the quintic aσ + bσ³ + cσ⁵. It must be one of QuinticSchedule. Throws InvalidArgument for others than Muon's
+  /// and (2, −1.5, 0.5).
   TorchOptions& ns_coefficients(const std::tuple<double, double, double>& value) {
     const bool muon = value == std::tuple(3.4445, -4.7750, 2.0315), simple = value == std::tuple(2.0, -1.5, 0.5);
     require(muon || simple, "TorchOptions::ns_coefficients", "value", std::get<0>(value),
@@ -94,7 +95,8 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
       archive.write(std::string(name), c10::IValue(optim::field_value(member)));
     });
   }
-  /// Throws InvalidArgument and changes nothing where the archive has another rule's options or a number out of range.
+  /// Reads the numbers. If the archive has another rule's options or a number out of range, throws InvalidArgument and
+  /// changes nothing.
   void serialize(torch::serialize::InputArchive& archive) override {
     constexpr std::string_view function = "TorchOptions::serialize";
     c10::IValue value;

@@ -60,8 +60,8 @@ TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_
   return tensor;
 }
 
-/// Makes `exec` the execution-space instance that LibTorch's work of this thread is on: on CUDA its current stream. An
-/// instance of another stream is replaced, which Kokkos allocates for; an equal one stays.
+/// Sets `exec` to the execution-space instance that LibTorch uses in this thread: on CUDA its current stream. An
+/// instance of another stream is replaced, for which Kokkos allocates memory; an instance of the same stream stays.
 template <ExecutionSpace Exec>
 void follow_current_stream(Exec& exec) {
 #if defined(KOKKOS_ENABLE_CUDA)
@@ -73,7 +73,7 @@ void follow_current_stream(Exec& exec) {
   (void)exec;
 }
 
-/// The execution-space instance that LibTorch's work of this thread is on.
+/// Returns the execution-space instance that LibTorch uses in this thread.
 template <ExecutionSpace Exec>
 Exec current_execution_space() {
   Exec exec;
