@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The usual instantiations, compiled once: programs of many sources link the CMake target schatten::compiled, which
-// defines SCHATTEN_COMPILED, and change nothing else. Without it the headers work as before.
+// defines SCHATTEN_COMPILED, and include schatten/schatten.hpp. Without the target the headers work as before.
 //
 // Instantiates the groups of the usual rules, for float and double, on Kokkos' default execution space with the default
 // backend. All other rules are compiled where they are used.
