@@ -181,7 +181,7 @@ TEST_CASE("numbers by name") {
   CHECK(schatten_get(model.optimizer, model.matrices, "lr", &value) == SCHATTEN_OK);
   CHECK(value == 0.1);
   CHECK(std::string(schatten_rule_name(0)) == "htmuon");
-  CHECK(schatten_rule_name(3) == nullptr);
+  CHECK(schatten_rule_name(4) == nullptr);
 }
 
 TEST_CASE("bad memory: the argument is named and nothing has changed") {
@@ -286,6 +286,31 @@ TEST_CASE("bad memory: the argument is named and nothing has changed") {
   CHECK(model.add() == SCHATTEN_OK);
 }
 
+TEST_CASE("a rule observes more than gradients, where it takes it") {
+  Model model;
+  int sophia = -1;
+  const schatten_number numbers[] = {{"lr", 0.5},  {"beta1", 0.0},    {"beta2", 0.0},
+                                     {"rho", 1.0}, {"examples", 1.0}, {"weight_decay", 0.0}};
+  REQUIRE(schatten_add_group(model.optimizer, "sophia_g", numbers, 6, &sophia) == SCHATTEN_OK);
+  float w[2] = {1, 1}, g[2] = {2, 2}, h[2] = {2, 4};
+  const schatten_tensor weight{w, SCHATTEN_FLOAT32, 1, {2}, nullptr}, gradient{g, SCHATTEN_FLOAT32, 1, {2}, nullptr};
+  schatten_tensor observed{h, SCHATTEN_FLOAT32, 1, {2}, nullptr};
+  REQUIRE(schatten_add(model.optimizer, sophia, "s", &weight, &gradient, 1) == SCHATTEN_OK);
+  REQUIRE(model.add() == SCHATTEN_OK);
+  const schatten_tensor of_bias{model.weights.data(), SCHATTEN_FLOAT32, 1, {8}, nullptr};
+  check_refused(model, schatten_observe(model.optimizer, "bias", &of_bias), "group = adamw");
+  check_refused(model, schatten_observe(model.optimizer, "t", &observed), "name = t");
+  check_refused(model, schatten_observe(model.optimizer, "s", nullptr), "x = null");
+  observed.shape[0] = 1;
+  check_refused(model, schatten_observe(model.optimizer, "s", &observed), "x of s = 1");
+  observed.shape[0] = 2;
+  REQUIRE_MESSAGE(schatten_observe(model.optimizer, "s", &observed) == SCHATTEN_OK, schatten_last_error());
+  h[0] = h[1] = 0;
+  REQUIRE(schatten_step(model.optimizer) == SCHATTEN_OK);  // lr·g/H²
+  CHECK(std::abs(w[0] - 0.75F) <= 1e-6F);
+  CHECK(std::abs(w[1] - 0.9375F) <= 1e-6F);
+}
+
 TEST_CASE("bad tensors and handles") {
   Model model;
   float memory[6] = {};
@@ -348,7 +373,7 @@ TEST_CASE("bad tensors and handles") {
           schatten_load(handle, "never"), schatten_add_group(handle, "adamw", nullptr, 0, &group),
           schatten_set(handle, 0, "lr", 1), schatten_get(handle, 0, "lr", &value),
           schatten_add(handle, 0, "w", &tensor, nullptr, 1), schatten_set_gradient(handle, "w", &tensor),
-          schatten_include(handle, "w", 0), schatten_remove(handle, "w"),
+          schatten_observe(handle, "w", &tensor), schatten_include(handle, "w", 0), schatten_remove(handle, "w"),
           schatten_add_table(handle, &weights, &gradients, model.table.data(), 2),
           schatten_skipped_steps(handle, &count)}) {
       check_refused(model, status, "optimizer = " + std::to_string(handle));

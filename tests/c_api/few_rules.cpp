@@ -3,6 +3,6 @@
 #include "support/instantiations.hpp"
 
 #define SCHATTEN_C_API_HERE
-#define SCHATTEN_C_API_RULES schatten::HTMuon, schatten::Muon, schatten::AdamW
+#define SCHATTEN_C_API_RULES schatten::HTMuon, schatten::Muon, schatten::AdamW, schatten::SophiaG
 #define SCHATTEN_C_API_BACKEND schatten::linalg::PortableBackend
 #include <schatten/interop/c_api.hpp>

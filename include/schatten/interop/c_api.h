@@ -88,6 +88,10 @@ SCHATTEN_C_API schatten_status schatten_add(schatten_optimizer optimizer, int gr
 /* Gives a parameter another gradient, of the same shape. */
 SCHATTEN_C_API schatten_status schatten_set_gradient(schatten_optimizer optimizer, const char* name,
                                                      const schatten_tensor* gradient);
+/* Gives a parameter's rule what it needs beside the gradient, before the step that uses it: sophia_g the gradient of a loss with
+ * sampled labels, newton_muon the layer's inputs (samples, columns of the weight). x may change after the call. */
+SCHATTEN_C_API schatten_status schatten_observe(schatten_optimizer optimizer, const char* name,
+                                                const schatten_tensor* x);
 /* Leaves a parameter out of the steps (included = 0), or takes it in again. */
 SCHATTEN_C_API schatten_status schatten_include(schatten_optimizer optimizer, const char* name, int included);
 /* Forgets a parameter and its state. */

@@ -160,6 +160,20 @@ schatten_status schatten_set_gradient(schatten_optimizer optimizer, const char* 
   });
 }
 
+schatten_status schatten_observe(schatten_optimizer optimizer, const char* name, const schatten_tensor* x) {
+  using namespace schatten::c_api;
+  constexpr const char* function = "schatten_observe";
+  return guarded([&] {
+    Instance& i = instance(optimizer, function);
+    not_null(name, function, "name");
+    not_null(x, function, "x");
+    const schatten::TensorRef tensor = tensor_of(*x, type_of(x->type, function, "x->type"), function, "x");
+    const Exec exec;
+    schatten::with_view(tensor, function, "x", [&](const auto& view) { i.optimizer.observe(exec, name, view); });
+    exec.fence();  // fences: documented
+  });
+}
+
 schatten_status schatten_include(schatten_optimizer optimizer, const char* name, int included) {
   using namespace schatten::c_api;
   return guarded([&] {
