@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: C is written and must not be const
+// LINES: 15
 #include <schatten/linalg/gemm.hpp>
 
 #if defined(POSITIVE_CONTROL)

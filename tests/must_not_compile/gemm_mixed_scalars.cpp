@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: A, B and C must have the same scalar type
+// LINES: 15
 #include <schatten/linalg/gemm.hpp>
 
 #if defined(POSITIVE_CONTROL)

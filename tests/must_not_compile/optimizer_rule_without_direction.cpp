@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element
+// LINES: 15
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/rules/sgd.hpp>
 

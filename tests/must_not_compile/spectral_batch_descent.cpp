@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: steepest_descent takes one matrix, a View of rank 2
+// LINES: 15
 #include <schatten/spectral/steepest_descent.hpp>
 
 #if defined(POSITIVE_CONTROL)

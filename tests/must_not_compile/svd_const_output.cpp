@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: U, sigma and Vt are written and must not be const
+// LINES: 15
 #include <schatten/linalg/svd.hpp>
 
 #if defined(POSITIVE_CONTROL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // EXPECT: schatten: A, U, sigma and Vt must have the same scalar type
+// LINES: 15
 #include <schatten/linalg/svd.hpp>
 
 #if defined(POSITIVE_CONTROL)
