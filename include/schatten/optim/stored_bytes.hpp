@@ -15,13 +15,23 @@ namespace schatten::optim {
 
 namespace detail {
 
-/// Element (i, j) of matrix b of `to` ← that of `from`, bit by bit. Both are of the size of `Bits`.
+/// Row i of matrix b of `to` ← that of `from`, bit by bit. Both have elements of the size of `Bits`.
 template <class Bits>
-struct MoveBits {
+struct MoveRow {
   TypedBatch from, to;
-  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+  KOKKOS_FUNCTION static bool is_contiguous(const TypedMatrix& m) { return m.nested.inner == 0 && m.col_stride == 1; }
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
     const TypedMatrix source = from.matrix(b), target = to.matrix(b);
-    static_cast<Bits*>(target.data)[target.at(i, j)] = static_cast<const Bits*>(source.data)[source.at(i, j)];
+    const auto* const x = static_cast<const Bits*>(source.data);
+    auto* const y = static_cast<Bits*>(target.data);
+    if (is_contiguous(source) && is_contiguous(target)) {
+      const Bits* const row = x + source.at(i, 0);
+      Bits* const to_row = y + target.at(i, 0);
+      team.for_each(to.cols, [=](std::size_t j) { to_row[j] = row[j]; });
+    } else {
+      team.for_each(to.cols, [=](std::size_t j) { y[target.at(i, j)] = x[source.at(i, j)]; });
+    }
   }
 };
 
@@ -73,7 +83,7 @@ struct Packed {
 template <ExecutionSpace Exec>
 void move_bits(const Exec& exec, const TypedBatch& from, const TypedBatch& to) {
   with_bits(to.type, [&]<class Bits>(Bits) {
-    for_each_element(exec, "schatten::weight", to.batch, to.rows, to.cols, MoveBits<Bits>{from, to});
+    for_each_row_by_team(exec, "schatten::weight", to.batch, to.rows, MoveRow<Bits>{from, to});
   });
 }
 
