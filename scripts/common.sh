@@ -316,7 +316,8 @@ configure() {
   shift
   cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$folder/CMakeCache.txt" 2>/dev/null || true)
   [ -z "$given_cxx" ] || [ -z "$cached" ] || [ "$(command -v "${given_cxx%% *}")" = "$cached" ] || fresh=(--fresh)
-  output=$(cmake ${fresh[@]+"${fresh[@]}"} -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
+  # Eigen is looked for again: Eigen3_ROOT may name another one than before.
+  output=$(cmake ${fresh[@]+"${fresh[@]}"} -UEigen3_DIR -DKokkos_DIR="$kokkos_dir" "$@" 2>&1) || status=$?
   printf '%s\n' "$output"
   grep '^-- schatten: ' <<<"$output" >"$folder/said" || true
   return $status
@@ -349,7 +350,10 @@ build() {
 
 # Installs Schatten in build/package; sets schatten_prefix. Where CI is set, with a C interface of few rules.
 install_schatten() {
-  local options=(-DSCHATTEN_BUILD_C_API=OFF) build_targets=()
+  local options=(-DSCHATTEN_BUILD_C_API=OFF -DSCHATTEN_C_API_RULES= -UCMAKE_CXX_FLAGS_RELEASE) build_targets=()
+  mkdir -p build/package
+  exec 7>build/package/.installed.lock # to the end of the script, or of build_examples: others read what is installed
+  flock -n 7 || { say "waiting for another run over build/package" && flock 7; }
   [ -z "${CI:-}" ] || options=(-DSCHATTEN_BUILD_C_API=ON "-DSCHATTEN_C_API_RULES=HTMuon;AdamW" -DCMAKE_CXX_FLAGS_RELEASE=-O1)
   build package "${options[@]}" "$@"
   schatten_prefix=$PWD/build/package/prefix
@@ -363,4 +367,5 @@ build_examples() {
   prepare demo/examples -S examples -B build/demo/examples -Dschatten_ROOT="$schatten_prefix" \
     -DSCHATTEN_WERROR="${SCHATTEN_WERROR:-OFF}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
   compile build/demo/examples
+  exec 7>&-
 }

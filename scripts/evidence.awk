@@ -69,7 +69,7 @@ function in_group(name, group) {
 
 # `clock`: the variant whose time is 1.
 function table(group, other, clock, v, name, head, line) {
-  if (seeds[other] == 0) return
+  if (seeds[other] == 0 || seeds[clock] == 0) return
   head = "| | lr | loss | largest − smallest | over `" other "`'s, seed by seed |"
   if ("accuracy" in column) head = head " accuracy, % | largest − smallest | over `" other "`'s, seed by seed |"
   else head = head " perplexity |"

@@ -52,7 +52,7 @@ struct Side {
     if (!turns) return order;
     const Eigen::VectorXd value = (q.transpose() * factor * q).diagonal();
     schatten::stable_sort(order, [&](Eigen::Index a, Eigen::Index b) { return value(a) > value(b); });
-    q = basis_of_columns(factor * Matrix(q(Eigen::all, order)));
+    q = basis_of_columns(factor * Matrix(q(Eigen::indexing::all, order)));
     return order;
   }
 };

@@ -49,7 +49,7 @@ Settings settings_of(int count, const char* const* arguments) {
     } else if (option == "--steps") {
       settings.steps = number();
     } else if (option == "--width") {
-      settings.width = number() / 4 * 4;
+      settings.width = parse_number(option, value(), 4, 1000000, "a whole number from 4 to 1000000") / 4 * 4;
     } else if (option == "--sequences") {
       settings.sequences = number();
     } else if (option == "--csv") {
@@ -88,6 +88,7 @@ double train(const Comm& comm, const Settings& settings) {
     optimizer.add(p.role == Role::hidden ? hidden : other, p.name, schatten::view(p.value), schatten::view(p.gradient));
   }
   std::FILE* const csv = first_rank && !settings.csv.empty() ? std::fopen(settings.csv.c_str(), "w") : nullptr;
+  if (first_rank && !settings.csv.empty() && csv == nullptr) throw BadOption("--csv: cannot write " + settings.csv);
   const auto mine = settings.equal
                         ? schatten::distributed::Share{0, std::size_t(settings.sequences)}
                         : schatten::distributed::Share::of(std::size_t(settings.sequences), std::size_t(comm.rank()),

@@ -25,14 +25,16 @@ struct Whole {
   OneOptimizer optimizer;
   GroupId id{};
   template <class R>
-  Whole(const R& rule, const std::vector<std::pair<std::size_t, std::size_t>>& its_shapes) : shapes(its_shapes) {
+  Whole(const R& rule, const std::vector<std::pair<std::size_t, std::size_t>>& its_shapes) {
     id = optimizer.add_group(rule);
-    for (const auto& [rows, cols] : shapes) {
-      w.emplace_back("w", rows, cols);
-      g.emplace_back("g", rows, cols);
-      Arrays::draw(w.back(), unsigned(w.size()));
-      optimizer.add(id, "w" + std::to_string(w.size()), w.back(), g.back());
-    }
+    for (const auto& [rows, cols] : its_shapes) add(rows, cols);
+  }
+  void add(std::size_t rows, std::size_t cols) {
+    shapes.emplace_back(rows, cols);
+    w.emplace_back("w", rows, cols);
+    g.emplace_back("g", rows, cols);
+    Arrays::draw(w.back(), unsigned(w.size()));
+    optimizer.add(id, "w" + std::to_string(w.size()), w.back(), g.back());
   }
   void draw(unsigned step) const {
     for (std::size_t k = 0; k < g.size(); ++k) Arrays::draw(g[k], 100 * step + unsigned(k));
@@ -64,19 +66,21 @@ struct Parts {
   Parts(const R& rule, const Whole& whole, distributed::Side its_side, Split split,
         const distributed::ShardedOptions& options = {}, const distributed::MpiCommunicator& some = ranks())
       : side(its_side), comm(some), optimizer(comm, OptimizerOptions{}, options), id(optimizer.add_group(rule)) {
-    const bool by_rows = side == distributed::Side::rows;
-    const auto me = std::size_t(some.rank());
-    for (std::size_t k = 0; k < whole.w.size(); ++k) {
-      const auto [rows, cols] = whole.shapes[k];
-      const auto begins = splits(by_rows ? rows : cols, some.size(), split);
-      const std::size_t count = begins[me + 1] - begins[me];
-      begin.push_back(begins[me]);
-      w.emplace_back("w", by_rows ? count : rows, by_rows ? cols : count);
-      g.emplace_back("g", by_rows ? count : rows, by_rows ? cols : count);
-      copy(w[k], whole.w[k], begin[k]);
-      optimizer.add(id, "w" + std::to_string(k + 1), w[k], g[k], {rows, cols, side});
-    }
+    for (std::size_t k = 0; k < whole.w.size(); ++k) add(whole, k, split);
     (void)comm.take();
+  }
+  /// This rank's part of matrix k, the next one.
+  void add(const Whole& whole, std::size_t k, Split split) {
+    const bool by_rows = side == distributed::Side::rows;
+    const auto me = std::size_t(comm.rank());
+    const auto [rows, cols] = whole.shapes[k];
+    const auto begins = splits(by_rows ? rows : cols, comm.size(), split);
+    const std::size_t count = begins[me + 1] - begins[me];
+    begin.push_back(begins[me]);
+    w.emplace_back("w", by_rows ? count : rows, by_rows ? cols : count);
+    g.emplace_back("g", by_rows ? count : rows, by_rows ? cols : count);
+    copy(w[k], whole.w[k], begin[k]);
+    optimizer.add(id, "w" + std::to_string(k + 1), w[k], g[k], {rows, cols, side});
   }
   void copy(const ShardMatrix& part, const ShardMatrix& from, std::size_t first) const {
     for (std::size_t i = 0; i < part.extent(0); ++i) {

@@ -101,6 +101,7 @@ void check_resumed() {
       const checkpoint::LoadReport report = distributed::load(resumed.exec, resumed.optimizer, from);
       CHECK(report.missing.empty());
       CHECK(report.extra.empty());
+      CHECK(report.notes.at("step") == "3");
       resumed.steps(4, 6);
       CHECK(resumed.arrays.bytes() == whole.arrays.bytes());
     }
@@ -258,6 +259,26 @@ TEST_CASE("what does not match a save of shards is refused on all ranks") {
   Parts wrong(AdamW{}, other, distributed::Side::rows, Split::even);
   CHECK_THROWS_WITH_AS(distributed::load(exec, wrong.optimizer, folder.file("run.json")),
                        doctest::Contains("has the shape 6x4 in the file, 6x5 here"), checkpoint::MismatchError);
+  CHECK_THROWS_WITH_AS(distributed::save(exec, parts.optimizer, folder.file("run.safetensors")),
+                       doctest::Contains("must not end with .safetensors"), InvalidArgument);
+  // What every rank has whole is no shard.
+  auto& local = parts.optimizer.local();
+  const Kokkos::View<double*, Kokkos::LayoutRight, Kokkos::HostSpace> bias("bias", 3), its_gradient("g", 3);
+  local.add(local.add_group(AdamW{}), "bias", bias, its_gradient);
+  CHECK_THROWS_WITH_AS(distributed::save(exec, parts.optimizer, folder.file("run.json")),
+                       doctest::Contains("parameter = bias"), InvalidArgument);
+}
+
+TEST_CASE("a rank that owns nothing gets the notes too") {
+  const RankExec exec;
+  const SharedFolder folder;
+  const CountedRanks comm(ranks());
+  const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> w("w", 2, 2), g("g", 2, 2);
+  RankOptimizer optimizer(comm);
+  optimizer.add(optimizer.add_group(HTMuon{}), "w", w, g);
+  optimizer.step(exec);
+  distributed::save(exec, optimizer, folder.file("run.json"), {.notes = {{"step", "1"}}});
+  CHECK(distributed::load(exec, optimizer, folder.file("run.json")).notes.at("step") == "1");
 }
 
 TEST_CASE("a checkpoint from N ranks goes on, to the last bit, on 1 to N ranks, from its files or from one") {

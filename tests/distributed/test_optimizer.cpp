@@ -151,7 +151,7 @@ TEST_CASE("a rank sends (N-1)/N of the weights, and of the gradients as much whe
   (void)comm.take();
   optimizer.step(exec);
   const distributed::Traffic traffic = comm.take();
-  CHECK(traffic.exchanges == 1);
+  CHECK(traffic.exchanges == 2);
   CHECK(traffic.gathers == 1);
   CHECK(traffic.sums == 0);
   const auto N = std::size_t(ranks().size());
@@ -214,6 +214,22 @@ TEST_CASE("what one rank refuses, or fails in, ends the call on all") {
     const Layers layers(2, ranks().rank() == last ? 4 : 5);
     layers.add_to(optimizer, optimizer.add_group(HTMuon{}));
     CHECK_THROWS_WITH_AS(optimizer.step(exec), doctest::Contains("layer0 5x5"), InvalidArgument);
+    // Options, and numbers of parameters, that differ.
+    const bool mine = ranks().rank() == last;
+    const Layers alike(2, 5);
+    const auto differs = [&](const distributed::RankOptions& options, bool fewer, const char* words) {
+      RankOptimizer some(comm, {}, options);
+      const GroupId id = some.add_group(HTMuon{});
+      if (!fewer) alike.add_to(some, id);
+      CHECK_THROWS_WITH_AS(some.step(exec), doctest::Contains(words), InvalidArgument);
+    };
+    differs({.message_bytes = mine ? std::size_t{800} : std::size_t{1600}}, false, "message_bytes 800");
+    differs({.gradients = mine ? Gradients::summed : Gradients::equal}, false, "gradients 1");
+    differs({}, mine, "'0 pieces' on rank");
+    RankOptimizer some(comm);
+    some.add(some.add_group(HTMuon{}), "w", alike.w[0], alike.g[0],
+             {.row_sizes = mine ? std::vector<std::size_t>{2, 3} : std::vector<std::size_t>{3, 2}});
+    CHECK_THROWS_WITH_AS(some.step(exec), doctest::Contains("must be the same on all ranks"), InvalidArgument);
   }
   RankOptimizer optimizer(comm, {.non_finite = NonFinite::raise});
   const Layers layers(4, 5);

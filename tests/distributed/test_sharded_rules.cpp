@@ -185,6 +185,28 @@ TEST_CASE("numbers follow set and schedules, before and after parameters come") 
   CHECK_THROWS_WITH_AS(parts.optimizer.set(parts.id, "beta9", 0.5), doctest::Contains("beta9"), InvalidArgument);
 }
 
+TEST_CASE("a matrix that is added later is at the group's step") {
+  const RankExec exec;
+  const LionMuon rule{.interval = 3};
+  Whole whole(rule, {{8, 6}});
+  Parts parts(rule, whole, Side::rows, Split::even);
+  const auto steps = [&](unsigned from, unsigned to) {
+    for (unsigned step = from; step <= to; ++step) {
+      whole.draw(step);
+      parts.take_gradients(whole);
+      whole.optimizer.step(exec);
+      parts.optimizer.step(exec);
+      exec.fence();
+    }
+  };
+  steps(1, 2);
+  whole.add(6, 4);
+  parts.add(whole, 1, Split::even);
+  steps(3, 5);
+  CHECK(parts.error(whole, 0) < 1e-10);
+  CHECK(parts.error(whole, 1) < 1e-10);
+}
+
 TEST_CASE("what one rank refuses ends the call on all, and nothing is changed") {
   const RankExec exec;
   const CountedRanks comm(ranks());

@@ -5,8 +5,8 @@
 
 auto every_other_row(Eigen::MatrixXf& a) {
 #if defined(POSITIVE_CONTROL)
-  return schatten::view(a(Eigen::seqN(0, 2), Eigen::all));
+  return schatten::view(a(Eigen::seqN(0, 2), Eigen::indexing::all));
 #else
-  return schatten::view(a(Eigen::seqN(0, 2, Eigen::fix<2>), Eigen::all));
+  return schatten::view(a(Eigen::seqN(0, 2, Eigen::fix<2>), Eigen::indexing::all));
 #endif
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -58,8 +59,9 @@ class AssembledOptimizer {
   /// As schatten::Optimizer's.
   template <class R>
   GroupId add_group(const R& rule) {
+    const GroupId id = local_.add_group(rule);
     has_map_.push_back(!optim::ElementRule<R>);
-    return local_.add_group(rule);
+    return id;
   }
   /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
@@ -106,8 +108,11 @@ class AssembledOptimizer {
   /// other, row-major. w and g have n elements, those of this rank.
   template <KokkosView VW, KokkosView VG>
   void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
-    std::size_t begin = 0;
+    std::size_t begin = 0, total = 0;
     const std::size_t end = first + w.extent(0);
+    for (const Entry& entry : table) total += entry.rows * entry.cols;
+    require(end <= total, "distributed::AssembledOptimizer::add_flat", "w", end,
+            "must end inside the table, which has " + std::to_string(total) + " elements");
     for (const Entry& entry : table) {
       const std::size_t stop = begin + entry.rows * entry.cols;
       const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
@@ -117,19 +122,27 @@ class AssembledOptimizer {
           Kokkos::subview(g, range));
       begin = stop;
     }
-    require(end <= begin, "distributed::AssembledOptimizer::add_flat", "w", end, "must end inside the table");
   }
 
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
-  /// on the other ranks. Throws InvalidArgument if the ranges of all ranks do not form a matrix.
+  /// on the other ranks. The weights of shards are then those of their owners, updated or not. Throws InvalidArgument if the
+  /// ranges of all ranks do not form a matrix.
   void step(const Exec& exec) {
+    constexpr std::string_view function = "distributed::AssembledOptimizer::step";
+    agree(*comm_, function, [&] { return std::to_string(arrays_.size()) + " parameters"; });
     find_owners(exec);
     to_owners(exec, &Array::g, &Array::gradient);
-    agree(*comm_, "distributed::AssembledOptimizer::step", [&] {
+    std::exception_ptr error;
+    try {
       local_.step(exec);
+    } catch (...) {  // other owners have stepped
+      error = std::current_exception();
+    }
+    from_owners(exec);
+    agree(*comm_, function, [&] {
+      if (error) std::rethrow_exception(error);
       return std::string();
     });
-    from_owners(exec);
   }
 
   /// Chooses an owner for every matrix that has none, and sends it the weights. A step does this too. Throws
@@ -185,8 +198,9 @@ class AssembledOptimizer {
     const std::size_t added = arrays_.size() - owned_;
     std::vector<std::uint64_t> mine, all(2 * added * ranks());
     for (std::size_t k = owned_; k < arrays_.size(); ++k) {
-      mine.push_back(arrays_[k].first[0]);
-      mine.push_back(arrays_[k].count[0]);
+      const std::size_t at = arrays_[k].first.size() == 1 ? 0 : me();  // a step that was refused had all ranks' numbers
+      mine.push_back(arrays_[k].first[at]);
+      mine.push_back(arrays_[k].count[at]);
     }
     comm_->exchange(mine.data(), mine.size() * sizeof(mine[0]), all.data());
     std::vector<double> cost;

@@ -115,6 +115,8 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
   const std::vector<std::uint64_t> saves = agree(
       comm, function,
       [&] {
+        require(!path.ends_with(".safetensors"), function, "path", path,
+                "must not end with .safetensors, which names one file for load; end it with .json");
         if (me == 0 && std::filesystem::exists(path)) before = read_index(path);
         return path;
       },
@@ -142,7 +144,7 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
 }
 
 /// Returns the parameters of each file of a checkpoint. Writes to the report which parameters of `here` the checkpoint
-/// does not have, and which others it has. Throws MismatchError for those that the options do not allow.
+/// does not have, which others it has, and the notes of the last file. Throws MismatchError for those that the options do not allow.
 inline std::map<std::string, std::set<std::string>> compare_names(const std::string& path,
                                                                   const std::vector<std::string>& here,
                                                                   const checkpoint::LoadOptions& options,
@@ -152,10 +154,12 @@ inline std::map<std::string, std::set<std::string>> compare_names(const std::str
   std::vector<std::string> mismatches;
   for (const std::string& name : files_of(path)) {
     const checkpoint::SafetensorsFile file(name);
-    for (const auto& [parameter, record] : checkpoint::manifest_of(file.metadata(), name).parameters) {
+    checkpoint::Manifest manifest = checkpoint::manifest_of(file.metadata(), name);
+    for (const auto& [parameter, record] : manifest.parameters) {
       holds[name].insert(parameter);
       there.insert(parameter);
     }
+    report.notes = std::move(manifest.notes);
   }
   for (const std::string& parameter : here) {
     if (there.erase(parameter) > 0) continue;
@@ -227,7 +231,7 @@ checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& p
     for (const auto& [name, parameters] : holds) {
       const bool needed = std::any_of(parameters.begin(), parameters.end(),
                                       [&](const std::string& parameter) { return mine.contains(parameter); });
-      if (needed) report.notes = checkpoint::load(exec, optimizer.local(), name, some).notes;
+      if (needed) (void)checkpoint::load(exec, optimizer.local(), name, some);
     }
     return std::string();
   });

@@ -155,6 +155,11 @@ std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, co
     words = error.what();
     settle();
     throw;
+  } catch (...) {
+    message.refused = 1;
+    words = "an exception of another type than std::exception";
+    settle();
+    throw;
   }
   settle();
   std::vector<std::uint64_t> values;

@@ -78,7 +78,7 @@ class MpiRequest {
 /// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
 /// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
-/// Every call fences `exec` first, and is complete on return. Messages above 2 GiB are sent in pieces. With a library
+/// A call fences `exec` first, if it has one, and is complete on return, except for start_all_gather. Messages above 2 GiB are sent in pieces. With a library
 /// that is not CUDA-aware the memory must be host memory.
 class MpiCommunicator {
  public:
@@ -207,6 +207,7 @@ class MpiCommunicator {
 
   /// Puts the `bytes` bytes of every rank into `all`, on host memory; complete on return.
   void exchange(const void* mine, std::size_t bytes, void* all) const {
+    require(bytes <= most, "MpiCommunicator::exchange", "bytes", bytes, "must be at most " + std::to_string(most));
     detail::check_mpi(MPI_Allgather(mine, int(bytes), MPI_BYTE, all, int(bytes), MPI_BYTE, comm_), "MPI_Allgather");
   }
 

@@ -151,6 +151,7 @@ class Optimizer {
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
   /// on the other ranks. The weights are then equal on all ranks, updated or not. Fences as the communicator does.
   void step(const Exec& exec) {
+    agree(*comm_, "distributed::Optimizer::step", [&] { return std::to_string(pieces_.size()) + " pieces"; });
     find_owners();
     if (options_.gradients == Gradients::summed) sum_gradients(exec);
     Exchange exchange(exec, *comm_, pieces_, plan_, workspace_, options_.overlap);
@@ -174,10 +175,12 @@ class Optimizer {
   }
 
   /// Chooses an owner for every piece that has none. A step does this too. Throws InvalidArgument if ranks differ.
+  /// @pre all ranks have added the same number of pieces; a step checks this.
   void find_owners() {
     if (owned_ == pieces_.size()) return;
     agree(*comm_, "distributed::Optimizer", [&] {
-      std::string words;
+      std::string words = "gradients " + std::to_string(int(options_.gradients)) + ", message_bytes " +
+                          std::to_string(options_.message_bytes) + ": ";
       for (std::size_t k = owned_; k < pieces_.size(); ++k) words += pieces_[k].words + "; ";
       return words;
     });
@@ -259,6 +262,9 @@ class Optimizer {
     piece.words = name + " " + optim::extents_of(w) + " " + to_string(piece.weight[0].type) + "/" +
                   to_string(piece.gradient[0].type) + " in group " + std::to_string(id.index) + " (" +
                   std::string(local_.rule_name(id)) + ")";
+    piece.words += ", blocks " + std::to_string(options.row_blocks) + "/" + std::to_string(options.column_blocks) +
+                   "/" + std::to_string(int(options.interleaved)) + ", " + std::to_string(int(options.reduced_weight));
+    for (const std::size_t rows : options.row_sizes) piece.words += " " + std::to_string(rows);
     pieces_.push_back(std::move(piece));
   }
 
@@ -280,7 +286,7 @@ class Optimizer {
         for (const optim::TypedBatch& a : pieces_[k].gradient) {
           for_each_element(exec, "schatten::distributed/sum", a.batch, a.rows, a.cols,
                            detail::SumTyped<T>{a, from, ranks(), each});
-          from += detail::bytes_of({a});
+          from += detail::bytes_of(a);
         }
       }
     }

@@ -30,10 +30,12 @@ struct Round {
   std::vector<std::size_t> pieces, bytes;
 };
 
-/// Bytes of the arrays behind each other, each a multiple of 8.
+/// Bytes of an array in a message, a multiple of 8.
+inline std::size_t bytes_of(const optim::TypedBatch& a) { return (a.size() * size_of(a.type) + 7) / 8 * 8; }
+/// Bytes of the arrays behind each other.
 inline std::size_t bytes_of(const std::vector<optim::TypedBatch>& parts) {
   std::size_t bytes = 0;
-  for (const optim::TypedBatch& a : parts) bytes += (a.size() * size_of(a.type) + 7) / 8 * 8;
+  for (const optim::TypedBatch& a : parts) bytes += bytes_of(a);
   return bytes;
 }
 /// The same matrices, contiguous at `data`.
@@ -52,7 +54,7 @@ template <ExecutionSpace Exec>
 char* pack(const Exec& exec, const std::vector<optim::TypedBatch>& parts, char* to) {
   for (const optim::TypedBatch& a : parts) {
     optim::detail::move_bits(exec, a, packed(a, to));
-    to += bytes_of({a});
+    to += bytes_of(a);
   }
   return to;
 }
@@ -61,7 +63,7 @@ template <ExecutionSpace Exec>
 const char* unpack(const Exec& exec, const char* from, const std::vector<optim::TypedBatch>& parts) {
   for (const optim::TypedBatch& a : parts) {
     optim::detail::move_bits(exec, packed(a, from), a);
-    from += bytes_of({a});
+    from += bytes_of(a);
   }
   return from;
 }

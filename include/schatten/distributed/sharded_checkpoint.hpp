@@ -35,12 +35,9 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 
   [[nodiscard]] std::uint64_t seed() const { return local_.seed(); }
   [[nodiscard]] std::size_t groups() const { return self_->groups_.size(); }
-  /// A group's steps are those of its first shape.
   [[nodiscard]] GroupInfo group(std::size_t k) const {
     const auto& group = self_->groups_[k];
-    std::size_t steps = 0;
-    for (const auto& set : group.sets) steps = (std::max)(steps, local_.group(set.id.index).steps);
-    return {group.name, group.rule->fields(), steps, group.lr_factor};
+    return {group.name, group.rule->fields(), group.steps, group.lr_factor};
   }
   /// Without communication: all ranks read the same file.
   void set(std::size_t k, const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) {
@@ -121,7 +118,13 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
     const std::vector<char> part = cut(shard, {}, size_of(shard.type), from);
     if (!part.empty()) local_.write_weight(exec, name, part.data());
   }
-  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { local_.write_counts(exec, counts); }
+  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) {
+    local_.write_counts(exec, counts);
+    for (auto& group : self_->groups_) {
+      for (const auto& set : group.sets) group.steps = (std::max)(group.steps, local_.group(set.id.index).steps);
+      for (const auto& set : group.sets) local_.set_steps(set.id.index, group.steps);
+    }
+  }
   void set_paused(std::string_view name, bool paused) { local_.set_paused(name, paused); }
   void set_decay_factor(std::string_view name, double factor) { local_.set_decay_factor(name, factor); }
 
@@ -144,7 +147,12 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
   }
 
   [[nodiscard]] std::size_t me() const { return std::size_t(self_->comm_->rank()); }
-  [[nodiscard]] const Shard& at(std::string_view name) const { return self_->shards_of_.find(name)->second; }
+  [[nodiscard]] const Shard& at(std::string_view name) const {
+    const auto found = self_->shards_of_.find(name);
+    require(found != self_->shards_of_.end(), "distributed::save, load", "parameter", std::string(name),
+            "must have been added by ShardedOptimizer::add, not to local()");
+    return found->second;
+  }
   static std::vector<std::size_t> shape_of(const Shard& shard) {
     if (shard.vector) return {shard.whole.cols};
     return {shard.whole.rows, shard.whole.cols};
@@ -238,11 +246,12 @@ template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
 void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer, const std::string& path,
           const checkpoint::SaveOptions& options = {}) {
   constexpr std::string_view function = "distributed::save";
+  detail::ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> inventory(optimizer);
   agree(optimizer.communicator(), function, [&] {
     optimizer.local().inventory().require_settled(function);
+    (void)inventory.parameters();  // throws for one that is not sharded
     return path;
   });
-  detail::ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> inventory(optimizer);
   const std::vector<ParameterInfo> mine = inventory.assemble(exec, options.weights);
   detail::save_files(optimizer.communicator(), path, [&](const std::string& file) {
     checkpoint::detail::save(exec, inventory, mine, file, options, function);
@@ -261,7 +270,7 @@ checkpoint::LoadReport load(const Exec& exec, ShardedOptimizer<T, Exec, Backend,
   agree(comm, "distributed::load", [&] {
     optimizer.local().inventory().require_settled("distributed::load");
     std::vector<std::string> here;
-    for (const ParameterInfo& p : optimizer.local().inventory().parameters()) here.push_back(p.name);
+    for (const ParameterInfo& p : Inventory(optimizer).parameters()) here.push_back(p.name);
     holds = detail::compare_names(path, here, options, report);
     return path;
   });
@@ -269,7 +278,7 @@ checkpoint::LoadReport load(const Exec& exec, ShardedOptimizer<T, Exec, Backend,
     checkpoint::LoadOptions some = options;
     some.allow_missing = some.allow_extra = true;
     for (const auto& [name, parameters] : holds) {
-      report.notes = checkpoint::detail::Loading<Exec, Inventory>(Inventory(optimizer), name, some).run(exec).notes;
+      (void)checkpoint::detail::Loading<Exec, Inventory>(Inventory(optimizer), name, some).run(exec);
     }
     return std::string();
   });

@@ -73,7 +73,7 @@ class ShardedOptimizer {
       made->check(*this, rule);
       return std::string(R::name) + words_of(made->fields());
     });
-    groups_.push_back({std::string(R::name), std::move(made), 1, {}});
+    groups_.push_back({std::string(R::name), std::move(made), 1, 0, {}});
     return {groups_.size() - 1, this};
   }
   /// Sets numbers of a group, all or none. Throws InvalidArgument on all ranks and changes nothing.
@@ -116,7 +116,7 @@ class ShardedOptimizer {
     static_assert(rank == 1 || rank == 2, "schatten: shards are matrices or vectors");
     const auto argument = [&](std::string_view its) { return optim::argument_of(its, name); };
     const bool by_rows = whole.side == Side::rows;
-    std::size_t count = 0;
+    std::uint64_t count = 0;
     const std::vector<std::uint64_t> counts = agree(
         *comm_, function,
         [&] {
@@ -130,8 +130,13 @@ class ShardedOptimizer {
                   "must be " + to_string(whole.side) + " of a matrix " + whole_words(whole));
           require(optim::extents_of(g) == optim::extents_of(w), function, argument("g"), optim::extents_of(g),
                   "must have the extents of w, " + optim::extents_of(w));
-          require(options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty(), function,
-                  argument("options"), options.row_blocks, "must have no blocks of rows or columns");
+          const auto no_blocks = [&](std::string_view option, std::size_t value, std::size_t wanted) {
+            require(value == wanted, function, argument(option), value,
+                    "must be " + std::to_string(wanted) + " for shards");
+          };
+          no_blocks("row_blocks", options.row_blocks, 1);
+          no_blocks("column_blocks", options.column_blocks, 1);
+          no_blocks("number of row_sizes", options.row_sizes.size(), 0);
           count = by_rows ? rows : cols;
           return name + " " + whole_words(whole) + " by " + to_string(whole.side) + " in group " +
                  std::to_string(id.index) + ", rank " + std::to_string(rank) + ", " + to_string(type_of<VW>()) + "/" +
@@ -170,6 +175,7 @@ class ShardedOptimizer {
   void step(const Exec& exec) {
     agree(*comm_, "distributed::ShardedOptimizer::step", [&] { return std::to_string(added_) + " parameters"; });
     local_.step(exec);
+    for (Group& group : groups_) ++group.steps;
   }
 
   /// The Optimizer of this rank's shards: state, counts, telemetry. @pre a change made through it is made on all ranks.
@@ -251,6 +257,7 @@ class ShardedOptimizer {
     std::string name;  ///< the rule's
     std::unique_ptr<AnyRule> rule;
     double lr_factor;
+    std::size_t steps;  ///< taken so far
     std::vector<Set> sets;
   };
 
@@ -282,6 +289,7 @@ class ShardedOptimizer {
       if (set.whole == whole && set.counts == counts && set.vector == vector && set.master == master) return set.id;
     }
     const GroupId id = group.rule->add_set(*this, whole);
+    local_.inventory().set_steps(id.index, group.steps);
     local_.set_lr_factor(id, group.lr_factor);
     group.sets.push_back({whole, counts, vector, master, id});
     return id;

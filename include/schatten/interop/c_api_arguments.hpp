@@ -145,7 +145,7 @@ inline std::vector<std::size_t> shape_of(std::size_t rank, const std::size_t* sh
 inline void require_data(const void* data, bool empty, ElementType type, std::string_view function,
                          const std::string& argument) {
   require(data != nullptr || empty, function, argument, "null", "must not be null");
-  require(reinterpret_cast<std::uintptr_t>(data) % size_of(type) == 0, function, argument, data,
+  require(empty || reinterpret_cast<std::uintptr_t>(data) % size_of(type) == 0, function, argument, data,
           "must be aligned as its type is");
 }
 

@@ -80,7 +80,7 @@ concept ManagedLike = requires(const M& m) {
 /// Whether memory of a device type may be used as that memory space, as far as Kokkos' own spaces go.
 template <class MemorySpace>
 bool device_is(std::int32_t type) {
-  [[maybe_unused]] constexpr std::int32_t host = 1, cuda = 2, cuda_pinned = 3, rocm = 10, rocm_pinned = 11,
+  [[maybe_unused]] constexpr std::int32_t host = 1, cuda = 2, cuda_pinned = 3, rocm = 10, rocm_pinned = 11, oneapi = 14,
                                           cuda_managed = 13;
   const bool of_cuda = type == cuda_pinned || type == cuda_managed,
              of_rocm = type == rocm_pinned;  // both sides reach it
@@ -89,6 +89,8 @@ bool device_is(std::int32_t type) {
   } else {
 #if defined(KOKKOS_ENABLE_HIP)
     return type == rocm || of_rocm;
+#elif defined(KOKKOS_ENABLE_SYCL)
+    return type == oneapi;
 #else
     return of_cuda || (type == cuda && !bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible));
 #endif
@@ -129,7 +131,7 @@ TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::st
     tensor.stride[d] = t.strides[d] >= 0 ? static_cast<std::size_t>(t.strides[d]) : 0;
   }
   require(t.data != nullptr || tensor.size() == 0, function, of("data"), "null", "must point to memory");
-  require(t.byte_offset % size_of(type) == 0, function, of("byte_offset"), t.byte_offset,
+  require(tensor.size() == 0 || t.byte_offset % size_of(type) == 0, function, of("byte_offset"), t.byte_offset,
           "must be a multiple of the element's size");
   if (t.data != nullptr) tensor.data = static_cast<char*>(t.data) + t.byte_offset;
   return tensor;

@@ -53,10 +53,12 @@ TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_
     tensor.stride[d] = static_cast<std::size_t>(t.stride(d));
   }
   if (t.dim() == 0) tensor.stride[0] = 1;
-  std::size_t end = t.numel() == 0 ? 0 : static_cast<std::size_t>(t.storage_offset()) + 1;  // of the elements used
+  std::size_t end = t.numel() == 0 ? 0 : 1;  // of the elements used
   for (std::size_t d = 0; end > 0 && d < tensor.rank; ++d) end += (tensor.shape[d] - 1) * tensor.stride[d];
-  require(end * size_of(tensor.type) <= t.storage().nbytes(), function, of("storage"), t.storage().nbytes(),
-          "must hold the tensor's elements, " + std::to_string(end * size_of(tensor.type)) + " bytes");
+  // from_blob of older releases makes a storage that is longer by the offset's number, in bytes.
+  const std::size_t bytes = end == 0 ? 0 : end * size_of(tensor.type) + static_cast<std::size_t>(t.storage_offset());
+  require(bytes <= t.storage().nbytes(), function, of("storage"), t.storage().nbytes(),
+          "must hold the tensor's elements, " + std::to_string(bytes) + " bytes");
   return tensor;
 }
 

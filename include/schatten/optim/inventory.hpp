@@ -83,6 +83,8 @@ class Inventory {
   }
   /// @pre finite, not negative.
   void set_lr_factor(std::size_t k, double factor) { core_.groups_[k]->lr_factor = factor; }
+  /// The group's number of steps, which schedules of its rule count.
+  void set_steps(std::size_t k, std::size_t steps) { core_.groups_[k]->steps = steps; }
 
   /// In the order of their registration.
   [[nodiscard]] std::vector<ParameterInfo> parameters() const {

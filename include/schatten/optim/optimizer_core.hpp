@@ -47,9 +47,11 @@ class OptimizerCore {
     begin_step(exec);
     const auto each = [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
       step_run(group, step, storage, first, count);
+    };
+    const auto after = [&](Storage& storage, std::size_t first, std::size_t count) {
       storage.for_each_ending_in(first, count, [&](const Parameter& p) { stepped(std::string_view(p.name)); });
     };
-    run(exec, each, false);
+    run(exec, each, after, false);
   }
 
   void direction(const Exec& exec) {
@@ -351,17 +353,22 @@ class OptimizerCore {
     group.apply(step, storage, first, count, as_const(out), factor);
   }
 
-  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not
-  /// stepped because of an exception counts as skipped. in_region: in a region of the host's threads where all groups
-  /// allow it.
-  template <class F>
-  void run(const Exec& exec, const F& f, bool in_region = true) {
+  struct Nothing {
+    void operator()(Storage&, std::size_t, std::size_t) const {}
+  };
+  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not stepped because of an exception
+  /// counts as skipped. after(bucket, first, count): called when a run with elements counts as stepped. in_region: in a
+  /// region of the host's threads where all groups allow it.
+  template <class F, class After = Nothing>
+  void run(const Exec& exec, const F& f, const After& after = {}, bool in_region = true) {
     const Step step = context(exec);
     std::size_t done = 0, moved = 0;
     const auto each = [&](Group& group, Storage& storage, std::size_t first, std::size_t count) {
-      if (storage.key().has_elements()) f(group, step, storage, first, count);
+      const bool has_elements = storage.key().has_elements();
+      if (has_elements) f(group, step, storage, first, count);
       ++done;
       moved += count;
+      if (has_elements) after(storage, first, count);
     };
     try {
       if (in_region) {
