@@ -137,7 +137,7 @@ class MpiCommunicator {
     if (!fits(bytes, counts, offsets)) {
       char* to = static_cast<char*>(all);
       for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
-        if (k == rank_) std::copy_n(static_cast<const char*>(mine), bytes[std::size_t(k)], to);
+        if (k == rank_) copy(static_cast<const char*>(mine), to, bytes[std::size_t(k)]);
         broadcast(exec, to, bytes[std::size_t(k)], k);
       }
       return;
@@ -162,7 +162,7 @@ class MpiCommunicator {
     }
     char* to = static_cast<char*>(all);
     for (int k = 0; k < size_; to += bytes[std::size_t(k++)]) {
-      if (k == rank_) std::copy_n(static_cast<const char*>(mine), bytes[std::size_t(k)], to);
+      if (k == rank_) copy(static_cast<const char*>(mine), to, bytes[std::size_t(k)]);
       each_piece(bytes[std::size_t(k)], [&](std::size_t done, int count) {
         request.requests_.push_back(MPI_REQUEST_NULL);
         detail::check_mpi(MPI_Ibcast(to + done, count, MPI_BYTE, k, comm_, &request.requests_.back()), "MPI_Ibcast");
@@ -213,6 +213,15 @@ class MpiCommunicator {
 
  private:
   static constexpr std::size_t most = std::size_t{1} << 30;
+
+  /// By the library, which reaches a device's memory where it is CUDA-aware.
+  static void copy(const char* from, char* to, std::size_t bytes) {
+    each_piece(bytes, [&](std::size_t done, int count) {
+      detail::check_mpi(MPI_Sendrecv(from + done, count, MPI_BYTE, 0, 0, to + done, count, MPI_BYTE, 0, 0,
+                                     MPI_COMM_SELF, MPI_STATUS_IGNORE),
+                        "MPI_Sendrecv");
+    });
+  }
 
   template <class Exec>
   static void ready(const Exec& exec) {

@@ -240,8 +240,8 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 /// `load` of all classes over ranks reads it, on any number of ranks with any division. gather_files makes one file of
 /// it, which checkpoint::load reads.
 ///
-/// All ranks together, on a file system that they share. Errors as for an Optimizer. Memory of a rank: the arrays of
-/// 1/N of the matrices, on the host.
+/// All ranks together, on a file system that they share. Errors as for an Optimizer. Memory of a rank: the arrays
+/// that it assembles, about 1/N of the matrices if all ranks have parts of them, on the host.
 template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
 void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer, const std::string& path,
           const checkpoint::SaveOptions& options = {}) {

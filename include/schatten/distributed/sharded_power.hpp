@@ -23,7 +23,7 @@ namespace schatten::distributed {
 /// (spectral/rational_power.hpp). n is the length of the side that is not distributed.
 ///
 /// Functions::shared, for calls with N or more matrices: the n³ flops of r are divided between ranks; the bytes are
-/// those of the all-reduce. Sums are then in the order of ranks. Functions::poles, for fewer matrices than ranks: the
+/// those of the all-reduce, one and a half times these if r is composed. Sums are then in the order of ranks. Functions::poles, for fewer matrices than ranks: the
 /// poles of r are divided between ranks; this needs a second sum of n(n+1)/2 numbers, n² if r is composed
 /// (function_bytes()). Functions::automatic chooses by RankCost. A rank may have any number of rows, also none. The sum
 /// has n(n+1)/2 doubles per matrix, as many bytes as n×n floats. Each rank's sums in float are added over ranks in
