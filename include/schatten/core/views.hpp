@@ -93,10 +93,15 @@ inline void require_memory(const StridedArray& a, std::string_view function, std
     span += double(a.extent[d] - 1) * double(a.stride[d]);
     longest = (std::max)(longest, a.stride[d]);
   }
-  require(count * double(a.element_bytes) < address_space, function, "extent of " + std::string(argument), largest,
-          "must not make more elements than there are addresses");
-  require(span * double(a.element_bytes) < address_space, function, "stride of " + std::string(argument), longest,
-          "must not lead beyond the address space");
+  // Names are made for an error alone: this runs in every step.
+  if (count * double(a.element_bytes) >= address_space) {
+    throw InvalidArgument(function, "extent of " + std::string(argument), detail::printed(largest),
+                          "must not make more elements than there are addresses");
+  }
+  if (span * double(a.element_bytes) >= address_space) {
+    throw InvalidArgument(function, "stride of " + std::string(argument), detail::printed(longest),
+                          "must not lead beyond the address space");
+  }
 }
 
 /// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument
