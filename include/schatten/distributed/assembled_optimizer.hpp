@@ -125,8 +125,8 @@ class AssembledOptimizer {
   }
 
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
-  /// on the other ranks. The weights of shards are then those of their owners, updated or not. Throws InvalidArgument if the
-  /// ranges of all ranks do not form a matrix.
+  /// on the other ranks. The weights of shards are then those of their owners, updated or not. Throws InvalidArgument
+  /// if the ranges of all ranks do not form a matrix.
   void step(const Exec& exec) {
     constexpr std::string_view function = "distributed::AssembledOptimizer::step";
     agree(*comm_, function, [&] { return std::to_string(arrays_.size()) + " parameters"; });

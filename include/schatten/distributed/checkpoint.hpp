@@ -144,7 +144,8 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
 }
 
 /// Returns the parameters of each file of a checkpoint. Writes to the report which parameters of `here` the checkpoint
-/// does not have, which others it has, and the notes of the last file. Throws MismatchError for those that the options do not allow.
+/// does not have, which others it has, and the notes of the last file. Throws MismatchError for those that the options
+/// do not allow.
 inline std::map<std::string, std::set<std::string>> compare_names(const std::string& path,
                                                                   const std::vector<std::string>& here,
                                                                   const checkpoint::LoadOptions& options,

@@ -74,7 +74,8 @@ struct RankCost {
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks);
   }
-  /// The same with the poles of every weight over ranks (Functions::poles), and a second all-reduce of n(n+1)/2 numbers.
+  /// The same with the poles of every weight over ranks (Functions::poles), and a second all-reduce of n(n+1)/2
+  /// numbers.
   [[nodiscard]] double two_sums(const RankProblem& p) const {
     const double function = p.function_by(p.ranks_of_function());
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +

@@ -32,8 +32,8 @@ struct PackTriangle {
   }
 };
 
-/// unit ← the largest power of two with unit² <= the largest diagonal element; 0 for a zero matrix, NaN for one with a NaN;
-/// total ← unit·common.
+/// unit ← the largest power of two with unit² <= the largest diagonal element; 0 for a zero matrix, NaN for one with a
+/// NaN; total ← unit·common.
 template <class Space>
 struct UnitOfTriangle {
   const double* packed;

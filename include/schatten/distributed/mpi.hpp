@@ -78,8 +78,8 @@ class MpiRequest {
 /// The ranks of an MPI communicator. It uses a duplicate (MPI_Comm_dup), so that its messages do not mix with the
 /// program's. All ranks construct it together, after MPI_Init. It must not be used after MPI_Finalize.
 ///
-/// A call fences `exec` first, if it has one, and is complete on return, except for start_all_gather. Messages above 2 GiB are sent in pieces. With a library
-/// that is not CUDA-aware the memory must be host memory.
+/// A call fences `exec` first, if it has one, and is complete on return, except for start_all_gather. Messages above 2
+/// GiB are sent in pieces. With a library that is not CUDA-aware the memory must be host memory.
 class MpiCommunicator {
  public:
   /// Throws CommunicationError.

@@ -193,6 +193,9 @@ class Optimizer {
     }
     owned_ = pieces_.size();
     plan_ = detail::WeightRounds(pieces_, me(), ranks(), options_.message_bytes);
+    if (options_.gradients == Gradients::summed) {
+      gradient_rounds_ = detail::rounds_of(pieces_, &detail::OwnedPiece::gradient, ranks(), options_.message_bytes);
+    }
   }
 
   /// Every rank's weights ← their owners'. All ranks together. A step does this too.
@@ -261,9 +264,9 @@ class Optimizer {
     }
     piece.words = name + " " + optim::extents_of(w) + " " + to_string(piece.weight[0].type) + "/" +
                   to_string(piece.gradient[0].type) + " in group " + std::to_string(id.index) + " (" +
-                  std::string(local_.rule_name(id)) + ")";
-    piece.words += ", blocks " + std::to_string(options.row_blocks) + "/" + std::to_string(options.column_blocks) +
-                   "/" + std::to_string(int(options.interleaved)) + ", " + std::to_string(int(options.reduced_weight));
+                  std::string(local_.rule_name(id)) + "), blocks " + std::to_string(options.row_blocks) + "/" +
+                  std::to_string(options.column_blocks) + "/" + std::to_string(int(options.interleaved)) + ", " +
+                  std::to_string(int(options.reduced_weight));
     for (const std::size_t rows : options.row_sizes) piece.words += " " + std::to_string(rows);
     pieces_.push_back(std::move(piece));
   }
@@ -271,8 +274,7 @@ class Optimizer {
   /// The owners' gradients ← the sums over ranks.
   void sum_gradients(const Exec& exec) {
     if (ranks() == 1) return;
-    for (const detail::Round& round :
-         detail::rounds_of(pieces_, &detail::OwnedPiece::gradient, ranks(), options_.message_bytes)) {
+    for (const detail::Round& round : gradient_rounds_) {
       const typename Workspace<Space>::Frame frame(workspace_);
       const std::size_t sum = detail::sum_of(round.bytes), each = round.bytes[me()];
       char* const mine = workspace_.template numbers<char>(sum).data();
@@ -300,6 +302,7 @@ class Optimizer {
   std::vector<double> load_;
   std::map<std::array<std::size_t, 4>, std::size_t> shapes_;  ///< of parts, numbered as they come
   detail::WeightRounds plan_;
+  std::vector<detail::Round> gradient_rounds_;  ///< where gradients are summed
   Local local_;
   Workspace<Space> workspace_;
 };

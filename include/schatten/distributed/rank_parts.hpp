@@ -35,8 +35,8 @@ struct UnitOfNorms {
   }
 };
 
-/// norm_i ← (norm_i/s)², and back: norm_i ← s·√norm_i; s the power of two below unit(k), 1 for zero, for what is not finite
-/// and for an empty unit.
+/// norm_i ← (norm_i/s)², and back: norm_i ← s·√norm_i; s the power of two below unit(k), 1 for zero, for what is not
+/// finite and for an empty unit.
 template <class Space>
 struct SquareOfNorm {
   NumberBatchView<double, Space> unit;

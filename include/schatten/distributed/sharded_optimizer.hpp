@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Weights of which every rank has some rows, or some columns (tensor parallelism, FSDP by rows), under the rules of an Optimizer.
+// Weights of which every rank has some rows, or some columns (tensor parallelism, FSDP by rows), under the rules of an
+// Optimizer.
 #pragma once
 
 #include <schatten/distributed/rank_rule.hpp>

@@ -23,12 +23,12 @@ namespace schatten::distributed {
 /// (spectral/rational_power.hpp). n is the length of the side that is not distributed.
 ///
 /// Functions::shared, for calls with N or more matrices: the n³ flops of r are divided between ranks; the bytes are
-/// those of the all-reduce, one and a half times these if r is composed. Sums are then in the order of ranks. Functions::poles, for fewer matrices than ranks: the
-/// poles of r are divided between ranks; this needs a second sum of n(n+1)/2 numbers, n² if r is composed
-/// (function_bytes()). Functions::automatic chooses by RankCost. A rank may have any number of rows, also none. The sum
-/// has n(n+1)/2 doubles per matrix, as many bytes as n×n floats. Each rank's sums in float are added over ranks in
-/// double, so the error bound is that of one process with short side n. The result is bitwise the same for every
-/// assignment of the same shards to ranks. On host execution spaces.
+/// those of the all-reduce, one and a half times these if r is composed. Sums are then in the order of ranks.
+/// Functions::poles, for fewer matrices than ranks: the poles of r are divided between ranks; this needs a second sum
+/// of n(n+1)/2 numbers, n² if r is composed (function_bytes()). Functions::automatic chooses by RankCost. A rank may
+/// have any number of rows, also none. The sum has n(n+1)/2 doubles per matrix, as many bytes as n×n floats. Each
+/// rank's sums in float are added over ranks in double, so the error bound is that of one process with short side n.
+/// The result is bitwise the same for every assignment of the same shards to ranks. On host execution spaces.
 ///
 /// The methods quintic and iterates need a sum of n(n+1)/2 numbers per quintic, or per segment of iterates, in the type
 /// in which their products are summed (sums(), sum_bytes()).
@@ -40,7 +40,8 @@ class ShardedPower {
   using Space = typename Exec::memory_space;
 
   /// All ranks together, with equal types and arguments but for comm's rank. options: of the whole matrix, its method
-  /// `automatic`, which is `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower does, and where arguments differ.
+  /// `automatic`, which is `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower
+  /// does, and where arguments differ.
   ShardedPower(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards = {},
                std::shared_ptr<spectral::FitCaches> fits = std::make_shared<spectral::FitCaches>())
       : comm_(&comm) {

@@ -195,7 +195,8 @@ inline void require_apart(const schatten_entry* table, std::vector<std::size_t> 
   }
 }
 
-// ---- parameters -------------------------------------------------------------------------------------------------------
+// ---- parameters
+// -------------------------------------------------------------------------------------------------------
 
 /// Registers one parameter or throws and changes nothing.
 inline void add(Instance& i, GroupId group, const std::string& name, const TensorRef& weight, const TensorRef* gradient,

@@ -102,7 +102,8 @@ bool device_is(std::int32_t type) {
 /// A DLPack tensor, checked, for with_view or Optimizer::add.
 ///
 /// Throws InvalidArgument that names what is wrong: a device other than MemorySpace's, a type other than float16,
-/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null, an offset inside an element.
+/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null, an offset inside an
+/// element.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::TensorLike D>
 TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::string_view argument = "tensor") {
   const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
@@ -151,8 +152,8 @@ TensorRef tensor_of(const M& managed, std::string_view function = "tensor_of", s
   return tensor_of<MemorySpace>(managed.dl_tensor, function, argument);
 }
 
-/// The one that calls a managed tensor's deleter, when it is done with. Throws InvalidArgument for null, which a capsule
-/// that was taken already gives.
+/// The one that calls a managed tensor's deleter, when it is done with. Throws InvalidArgument for null, which a
+/// capsule that was taken already gives.
 template <dlpack::ManagedLike M>
 auto own_dlpack(M* managed) {
   require(managed != nullptr, "own_dlpack", "managed", "null", "must be a tensor that nobody has taken yet");

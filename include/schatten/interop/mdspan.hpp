@@ -42,8 +42,8 @@ struct PointerOfRank<T, 0> {
 ///
 /// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
 /// as data_handle()[k], as the default one does; one whose reference is not element_type& does not compile. Throws
-/// InvalidArgument for a mapping without strides, for a null pointer, for one without the alignment of the type, and for
-/// strides that exceed the address space, such as negative ones.
+/// InvalidArgument for a mapping without strides, for a null pointer, for one without the alignment of the type, and
+/// for strides that exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();

@@ -81,8 +81,8 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 /// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, for one
-/// without the alignment of the type, for strides that exceed the address space, and for a rank beyond 4.
+/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, for
+/// one without the alignment of the type, for strides that exceed the address space, and for a rank beyond 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),

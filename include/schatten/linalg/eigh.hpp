@@ -9,8 +9,8 @@ namespace schatten::linalg {
 /// A = V diag(λ) Vᵀ of every symmetric matrix of the batch.
 ///
 /// A (n×n) is kept; one triangle or both may be read. lambda (batch, n), or (n) for one matrix, ascending; V (n×n),
-/// eigenvectors in columns. A matrix with a NaN or an infinity gives NaN throughout. @pre lambda, V and A do not overlap. Throws
-/// InvalidArgument, and NumericalError without convergence. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
+/// eigenvectors in columns. A matrix with a NaN or an infinity gives NaN throughout. @pre lambda, V and A do not
+/// overlap. Throws InvalidArgument, and NumericalError without convergence. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VL, KokkosView VV>
 void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
           Workspace<typename Exec::memory_space>& workspace) {

@@ -356,9 +356,9 @@ class OptimizerCore {
   struct Nothing {
     void operator()(Storage&, std::size_t, std::size_t) const {}
   };
-  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not stepped because of an exception
-  /// counts as skipped. after(bucket, first, count): called when a run with elements counts as stepped. in_region: in a
-  /// region of the host's threads where all groups allow it.
+  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not stepped because of an
+  /// exception counts as skipped. after(bucket, first, count): called when a run with elements counts as stepped.
+  /// in_region: in a region of the host's threads where all groups allow it.
   template <class F, class After = Nothing>
   void run(const Exec& exec, const F& f, const After& after = {}, bool in_region = true) {
     const Step step = context(exec);
