@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The C interface: optimizers over the caller's host memory, for C, ctypes, and any language that calls C.
  *
- * Link schatten::c_api (CMake), a shared library. Every function returns a schatten_status; none lets an exception out or
- * ends the process. A call that fails has changed nothing, and schatten_last_error says which argument it refused.
- * State and arithmetic are in float. Calls are serialised; with Kokkos before version 4 they must all come from one thread.
+ * Link schatten::c_api (CMake), a shared library. Every function returns a schatten_status; none lets an exception out
+ * or ends the process. A call that fails has changed nothing, and schatten_last_error says which argument it refused.
+ * State and arithmetic are in float. Calls are serialised; with Kokkos before version 4 they must all come from one
+ * thread.
  */
 #ifndef SCHATTEN_INTEROP_C_API_H
 #define SCHATTEN_INTEROP_C_API_H
@@ -42,11 +43,12 @@ typedef enum schatten_type {
 /* An optimizer. 0 is none; a number that was closed is never given again. */
 typedef uint64_t schatten_optimizer;
 
-/* Why the last call of this thread that failed did so, one sentence; "" before the first. Valid until the next failure. */
+/* Why the last call of this thread that failed did so, one sentence; "" before the first. Valid until the next
+ * failure. */
 SCHATTEN_C_API const char* schatten_last_error(void);
 
-/* Starts Kokkos on this many host threads, 0: as many as OpenMP would take. schatten_create does it where nobody has. No
- * effect where Kokkos runs already. The host's own number of OpenMP threads stays as it is. */
+/* Starts Kokkos on this many host threads, 0: as many as OpenMP would take. schatten_create does it where nobody has.
+ * No effect where Kokkos runs already. The host's own number of OpenMP threads stays as it is. */
 SCHATTEN_C_API schatten_status schatten_initialize(int threads);
 /* Closes all optimizers, and ends Kokkos if this library started it; it cannot be started again. */
 SCHATTEN_C_API schatten_status schatten_finalize(void);
@@ -80,16 +82,18 @@ typedef struct schatten_tensor {
   const size_t* stride; /* in elements; null: contiguous, row-major */
 } schatten_tensor;
 
-/* Registers a parameter, which the optimizer steps where it lies. gradient: null where there is none yet. row_blocks: how many
- * matrices of equal size are stacked in each, 1 or 0 for one. A weight of 16 bits is stepped through a float copy. */
+/* Registers a parameter, which the optimizer steps where it lies. gradient: null where there is none yet. row_blocks:
+ * how many matrices of equal size are stacked in each, 1 or 0 for one. A weight of 16 bits is stepped through a float
+ * copy. */
 SCHATTEN_C_API schatten_status schatten_add(schatten_optimizer optimizer, int group, const char* name,
                                             const schatten_tensor* weight, const schatten_tensor* gradient,
                                             size_t row_blocks);
 /* Gives a parameter another gradient, of the same shape. */
 SCHATTEN_C_API schatten_status schatten_set_gradient(schatten_optimizer optimizer, const char* name,
                                                      const schatten_tensor* gradient);
-/* Gives a parameter's rule what it needs beside the gradient, before the step that uses it: sophia_g the gradient of a loss with
- * sampled labels, newton_muon the layer's inputs (samples, columns of the weight). x may change after the call. */
+/* Gives a parameter's rule what it needs beside the gradient, before the step that uses it: sophia_g the gradient of a
+ * loss with sampled labels, newton_muon the layer's inputs (samples, columns of the weight). x may change after the
+ * call. */
 SCHATTEN_C_API schatten_status schatten_observe(schatten_optimizer optimizer, const char* name,
                                                 const schatten_tensor* x);
 /* Leaves a parameter out of the steps (included = 0), or takes it in again. */
@@ -120,8 +124,8 @@ SCHATTEN_C_API schatten_status schatten_add_table(schatten_optimizer optimizer, 
                                                   const schatten_buffer* gradients, const schatten_entry* table,
                                                   size_t count);
 
-/* One step of every parameter. Returns when the weights are written. A matrix with a NaN or an infinity in its gradient is left
- * out and counted. */
+/* One step of every parameter. Returns when the weights are written. A matrix with a NaN or an infinity in its gradient
+ * is left out and counted. */
 SCHATTEN_C_API schatten_status schatten_step(schatten_optimizer optimizer);
 /* How many steps of single matrices were left out so far. */
 SCHATTEN_C_API schatten_status schatten_skipped_steps(schatten_optimizer optimizer, long long* count);
