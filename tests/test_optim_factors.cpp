@@ -233,8 +233,8 @@ TEST_CASE("averages of a beta near 1 keep their size") {
   constexpr std::size_t n = 64;
   for (const auto& [beta, steps] : {std::pair{0.9999, 10000U}, std::pair{0.999999, 50000U}}) {
     CAPTURE(beta);
-    Optimizer<float, Kokkos::Serial, linalg::PortableBackend> optimizer;
-    const Kokkos::Serial exec;
+    Optimizer<float, SerialExec, linalg::PortableBackend> optimizer;
+    const SerialExec exec;
     const GroupId adamw = optimizer.add_group(AdamW{.beta1 = beta, .beta2 = beta});
     const GroupId sgd = optimizer.add_group(SGD{.momentum = {.beta = beta, .kind = MomentumKind::ema}});
     const GroupId lion = optimizer.add_group(Lion{.beta2 = beta});

@@ -5,6 +5,7 @@
 
 #include "support/errors.hpp"
 #include "support/optimizer_state.hpp"
+#include "support/spaces.hpp"
 #include "support/tool_events.hpp"
 #include "support/views.hpp"
 #include <schatten/interop/pointers.hpp>
@@ -26,7 +27,7 @@ namespace {
 
 using namespace schatten;
 using namespace schatten::test;
-using Exec = Kokkos::Serial;
+using Exec = SerialExec;
 using linalg::PortableBackend;
 using Tested = Optimizer<double, Exec, PortableBackend>;
 using Right = Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace>;

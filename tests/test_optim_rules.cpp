@@ -241,7 +241,7 @@ TEST_CASE("a steady step allocates no Kokkos memory and does not fence") {
 
 TEST_CASE("threads change no bit") {
   for_each_rule([&](const RuleLine& line) {
-    Training<double, Kokkos::Serial> serial(line);
+    Training<double, SerialExec> serial(line);
     Training<double, ThreadedExec> threaded(line);
     const auto run = [&](auto& training) {
       training.add("a", {5, 7, 4}, Storage::right, 1);

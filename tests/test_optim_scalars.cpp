@@ -35,7 +35,7 @@ Matrix rounded_to(const Matrix& matrix) {
 
 template <class T, class W, class G>
 void check_types(const RuleLine& line) {
-  Training<T, Kokkos::Serial, W, G> training(line);
+  Training<T, SerialExec, W, G> training(line);
   const auto& p = training.add("w", {1, 6, 4}, Storage::window, 1);
   reference::Parameter expected(rounded_to<W>(p.start(0)));
   constexpr unsigned steps = 20;
@@ -88,7 +88,7 @@ namespace {
 template <class W, class G>
 void check_follows_float(const RuleLine& line) {
   CAPTURE(line.name);
-  Training<float, Kokkos::Serial, W, G> training(line);
+  Training<float, SerialExec, W, G> training(line);
   Training<float> twin(line);
   const auto& p = training.add("w", {2, 6, 4}, Storage::scattered, 1);
   const auto& q = twin.add("w", {2, 6, 4}, Storage::right, 1);
@@ -164,7 +164,7 @@ TEST_CASE("momenta stored in 16 bits are rounded to nearest and used as rounded"
 TEST_CASE("a gradient that is not finite leaves a 16-bit weight and its master as they were") {
   for (const ReducedWeight kind :
        {ReducedWeight::master_copy, ReducedWeight::stochastic_rounding, ReducedWeight::nearest}) {
-    Training<float, Kokkos::Serial, BFloat16, Half> training(RuleLine{"Lion", Lion{.lr = 0.1}});
+    Training<float, SerialExec, BFloat16, Half> training(RuleLine{"Lion", Lion{.lr = 0.1}});
     const auto& p = training.add("w", {2, 3, 4}, Storage::right, 1, {.reduced_weight = kind});
     training.steps(1, 2);
     const std::vector<Matrix> before = p.w.matrices();
@@ -190,8 +190,8 @@ std::vector<std::uint16_t> bits_after_steps(const ViewW& view_w, const ViewG& vi
     w.push_back(brain ? BFloat16(start(k)).bits : Half(start(k)).bits);
     g.push_back(brain ? BFloat16(gradient(k)).bits : Half(gradient(k)).bits);
   }
-  const Kokkos::Serial exec;
-  Optimizer<float, Kokkos::Serial, linalg::PortableBackend> optimizer;
+  const SerialExec exec;
+  Optimizer<float, SerialExec, linalg::PortableBackend> optimizer;
   optimizer.add(optimizer.add_group(AdamW{.lr = 0.01}), "w", view_w(w.data()), view_g(std::as_const(g).data()),
                 at_random);
   for (int step = 0; step < 10; ++step) optimizer.step(exec);

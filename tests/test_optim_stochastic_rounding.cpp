@@ -107,22 +107,22 @@ bool same(const Reduced& x, const Reduced& y) { return same_bits(x.a, y.a) && sa
 }  // namespace
 
 TEST_CASE_TEMPLATE("stochastic rounding is by seed, step, name and element alone", E, BFloat16, Half) {
-  check_definitions<E, Kokkos::Serial>();
+  check_definitions<E, SerialExec>();
   check_definitions<E, ThreadedExec>();
 }
 
 TEST_CASE("the bits of stochastic rounding depend on no layout, order or thread, but on the seed") {
-  const Reduced expected = trained<Kokkos::Serial>(3, true, Storage::right);
-  CHECK(same(trained<Kokkos::Serial>(3, false, Storage::right), expected));
-  CHECK(same(trained<Kokkos::Serial>(3, true, Storage::left), expected));
-  CHECK(same(trained<Kokkos::Serial>(3, false, Storage::scattered), expected));
+  const Reduced expected = trained<SerialExec>(3, true, Storage::right);
+  CHECK(same(trained<SerialExec>(3, false, Storage::right), expected));
+  CHECK(same(trained<SerialExec>(3, true, Storage::left), expected));
+  CHECK(same(trained<SerialExec>(3, false, Storage::scattered), expected));
   CHECK(same(trained<ThreadedExec>(3, true, Storage::window), expected));
-  CHECK(!same(trained<Kokkos::Serial>(4, true, Storage::right), expected));
+  CHECK(!same(trained<SerialExec>(4, true, Storage::right), expected));
 }
 
 TEST_CASE("a run in 16 bits with stochastic rounding, resumed with its counts, continues to the bit") {
   const RuleLine line{"AdamW", AdamW{.lr = 0.01}};
-  using Run = Training<float, Kokkos::Serial, BFloat16, BFloat16>;
+  using Run = Training<float, SerialExec, BFloat16, BFloat16>;
   Run whole(line, {.seed = 8}), resumed(line, {.seed = 8});
   whole.add("w", {2, 7, 5}, Storage::right, 1, at_random);
   whole.steps(1, 5);
@@ -142,7 +142,7 @@ TEST_CASE_TEMPLATE("stochastic rounding moves the mean of weights as it should w
   constexpr unsigned steps = 200;
   const double lr = spacing<E> / 64;  // of gradients 1: a thirty-second of the spacing below 1.25
   const auto mean = [&](ReducedWeight kind) {
-    Training<float, Kokkos::Serial, E, float> training(RuleLine{"SGD", SGD{.lr = lr, .momentum = {.beta = 0}}});
+    Training<float, SerialExec, E, float> training(RuleLine{"SGD", SGD{.lr = lr, .momentum = {.beta = 0}}});
     const auto& p = training.add("w", {1, 1, n, true}, Storage::right, 1, {.reduced_weight = kind});
     p.w.assign(0, Matrix::Constant(1, n, 1.25));
     p.g.assign(0, Matrix::Constant(1, n, 1.0));

@@ -100,7 +100,7 @@ TEST_CASE("by x^p a rule steps as by its power; its other maps stay what they ar
 }
 
 TEST_CASE("the numbers of the function are the rule's, in its power's place") {
-  Optimizer<double, Kokkos::Serial, linalg::PortableBackend> optimizer;
+  Optimizer<double, SerialExec, linalg::PortableBackend> optimizer;
   const GroupId group = optimizer.add_group(with_function(NorMuon{.lr = 0.1}, SoftSign{.tau = 0.3}));
   const auto has = [&](std::string_view name) {
     for (const FieldInfo& field : optimizer.fields(group)) {
@@ -140,7 +140,7 @@ TEST_CASE("a new number of the function is in the next step; a paused parameter 
 }
 
 TEST_CASE("what no function can do is refused with the reason") {
-  Optimizer<double, Kokkos::Serial, linalg::PortableBackend> optimizer;
+  Optimizer<double, SerialExec, linalg::PortableBackend> optimizer;
   const auto message = [&](const auto& rule) {
     return message_of<InvalidArgument>([&] { optimizer.add_group(rule); });
   };

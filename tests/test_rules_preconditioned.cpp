@@ -329,7 +329,7 @@ Matrix gradient_of(Eigen::Index rows, Eigen::Index cols, unsigned number) {
 /// The weights after each of `steps` steps, the gradients multiplied by `factor`.
 template <class R>
 std::vector<Matrix> path(const R& rule, const Matrix& start, int steps, double factor = 1, bool transposed = false) {
-  const Kokkos::Serial exec;
+  const SerialExec exec;
   Tested optimizer;
   const GroupId group = optimizer.add_group(rule);
   Stepped p(transposed ? Matrix(start.transpose()) : start);
@@ -350,7 +350,7 @@ std::vector<Matrix> path(const R& rule, const Matrix& start, int steps, double f
 template <class R>
 void check_late(const R& rule) {
   CAPTURE(std::string(R::name));
-  const Kokkos::Serial exec;
+  const SerialExec exec;
   Tested optimizer;
   const GroupId group = optimizer.add_group(rule);
   const Matrix start = gaussian(6, 6, 5);
@@ -442,7 +442,7 @@ TEST_CASE("COSMOS: every change has the root mean square lr·ratio") {
 
 TEST_CASE("SPlus averages the weights before their decay") {
   const SPlus rule{.weight_decay = 3, .average_beta = 0.8, .interval = 3};
-  const Kokkos::Serial exec;
+  const SerialExec exec;
   Tested optimizer;
   const GroupId group = optimizer.add_group(rule);
   const Matrix start = gaussian(6, 6, 5);
@@ -464,7 +464,7 @@ TEST_CASE("SPlus averages the weights before their decay") {
 }
 
 TEST_CASE("a matrix whose first gradient is not finite begins in its own basis") {
-  const Kokkos::Serial exec;
+  const SerialExec exec;
   Tested optimizer;
   const GroupId group = optimizer.add_group(SOAP{.interval = 100});
   const Matrix start = gaussian(6, 6, 5);

@@ -217,7 +217,7 @@ double worst_vector_error(const Matrix& m, double p, SpectralMethod method, Eige
 TEST_CASE("svd: a column that rotations reduce to nothing does not turn the others") {
   Matrix m(3, 3);
   m << 1, 1, 1, 0, 1, 0, 0, 1, 0;
-  CHECK(worst_vector_error<Case<double, Kokkos::Serial, PortableBackend>>(m, 0.03125, SpectralMethod::svd, 2) <= 1e-13);
+  CHECK(worst_vector_error<Case<double, SerialExec, PortableBackend>>(m, 0.03125, SpectralMethod::svd, 2) <= 1e-13);
 }
 
 TEST_CASE("rational: rank one up to 1e-20, whose Lanczos recurrence ends in a subnormal length") {
@@ -226,5 +226,5 @@ TEST_CASE("rational: rank one up to 1e-20, whose Lanczos recurrence ends in a su
                           -0x1.61b766p-66, 0x1.e2e29cp-68,  0x1.ddfa94p-68};
   Matrix m = Matrix::Constant(3, 7, a);
   for (Eigen::Index j = 0; j < 7; ++j) m(1, j) = small[j];
-  CHECK(worst_vector_error<Case<float, Kokkos::Serial, EigenBackend>>(m, 0.5, SpectralMethod::rational, 1) <= 0.03);
+  CHECK(worst_vector_error<Case<float, SerialExec, EigenBackend>>(m, 0.5, SpectralMethod::rational, 1) <= 0.03);
 }

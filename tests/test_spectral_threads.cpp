@@ -33,8 +33,7 @@ Matrix applied(unsigned thread, int round) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("SpectralPower in several threads", Backend, linalg::DefaultBackend<Kokkos::Serial>,
-                   PortableBackend) {
+TEST_CASE_TEMPLATE("SpectralPower in several threads", Backend, linalg::DefaultBackend<SerialExec>, PortableBackend) {
   constexpr unsigned threads = 4;
   constexpr int rounds = 5;
   std::vector<std::vector<Matrix>> wanted(threads), got(threads);

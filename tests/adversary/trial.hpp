@@ -4,6 +4,7 @@
 // One matrix, one plan, and whether the plan keeps its promise; the matrix made simpler while it does not.
 
 #include "support/exact_map.hpp"
+#include "support/spaces.hpp"
 #include <schatten/spectral/spectral_power.hpp>
 
 #include <Kokkos_Core.hpp>
@@ -22,7 +23,7 @@
 
 namespace schatten::adversary {
 
-using Exec = Kokkos::Serial;
+using Exec = test::SerialExec;
 using test::ExactSvd;
 using test::Plain;
 using test::Readings;

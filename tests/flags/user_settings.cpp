@@ -112,7 +112,11 @@
 
 namespace {
 
+#if defined(KOKKOS_ENABLE_SERIAL)
 using Exec = Kokkos::Serial;  // a Kokkos 3 knows OpenMP on one thread alone
+#else
+using Exec = Kokkos::DefaultHostExecutionSpace;
+#endif
 using schatten::matrix_view;
 
 int failures = 0;

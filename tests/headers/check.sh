@@ -1,12 +1,12 @@
 #!/bin/sh
-# check.sh room_order|hidden_fences|licence|public [<include folder>]: applies the check of that name to the headers.
+# check.sh room_order|kokkos|hidden_fences|licence|public [<include folder>]: applies the check of that name to the headers.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 check=$1
 root=${2:-$here/../../include}/schatten
 
 case $check in
-  room_order | licence | public) rooms=/ ;;
+  room_order | kokkos | licence | public) rooms=/ ;;
   hidden_fences) rooms="/linalg /spectral /optim /checkpoint /distributed" ;;
   *) echo "no such check: $check" >&2 && exit 2 ;;
 esac

@@ -72,6 +72,18 @@ fences spectral/a.hpp 'Kokkos::deep_copy(
 fences spectral/a.hpp 'auto h = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), d);' 'a mirror copy'
 fences core/a.hpp 'exec.fence();' clean
 
+kokkos() { plant kokkos "$@"; }
+kokkos core/a.hpp 'Kokkos::View<int> view;' 'core/a.hpp:1: uses Kokkos and does not include it'
+kokkos core/a.hpp 'KOKKOS_FUNCTION void f();' 'uses Kokkos and does not include it'
+kokkos core/a.hpp '#include <Kokkos_Core.hpp>
+Kokkos::View<int> view;' clean
+kokkos core/views.hpp '#include <Kokkos_Core.hpp>
+Kokkos::View<int> view;' clean
+kokkos optim/a.hpp '#include <schatten/optim/step.hpp>
+Kokkos::View<int> view;' 'optim/a.hpp:2: uses Kokkos'
+kokkos core/a.hpp '// of Kokkos::View' clean
+kokkos core/a.hpp 'const char* name = "Kokkos::View";' clean
+
 plant licence optim/a.hpp '#pragma once' 'optim/a.hpp: the first line is not // SPDX'
 
 # public: a header that the umbrella includes, and one that does not exist.

@@ -3,6 +3,7 @@
 
 // What takes long to compile and many tests use: instantiations_float.cpp and instantiations_double.cpp hold it once.
 
+#include "spaces.hpp"
 #include <schatten/linalg/backend.hpp>
 #include <schatten/linalg/backend/host_routines.hpp>
 #include <schatten/spectral/exact.hpp>
@@ -26,12 +27,12 @@
   X(EXTERN, Exec, T, EigenBackend)                       \
   X(EXTERN, Exec, T, PortableBackend)                    \
   SCHATTEN_TEST_INSTANTIATE_BLAS(X, EXTERN, Exec, T)
-#if defined(KOKKOS_ENABLE_OPENMP)
-#define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T)              \
-  SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, Kokkos::Serial, T) \
-  SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, Kokkos::OpenMP, T)
+#if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)
+#define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T)                \
+  SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, test::SerialExec, T) \
+  SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, test::ThreadedExec, T)
 #else
-#define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T) SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, Kokkos::Serial, T)
+#define SCHATTEN_TEST_INSTANTIATE(X, EXTERN, T) SCHATTEN_TEST_INSTANTIATE_ON(X, EXTERN, test::ThreadedExec, T)
 #endif
 
 #define SCHATTEN_TEST_DECOMPOSITIONS(EXTERN, T)                                                                \

@@ -4,6 +4,7 @@
 // Parameters of any shape and strides, and an Optimizer that steps them under one rule.
 
 #include "optimizer_state.hpp"
+#include "spaces.hpp"
 #include "views.hpp"
 #include <schatten/linalg/backend/portable.hpp>
 #include <schatten/optim/optimizer.hpp>
@@ -143,7 +144,7 @@ struct TestParameter {
 };
 
 /// An Optimizer with one group under a rule.
-template <class T, class Exec = Kokkos::Serial, class W = T, class G = W>
+template <class T, class Exec = SerialExec, class W = T, class G = W>
 class Training {
  public:
   using Tested = Optimizer<T, Exec, linalg::PortableBackend>;

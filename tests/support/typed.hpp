@@ -4,6 +4,7 @@
 // The combinations that typed tests run over: execution space × scalar × backend, and layouts in a loop.
 
 #include "instantiations.hpp"
+#include "spaces.hpp"
 #include "views.hpp"
 #include <schatten/linalg/backend.hpp>
 #include <schatten/spectral/method.hpp>
@@ -21,13 +22,6 @@ struct Case {
   using Exec = E;
   using Backend = B;
 };
-
-#if defined(KOKKOS_ENABLE_OPENMP)
-using ThreadedExec = Kokkos::OpenMP;
-#else
-using ThreadedExec = Kokkos::DefaultHostExecutionSpace;
-#endif
-using SerialExec = Kokkos::Serial;
 
 using linalg::EigenBackend;
 using linalg::PortableBackend;

@@ -87,17 +87,20 @@ bool fortran_integers(Sizes... sizes) {
   return ((std::ptrdiff_t(sizes) <= std::ptrdiff_t((std::numeric_limits<int>::max)())) && ...);
 }
 
-/// Whether the LAPACK that is linked counts in 32 bits. Asked once, by the query of xGEQRF for its work memory: of an
-/// empty matrix, with arguments that mean the same to one that counts in 64, which writes 8 bytes of `info`.
+/// Whether xGEQRF writes 32 bits of `info`: a query for its work memory, of an empty matrix, with arguments that mean the
+/// same to a LAPACK whose integers have 64 bits, which writes 8 bytes.
+inline bool geqrf_writes_32_bits() {
+  if (std::endian::native != std::endian::little) return true;  // the first half of 64 bits is another number there
+  alignas(8) const int none[2] = {0, 0}, one[2] = {1, 0}, query[2] = {-1, -1};
+  alignas(8) int info[2] = {-2, -2};
+  float matrix = 0, tau = 0, size = 0;
+  Fortran<float>::geqrf(none, none, &matrix, one, &tau, &size, query, info);
+  return info[1] == -2;
+}
+
+/// Whether the LAPACK that is linked counts in 32 bits. It is asked once in a program.
 inline bool lapack_counts_in_32_bits() {
-  static const bool answer = [] {
-    if (std::endian::native != std::endian::little) return true;  // the first half of 64 bits is another number there
-    alignas(8) const int none[2] = {0, 0}, one[2] = {1, 0}, query[2] = {-1, -1};
-    alignas(8) int info[2] = {-2, -2};
-    float matrix = 0, tau = 0, size = 0;
-    Fortran<float>::geqrf(none, none, &matrix, one, &tau, &size, query, info);
-    return info[1] == -2;
-  }();
+  static const bool answer = geqrf_writes_32_bits();
   return answer;
 }
 
