@@ -23,7 +23,8 @@ using DefaultMatrices = Kokkos::View<T***, Kokkos::LayoutRight, DefaultExec::mem
 template <class T>
 using DefaultMatrix = Kokkos::View<T**, Kokkos::LayoutRight, DefaultExec::memory_space>;
 
-/// Numbers of mean 0 and variance 1, nearly normal: sums of four uniform ones that the hash of an index has in its bits.
+/// Numbers of mean 0 and variance 1, nearly normal: each is a sum of four uniform numbers from the bits of its index's
+/// hash.
 template <class T, class Space>
 struct FillNormal {
   std::uint64_t seed;

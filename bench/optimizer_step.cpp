@@ -2,17 +2,18 @@
 // optimizer_step/<case>/<set>: one step over all hidden matrices of a LLaMA model, float, on Kokkos' default execution
 // space: a device where Kokkos has one.
 //
-// Cases: htmuon, adamw, sgd with their defaults; htmuon_fidelity, at a resolution of 1e-5 and a tolerance of 5e-2; muon_polar, Muon
-// by the rational method; htmuon_iterates_<tolerance>/<format>, matrix products alone at a
-// resolution of 3e-3; muon/<format>. Formats: scalar, and float16 and bfloat16 where the backend multiplies them.
-// Sets: llama_60m, 135m, 350m, 1b. The last two take up to 20 GB and are there on a device, or with --large.
+// Cases: htmuon, adamw, sgd with their defaults; htmuon_fidelity, at a resolution of 1e-5 and a tolerance of 5e-2;
+// muon_polar, Muon by the rational method; htmuon_iterates_<tolerance>/<format>, matrix products alone at a resolution
+// of 3e-3; muon/<format>. Formats: scalar, and float16 and bfloat16 where the backend multiplies them. Sets: llama_60m,
+// 135m, 350m, 1b. The last two take up to 20 GB and are there on a device, or with --large.
 //
 // Counters: matrices, parameters, ms_per_matrix
 //           allocations, fences  of Kokkos in all timed steps together (fences from Kokkos 3.5 on)
-//           error                relative Frobenius error of the map on a Gaussian 256×256 matrix, against SVD in double
+//           error                relative Frobenius error of the map on a Gaussian 256×256 matrix, against SVD in
+//                                double
 //           products_per_second  SpectralPower::product_flops of all matrices over the time of the step
-//           gemm_rate, of_gemm   flop/s of the product (m×n)(n×n) of the set's largest shape in the same format, up to 16
-//                                matrices a call, in this run; the former over it
+//           gemm_rate, of_gemm   flop/s of the product (m×n)(n×n) of the set's largest shape in the same format, up
+//                                to 16 matrices a call, in this run; products_per_second over it
 #include "default_space.hpp"
 #include "kokkos_events.hpp"
 
@@ -71,8 +72,8 @@ std::size_t add_set(const DefaultExec& exec, const HiddenSet& set, schatten::Gro
   return count;
 }
 
-/// Relative Frobenius error on one Gaussian 256×256 matrix against the SVD in double on the host. Throws InvalidArgument
-/// where the options do not serve this size.
+/// Relative Frobenius error on one Gaussian 256×256 matrix against the SVD in double on the host. Throws
+/// InvalidArgument where the options do not serve this size.
 double error_at_256(const DefaultExec& exec, schatten::SpectralPowerOptions options) {
   const Shape shape{256, 256};
   options.rows = shape.rows;

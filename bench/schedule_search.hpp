@@ -284,7 +284,8 @@ class Search {
   std::vector<Array> relative_, wanted_;
 };
 
-/// What a search does. Equal settings give equal schedules on one machine; other compilers' rounding may lead elsewhere.
+/// What a search does. Equal settings give equal schedules on one machine. The rounding of other compilers may lead to
+/// other schedules.
 struct Settings {
   double lowest = 1e-2;             ///< the fit's interval is [lowest, 1]
   std::size_t steps = 4;            ///< K
@@ -334,9 +335,9 @@ inline Candidate neighbour(Candidate c, int hop, std::mt19937_64& generator) {
 
 }  // namespace detail
 
-/// The best schedule of a search: random starts in least squares with the interval growing down to `lowest`, the best
-/// few in the mean of 8th powers, neighbours of the best, then powers 16 to 128, close to the maximum norm. A ridge that
-/// shrinks from stage to stage leads to schedules with small weights.
+/// The best schedule of a search. Random starts in least squares come first, with the interval growing down to
+/// `lowest`. The best few continue in the mean of 8th powers, then neighbours of the best, then powers 16 to 128, close
+/// to the maximum norm. A ridge that shrinks from stage to stage leads to schedules with small weights.
 inline Candidate find_schedule(const Settings& settings, const std::vector<Target>& targets = shipped_targets) {
   const auto begin = std::chrono::steady_clock::now();
   const auto in_time = [&] {

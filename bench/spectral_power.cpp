@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // spectral_power/<method>/<f32|f64>/<rows>x<cols>, beside gemm/..., muon_ns5/... and muon_gram_ns5/... of the same run.
-// polar: the rational method at p = 0, what Muon's quintics approximate; fidelity: at a resolution of 1e-5, tolerance 5e-2.
+// polar: the rational method at p = 0, what Muon's quintics approximate. fidelity: at a resolution of 1e-5 and a
+// tolerance of 5e-2.
 //
 // Counters: rel_error  relative Frobenius error against the SVD in double, on a Gaussian matrix
 //           gemm_limit time over 3n²m flops at the rate of the product (m×n)(n×n) in this run, n the short side
 //           gflops     rate of the method's own products (gemm, muon_ns5, muon_gram_ns5), of those 3n²m flops elsewhere
 //           promised   error_bound() of the plan; poles of the rational method
 //
-// The last lines are ratios of medians: --benchmark_repetitions=9 --benchmark_report_aggregates_only=true. Plans ask for
-// p = 1/8, resolution 1e-3, tolerance 3e-2 (double: 1e-8).
+// The last lines are ratios of medians: --benchmark_repetitions=9 --benchmark_report_aggregates_only=true. Plans ask
+// for p = 1/8, resolution 1e-3, tolerance 3e-2 (double: 1e-8).
 #include "spectral_cases.hpp"
 #include <schatten/spectral/streaming.hpp>
 

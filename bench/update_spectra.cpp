@@ -3,8 +3,9 @@
 //
 //   update_spectra DIR    the .npy files that examples/character_model records with --record-momenta
 //
-// A row for the momentum itself and for each map of it, over all matrices and then for each layer, whose name ends at the file's last
-// underscore. In a column q the singular value below which a share 1 - q of the matrix's lies, in the median over the matrices.
+// There is a row for the momentum itself and for each map of it, over all matrices and then for each layer. The name of
+// a layer ends at the file's last underscore. Column q has the singular value below which a share 1 - q of the matrix's
+// singular values lies, in the median over the matrices.
 #include "momenta.hpp"
 #include <schatten/spectral/singular_values.hpp>
 

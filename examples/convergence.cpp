@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The rate of stochastic steepest descent in Schatten norms, measured against its bound.
 //
-// X ← X − ηD with D = UΣ^pVᵀ/‖Σ^p‖_q of the averaged gradient. The bound on the mean over T steps of the gradient's dual
-// norm ‖∇f‖_{S_q*}, q* = 1 + p, is derived in docs/steepest_descent.md. Both functions here are smooth and not convex,
-// and what the bound needs of them is known. Every step is checked against the inequality that the bound adds up.
-// convergence --quick takes a second.
+// X ← X − ηD with D = UΣ^pVᵀ/‖Σ^p‖_q of the averaged gradient. The bound on the mean over T steps of the gradient's
+// dual norm ‖∇f‖_{S_q*}, q* = 1 + p, is derived in docs/steepest_descent.md. Both functions here are smooth and not
+// convex, and what the bound needs of them is known. Every step is checked against the inequality that the bound adds
+// up. convergence --quick takes a second.
 #include <schatten/schatten.hpp>
 
 #include <Kokkos_Core.hpp>

@@ -36,7 +36,8 @@ run_quietly() {
     return
   fi
   local why=""
-  if grep -qiE 'could not resolve|temporary failure|unable to connect|could not connect|connection timed out|network is unreachable' "$log"; then
+  local network='could not resolve|temporary failure|unable to connect|could not connect|connection timed out'
+  if grep -qiE "$network|network is unreachable" "$log"; then
     why=" (no network?)"
   elif grep -qiE 'no space left|not have enough free space|disk quota' "$log"; then
     why=" (disk full)"
@@ -107,7 +108,9 @@ set_up() {
     [ -n "${CXX:-}" ] || need_program g++ g++
   fi
   case ${CMAKE_GENERATOR:-Unix Makefiles} in
-    *Multi-Config*) die "CMAKE_GENERATOR=$CMAKE_GENERATOR builds several configurations; the scripts build one: unset it, or Ninja" ;;
+    *Multi-Config*)
+      die "CMAKE_GENERATOR=$CMAKE_GENERATOR builds several configurations; the scripts build one: unset it, or Ninja"
+      ;;
     Ninja*) need_program ninja ninja-build ;;
     *) need_program make make ;;
   esac
@@ -130,7 +133,8 @@ set_up() {
   find_kokkos
 }
 
-# need_compiler: adds Debian's package of CXX to `packages`, where CXX is a name as g++, g++-13 or clang++-19 and is not there.
+# need_compiler: adds Debian's package of CXX to `packages`, where CXX is a name as g++, g++-13 or clang++-19 and is not
+# there.
 need_compiler() {
   local program=${CXX%% *}
   case $program in
@@ -266,7 +270,8 @@ build_kokkos() {
   version=$(awk -F '[ )]+' 'tolower($1) ~ /^set\(kokkos_version_(major|minor|patch)$/ { v = v "." ($2 + 0) }
                             END { print substr(v, 2) }' "$source/CMakeLists.txt")
   at_least "$kokkos_minimum" "${version:-0}" ||
-    die "Kokkos ${version:-of unknown version} in the distribution's source package is too old, $kokkos_minimum or newer is needed"
+    die "Kokkos ${version:-of unknown version} in the distribution's source package is too old," \
+      "$kokkos_minimum or newer is needed"
 
   local prefix
   prefix="$cache/kokkos-$version-$(kokkos_key)"
@@ -300,7 +305,8 @@ fetch_trilinos_source() {
   "${apt[@]}" update >"$work/update.log" 2>&1 </dev/null || true
   if ! ls "$work"/lists/*Sources* >/dev/null 2>&1; then
     cp "$work/update.log" "${TMPDIR:-/tmp}/schatten-apt-update.log"
-    die "the distribution's source packages cannot be listed (no network?); the output is in ${TMPDIR:-/tmp}/schatten-apt-update.log"
+    die "the distribution's source packages cannot be listed (no network?);" \
+      "the output is in ${TMPDIR:-/tmp}/schatten-apt-update.log"
   fi
   cd "$work"
   run_quietly "the source package of Kokkos (trilinos) cannot be downloaded" \
@@ -309,8 +315,9 @@ fetch_trilinos_source() {
 }
 
 # ---- build -------------------------------------------------------------------------------------------------
-# configure <folder in build> <argument of cmake>...: what the project itself says there, one line each, is kept in the folder's
-# `said`. With another CXX than the folder was configured for it begins anew: CMake would keep to its first compiler.
+# configure <folder in build> <argument of cmake>...: what the project itself says there, one line each, is kept in the
+# folder's `said`. With another CXX than the folder was configured for it begins anew: CMake would keep to its first
+# compiler.
 configure() {
   local folder=build/$1 output status=0 cached fresh=()
   shift
@@ -354,7 +361,8 @@ install_schatten() {
   mkdir -p build/package
   exec 7>build/package/.installed.lock # to the end of the script, or of build_examples: others read what is installed
   flock -n 7 || { say "waiting for another run over build/package" && flock 7; }
-  [ -z "${CI:-}" ] || options=(-DSCHATTEN_BUILD_C_API=ON "-DSCHATTEN_C_API_RULES=HTMuon;AdamW" -DCMAKE_CXX_FLAGS_RELEASE=-O1)
+  [ -z "${CI:-}" ] ||
+    options=(-DSCHATTEN_BUILD_C_API=ON "-DSCHATTEN_C_API_RULES=HTMuon;AdamW" -DCMAKE_CXX_FLAGS_RELEASE=-O1)
   build package "${options[@]}" "$@"
   schatten_prefix=$PWD/build/package/prefix
   rm -rf "$schatten_prefix"

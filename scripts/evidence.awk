@@ -11,7 +11,8 @@ NR == 1 {
 !($1 in rates) { variant[++variants] = $1 }
 
 $column["seed"] == search_seed {
-  rates[$1] = rates[$1] sprintf("%s%s: %.4f", rates[$1] == "" ? "" : ", ", $column["hidden_lr"], $column["validation_loss"])
+  separator = rates[$1] == "" ? "" : ", "
+  rates[$1] = rates[$1] sprintf("%s%s: %.4f", separator, $column["hidden_lr"], $column["validation_loss"])
   next
 }
 

@@ -17,13 +17,16 @@ FNR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
 }
 function x_of(step) { return left + (width - left - right) * step / steps }
 function y_of(loss) { return height - bottom - (height - top - bottom) * (loss - least) / (largest - least) }
-function mean_of_train(k, step,    s, sum, count) {  # of the steps up to 3 before and after; -1 for a step without a loss
+# Of the steps up to 3 before and after; -1 for a step without a loss.
+function mean_of_train(k, step,    s, sum, count) {
   if (!((k, step) in train)) return -1
   for (s = step - 3; s <= step + 3; ++s) if ((k, s) in train) { sum += train[k, s] / trained[k, s]; ++count }
   return count ? sum / count : -1
 }
 function text(x, y, more, what) { printf "<text x='%.1f' y='%.1f'%s>%s</text>\n", x, y, more, what > file }
-function polyline(points, more) { if (points != "") printf "<polyline fill='none' %s points='%s'/>\n", more, points > file }
+function polyline(points, more) {
+  if (points != "") printf "<polyline fill='none' %s points='%s'/>\n", more, points > file
+}
 END {
   if (!optimizers) { print "no losses" > "/dev/stderr"; exit 1 }
   least = 1e9; largest = -1e9
@@ -34,7 +37,8 @@ END {
       if (loss < least) least = loss; if (loss > largest) largest = loss }
   }
   margin = 0.06 * (largest - least); least -= margin; largest += margin / 6
-  printf "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d' font-family='sans-serif' font-size='14' fill='#222'>\n", width, height, width, height > file
+  printf "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d' " \
+         "font-family='sans-serif' font-size='14' fill='#222'>\n", width, height, width, height > file
   printf "<rect width='%d' height='%d' fill='white'/>\n", width, height > file
   text(left, 26, " font-size='16' font-weight='bold'", "Character model" (most > 1 ? ", mean of " most " seeds" : ""))
   for (k = 0; k <= 5; ++k) {
@@ -43,19 +47,23 @@ END {
     text(x, height - bottom + 20, " text-anchor='middle'", sprintf("%d", steps * k / 5))
   }
   for (loss = int(2 * least + 1) / 2; loss <= largest; loss += 0.5) {
-    printf "<line x1='%d' y1='%.1f' x2='%d' y2='%.1f' stroke='#e4e4e4'/>\n", left, y_of(loss), width - right, y_of(loss) > file
+    y = y_of(loss)
+    printf "<line x1='%d' y1='%.1f' x2='%d' y2='%.1f' stroke='#e4e4e4'/>\n", left, y, width - right, y > file
     text(left - 8, y_of(loss) + 5, " text-anchor='end'", sprintf("%g", loss))
   }
-  printf "<rect x='%d' y='%d' width='%d' height='%d' fill='none' stroke='#444'/>\n", left, top, width - left - right, height - top - bottom > file
+  printf "<rect x='%d' y='%d' width='%d' height='%d' fill='none' stroke='#444'/>\n",
+         left, top, width - left - right, height - top - bottom > file
   text((left + width - right) / 2, height - bottom + 44, " text-anchor='middle'", "step")
   middle = (top + height - bottom) / 2
-  printf "<text x='20' y='%.1f' text-anchor='middle' transform='rotate(-90 20 %.1f)'>loss, nats per character</text>\n", middle, middle > file
+  printf "<text x='20' y='%.1f' text-anchor='middle' transform='rotate(-90 20 %.1f)'>" \
+         "loss, nats per character</text>\n", middle, middle > file
   for (k = 1; k <= optimizers; ++k) {
     colour = "stroke='" colours[(k - 1) % 7 + 1] "'"; thin = thick = ""
     for (step = 0; step <= steps; ++step) {
       loss = mean_of_train(k, step)
       if (loss > 0) thin = thin sprintf("%.1f,%.1f ", x_of(step), y_of(loss))
-      if ((k, step) in validation) thick = thick sprintf("%.1f,%.1f ", x_of(step), y_of(validation[k, step] / validated[k, step]))
+      if (!((k, step) in validation)) continue
+      thick = thick sprintf("%.1f,%.1f ", x_of(step), y_of(validation[k, step] / validated[k, step]))
     }
     polyline(thin, colour " stroke-width='1' opacity='0.55'")
     polyline(thick, colour " stroke-width='2.5'")
@@ -75,6 +83,7 @@ END {
     below = y
     text(width - right + 8, y, " fill='" colours[(best - 1) % 7 + 1] "'", names[best] " " sprintf("%.3f", last[best]))
   }
-  text(width - right - 10, top + 20, " text-anchor='end' font-size='12'", "thick: validation; thin: training, mean of 7 steps")
+  text(width - right - 10, top + 20, " text-anchor='end' font-size='12'",
+       "thick: validation; thin: training, mean of 7 steps")
   print "</svg>" > file
 }

@@ -6,7 +6,8 @@ BEGIN {
   colour["rational"] = "#0b6fb8"; colour["iterates"] = "#d1495b"; colour["eigh"] = "#2e8b57"; colour["svd"] = "#7a5195"
   colour["newton_schulz"] = "#c77700"; colour["muon_ns5"] = "#555555"; colour["muon_gram_ns5"] = "#a0a0a0"
   title["rational"] = "rational"; title["iterates"] = "iterates"; title["eigh"] = "eigh"; title["svd"] = "svd"
-  title["newton_schulz"] = "HTMuon_NS"; title["muon_ns5"] = "Muon, five quintics"; title["muon_gram_ns5"] = "Muon by Gram NS"
+  title["newton_schulz"] = "HTMuon_NS"
+  title["muon_ns5"] = "Muon, five quintics"; title["muon_gram_ns5"] = "Muon by Gram NS"
 }
 { gsub(/"/, "") }
 $1 == "name" { for (i = 1; i <= NF; ++i) column[$i] = i; next }
@@ -19,7 +20,8 @@ $1 == "name" { for (i = 1; i <= NF; ++i) column[$i] = i; next }
   cost = $column["gemm_limit"]; error = $column["rel_error"]
   x = picture == "error" ? cost : parameter[2]; y = picture == "error" ? error : cost
   if (!(name in points)) order[picture] = order[picture] " " method
-  if (picture == "error" && points[name] > 0 && ys[name, points[name]] == y && median[name, points[name]] == repeated) next  # the same plan again
+  if (picture == "error" && points[name] > 0 && ys[name, points[name]] == y &&
+      median[name, points[name]] == repeated) next  # the same plan again
   k = ++points[name]; xs[name, k] = x; ys[name, k] = y; median[name, k] = repeated
 }
 function log10(x) { return log(x) / log(10) }
@@ -29,7 +31,8 @@ function text(x, y, anchor, fill, what) {
   printf "<text x='%.1f' y='%.1f' text-anchor='%s' fill='%s'>%s</text>\n", x, y, anchor, fill, what > file
 }
 function decade(k) { return k >= 0 && k <= 3 ? sprintf("%g", 10 ^ k) : sprintf("1e%d", k) }
-function draw(picture, heading, x_title, y_title, logarithmic,    methods, count, i, k, n, name, path, x, y, last, used, step) {
+function draw(picture, heading, x_title, y_title, logarithmic, \
+              methods, count, i, k, n, name, path, x, y, last, used, step) {
   if (!(picture in order)) return
   file = folder "/" picture ".svg"; log_x = logarithmic; x0 = y0 = 1e9; x1 = y1 = -1e9
   count = split(order[picture], methods, " ")
@@ -45,7 +48,8 @@ function draw(picture, heading, x_title, y_title, logarithmic,    methods, count
     }
   }
   x0 -= 0.04 * (x1 - x0); x1 += 0.04 * (x1 - x0); y0 -= 0.05 * (y1 - y0); y1 += 0.05 * (y1 - y0)
-  printf "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' font-size='12'>\n", width, height > file
+  printf "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' " \
+         "font-family='sans-serif' font-size='12'>\n", width, height > file
   printf "<rect width='100%%' height='100%%' fill='white'/>\n" > file
   text(left, 20, "start", "#222", heading)
   for (k = int(y0 - 1); k <= y1; ++k) for (n = 1; n < 10; ++n) {
@@ -53,7 +57,8 @@ function draw(picture, heading, x_title, y_title, logarithmic,    methods, count
     if (y < y0 || y > y1) continue
     y = place_y(n * 10 ^ k)
     printf "<path d='M%d %.1fH%d' stroke='%s'/>\n", left, y, width - right, n == 1 ? "#bbb" : "#eee" > file
-    if (n == 1 || (y1 - y0 < 2.5 && (n == 2 || n == 5))) text(left - 6, y + 4, "end", "#444", n == 1 ? decade(k) : sprintf("%g", n * 10 ^ k))
+    if (n == 1 || (y1 - y0 < 2.5 && (n == 2 || n == 5)))
+      text(left - 6, y + 4, "end", "#444", n == 1 ? decade(k) : sprintf("%g", n * 10 ^ k))
   }
   if (picture == "power") {
     for (x = -0.5; x <= 1; x += 0.25) if (x >= x0 && x <= x1) mark(x, x)
@@ -66,7 +71,8 @@ function draw(picture, heading, x_title, y_title, logarithmic,    methods, count
     }
   }
   text((left + width - right) / 2, height - 14, "middle", "#222", x_title)
-  printf "<text transform='translate(16 %d) rotate(-90)' text-anchor='middle' fill='#222'>%s</text>\n", (top + height - bottom) / 2, y_title > file
+  printf "<text transform='translate(16 %d) rotate(-90)' text-anchor='middle' fill='#222'>%s</text>\n",
+         (top + height - bottom) / 2, y_title > file
   for (i = 1; i <= count; ++i) {
     name = picture SUBSEP methods[i]; path = ""; last = ""
     for (k = 1; k <= points[name]; ++k) {
@@ -90,7 +96,8 @@ function mark(x, label) {
   text(place_x(x), height - bottom + 17, "middle", "#444", label)
 }
 END {
-  draw("error", "Error against cost, 512×512, σ log-uniform to 1e-3, p = 1/8", "time / limit of 3n³ flops", "error of the worst direction", 1)
+  draw("error", "Error against cost, 512×512, σ log-uniform to 1e-3, p = 1/8",
+       "time / limit of 3n³ flops", "error of the worst direction", 1)
   draw("size", "Time against n, square matrices, p = 1/8, tolerance 3e-2", "n", "time / limit of 3n³ flops", 1)
   draw("power", "Time against p, 512×512, tolerance 3e-2", "p", "time / limit of 3n³ flops", 0)
 }

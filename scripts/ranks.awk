@@ -1,9 +1,11 @@
-# A picture in SVG of what `ranks --model` (bench/distributed) prints: seconds of a step against ranks, a panel for each model.
+# A picture in SVG of what `ranks --model` (bench/distributed) prints: seconds of a step against ranks, a panel for each
+# model.
 BEGIN {
   FS = ","
   file = folder "/ranks.svg"
   panel = 270; height = 360; left = 56; top = 40; bottom = 50; gap = 12; legend = 190
-  split("every rank everything;Optimizer (owners);AssembledOptimizer;one sum;one sum, functions shared;quintics, five sums", title, ";")
+  split("every rank everything;Optimizer (owners);AssembledOptimizer;" \
+        "one sum;one sum, functions shared;quintics, five sums", title, ";")
   split("#555555 #0b6fb8 #2e8b57 #c77700 #d1495b #7a5195", colour, " ")
   y0 = 1e9; y1 = -1e9
 }
@@ -26,7 +28,8 @@ function text(x, y, anchor, fill, what) {
 END {
   y0 -= 0.05 * (y1 - y0); y1 += 0.05 * (y1 - y0)
   right = left + count * (panel + gap)
-  printf "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' font-size='12'>\n", right + legend, height > file
+  printf "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' " \
+         "font-family='sans-serif' font-size='12'>\n", right + legend, height > file
   printf "<rect width='100%%' height='100%%' fill='white'/>\n" > file
   for (p = 1; p <= count; ++p) {
     begin = left + (p - 1) * (panel + gap)
@@ -42,12 +45,16 @@ END {
     }
     for (i = 1; i <= 6; ++i) {
       path = ""
-      for (k = 1; k <= rows[p]; ++k) path = path sprintf("%s%.1f %.1f", k == 1 ? "M" : "L", place_x(p, ranks[p, k]), place_y(value[p, k, i]))
+      for (k = 1; k <= rows[p]; ++k) {
+        x = place_x(p, ranks[p, k]); y = place_y(value[p, k, i])
+        path = path sprintf("%s%.1f %.1f", k == 1 ? "M" : "L", x, y)
+      }
       printf "<path d='%s' fill='none' stroke='%s' stroke-width='1.8'/>\n", path, colour[i] > file
     }
   }
   text((left + right) / 2, height - 14, "middle", "#222", "ranks")
-  printf "<text transform='translate(16 %d) rotate(-90)' text-anchor='middle' fill='#222'>milliseconds a step, model</text>\n", (top + height - bottom) / 2 > file
+  printf "<text transform='translate(16 %d) rotate(-90)' text-anchor='middle' fill='#222'>" \
+         "milliseconds a step, model</text>\n", (top + height - bottom) / 2 > file
   for (i = 1; i <= 6; ++i) {
     printf "<path d='M%d %dh18' stroke='%s' stroke-width='2.4'/>\n", right + 4, top + 10 + 20 * i, colour[i] > file
     text(right + 28, top + 14 + 20 * i, "start", colour[i], title[i])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Philox against its published answers, the bits of elements over any cut of them, stochastic rounding at every pattern.
+// Philox against its published answers, the bits of elements over any cut of them, stochastic rounding at every
+// pattern.
 // labels: portable
 
 #include <schatten/core/random_bits.hpp>
@@ -59,7 +60,8 @@ T rounded(X x, int bits16) {
   }
 }
 
-/// The mean of x rounded, over all 2^16 bits; not a number if one result is neither neighbour of x or −x is not opposite.
+/// The mean of x rounded, over all 2^16 bits; not a number if one result is neither neighbour of x or −x is not
+/// opposite.
 template <ReducedFloat T, class X>
 double mean(X x) {
   const auto cut = [&] {  // the neighbour towards zero

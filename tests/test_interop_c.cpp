@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The memory of other programs: the C interface, DLPack, spans and mdspans. What is wrong is named, and nothing has changed.
+// The memory of other programs: the C interface, DLPack, spans and mdspans. What is wrong is named, and nothing has
+// changed.
 // labels: portable
 
 #include "support/errors.hpp"

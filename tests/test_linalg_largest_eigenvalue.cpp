@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The estimate of the largest eigenvalue: never above it, and within what fits allow, spectra that are hard for Lanczos'
-// recurrence included.
+// The estimate of the largest eigenvalue: never above it, and within what fits allow, spectra that are hard for
+// Lanczos' recurrence included.
 
 #include "support/typed.hpp"
 #include <schatten/linalg/largest_eigenvalue.hpp>

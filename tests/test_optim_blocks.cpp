@@ -59,8 +59,8 @@ void for_each_rule(const F& f) {
   f(AdamW{});
 }
 
-/// Three steps of (w, g) beside those of the matrices at `places` of them, added one by one: whether weights and momenta are
-/// the same to the last bit. Names the matrices as the parameter's parts if there are several.
+/// Three steps of (w, g) beside those of the matrices at `places` of them, added one by one. Returns whether weights
+/// and momenta are the same to the last bit. Names the matrices as the parameter's parts if there are several.
 template <class Rule, class W, class G, class Places>
 void check_one_by_one(const Rule& rule, const W& w, const G& g, const ParameterOptions& options, const Places& places) {
   const Exec exec;
@@ -116,8 +116,8 @@ std::vector<Place> convolution(const V& v) {
            }}};
 }
 
-/// A View (out, a, b, c) whose indices follow each other in memory in that order, the slowest first, with `gap` elements
-/// after each run of the fastest.
+/// A View (out, a, b, c) whose indices follow each other in memory in that order, the slowest first, with `gap`
+/// elements after each run of the fastest.
 AnyOrder ordered(const std::array<std::size_t, 4>& extents, const std::array<int, 4>& slowest_first, std::size_t gap) {
   std::array<std::size_t, 4> strides{};
   std::size_t stride = 1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DecayMode, and the optional members of a rule: rates by step, work after the weights have moved, what the caller observes.
+// DecayMode, and the optional members of a rule: rates by step, work after the weights have moved, what the caller
+// observes.
 // labels: portable
 
 #include "support/errors.hpp"

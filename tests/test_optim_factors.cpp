@@ -221,8 +221,8 @@ TEST_CASE("decay keeps its digits however small lr·weight_decay is") {
       const Matrix error = p.w.matrix(0) - expected.w();
       // Each step rounds each weight once, half a unit; 3 more for the rounding of the direction in all steps.
       CHECK(max_abs(error) <= (steps / 2 + 3) * ulp);
-      // Where steps are spread over many units, these roundings have no direction: five standard deviations of their mean.
-      // 1 − decay, rounded, would be off by up to half a unit in each step for all weights together.
+      // Where steps are spread over many units, these roundings have no direction: five standard deviations of their
+      // mean. 1 − decay, rounded, would be off by up to half a unit in each step for all weights together.
       if (line.name == "AdamW" || line.name == "Lion") continue;  // their first steps are all of one size
       CHECK(std::abs(error.mean()) <= 5 * ulp * std::sqrt(steps / 12.0 / size) + 1e-7 * decay * steps);
     }

@@ -59,8 +59,8 @@ double power_of(const RuleLine& line) {
   return htmuon == nullptr ? 0 : htmuon->power;
 }
 
-/// What floor.hpp says of all factors together, once the gradient is zero; for p < 0 times how much longer steps become.
-/// slack: what rounding of the momentum may add to β, relative.
+/// What floor.hpp says of all factors together, once the gradient is zero; for p < 0 times how much longer steps
+/// become. slack: what rounding of the momentum may add to β, relative.
 double most_full_steps(double beta, double power, double slack) {
   const double rho = 1 - (1 - beta) / 50;
   beta *= 1 + slack;

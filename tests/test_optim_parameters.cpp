@@ -79,7 +79,8 @@ void write(const V& v, std::size_t row_blocks, unsigned seed) {
   }
 }
 
-/// Three steps of (w, g) under `options`: distance from the reference, matrix by matrix. Gradients must stay as they are.
+/// Three steps of (w, g) under `options`: distance from the reference, matrix by matrix. Gradients must stay as they
+/// are.
 template <class O, class W, class G>
 double distance_of(const O& options, const W& w, const G& g, std::size_t row_blocks = 1) {
   const Exec exec;

@@ -162,9 +162,9 @@ TEST_CASE("a paused parameter neither moves nor ages, and goes on as if nothing 
 
 TEST_CASE("state and counts, carried by name into an Optimizer of another order and layout, continue to the bit") {
   for_each_rule([&](const RuleLine& line) {
-    // Where a rule commutes with transposes, a column-major matrix is stepped as its transpose, whose sums are formed in
-    // another order: to the bit among those that are stepped alike, within rounding for "e", which turns from the one
-    // into the other.
+    // Where a rule commutes with transposes, a column-major matrix is stepped as its transpose, whose sums are formed
+    // in another order. Those that are stepped alike have the same bits. "e", which turns from the one into the other,
+    // agrees within rounding.
     const bool by_element = takes_vectors(line);
     const Storage other = by_element ? Storage::left : Storage::scattered;
     Training<double> before(line), after(line);

@@ -153,8 +153,8 @@ TEST_CASE("momenta stored in 16 bits are rounded to nearest and used as rounded"
       training.step(number);
       expected.step(rounded<float>(p.gradient(0, number)), reference_of(rule));
     }
-    // Each entry of the momentum is off by half a unit at most of what 1/(1 − β) = 20 steps leave; the polar factor of a
-    // well-conditioned matrix passes that on.
+    // Each entry of the momentum is off by half a unit at most of what 1/(1 − β) = 20 steps leave. The polar factor of
+    // a well-conditioned matrix passes that on.
     const double unit = storage == StateStorage::bfloat16 ? 0x1p-8 : 0x1p-11;
     CHECK(max_abs(p.w.matrix(0) - expected.w()) <= 20 * unit * expected.travel());
     CHECK(max_abs(p.w.matrix(0) - expected.w()) > 0);

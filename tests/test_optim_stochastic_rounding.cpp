@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // labels: threads portable
-// Weights of 16 bits without a copy: stochastic rounding. Built twice, with the loops of the host and with those of devices.
+// Weights of 16 bits without a copy: stochastic rounding. Built twice, with the loops of the host and with those of
+// devices.
 
 #include "support/rule_suite.hpp"
 
@@ -29,8 +30,8 @@ constexpr ParameterOptions at_random{.reduced_weight = ReducedWeight::stochastic
 inline std::uint16_t rounded_by(BFloat16, float x, std::uint32_t bits) { return stochastic_bfloat16(x, bits).bits; }
 inline std::uint16_t rounded_by(Half, float x, std::uint32_t bits) { return stochastic_half(x, bits).bits; }
 
-/// SGD without momentum, lr a power of two, against the definition: element e, in the user's row-major order, is rounded
-/// by the bits of (seed, step, name, e). The same numbers on every execution space, in every layout.
+/// SGD without momentum, lr a power of two, against the definition: element e, in the user's row-major order, is
+/// rounded by the bits of (seed, step, name, e). The same numbers on every execution space, in every layout.
 template <class E, class Exec>
 void check_definition(const Shape& shape, Storage storage, const ParameterOptions& options, std::uint64_t seed) {
   const Exec exec;

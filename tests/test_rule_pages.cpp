@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// docs/rules/<name>.md of each rule: its table of options says what the rule's fields() say. The first three columns are
-// made here; with SCHATTEN_WRITE_RULE_PAGES=1 in the environment the test writes them instead, beside the meanings that
-// a page has, and the table of defaults in docs/rules/README.md. It reads docs/ and include/ of the working directory.
+// docs/rules/<name>.md of each rule: its table of options says what the rule's fields() say. The first three columns
+// are made here. With SCHATTEN_WRITE_RULE_PAGES=1 in the environment the test writes them instead, beside the meanings
+// that a page has, and the table of defaults in docs/rules/README.md. It reads docs/ and include/ of the working
+// directory.
 // labels: portable
 #include <schatten/optim/rules.hpp>
 
@@ -36,7 +37,7 @@ std::string text_of(const std::filesystem::path& path) {
   return text.str();
 }
 
-// ---- what the columns hold -------------------------------------------------------------------------------------------
+// ---- what the columns hold ------------------------------------------------------------------------------------------
 
 /// "original" of ScaleMode::original, as compilers write a template's argument. Of no enumerator: with a parenthesis.
 template <auto value>
@@ -103,7 +104,7 @@ std::string words_of_range(const optim::Range& range) {
   return range.fixed ? words + "; fixed" : words;
 }
 
-// ---- tables ------------------------------------------------------------------------------------------------------------
+// ---- tables ---------------------------------------------------------------------------------------------------------
 
 /// A row's first three columns.
 struct Row {
@@ -164,7 +165,7 @@ std::string table_of(const std::vector<Row>& rows, std::map<std::string, std::st
   return table;
 }
 
-// ---- the table of defaults -------------------------------------------------------------------------------------------
+// ---- the table of defaults ------------------------------------------------------------------------------------------
 
 const std::vector<std::string> default_columns = {"lr",    "weight_decay", "decay",   "momentum", "nesterov",
                                                   "beta1", "beta2",        "epsilon", "scale",    "method"};

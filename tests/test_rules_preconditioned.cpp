@@ -345,8 +345,8 @@ std::vector<Matrix> path(const R& rule, const Matrix& start, int steps, double f
   return all;
 }
 
-/// A parameter that joins after three steps of its group, and one that is paused in them, go the way of one that was there
-/// from the first step on.
+/// A parameter that joins after three steps of its group, and one that is paused in them, go the way of one that was
+/// there from the first step on.
 template <class R>
 void check_late(const R& rule) {
   CAPTURE(std::string(R::name));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rules with a spectral map on some steps, in some balls, of other gradients or of preconditioned ones, beside plain loops.
+// Rules with a spectral map on some steps, in some balls, of other gradients or of preconditioned ones, beside plain
+// loops.
 // labels: portable
 
 #include "support/spectral_references.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every kernel, region and allocation of linalg and spectral has a label of ours; a plan's second call allocates nothing.
+// Every kernel, region and allocation of linalg and spectral has a label of ours. A plan's second call allocates
+// nothing.
 
 #include "support/fence_events.hpp"
 #include "support/tool_events.hpp"

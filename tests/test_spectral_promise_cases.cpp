@@ -19,8 +19,8 @@ using namespace schatten::adversary;
 
 enum class Backend { standard, portable };
 
-/// Keeps its promise, entries by rows, whichever way they are stored. Where the plan `may_be_refused` and is, it promises
-/// nothing.
+/// Keeps its promise, entries by rows, whichever way they are stored. Where the plan `may_be_refused` and is, it
+/// promises nothing.
 template <class T>
 void check(const SpectralPowerOptions& options, Backend backend, const std::vector<double>& entries,
            bool may_be_refused = false) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// More than ten thousand random matrices, many of them made to break things: no NaN, nothing larger than the map allows.
+// More than ten thousand random matrices, many of them made to break things: no NaN, nothing larger than the map
+// allows.
 
 #include "support/reference.hpp"
 #include "support/typed.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Times and bytes of steps over ranks beside those of the model (distributed/cost_model.hpp): mpirun -n 2 ranks. Latency and
-// bandwidth are those of all-reduces and flops those of a product, measured first on these ranks. `ranks --model` prints the
-// model's times for large models instead, as CSV.
+// Times and bytes of steps over ranks beside those of the model (distributed/cost_model.hpp): mpirun -n 2 ranks.
+// Latency and bandwidth are those of all-reduces, and flops those of a product, measured first on these ranks. `ranks
+// --model` prints the model's times for large models instead, as CSV.
 
 #include <schatten/distributed/assembled_optimizer.hpp>
 #include <schatten/distributed/cost_model.hpp>

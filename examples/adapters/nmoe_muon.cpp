@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The four C symbols by which nmoe orthogonalises bfloat16 matrices [B, M, N] in place: muon_plan_create, muon_plan_run,
-// muon_plan_destroy, muon. Link this in place of its own, against a Kokkos whose default execution space reaches that memory.
+// The four C symbols by which nmoe orthogonalises bfloat16 matrices [B, M, N] in place: muon_plan_create,
+// muon_plan_run, muon_plan_destroy, muon. Link this in place of its own, against a Kokkos whose default execution space
+// reaches that memory.
 //
-// One setter more, schatten_muon_plan_set_power, makes it UΣ^pVᵀ: HTMuon at p = 1/8. `steps` and `coeff_mode`, which choose
-// among quintics there, are not read: the map has a promised error, 3 % down to σ = σ_max/1000.
+// One setter more, schatten_muon_plan_set_power, makes it UΣ^pVᵀ: HTMuon at p = 1/8. `steps` and `coeff_mode`, which
+// choose among quintics there, are not read: the map has a promised error, 3 % down to σ = σ_max/1000.
 #include <schatten/interop/host_kokkos.hpp>
 #include <schatten/interop/pointers.hpp>
 #include <schatten/spectral/spectral_power.hpp>

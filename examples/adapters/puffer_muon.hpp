@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The two functions by which PufferLib's trainer steps its parameters: muon_init and muon_step. Include this in place of its own
-// Muon, after its Allocator and tensors, whose members it uses: Allocator::num_regs and regs[k].shape (extents, then zeros),
-// tensors' data. One flat array of float weights and one of bfloat16 gradients have entry k at the same offset, which is a
-// multiple of 16 bytes in the narrower type.
+// The two functions by which PufferLib's trainer steps its parameters: muon_init and muon_step. Include this in place
+// of its own Muon, after its Allocator and tensors. It uses Allocator::num_regs, regs[k].shape (extents, then zeros)
+// and the tensors' data. Entry k of one flat array of float weights and of one of bfloat16 gradients has the same
+// offset in both. The offset is a multiple of 16 bytes in the narrower type.
 //
-// Matrices (more than one index: the first is the rows) step by HTMuon's struct at p = 0, Muon by the polar factor; vectors by
-// momentum SGD. One setter more, muon_set_power, makes it HTMuon at p = 1/8. Gradients are clipped by their norm together, in
-// place, as there; no Kokkos memory is allocated from the second step on. All of it is in host memory.
+// Matrices (more than one index: the first is the rows) step by HTMuon's struct at p = 0, Muon by the polar factor.
+// Vectors step by momentum SGD. One setter more, muon_set_power, makes it HTMuon at p = 1/8. Gradients are clipped by
+// their norm together, in place, as there. No Kokkos memory is allocated from the second step on. All of it is in host
+// memory.
 #pragma once
 
 #include <schatten/interop/host_kokkos.hpp>

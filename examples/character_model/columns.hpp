@@ -120,8 +120,8 @@ void square_relu_backward(const Matrix<Scalar>& rectified, Matrix<Scalar>& da) {
   for_each_column(da.cols(), [&](Eigen::Index t) { da.col(t).array() *= Scalar(2) * rectified.col(t).array(); });
 }
 
-// Per column: loss = logsumexp(logits) - logits[target]. The logits become exp(logits - largest) or, with want_gradient,
-// (softmax(logits) - onehot(target)) / columns.
+// Per column: loss = logsumexp(logits) - logits[target]. The logits become exp(logits - largest) or, with
+// want_gradient, (softmax(logits) - onehot(target)) / columns.
 template <class Scalar>
 void cross_entropy(Matrix<Scalar>& logits, const std::uint8_t* targets, bool want_gradient, RowVector<Scalar>& losses) {
   const Scalar scale = Scalar(1) / Scalar(logits.cols());

@@ -115,7 +115,8 @@ batches, and compares them.
   --seeds K          K trainings of each optimizer, with this seed and the following; the table has means
   --power P          of the optimizers that have one, above -0.5 and up to 1 (default: HTMuon's is 0.125, others' 0)
                      logistic: LogisticPower over the steps of each training, from 0.45 to -0.25
-  --set NAME=X       a number of the rule of the hidden matrices, by its name in docs/rules: --set interval=5; repeatable
+  --set NAME=X       a number of the rule of the hidden matrices, by its name in docs/rules: --set interval=5;
+                     repeatable
   --method NAME      how their U S^P V^T is computed: automatic, svd, eigh, rational, ... (default: as the rule says)
   --resolution X     of that: the smallest singular value, over the largest, that must come out within the tolerance
   --tolerance X      of that: relative error of S^P

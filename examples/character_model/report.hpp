@@ -19,8 +19,8 @@ void print_means(const std::vector<Record>& records);
 // and the accuracy where there are any.
 void write_csv(const std::filesystem::path& path, const std::vector<Record>& records);
 
-// One row a training: validation loss at the end, milliseconds a step, accuracy at the end where there are any, Hill's alpha of each
-// hidden matrix.
+// One row a training: validation loss at the end, milliseconds a step, accuracy at the end where there are any, Hill's
+// alpha of each hidden matrix.
 void write_trainings_csv(const std::filesystem::path& path, const std::vector<Record>& records);
 
 // What a picture says of the program.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The model of examples/character_model on N ranks, trained with HTMuon and AdamW: mpirun -n 2 train_ranks. A rank computes
-// the gradient of some sequences of each batch. With --equal it computes that of all, and the losses are those of one rank
-// to the last bit.
+// The model of examples/character_model on N ranks, trained with HTMuon and AdamW: mpirun -n 2 train_ranks. A rank
+// computes the gradient of some sequences of each batch. With --equal it computes that of all, and the losses are those
+// of one rank to the last bit.
 
 #include "../character_model/arguments.hpp"
 #include "../character_model/batches.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HTMuon on N ranks: mpirun -n 2 data_parallel. W x is to equal T x for inputs x_j of variance 1/(j + 1); a rank has some of
-// the inputs, and so a part of the gradient. It is quick_start.cpp with another type of Optimizer.
+// HTMuon on N ranks: mpirun -n 2 data_parallel. W x is to equal T x for inputs x_j of variance 1/(j + 1). A rank has
+// some of the inputs, and so a part of the gradient. It is quick_start.cpp with another type of Optimizer.
 #include <schatten/distributed/mpi.hpp>
 #include <schatten/distributed/optimizer.hpp>
 #include <schatten/optim/rules/htmuon.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reads good and bad files of images: prints what is wrong, and fails, where a good one is refused or a bad one is not, by its
-// name and with what is wrong with it.
+// Reads good and bad files of images and prints what is wrong with the bad ones. Fails where a good one is refused, or
+// where a bad one is not refused by its name and with what is wrong with it.
 
 #include "dataset.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The format IDX: two zero bytes, the type of the elements (8: unsigned bytes), the rank; the extents as big-endian numbers of 32
-// bits; the elements.
+// The format IDX: two zero bytes, the type of the elements (8: unsigned bytes), the rank; the extents as big-endian
+// numbers of 32 bits; the elements.
 #include "dataset.hpp"
 
 #include <cmath>

@@ -28,7 +28,8 @@ torch::Tensor convolve(const nn::Conv2d& layer, const torch::Tensor& x) {
   return torch_support::convolution(x, layer->weight, layer->options.stride()->at(0));
 }
 
-// x + F(x); where the block halves the image and doubles the channels, x has every second pixel, and zeros in the new channels.
+// x + F(x). Where the block halves the image and doubles the channels, x has every second pixel, and zeros in the new
+// channels.
 struct ResidualBlock : nn::Module {
   ResidualBlock(int in, int out)
       : added(out - in),

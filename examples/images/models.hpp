@@ -31,13 +31,15 @@ class Model : public torch::nn::Module {
   virtual int hidden_width() const = 0;
 };
 
-// A convolution, three stages of two residual blocks with 16, 32 and 64 channels, batch normalisation, the mean over the
-// image and a linear layer: the network of He et al. (arXiv 1512.03385, section 4.2) with n = 2. About 175,000 parameters.
+// A convolution, three stages of two residual blocks with 16, 32 and 64 channels, batch normalisation, the mean over
+// the image and a linear layer: the network of He et al. (arXiv 1512.03385, section 4.2) with n = 2. It has about
+// 175,000 parameters.
 std::shared_ptr<Model> make_resnet(const ModelShape& shape);
 
-// Patches of 4x4 pixels, width 96, four blocks of attention with three heads and of an MLP of twice the width, each after a
-// layer normalisation, the mean over the patches and a linear layer (Dosovitskiy et al., arXiv 2010.11929). Queries, keys and
-// values have matrices of their own. About 300,000 parameters. Throws std::invalid_argument for a size that 4 does not divide.
+// Patches of 4x4 pixels, width 96, four blocks of attention with three heads and of an MLP of twice the width, each
+// after a layer normalisation, the mean over the patches and a linear layer (Dosovitskiy et al., arXiv 2010.11929).
+// Queries, keys and values have matrices of their own. It has about 300,000 parameters. Throws std::invalid_argument
+// for a size that 4 does not divide.
 std::shared_ptr<Model> make_vit(const ModelShape& shape);
 
 }  // namespace images

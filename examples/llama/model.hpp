@@ -7,8 +7,8 @@
 //   x   += W_down (silu(W_gate n) * W_up n)                      n = RMSNorm(x)
 //   logits = W_head RMSNorm(x)                                   W_head: 256 x width
 //
-// RMSNorm (Zhang and Sennrich, arXiv 1910.07467) has gains; rotate is RoPE (Su et al., arXiv 2104.09864); the second line
-// of a layer is SwiGLU (Shazeer, arXiv 2002.05202).
+// RMSNorm (Zhang and Sennrich, arXiv 1910.07467) has gains. rotate is RoPE (Su et al., arXiv 2104.09864). The second
+// line of a layer is SwiGLU (Shazeer, arXiv 2002.05202).
 
 #include <cstdint>
 #include <memory>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A hundred steps of one model with torch.optim.Muon, and with Muon and HTMuon of this library; then the offload case: bfloat16
-weights and gradients, float master copies and state in host memory.
+"""A hundred steps of one model with torch.optim.Muon, and with Muon and HTMuon of this library; then the offload case:
+bfloat16 weights and gradients, float master copies and state in host memory.
 
 SCHATTEN_LIBRARY=<path of libschatten_c_api.so> python compare.py [steps]
 """

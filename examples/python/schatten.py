@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The rules as a torch.optim.Optimizer, through the C interface and ctypes.
 
-Parameters in host memory are stepped where they lie. Those elsewhere (a GPU's) are stepped in host memory: gradients are copied
-in, weights out, state and float master copies stay on the host. SCHATTEN_LIBRARY names the shared library.
+Parameters in host memory are stepped where they lie. Those elsewhere (a GPU's) are stepped in host memory: gradients
+are copied in, and weights out. State and float master copies stay on the host. SCHATTEN_LIBRARY names the shared
+library.
 """
 
 import ctypes as c
@@ -55,7 +56,8 @@ class Schatten(torch.optim.Optimizer):
         own = {"lr", *group} if "rule" in group else None  # another rule's numbers are not the defaults'
         super().add_param_group(group)
         group, number = self.param_groups[-1], c.c_int()
-        names = [k for k, v in group.items() if isinstance(v, (int, float)) and k != "row_blocks" and (own is None or k in own)]
+        names = [k for k, v in group.items()
+                 if isinstance(v, (int, float)) and k != "row_blocks" and (own is None or k in own)]
         table = (Number * len(names))(*[(name.encode(), float(group[name])) for name in names])
         try:
             call("add_group", self.handle, group["rule"].encode(), table, c.c_size_t(len(names)), c.byref(number))
@@ -83,7 +85,8 @@ class Schatten(torch.optim.Optimizer):
                 call("include", self.handle, name, c.c_int(p.grad is not None))
                 if p.grad is not None:
                     gradients.append(p.grad.cpu())
-                    call("set_gradient", self.handle, name, c.byref(tensor(gradients[-1], f"gradient of {name.decode()}")))
+                    gradient = tensor(gradients[-1], f"gradient of {name.decode()}")
+                    call("set_gradient", self.handle, name, c.byref(gradient))
         call("step", self.handle)
         for p, kept in self.state.items():
             if p.device.type != "cpu":

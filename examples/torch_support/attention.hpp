@@ -9,8 +9,8 @@
 
 namespace torch_support {
 
-// softmax(q k^T / sqrt(head width)) v, q, k and v (batch, heads, positions, head width); causal: over each position and those
-// before it.
+// softmax(q k^T / sqrt(head width)) v, with q, k and v (batch, heads, positions, head width). causal: over each
+// position and those before it.
 inline torch::Tensor attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v, bool causal) {
 #if TORCH_VERSION_MAJOR >= 2
   return at::scaled_dot_product_attention(q, k, v, {}, 0.0, causal);

@@ -18,7 +18,8 @@ losses() { cut -d , -f 1-4,6- "$1/losses.csv"; } # without the seconds
 status=0
 { "$program" "$@" --kill-at "$kill_at" --out "$folder/killed" >"$folder/killed.log" 2>&1 || status=$?; } 2>/dev/null
 [ $status -eq 137 ] || fail "the run was not killed: $folder/killed.log"
-"$program" "$@" --resume --out "$folder/killed" >"$folder/resumed.log" || fail "the resumed run failed: $folder/resumed.log"
+"$program" "$@" --resume --out "$folder/killed" >"$folder/resumed.log" ||
+  fail "the resumed run failed: $folder/resumed.log"
 [ -n "$(digests "$folder/whole.log")" ] && [ "$(digests "$folder/whole.log")" = "$(digests "$folder/resumed.log")" ] ||
   fail "other weights: $(digests "$folder/whole.log"), $(digests "$folder/resumed.log")"
 [ "$(losses "$folder/whole")" = "$(losses "$folder/killed")" ] || fail "other losses in $folder/*/losses.csv"

@@ -23,8 +23,8 @@ struct TrainingState {
 // Replaces the file when all is written: a process that is killed leaves the old one whole.
 void save_checkpoint(const std::string& path, const TrainingState& state);
 
-// Before the first step of the optimizers. Throws std::runtime_error for a file of another plan, c10::Error for what is no
-// such file.
+// Before the first step of the optimizers. Throws std::runtime_error for a file of another plan, c10::Error for what is
+// no such file.
 void load_checkpoint(const std::string& path, const TrainingState& state);
 
 // A number of all bits of the model's parameters: equal for equal weights.

@@ -9,8 +9,8 @@
 
 namespace torch_support {
 
-// Of each weight, the inputs of its layer: a row a sample, a column for each column of the weight as a matrix. While one exists,
-// linear and convolution below write to it.
+// The inputs of each weight's layer: a row for each sample, a column for each column of the weight as a matrix. While
+// one exists, linear and convolution below write to it.
 class LayerInputs {
  public:
   LayerInputs() : before_(std::exchange(current(), this)) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it. TORCH_SUPPORT_FEW_RULES: with
-// HTMuon, Muon, AdamW and the two rules that observe alone.
+// The only translation unit with Schatten's kernels: where Kokkos has CUDA, nvcc compiles it. TORCH_SUPPORT_FEW_RULES:
+// with HTMuon, Muon, AdamW and the two rules that observe alone.
 #include "rules.hpp"
 
 #include "../character_model/recipe_numbers.hpp"

@@ -14,7 +14,8 @@ namespace torch_support {
 
 using character_model::Recipe;
 
-// An optimizer, and how its rule is given what it needs of a parameter beside the gradient, before the step that uses it.
+// An optimizer, and how its rule is given what it needs of a parameter beside the gradient, before the step that uses
+// it.
 struct RuleOptimizer {
   std::unique_ptr<torch::optim::Optimizer> optimizer;
   std::function<void(const torch::Tensor& parameter, const torch::Tensor& x)> observe;

@@ -36,8 +36,8 @@ class Task {
   // Draws the next batch and returns its mean loss, a number with a graph behind it.
   virtual torch::Tensor next_loss() = 0;
 
-  // The mean loss of the batch that next_loss has drawn, with labels that are drawn from what the model predicts; and how many
-  // labels a batch has.
+  // The mean loss of the batch that next_loss has drawn, with labels that are drawn from what the model predicts; and
+  // how many labels a batch has.
   virtual torch::Tensor sampled_loss() = 0;
   virtual double labels() const = 0;
 

@@ -1,7 +1,8 @@
-# What a program over LibTorch and Schatten needs: the targets schatten_torch and torch_support, and schatten::schatten from an
-# installed package (schatten_ROOT) or else from the source tree around this file.
+# What a program over LibTorch and Schatten needs: the targets schatten_torch and torch_support, and schatten::schatten
+# from an installed package (schatten_ROOT) or else from the source tree around this file.
 option(SCHATTEN_NATIVE "Compile for this machine's processor" ON)
-option(SCHATTEN_FEW_RULES "HTMuon, Muon, AdamW, SophiaG and NewtonMuon alone, which compile in a fraction of the time" OFF)
+option(SCHATTEN_FEW_RULES
+       "HTMuon, Muon, AdamW, SophiaG and NewtonMuon alone, which compile in a fraction of the time" OFF)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)

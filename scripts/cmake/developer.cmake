@@ -1,5 +1,5 @@
-# What our own programs are compiled with, under Schatten's project and in that of the examples; never exported or installed.
-# schatten_developer: warnings, and schatten::schatten. schatten_native: code for this processor.
+# What our own programs are compiled with, under Schatten's project and in that of the examples. It is never exported or
+# installed. schatten_developer: warnings, and schatten::schatten. schatten_native: code for this processor.
 add_library(schatten_developer INTERFACE)
 target_compile_options(schatten_developer INTERFACE
   $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion>
@@ -16,8 +16,8 @@ target_compile_options(schatten_native INTERFACE
 
 # schatten_skip_without_device(<test>...)
 # With a Kokkos with CUDA: skipped, not failed, where there is no device. The loader gives up with 127, as the driver's
-# libcuda is missing; or the driver finds no device, and support/main.cpp ends with 127 as well, other programs with what
-# Kokkos says.
+# libcuda is missing. Or the driver finds no device, and support/main.cpp ends with 127 as well, other programs with
+# what Kokkos says.
 function(schatten_skip_without_device)
   if(Kokkos_ENABLE_CUDA)
     set_tests_properties(${ARGN} PROPERTIES

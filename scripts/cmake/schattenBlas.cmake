@@ -4,8 +4,8 @@
 
 # BLAS and LAPACK are called with 32-bit integers. What is linked is asked again when the program first calls it.
 if("${BLA_SIZEOF_INTEGER}" STREQUAL "8" OR "${BLA_VENDOR}" MATCHES "_64ilp|_ilp64")
-  message(FATAL_ERROR "schatten: BLA_SIZEOF_INTEGER = '${BLA_SIZEOF_INTEGER}', BLA_VENDOR = '${BLA_VENDOR}': BLAS and LAPACK "
-                      "must have integers of 32 bits (LP64)")
+  message(FATAL_ERROR "schatten: BLA_SIZEOF_INTEGER = '${BLA_SIZEOF_INTEGER}', BLA_VENDOR = '${BLA_VENDOR}': "
+                      "BLAS and LAPACK must have integers of 32 bits (LP64)")
 endif()
 
 if(NOT BLA_VENDOR AND NOT TARGET BLAS::BLAS AND NOT TARGET LAPACK::LAPACK)

@@ -1,8 +1,8 @@
-# Provides Eigen3::Eigen, 3.4 or 5, to the build and to the installed package. Without one, schatten_eigen_problem says what
-# there is.
+# Provides Eigen3::Eigen, 3.4 or 5, to the build and to the installed package. Without one, schatten_eigen_problem says
+# what there is.
 
-# Eigen3_DIR comes first, then what the user names otherwise (Eigen3_ROOT, CMAKE_PREFIX_PATH), then the system's places. Within
-# one call find_package would prefer a system's 3.4 to a user's 5.
+# Eigen3_DIR comes first, then what the user names otherwise (Eigen3_ROOT, CMAKE_PREFIX_PATH), then the system's places.
+# Within one call find_package would prefer a system's 3.4 to a user's 5.
 set(schatten_eigen_dir "${Eigen3_DIR}")
 foreach(schatten_eigen_places
         NO_DEFAULT_PATH

@@ -1,6 +1,6 @@
 # cmake -D SOURCE=<schatten> -D FOLDER=<scratch> -P eigen_versions.cmake
-# Packages of Eigen, of which there is the version alone: 3.4 and 5 are taken, and a message names another one. The one that a
-# user names comes before the system's, whichever is newer.
+# Packages of Eigen, of which there is the version alone: 3.4 and 5 are taken, and a message names another one. The one
+# that a user names comes before the system's, whichever is newer.
 
 file(REMOVE_RECURSE "${FOLDER}")
 include(CMakePackageConfigHelpers)

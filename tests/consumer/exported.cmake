@@ -1,6 +1,6 @@
 # cmake -D SOURCE=<schatten> -D FOLDER=<scratch> -D OPTIONS=<cmake options> -P exported.cmake
-# Builds and installs the library of exported/, which uses Schatten as a subproject, in folders whose names have spaces, and
-# finds it again. Its LICENSE stays its own.
+# Builds and installs the library of exported/, which uses Schatten as a subproject, in folders whose names have spaces,
+# and finds it again. Its LICENSE stays its own.
 
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}/with spaces")

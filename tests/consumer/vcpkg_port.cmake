@@ -1,6 +1,6 @@
 # cmake -D SOURCE=<schatten> -D FOLDER=<scratch> -D OPTIONS=<cmake options> -P vcpkg_port.cmake
-# Runs the port file of docs/packaging over functions that do what vcpkg's of the same names do to this port, and finds the
-# package where those leave it. Folders have spaces.
+# Runs the port file of docs/packaging over functions that do what vcpkg's of the same names do to this port, and finds
+# the package where those leave it. Folders have spaces.
 
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE "${FOLDER}")

@@ -1,6 +1,7 @@
 #!/bin/sh
-# kill_ranks.sh KILLS PROGRAM LAUNCHER...: starts killed_rank over ranks KILLS times; each time one rank is killed at a random
-# moment. The launcher must end within 60 s, with an error, and the save must be whole: the next start looks at it.
+# kill_ranks.sh KILLS PROGRAM LAUNCHER...: starts killed_rank over ranks KILLS times. Each time one rank is killed at a
+# random moment. The launcher must end within 60 s, with an error, and the save must be whole: the next start looks at
+# it.
 kills=$1
 program=$2
 shift 2

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Steps and saves over ranks until one of them is killed: killed_rank INDEX SEED. Rank SEED mod N kills itself at a random
-// moment after its first save. It begins with the save that is there, which must be whole: killed_rank INDEX looks at it and ends.
+// Steps and saves over ranks until one of them is killed: killed_rank INDEX SEED. Rank SEED mod N kills itself at a
+// random moment after its first save. It begins with the save that is there, which must be whole. killed_rank INDEX
+// looks at it and ends.
 
 #define DOCTEST_CONFIG_IMPLEMENT  // owners.hpp checks
 #include "distributed/owners.hpp"

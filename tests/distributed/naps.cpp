@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Waits of MPI calls that give their core away, for tests with more ranks than cores under MPICH, which waits without.
-// The calls of MpiCommunicator go through MPI's profiling interface to nonblocking ones; Open MPI has a setting instead.
+// The calls of MpiCommunicator go through MPI's profiling interface to nonblocking ones. Open MPI has a setting
+// instead.
 
 #include <mpi.h>
 

@@ -22,8 +22,8 @@ using CountedRanks = distributed::Counted<distributed::MpiCommunicator>;
 using OneOptimizer = Optimizer<double, RankExec, linalg::PortableBackend>;
 using RankOptimizer = distributed::Optimizer<double, RankExec, linalg::PortableBackend, CountedRanks>;
 
-/// The arrays: doubles by rows and by columns, a batch, a row, a vector, floats, 16 bits rounded at random and with a master
-/// copy, fused blocks. Weights and gradients follow from the seed and the step.
+/// The arrays: doubles by rows and by columns, a batch, a row, a vector, floats, 16 bits rounded at random and with a
+/// master copy, fused blocks. Weights and gradients follow from the seed and the step.
 struct Arrays {
   template <class E, class Layout = Kokkos::LayoutRight>
   using Matrices = Kokkos::View<E**, Layout, Kokkos::HostSpace>;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# same_curve.sh PROGRAM LAUNCHER NUMBER_FLAG [FLAGS]: train_ranks has the losses of one rank on three, to the last bit where all
-# compute all gradients, and within rounding where each has some sequences.
+# same_curve.sh PROGRAM LAUNCHER NUMBER_FLAG [FLAGS]: train_ranks has the losses of one rank on three, to the last bit
+# where all compute all gradients, and within rounding where each has some sequences.
 set -e
 program=$1
 launcher=$2

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every rule that works on shards is the rule of one process: norms, row and column statistics, masks, the floor, state.
+// Every rule that works on shards is the rule of one process: norms, row and column statistics, masks, the floor,
+// state.
 
 #include "distributed/shards.hpp"
 #include <schatten/optim/rules/adam.hpp>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Test programs over ranks on two hosts, which are network namespaces of this machine, so that ranks of different hosts reach
-# each other by TCP alone: tests/distributed/two_hosts.sh RANKS PROGRAM...  As root, with Open MPI and iproute2; by hand.
-# RANKS: 2 or more, half of them on each host.
+# tests/distributed/two_hosts.sh RANKS PROGRAM...: test programs over ranks on two hosts. The hosts are network
+# namespaces of this machine, so that ranks of different hosts reach each other by TCP alone. As root, with Open MPI and
+# iproute2; by hand. RANKS: 2 or more, half of them on each host.
 set -euo pipefail
 
 [ $# -ge 2 ] && [[ $1 =~ ^[1-9][0-9]*$ ]] || { echo "usage: $0 RANKS PROGRAM..." >&2; exit 2; }

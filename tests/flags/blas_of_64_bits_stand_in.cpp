@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The symbols that backend/blas.hpp calls, as an ILP64 library has them. Only the query of xGEQRF is answered; the others say
-// that they were called.
+// The symbols that backend/blas.hpp calls, as an ILP64 library has them. Only the query of xGEQRF is answered. The
+// others say that they were called.
 #include <cstdint>
 #include <cstdlib>
 

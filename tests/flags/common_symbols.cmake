@@ -1,6 +1,6 @@
 # cmake -D NM=<nm> -D PLAIN=<object> -D AVX2=<object> -P common_symbols.cmake
-# Two objects for different processors share no symbol whose code depends on the width of registers, nor one over HostMatrix,
-# by which all code of the host backend goes.
+# Two objects for different processors share no symbol whose code depends on the width of registers, nor one over
+# HostMatrix, by which all code of the host backend goes.
 
 cmake_minimum_required(VERSION 3.25)
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Compiled twice, for processors with registers of different widths, into one program: DECOMPOSE is the function's name.
+// Compiled twice, for processors with registers of different widths, into one program. DECOMPOSE is the function's
+// name.
 #include <schatten/interop/pointers.hpp>
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/svd.hpp>

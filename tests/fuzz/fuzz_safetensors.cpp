@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-/// The input as a file; and as the text of a header, its last byte the number of bytes of data: a fuzzer seldom finds the
-/// length that a changed header has.
+/// The input as a file; and as the text of a header, whose last byte is the number of bytes of data: a fuzzer seldom
+/// finds the length that a changed header has.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   (void)schatten::test::read_safetensors(bytes);

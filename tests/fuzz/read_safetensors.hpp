@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Bytes as a safetensors file and as a checkpoint: what must hold whatever they are. For the fuzzer and for the corpus test.
+// Bytes as a safetensors file and as a checkpoint: what must hold whatever they are. For the fuzzer and for the corpus
+// test.
 
 #include <schatten/checkpoint/manifest.hpp>
 #include <schatten/checkpoint/tensor_header.hpp>

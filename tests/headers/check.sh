@@ -28,19 +28,21 @@ if [ "$check" = licence ]; then
 fi
 
 if [ "$check" = public ]; then
-  # The list of public headers in docs/design.md: all exist, and what the umbrella, the pages and the examples include is in it.
+  # The list of public headers in docs/design.md: all exist, and what the umbrella, the pages and the examples include
+  # is in it.
   docs=${3:-$here/../../docs}
   list=$(mktemp)
   trap 'rm -f "$list" "$list.missing"' EXIT
-  awk '/^## / { on = /^## Public headers/ } on && /^    [a-z_\/]+\.hpp/ { for (i = 1; i <= NF; ++i) print $i }' "$docs/design.md" |
-    sort >"$list"
+  awk '/^## / { on = /^## Public headers/ }
+    on && /^    [a-z_\/]+\.hpp/ { for (i = 1; i <= NF; ++i) print $i }' "$docs/design.md" | sort >"$list"
   [ -s "$list" ] || { echo "no public headers are listed in $docs/design.md" >&2 && exit 2; }
   status=0
   while read -r header; do
     [ -e "$root/$header" ] || { echo "docs/design.md: $header is no header" && status=1; }
   done <"$list"
-  grep -ho '#include <schatten/[a-z_/]*\.hpp>' "$root/schatten.hpp" "$docs"/../README.md "$docs"/*.md "$docs"/rules/*.md \
-    "$docs"/../examples/*.cpp 2>/dev/null | sed 's/.*<schatten\///; s/>//' | sort -u | while read -r header; do
+  grep -ho '#include <schatten/[a-z_/]*\.hpp>' "$root/schatten.hpp" \
+    "$docs"/../README.md "$docs"/*.md "$docs"/rules/*.md "$docs"/../examples/*.cpp 2>/dev/null |
+    sed 's/.*<schatten\///; s/>//' | sort -u | while read -r header; do
     grep -qx "$header" "$list" || echo "$header is told to users and not listed in docs/design.md"
   done >"$list.missing"
   [ ! -s "$list.missing" ] || { cat "$list.missing" && status=1; }

@@ -25,7 +25,7 @@ FNR == 1 { in_comment = 0; pending = "" }
 
 END { exit found > 0 }
 
-function without_comments(text,    start, stop) {
+function without_comments(text,    start, stop, line) {
   while (1) {
     if (in_comment) {
       stop = index(text, "*/")
@@ -34,7 +34,8 @@ function without_comments(text,    start, stop) {
       in_comment = 0
     }
     start = index(text, "/*")
-    if (index(text, "//") > 0 && (start == 0 || index(text, "//") < start)) return substr(text, 1, index(text, "//") - 1)
+    line = index(text, "//")
+    if (line > 0 && (start == 0 || line < start)) return substr(text, 1, line - 1)
     if (start == 0) return text
     stop = index(substr(text, start + 2), "*/")
     if (stop == 0) { in_comment = 1; return substr(text, 1, start - 1) }

@@ -16,7 +16,9 @@ BEGIN {
   may["diagnostics"] = " core linalg spectral diagnostics "
   may["interop"] = " core linalg spectral optim checkpoint interop "
   may["umbrella"] = " core linalg spectral optim diagnostics "
-  vendor = "^(Eigen/|unsupported/Eigen/|f?blas|cblas|lapack|mkl|openblas|armpl|Accelerate/|cuda|cublas|cusolver|curand|nvtx|hip|rocblas|rocsolver|rocm|magma|onemkl|oneapi/|sycl/|mpi\\.h|mpi-ext\\.h|nccl\\.h|dlpack/|torch/|ATen/|c10/)"
+  vendor = "^(Eigen/|unsupported/Eigen/|f?blas|cblas|lapack|mkl|openblas|armpl|Accelerate/|" \
+    "cuda|cublas|cusolver|curand|nvtx|hip|rocblas|rocsolver|rocm|magma|onemkl|oneapi/|sycl/|" \
+    "mpi\\.h|mpi-ext\\.h|nccl\\.h|dlpack/|torch/|ATen/|c10/)"
 }
 
 FNR == 1 { room = room_of(substr(FILENAME, length(root) + 2)) }
@@ -30,7 +32,8 @@ FNR == 1 && !(room in may) && room != "version" { report("is in no room of the d
   gsub(/^["<]|[">].*$/, "", target)
 
   if (quoted && target !~ /^schatten\//) { report("includes \"" target "\"; write <schatten/...>"); next }
-  if (target ~ vendor && room !~ /^linalg\/backend/ && room != "interop" && FILENAME !~ /\/distributed\/(mpi|nccl)\.hpp$/)
+  if (target ~ vendor && room !~ /^linalg\/backend/ && room != "interop" &&
+      FILENAME !~ /\/distributed\/(mpi|nccl)\.hpp$/)
     report("includes a vendor's header: " target)
   if (target !~ /^schatten\//) next
   sub(/^schatten\//, "", target)

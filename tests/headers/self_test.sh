@@ -35,8 +35,10 @@ order linalg/gemm.hpp '  #  include <cublas_v2.h>' "vendor's header: cublas_v2.h
 order linalg/gemm.hpp '#include "backend/eigen.hpp"' 'write <schatten/...>'
 order linalg/backend/eigen.hpp '#include <Eigen/SVD>' clean
 order linalg/backend/eigen.hpp '#include <schatten/linalg/host/gemm.hpp>' clean
-order linalg/host/gemm.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room linalg/host must not include room linalg/backend'
-order spectral/exact.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room spectral must not include room linalg/backend'
+order linalg/host/gemm.hpp '#include <schatten/linalg/backend/eigen.hpp>' \
+  'room linalg/host must not include room linalg/backend'
+order spectral/exact.hpp '#include <schatten/linalg/backend/eigen.hpp>' \
+  'room spectral must not include room linalg/backend'
 order spectral/exact.hpp '#include <schatten/optim/step.hpp>' 'room spectral must not include room optim'
 order optim/htmuon.hpp '#include <schatten/diagnostics/hill.hpp>' 'room optim must not include room diagnostics'
 order optim/htmuon.hpp '#include <cblas.h>' "vendor's header: cblas.h"
@@ -51,7 +53,8 @@ order distributed/mpi.hpp '#include <mpi.h>' clean
 order distributed/step.hpp '#include <mpi.h>' "vendor's header: mpi.h"
 order interop/eigen.hpp '#include <Eigen/Core>' clean
 order interop/c_api.hpp '#include <schatten/checkpoint/save.hpp>' clean
-order interop/eigen.hpp '#include <schatten/linalg/backend/eigen.hpp>' 'room interop must not include room linalg/backend'
+order interop/eigen.hpp '#include <schatten/linalg/backend/eigen.hpp>' \
+  'room interop must not include room linalg/backend'
 order schatten.hpp '#include <schatten/interop/eigen.hpp>' 'room umbrella must not include room interop'
 order schatten.hpp '#include <schatten/optim/step.hpp>' clean
 order utils/misc.hpp '#include <vector>' 'is in no room'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Kills a program that does nothing but save, at random moments: kill_while_saving [KILLS [FOLDER]]. After each, the file must
-// be the checkpoint of one save, whole: the last that was finished or the one that was under way. The program starts itself
-// as what it kills.
+// Kills a program that does nothing but save, at random moments: kill_while_saving [KILLS [FOLDER]]. After each, the
+// file must be the checkpoint of one save, whole: the last that was finished or the one that was under way. The program
+// starts itself as what it kills.
 
 #include <schatten/checkpoint/checkpoint.hpp>
 #include <schatten/linalg/backend/portable.hpp>

@@ -1,7 +1,7 @@
 # cmake -D SOURCE=<file> -D MODE=reject|accept -D COMPILE_COMMANDS=<file> -P compile.cmake
 # Compiles SOURCE with the command that CMake wrote for it, but no object file and no optimization.
-# reject: must fail with a diagnostic that matches the file's `// EXPECT: <regex>`, and with no more lines of diagnostics
-# than the file's `// LINES: <number>` allows, if it has one.
+# reject: must fail with a diagnostic that matches the file's `// EXPECT: <regex>`, and with no more lines of
+# diagnostics than the file's `// LINES: <number>` allows, if it has one.
 # accept: must succeed with -DPOSITIVE_CONTROL.
 
 file(READ ${COMPILE_COMMANDS} commands)

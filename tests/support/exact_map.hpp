@@ -51,8 +51,8 @@ void add(R factor, const R* x, R* y, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) y[i] += factor * x[i];
 }
 
-/// M = 2^exponent · U diag(σ) Vᵀ; σ₁ is about one, σ in no order. U (rows×k), V (cols×k), k = min(rows, cols). Columns of
-/// U for σ = 0 are zero.
+/// M = 2^exponent · U diag(σ) Vᵀ; σ₁ is about one, σ in no order. U (rows×k), V (cols×k), k = min(rows, cols). Columns
+/// of U for σ = 0 are zero.
 template <class R>
 struct ExactSvd {
   int exponent = 0;
@@ -140,8 +140,8 @@ Plain<R> orthogonalize(Plain<R>& a) {
 
 }  // namespace detail
 
-/// The singular value decomposition in R. Errors: a small multiple of ε(R)·σ₁. The vectors of a pair are orthogonal to the
-/// others to ε(R), however small the singular value. @pre entries are finite.
+/// The singular value decomposition in R. Errors: a small multiple of ε(R)·σ₁. The vectors of a pair are orthogonal to
+/// the others to ε(R), however small the singular value. @pre entries are finite.
 template <class R>
 ExactSvd<R> exact_svd(Plain<R> a) {
   if (a.rows < a.cols) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Optimizers that many tests use, with the rules that are in schatten::compiled: optimizer_instantiations_*.cpp hold them
-// once. Other combinations are compiled where they are used.
+// Optimizers that many tests use, with the rules that are in schatten::compiled. optimizer_instantiations_*.cpp hold
+// them once. Other combinations are compiled where they are used.
 
 #include <schatten/optim/optimizer.hpp>
 #include <schatten/optim/rules.hpp>

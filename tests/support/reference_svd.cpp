@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The reference of singular value decompositions: bidiagonalisation by Eigen, then QR on the bidiagonal matrix. It shares
-// no code with the library. Eigen::BDCSVD does not serve: where singular values repeat, 3.4.0 deflates wrongly.
+// The reference of singular value decompositions: bidiagonalisation by Eigen, then QR on the bidiagonal matrix. It
+// shares no code with the library. Eigen::BDCSVD does not serve: where singular values repeat, 3.4.0 deflates wrongly.
 
 #include "reference_svd.hpp"
 

@@ -40,7 +40,8 @@ struct RuleChecks {
   std::function<bool(unsigned number)> observed = [](unsigned) { return false; };
   /// Rows and columns of what is supplied for a matrix of that shape.
   std::function<Shape(const Shape&)> observed_shape = [](const Shape& shape) { return shape; };
-  /// Largest difference between a matrix stored by rows and one stored by columns, of the way that the weights have gone.
+  /// Largest difference between a matrix stored by rows and one stored by columns, of the way that the weights have
+  /// gone.
   double layout_bound = 1e-12;
   /// Gradients times this and its inverse must leave finite weights; 1: not tried.
   double extreme = 1e200;
@@ -337,8 +338,8 @@ void check_extremes(const R& rule, const RuleChecks& checks) {
 }  // namespace detail
 
 /// All checks: twenty steps beside the reference in the shapes given, stored by rows and by columns, the gradients'
-/// memory overwritten after each; a gradient that is not finite; state carried into another Optimizer; groupings; steady
-/// steps; ranges of numbers; extreme gradients.
+/// memory overwritten after each; a gradient that is not finite; state carried into another Optimizer; groupings;
+/// steady steps; ranges of numbers; extreme gradients.
 template <Rule R, class MakeReference>
 void check_rule(const R& rule, const MakeReference& make, const RuleChecks& checks = {}) {
   CAPTURE(std::string(R::name));

@@ -54,8 +54,8 @@ inline constexpr bool bits_repeat =
 template <class C>
 inline constexpr bool has_rational = is_host_execution_space<typename C::Exec>;
 
-/// The format of iterates and quintics in tests of digits: where the backend multiplies 16-bit numbers, `automatic` would
-/// take those, whose promise is of the matrix as stored.
+/// The format of iterates and quintics in tests of digits: where the backend multiplies 16-bit numbers, `automatic`
+/// would take those. Their promise is of the matrix as stored.
 template <class C>
 inline constexpr Format whole_format =
     linalg::multiplies_reduced_floats<typename C::Backend> ? Format::scalar : Format::automatic;

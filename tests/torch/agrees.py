@@ -83,7 +83,8 @@ for rule in RULES:
     off = difference(single, exact)
     expect(off <= 1e-5, f"{rule} in float beside Muon in double, {STEPS} steps: {off:.1e} of the movement")
     off = difference(single, theirs)
-    expect(off <= 1.5 * torchs, f"{rule} beside torch.optim.Muon: {off:.1e}; torch's own error, quintics in bfloat16, is {torchs:.1e}")
+    expect(off <= 1.5 * torchs,
+           f"{rule} beside torch.optim.Muon: {off:.1e}; torch's own error, quintics in bfloat16, is {torchs:.1e}")
     half = run(torch.bfloat16, ours(rule))
     rounded = all(torch.equal(h, s.to(torch.bfloat16).double()) for h, s in zip(half, single))
     expect(rounded, f"{rule} with bfloat16 weights and gradients: the float master copies, rounded")

@@ -57,7 +57,7 @@ torch::Tensor parameter(torch::IntArrayRef shape, torch::ScalarType type = torch
   return torch::randn(shape).to(type).requires_grad_(true);
 }
 
-// ---- tensors ----------------------------------------------------------------------------------------------------------
+// ---- tensors --------------------------------------------------------------------------------------------------------
 
 void check_tensors() {
   const torch::Tensor t = torch::randn({3, 5}, torch::kFloat64).t();
@@ -146,7 +146,7 @@ void check_bad_parameters() {
   expect_error("must be a parameter", [&] { plain.observe(parameter({2, 2}), parameter({2, 2})); });
 }
 
-// ---- options ------------------------------------------------------------------------------------------------------------
+// ---- options --------------------------------------------------------------------------------------------------------
 
 /// lr by get_lr and set_lr, and all numbers through an archive.
 template <class R>
@@ -189,7 +189,7 @@ void check_options() {
          "torch.optim.Muon's words set the rule's numbers");
 }
 
-// ---- agreement ----------------------------------------------------------------------------------------------------------
+// ---- agreement ------------------------------------------------------------------------------------------------------
 
 std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& all, torch::ScalarType type) {
   std::vector<torch::Tensor> copies;
@@ -223,8 +223,9 @@ std::string digits(double x) {
   return text;
 }
 
-/// 200 steps of AdamW from `start`. In double both are the same to its rounding. In float both round each weight at each step,
-/// by up to 6e-8 of it; these roundings add up. How far they lead is each one's distance from the run in double.
+/// 200 steps of AdamW from `start`. In double both are the same to its rounding. In float both round each weight at
+/// each step, by up to 6e-8 of it. These roundings add up. How far they lead is each one's distance from the run in
+/// double.
 void check_adamw(const std::string& name, const std::vector<torch::Tensor>& start, double lr, double weight_decay,
                  double float_most) {
   const auto theirs = [&](torch::ScalarType type) {
@@ -289,7 +290,7 @@ void check_muon() {
   expect(largest <= 1e-10, "Muon in double beside torch.optim.Muon's rule, 50 steps: " + digits(largest));
 }
 
-// ---- groups, schedules, closures ----------------------------------------------------------------------------------------
+// ---- groups, schedules, closures ------------------------------------------------------------------------------------
 
 void check_interface() {
   torch::Tensor a = parameter({4, 3}), b = parameter({3, 3}), without = parameter({2, 2});
@@ -338,7 +339,7 @@ void check_interface() {
   }
 }
 
-// ---- a run that is killed -------------------------------------------------------------------------------------------------
+// ---- a run that is killed -------------------------------------------------------------------------------------------
 
 struct Run {
   torch::nn::Sequential model{torch::nn::Linear(16, 32), torch::nn::Tanh(), torch::nn::Linear(32, 4)};

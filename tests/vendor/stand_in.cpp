@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A stand-in for the vendor's libraries, for machines without a device: what the vendor layer calls of the CUDA runtime,
-// cuBLAS and cuSOLVER, on host memory, with the results and the checks of arguments that NVIDIA documents.
+// A stand-in for the vendor's libraries, for machines without a device: what the vendor layer calls of the CUDA
+// runtime, cuBLAS and cuSOLVER, on host memory, with the results and the checks of arguments that NVIDIA documents.
 // The toolkit's headers are included, so the compiler compares signatures. New memory and scratch memory hold NaN, so
 // that reading them too early shows. What it cannot show: the order of asynchronous work, speed, a device's rounding.
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// std::stable_sort without its temporary buffer: for the one of libstdc++ 12 clang++ 19 warns in programs that include us.
+// std::stable_sort without its temporary buffer. clang++ 19 warns of the buffer of libstdc++ 12 in programs that
+// include the library.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +12,9 @@
 
 namespace schatten {
 
-/// Sorts an array or a vector so that before(b, a) holds for no a in front of b; what neither is before the other keeps its
-/// order. Numbers that compare with nothing, NaN, end anywhere. Cost: O(n log n) comparisons, two arrays of n.
+/// Sorts an array or a vector so that before(b, a) holds for no a in front of b. Elements of which neither is before
+/// the other keep their order. Numbers that compare with nothing, NaN, end anywhere. Cost: O(n log n) comparisons, two
+/// arrays of n.
 template <class Values, class Before>
 void stable_sort(Values& values, const Before& before) {
   std::vector<std::size_t> place(values.size());

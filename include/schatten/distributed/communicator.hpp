@@ -31,7 +31,8 @@ concept Request = std::movable<R> && requires(R& r, const Exec& exec) {
 /// rank() and size() return this rank's number and the number of ranks. exchange(mine, bytes, all) is an all_gather of
 /// equal sizes on host memory, complete on return. The others run in the order of `exec`, on memory that `Exec` reads:
 ///   all_reduce(exec, x, n): x ← Σ over ranks of x, float or double;
-///   all_gather(exec, mine, all, bytes): `all` ← the bytes[k] bytes of each rank k, in the order of ranks, on all ranks;
+///   all_gather(exec, mine, all, bytes): `all` ← the bytes[k] bytes of each rank k, in the order of ranks, on all
+///     ranks;
 ///   start_all_gather(exec, mine, all, bytes): begins an all_gather and returns a Request. The memory must not be used
 ///     until its wait. Other functions may be called before;
 ///   all_to_all(exec, to, to_bytes, from, from_bytes): sends to_bytes[k] bytes to rank k and receives from_bytes[k]

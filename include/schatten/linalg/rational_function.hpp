@@ -13,8 +13,8 @@
 
 namespace schatten::linalg {
 
-/// Numbers of terms in the sums of gram_with_diagonal for a matrix of T and a Gram matrix of S: of a chunk, and of a pass.
-/// The chunks of a pass are added up first.
+/// Numbers of terms in the sums of gram_with_diagonal for a matrix of T and a Gram matrix of S: of a chunk, and of a
+/// pass. The chunks of a pass are added up first.
 template <class T, class S>
 inline constexpr std::ptrdiff_t gram_chunk = backend::kernel::chunk<T, S>;
 template <class S>

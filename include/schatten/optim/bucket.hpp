@@ -307,8 +307,8 @@ class Bucket {
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
 
  protected:
-  /// The largest entry of each matrix, as bits, which `average` and loops over elements have noted; on a device `average`
-  /// notes them in sizes().
+  /// The largest entry of each matrix, as bits, which `average` and loops over elements have noted. On a device
+  /// `average` notes them in sizes().
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
   [[nodiscard]] Numbers sizes() const { return size_; }
   /// Whether `average` has been called, and whether the gradients have been checked.

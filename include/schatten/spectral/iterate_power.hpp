@@ -201,8 +201,8 @@ double iterate_error(const IterateFit& fit, double power, double resolution, con
   return (std::max)(fit.error + rounding, std::hypot(fit.error, across)) + storage;
 }
 
-/// iterate_power of M (m×n) by its Gram matrix XᵀX (n×n), also for m < n, where `parts` may say that other ranks have rows of M
-/// too (whole_matrix.hpp): a sum of a Gram matrix over ranks for each segment.
+/// iterate_power of M (m×n) by its Gram matrix XᵀX (n×n), also for m < n. `parts` may say that other ranks have rows of
+/// M too (whole_matrix.hpp): that costs a sum of a Gram matrix over ranks for each segment.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
 void iterate_power_of_rows(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
                            const BatchView<const T, Space>& m, const BatchView<T, Space>& out,

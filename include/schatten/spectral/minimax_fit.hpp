@@ -47,11 +47,11 @@ class MinimaxFit {
     for (std::size_t k = 0; k <= terms; ++k) places_[k] = k * (count_ - 1) / terms;
   }
 
-  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) allowance(σ)), allowance in (0, 1], and that error, at
-  /// its largest over the points, points between them around each extremum, and those in `kinks`, where allowance is not
-  /// smooth. The exchange begins where that of the call before ended. Where it does not converge (for twenty poles and
-  /// more it may not), Lawson's iteration takes its place, at a hundred times the cost. No weights where that fails
-  /// too.
+  /// The weights of least error |Σ_k w_k b_k(σ) − target(σ)|/(target(σ) allowance(σ)), allowance in (0, 1], and that
+  /// error. The error is the largest one over the points, points between them around each extremum, and those in
+  /// `kinks`, where allowance is not smooth. The exchange begins where that of the call before ended. Where it does not
+  /// converge (for twenty poles and more it may not), Lawson's iteration takes its place, at a hundred times the cost.
+  /// No weights where that fails too.
   template <class Allowance>
   WeightFit operator()(const Allowance& allowance, std::initializer_list<double> kinks = {}) {
     allowance_.resize(count_);

@@ -60,7 +60,8 @@ struct QuinticPolynomial {
   }
 };
 
-/// quintic_iteration from M/(‖M‖_F + added_to_norm), matrices stored as W. parts: of which ranks have rows (whole_matrix.hpp).
+/// quintic_iteration from M/(‖M‖_F + added_to_norm), matrices stored as W. parts: of which ranks have rows
+/// (whole_matrix.hpp).
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
 void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double added_to_norm,
                    const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace,
@@ -104,7 +105,8 @@ void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const B
                        const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm = 0) {
   detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace, WholeMatrix{});
 }
-/// The same where other ranks have rows of M too: a sum of a Gram matrix over ranks for each step. All columns are here.
+/// The same where other ranks have rows of M too: a sum of a Gram matrix over ranks for each step. All columns are
+/// here.
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space, class Parts>
 void quintic_iteration_of_rows(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                                const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm,

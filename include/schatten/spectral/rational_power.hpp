@@ -96,8 +96,8 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
 
 /// Fits of fit_rational, remembered by what they depend on.
 ///
-/// The plain fit depends on the poles, p and δ: all shapes share it, and wherever it leaves rounding its allowance it is the
-/// one. Where it does not, the fit depends on rounding as well, and so on the shape: rounding is then taken up to 2 %
+/// The plain fit depends on the poles, p and δ. All shapes share it, and it is used wherever it leaves rounding its
+/// allowance. Elsewhere the fit depends on rounding as well, and so on the shape. Rounding is then taken up to 2 %
 /// larger than it is, which leaves few different values.
 class RationalFits {
  public:
@@ -157,8 +157,8 @@ BatchView<Work, Space> padded(std::size_t batch, std::size_t rows, std::size_t c
   return block(workspace.template batch<Work>(batch, rows, leading), 0, 0, rows, cols);
 }
 
-/// Matrices of so many elements that go through all stages together: few, so that a stage finds in the cache what the one
-/// before it wrote, and enough for all threads.
+/// Matrices of so many elements go through all stages together. They are few, so that a stage finds in the cache what
+/// the one before it wrote, and enough for all threads.
 template <ExecutionSpace Exec>
 std::size_t matrices_together(const Exec& exec, std::size_t elements) {
   constexpr std::size_t least_elements = std::size_t{1} << 17;  // of a thread: a stage then outweighs its barrier

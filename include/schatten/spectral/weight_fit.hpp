@@ -90,10 +90,10 @@ inline std::vector<double> log_grid(double delta, std::size_t points) {
 /// Lawson's iteration for the relative minimax fit of `target`: least squares in which the importance of each point is
 /// multiplied by its error. Points may be added between iterations; the best weights are kept.
 ///
-/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `allowance(σ)` in (0,
-/// 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k² (w_k
-/// in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from large
-/// weights. Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
+/// `basis(sigma, row)` writes the `terms` basis functions at sigma. The error at σ counts relative to `allowance(σ)` in
+/// (0, 1]: where something else takes a part of the tolerance, the fit leaves it that. `ridge` is the weight of Σw_k²
+/// (w_k in units of 1/max|b_k/target|) against the mean of squared relative errors: it keeps a dependent basis from
+/// large weights. Cost an iteration: 2·points·terms² flops. Source: Lawson (1961).
 template <class Basis, class Allowance = EqualAllowance, class Target = PowerTarget>
 class LawsonFit {
  public:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sums over the elements of a matrix that is here as a whole. distributed/rank_parts.hpp has those of matrices over ranks.
+// Sums over the elements of a matrix that is here as a whole. distributed/rank_parts.hpp has those of matrices over
+// ranks.
 #pragma once
 
 #include <schatten/core/workspace.hpp>
@@ -9,7 +10,8 @@
 
 namespace schatten::spectral {
 
-/// What methods and stages do to sums over a matrix: nothing. Their argument `parts` where other ranks have no part of it.
+/// What methods and stages do to sums over a matrix: nothing. It is their argument `parts` where other ranks have no
+/// part of the matrix.
 struct WholeMatrix {
   static constexpr bool cut = false;  ///< whether other ranks have parts of the matrix
   /// Rows of the whole matrix, of which `here` are here.

@@ -7,8 +7,8 @@
 
 #if defined(MKL_ILP64) || defined(OPENBLAS_USE64BITINT)
 #error \
-    "Schatten calls BLAS and LAPACK with 32-bit integers, and this program is compiled for 64-bit ones (MKL_ILP64, OPENBLAS_USE64BITINT): \
-link the LP64 interface, or leave SCHATTEN_ENABLE_BLAS out"
+    "Schatten calls BLAS and LAPACK with 32-bit integers, and this program is compiled for 64-bit ones \
+(MKL_ILP64, OPENBLAS_USE64BITINT): link the LP64 interface, or leave SCHATTEN_ENABLE_BLAS out"
 #endif
 
 #include <schatten/core/error.hpp>

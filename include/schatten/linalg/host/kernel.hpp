@@ -37,8 +37,8 @@ inline constexpr std::ptrdiff_t tile_rows = tile_vectors* lanes<T>;
 /// Depth of one pass and columns of one block: a panel of A stays in the first cache, a block of B in the second.
 template <class T>
 inline constexpr std::ptrdiff_t depth = 128;
-/// Terms of a sum that are added up before they join the total. Factors of another type than the sum's are converted to a
-/// longer one, whose rounding needs no chunks: a whole pass.
+/// Terms of a sum that are added up before they join the total. Factors of another type than the sum's are converted to
+/// a longer one. Its rounding needs no chunks: a chunk is a whole pass.
 template <class A, class T>
 inline constexpr std::ptrdiff_t chunk = std::is_same_v<A, T> ? 32 : depth<T>;
 template <class T>
@@ -97,8 +97,8 @@ void tile(std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
   }
 }
 
-/// tile for 1 to tile_cols columns, known at run time, `terms` of the sums at a time: their rounding grows with √terms and
-/// √(k/terms) instead of √k.
+/// tile for 1 to tile_cols columns, known at run time, `terms` of the sums at a time. Their rounding grows with √terms
+/// and √(k/terms) instead of √k.
 template <std::ptrdiff_t terms, class T, int cols = int(tile_cols)>
 void narrow_tile(std::ptrdiff_t width, std::ptrdiff_t k, T alpha, const T* a, std::ptrdiff_t lda, const T* b,
                  std::ptrdiff_t b_row, std::ptrdiff_t b_col, T* c, std::ptrdiff_t ldc) {
@@ -217,8 +217,8 @@ ColumnRange columns_of(Part part, std::ptrdiff_t row, std::ptrdiff_t cols) {
   return {0, cols};
 }
 
-/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in whole
-/// tiles. The first column of C is `column` of the whole product.
+/// C += alpha·A B for a block of B: the panels of A one after the other. `packed`: null, or memory for a copy of B in
+/// whole tiles. The first column of C is `column` of the whole product.
 template <bool levels, class A, class T>
 void panels(T alpha, const HostMatrix<const A>& a, const HostMatrix<const A>& b, const HostMatrix<T>& c, T* packed,
             Part part, std::ptrdiff_t column) {

@@ -14,8 +14,8 @@
 namespace schatten::optim {
 
 /// Row i of matrix k: v ← β₂v + (1 − β₂)mean_j O_ij², the row divided by √(v + ε). Kept is √v, which has the range of O
-/// where v has not. before, after: the row's norms. whole: norms of whole rows of `cols` elements, where other ranks have
-/// parts of them; else empty.
+/// where v has not. before, after: the row's norms. whole: norms of whole rows of `cols` elements where other ranks
+/// have parts of them, else empty.
 template <Scalar T, class Space>
 struct NormalizeRow {
   BatchView<T, Space> o;
