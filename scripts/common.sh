@@ -195,7 +195,7 @@ find_kokkos() {
   if ! command -v apt-get >/dev/null; then
     probe_kokkos
     [ -n "$kokkos_dir" ] ||
-      die "$why; install Kokkos $kokkos_minimum or newer with OpenMP and Serial and set Kokkos_ROOT"
+      die "$why; install Kokkos $kokkos_minimum or newer with OpenMP and set Kokkos_ROOT"
     return
   fi
 
@@ -207,6 +207,7 @@ find_kokkos() {
     fi
     [ -z "$config" ] || probe_kokkos -DKokkos_DIR="$(dirname "$config")"
     [ -z "$kokkos_dir" ] || return 0
+    [ -z "$why" ] || say "$why"
   fi
 
   build_kokkos

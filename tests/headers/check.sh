@@ -1,5 +1,6 @@
 #!/bin/sh
-# check.sh room_order|kokkos|hidden_fences|licence|public [<include folder>]: applies the check of that name to the headers.
+# check.sh room_order|kokkos|hidden_fences|licence|public [<include folder>]: applies the check of that name to the
+# headers.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 check=$1

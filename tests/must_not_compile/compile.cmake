@@ -1,5 +1,5 @@
 # cmake -D SOURCE=<file> -D MODE=reject|accept -D COMPILE_COMMANDS=<file> -P compile.cmake
-# Compiles SOURCE with the command that CMake wrote for it, but no object file and no optimization.
+# Compiles SOURCE with the command that CMake wrote for it, but makes no object file.
 # reject: must fail with a diagnostic that matches the file's `// EXPECT: <regex>`, and with no more lines of
 # diagnostics than the file's `// LINES: <number>` allows, if it has one.
 # accept: must succeed with -DPOSITIVE_CONTROL.
@@ -25,6 +25,10 @@ math(EXPR position "${position} + 1")
 list(REMOVE_AT command ${position})
 list(INSERT command ${position} /dev/null)
 list(APPEND command -O0)
+list(GET command 0 compiler)
+if(NOT compiler MATCHES "nvcc")  # which has no such option
+  list(APPEND command -fsyntax-only)
+endif()
 if(MODE STREQUAL accept)
   list(APPEND command -DPOSITIVE_CONTROL)
 endif()
