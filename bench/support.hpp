@@ -2,6 +2,7 @@
 // What the benchmark programs share: matrices, the GEMM rate of this run, the reference by SVD in double.
 #pragma once
 
+#include "run_failed.hpp"
 #include <schatten/interop/pointers.hpp>
 #include <schatten/schatten.hpp>
 
@@ -139,7 +140,7 @@ class Recorder : public benchmark::BenchmarkReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       const bool repetition = run.run_type == Run::RT_Iteration, median = run.aggregate_name == "median";
-      if (!(repetition || median) || run.iterations == 0 || run.error_occurred) continue;
+      if (!(repetition || median) || run.iterations == 0 || run_failed(run)) continue;
       std::vector<double>& seconds = seconds_[run.run_name.function_name];
       if (median && !seconds.empty()) continue;  // of the repetitions, which may not have been reported
       seconds.push_back(run.real_accumulated_time / double(run.iterations));

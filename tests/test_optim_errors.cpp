@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <locale>
 #include <string>
 #include <utility>
 
@@ -254,4 +255,17 @@ TEST_CASE("set_lr, set_weight_decay and set_power refuse and keep the rule") {
   twin.optimizer.step(Exec{});
   Exec{}.fence();
   CHECK(same_bits(to_matrix(f.w), to_matrix(twin.w)));
+}
+
+TEST_CASE("messages print numbers alike in every locale of the program") {
+  struct Comma : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  Fixture f;
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new Comma));
+  const std::string message = message_of([&] { f.optimizer.set_power(f.spectral, 1234.5); });
+  std::locale::global(before);
+  CHECK(contains(message, "power = 1234.5"));
 }

@@ -5,6 +5,7 @@
 #include <schatten/core/compiler.hpp>
 
 #include <cstddef>
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -43,6 +44,7 @@ namespace detail {
 template <class T>
 std::string printed(const T& value) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());  // a program's own may print 1.234,5
   text.precision(9);
   text << value;
   return text.str();

@@ -138,29 +138,29 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   void add(GroupId, std::string, const W&, const ParameterOptions& = {}) { check_types<W>(); }
 
   /// Sets or replaces the View of a parameter's gradient, with the same extents. Throws as add does. Cost: O(log n).
-  template <KokkosView VG>
+  template <class VG>
   void set_gradient(std::string_view name, const VG& g) {
-    const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
-    this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
-  }
-  /// Does not compile, as add.
-  template <class G>
-    requires(!KokkosView<G>)
-  void set_gradient(std::string_view, const G&) {
-    static_assert(KokkosView<G>,
-                  "schatten: G must be a Kokkos View; schatten::view(matrix) makes one of an Eigen matrix "
-                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+    if constexpr (check_array<VG>()) {
+      const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
+      this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
+    }
   }
   /// The same for a range of pairs (name, View); if one is refused, none is set.
   template <class Range>
   void set_gradients(const Range& gradients) {
     std::vector<Replacement> checked;
-    for (const auto& [name, g] : gradients) checked.push_back(replacement_of(name, g, "Optimizer::set_gradients"));
+    for (const auto& [name, g] : gradients) {
+      if constexpr (check_array<std::remove_cvref_t<decltype(g)>>()) {
+        checked.push_back(replacement_of(name, g, "Optimizer::set_gradients"));
+      }
+    }
     auto next = checked.begin();
     for (const auto& [name, g] : gradients) {
       using View = std::remove_cvref_t<decltype(g)>;
-      this->replace_gradient(next->parts, next->gradient, std::make_shared<View>(g));
-      ++next;
+      if constexpr (unmet_by_array<View>() == 0) {
+        this->replace_gradient(next->parts, next->gradient, std::make_shared<View>(g));
+        ++next;
+      }
     }
   }
 
@@ -196,6 +196,10 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
     for (std::size_t k = 0; k < parts.size(); ++k) Core::observe(exec, *parts[k], given[k].batch, function);
   }
+  /// Does not compile, as add.
+  template <class V>
+    requires(!KokkosView<V>)
+  void observe(const Exec&, std::string_view, const V&) { check_array<V>(); }
 
   /// Steps leave the parameter out from now on: weight, state and counts stay as they are. Throws InvalidArgument for
   /// an unknown name.
@@ -267,6 +271,37 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::map_error_bound;
 
  private:
+  /// The number of the first requirement that the type of a gradient does not meet; 0: it meets all.
+  template <class V>
+  static constexpr int unmet_by_array() {
+    if constexpr (!KokkosView<V>) {
+      return 1;
+    } else if constexpr (!ParameterElement<scalar_of<V>>) {
+      return 2;
+    } else if constexpr (view_rank<V> < 1 || view_rank<V> > 4) {
+      return 3;
+    } else if constexpr (!accessible_from<Exec, typename V::memory_space>) {
+      return 4;
+    } else if constexpr (!has_strides<V>) {
+      return 5;
+    }
+    return 0;
+  }
+  /// Whether the array may be a gradient or what a rule observes. The compiler reports the first requirement that is
+  /// not met, and nothing else.
+  template <class V>
+  static constexpr bool check_array() {
+    constexpr int unmet = unmet_by_array<V>();
+    static_assert(unmet != 1,
+                  "schatten: the array must be a Kokkos View; schatten::view(matrix) makes one of an Eigen matrix "
+                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
+    static_assert(unmet != 2, "schatten: the array must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
+    static_assert(unmet != 3, "schatten: the array must have rank 1 to 4");
+    static_assert(unmet != 4, "schatten: the View's memory space is not accessible from the execution space");
+    static_assert(unmet != 5, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+    return unmet == 0;
+  }
+
   /// The number of the first requirement that the types of W and G do not meet; 0: they meet all.
   template <class VW, class VG>
   static constexpr int unmet_requirement() {

@@ -135,8 +135,17 @@ class OptimizerCore {
     return optim::read_state<T>(exec, find_state(bucket_of(p).states(), slot, "Optimizer::read_state"), p);
   }
 
-  template <KokkosView V>
+  template <class V>
   void write_state(const Exec& exec, std::string_view name, std::string_view slot, const V& values) {
+    constexpr bool is_view = KokkosView<V>;
+    static_assert(is_view,
+                  "schatten: values must be a Kokkos View; schatten::batch_view makes one of a pointer "
+                  "(interop/pointers.hpp)");
+    if constexpr (is_view) write_state_view(exec, name, slot, values);
+  }
+
+  template <KokkosView V>
+  void write_state_view(const Exec& exec, std::string_view name, std::string_view slot, const V& values) {
     static_assert(view_rank<V> == 3, "schatten: state arrays have rank 3, (matrices, rows, cols)");
     static_assert(accessible_from<Kokkos::HostSpace::execution_space, typename V::memory_space>,
                   "schatten: the host must be able to read the values");

@@ -9,7 +9,6 @@
 #include <schatten/core/error.hpp>
 
 #include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -88,9 +87,15 @@ struct NamePattern {
 
 namespace optim {
 
+// Of ASCII alone: those of <cctype> depend on the program's locale.
+constexpr bool is_capital(char c) { return c >= 'A' && c <= 'Z'; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr char lower_case(char c) { return is_capital(c) ? char(c + ('a' - 'A')) : c; }
+constexpr bool is_small_letter(char c) { return c >= 'a' && c <= 'z'; }
+
 inline std::string lower_case(std::string_view text) {
   std::string lower(text);
-  for (char& c : lower) c = char(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : lower) c = lower_case(c);
   return lower;
 }
 
@@ -108,10 +113,7 @@ inline std::vector<std::string_view> name_components(std::string_view name) {
 /// "LayerNorm_0", "LMHead", "ln1" as layer, norm, 0, as lm, head, and as ln, 1.
 inline std::vector<std::string> name_words(std::string_view component) {
   std::vector<std::string> words(1);
-  const auto kind = [](char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return std::isdigit(u) != 0 ? 1 : std::isupper(u) != 0 ? 2 : std::isalpha(u) != 0 ? 3 : 0;
-  };
+  const auto kind = [](char c) { return is_digit(c) ? 1 : is_capital(c) ? 2 : is_small_letter(c) ? 3 : 0; };
   int before = 0;
   for (const char c : component) {
     const int now = kind(c);
@@ -122,7 +124,7 @@ inline std::vector<std::string> name_words(std::string_view component) {
       words.emplace_back(1, first);
     }
     if (now != before && !capital_before && !words.back().empty()) words.emplace_back();
-    if (now != 0) words.back() += char(std::tolower(static_cast<unsigned char>(c)));
+    if (now != 0) words.back() += lower_case(c);
     before = now;
   }
   if (words.back().empty()) words.pop_back();

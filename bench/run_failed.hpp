@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one name of Google Benchmark's that differs between its versions.
+#pragma once
+
+namespace bench {
+
+/// Whether the case of a run stopped itself by SkipWithError. `Run` is benchmark::BenchmarkReporter::Run: until version 1.7
+/// it has error_occurred, from 1.8 skipped, whose first value says no.
+template <class Run>
+constexpr bool run_failed(const Run& run) {
+  if constexpr (requires { run.error_occurred; }) {
+    return run.error_occurred;
+  } else {
+    return run.skipped != decltype(run.skipped){};
+  }
+}
+
+}  // namespace bench
