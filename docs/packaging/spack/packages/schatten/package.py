@@ -19,6 +19,8 @@ class Schatten(CMakePackage):
     depends_on("eigen@3.4:5")
     depends_on("blas", when="+blas")
     depends_on("lapack", when="+blas")
+    conflicts("^openblas+ilp64", when="+blas", msg="BLAS and LAPACK must have integers of 32 bits")
+    conflicts("^openblas threads=pthreads", when="+blas", msg="OpenBLAS must be built with OpenMP")
 
     def cmake_args(self):
         return [
