@@ -119,8 +119,8 @@ struct LanczosAdvance {
 };
 
 /// Largest eigenvalue of the tridiagonal matrices of all recurrences of a matrix: the interval that holds it is cut into
-/// `parts` equal ones, `rounds` times. Whether it is below a cut is Sturm's count, a chain of divisions: on a device
-/// each thread of a team has one cut and one recurrence.
+/// `parts` equal ones, `rounds` times; parts: a power of two. Whether it is below a cut is Sturm's count, a chain of
+/// divisions: on a device each thread of a team has one cut and one recurrence.
 template <class Space, std::size_t parts, int rounds>
 struct LargestRitzValue {
   BatchView<double, Space> alpha, beta;
@@ -148,13 +148,14 @@ struct LargestRitzValue {
     double low = 0, high = std::bit_cast<double>(team.template max<std::uint64_t>(
                         starts * steps, [&](std::size_t at) { return bound_bits(b, at / steps, at % steps); }));
     for (int round = 0; is_finite(high) && round < rounds; ++round) {
-      const double width = (high - low) / double(parts);
+      const auto cut = [&](int k) { return (double(int(parts) - k) * low + double(k) * high) / double(parts); };
       const int above = team.template max<int>((parts - 1) * starts, [&](std::size_t at) {
-        const std::size_t cut = at / starts + 1;
-        return all_below(b, at % starts, low + double(cut) * width) ? 0 : int(cut);
+        const int k = int(at / starts) + 1;
+        return all_below(b, at % starts, cut(k)) ? 0 : k;
       });
-      if (above + 1 < int(parts)) high = low + double(above + 1) * width;
-      low += double(above) * width;
+      const double next = cut(above);
+      high = cut(above + 1);
+      low = next;
     }
     team.once([&] { result(b) = high; });
   }
