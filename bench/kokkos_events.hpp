@@ -41,8 +41,8 @@ class KokkosEvents {
   [[nodiscard]] long long fences() const { return fences_; }
 
  private:
-  static void allocation(Kokkos_Profiling_SpaceHandle, const char*, const void*, std::uint64_t) {
-    if (counting_) ++allocations_;
+  static void allocation(Kokkos_Profiling_SpaceHandle, const char*, const void*, std::uint64_t bytes) {
+    if (counting_ && bytes > 0) ++allocations_;  // on CUDA each launch of teams asks for scratch memory of no bytes
   }
   static void fence(const char*, std::uint32_t, std::uint64_t*) {
     if (counting_) ++fences_;

@@ -1,6 +1,6 @@
 # Prints each line of code that waits for the device without saying so: a fence, copy_to_host, values_on_host, or a
-# deep_copy or a mirror copy without an execution space. A line that must wait carries the comment
-# `// fences: documented`.
+# deep_copy or a mirror copy without an execution space, and a launch whose body CUDA may have to wait for
+# (as_argument, core/parallel.hpp). A line that must wait carries the comment `// fences: documented`.
 # Usage: awk -f hidden_fences.awk <header>...; exit status 1 if anything was printed.
 
 FNR == 1 { in_comment = 0; pending = "" }
@@ -22,6 +22,8 @@ FNR == 1 { in_comment = 0; pending = "" }
   sub(/[,)].*$/, "", first)
   if (tolower(first) !~ /exec|space/) report("a copy without an execution space")
 }
+
+code ~ /parallel_(for|reduce|scan)[ \t]*\([ \t]*std::string/ && code !~ /as_argument/ { report("a launch without as_argument") }
 
 END { exit found > 0 }
 

@@ -67,7 +67,9 @@ class ToolEvents {
     const std::lock_guard lock(mutex());
     regions().emplace_back(label);
   }
-  static void allocation(Kokkos_Profiling_SpaceHandle, const char* label, const void*, std::uint64_t) {
+  /// Without those of no bytes: on CUDA Kokkos asks for them before each launch of teams.
+  static void allocation(Kokkos_Profiling_SpaceHandle, const char* label, const void*, std::uint64_t bytes) {
+    if (bytes == 0) return;
     const std::lock_guard lock(mutex());
     allocations().emplace_back(label);
   }

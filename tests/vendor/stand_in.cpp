@@ -21,7 +21,9 @@
 #include <type_traits>
 #include <utility>
 
-struct cublasContext {};
+struct cublasContext {
+  int math_mode = 0;
+};
 struct cusolverDnContext {};
 struct cusolverDnParams {};
 
@@ -60,6 +62,10 @@ Status status_of(Solver handle, bool valid) {
   if (handle == nullptr) return CUSOLVER_STATUS_NOT_INITIALIZED;
   return valid ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_INVALID_VALUE;
 }
+
+/// Are the parts of a product added in the type of its sums? Else cuBLAS may add them in C's: the library's promises of
+/// digits are not for that.
+bool keeps_sums(Blas handle) { return (handle->math_mode & CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION) != 0; }
 
 struct Operand {
   const void* data;
@@ -284,6 +290,10 @@ BlasStatus cublasSetStream_v2(Blas handle, cudaStream_t) { return status_of(hand
 BlasStatus cublasSetWorkspace_v2(Blas handle, void* memory, size_t) {
   return status_of(handle, std::bit_cast<std::uintptr_t>(memory) % 256 == 0);
 }
+BlasStatus cublasSetMathMode(Blas handle, cublasMath_t mode) {
+  if (handle != nullptr) handle->math_mode = int(mode);
+  return status_of(handle, true);
+}
 const char* cublasGetStatusString(BlasStatus status) { return status == 0 ? "success" : "an error"; }
 
 BlasStatus cublasGemmStridedBatchedEx_64(Blas handle, Op op_a, Op op_b, Int m, Int n, Int k, const void* alpha,
@@ -294,7 +304,8 @@ BlasStatus cublasGemmStridedBatchedEx_64(Blas handle, Op op_a, Op op_b, Int m, I
   const Operand left{a, op_a, lda, distance_a}, right{b, op_b, ldb, distance_b};
   const bool valid = handle != nullptr && type_a == type_b && alpha != nullptr && beta != nullptr && batch >= 0 &&
                      left.holds(m, k) && right.holds(k, n) && shaped(m, n, ldc) && stored(m, n, c) &&
-                     (distance_c != 0 || batch <= 1);
+                     (distance_c != 0 || batch <= 1) &&
+                     (keeps_sums(handle) || (type_c != CUDA_R_16F && type_c != CUDA_R_16BF));
   const auto run = [&](Type factors, Type result, cublasComputeType_t sums, auto product) {
     if (type_a != factors || type_c != result || compute != sums) return false;
     product(CUBLAS_FILL_MODE_FULL, m, n, k, alpha, left, right, beta, c, ldc, distance_c, batch);

@@ -59,15 +59,25 @@ struct ElementLoopByColumn {
   }
 };
 
+/// The policy of a device's loop with the hint that its work is light: on CUDA the body then is the kernel's argument.
+/// Without it Kokkos passes a body above 512 bytes (a sum of matrices, vectors of a recurrence) in CUDA's constant
+/// memory. The host waits there for the kernel before that used it, and a graph cannot capture the launch.
+template <class Exec, class Policy, class Body>
+auto as_argument(const Policy& policy, [[maybe_unused]] const Body& body) {
+  if constexpr (loops_as_on_device<Exec>) {
+    static_assert(sizeof(Body) <= 3072, "schatten: a kernel's body must fit into the 4 KiB of its arguments");
+    return Kokkos::Experimental::require(policy, Kokkos::Experimental::WorkItemProperty::HintLightWeight);
+  } else {
+    return policy;
+  }
+}
+
 template <class Index, class Exec, class Body>
 void element_loop_by_column(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                             std::size_t cols, const Body& body) {
-  // Above 512 bytes (a sum of matrices) Kokkos passes a body in CUDA's constant memory, and waits on the host until the
-  // kernel before that used it has ended, unless the work is said to be light.
-  const auto policy = Kokkos::Experimental::require(
-      Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec, 0, Index(batch * rows * cols)),
-      Kokkos::Experimental::WorkItemProperty::HintLightWeight);
-  Kokkos::parallel_for(std::string(label), policy, ElementLoopByColumn<Body, Index>{body, Index(rows), Index(cols)});
+  const ElementLoopByColumn<Body, Index> loop{body, Index(rows), Index(cols)};
+  const Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>> policy(exec, 0, Index(batch * rows * cols));
+  Kokkos::parallel_for(std::string(label), as_argument<Exec>(policy, loop), loop);
 }
 
 /// Calls a team body with a team of one thread.
@@ -104,9 +114,8 @@ struct MatrixAsRow {
 template <ExecutionSpace Exec, class Body>
 [[gnu::noinline]] void for_each_matrix(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   if (batch == 0 || detail::loop_in_region(exec, label, batch, body)) return;
-  Kokkos::parallel_for(std::string(label),
-                       Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1),
-                       body);
+  const auto policy = Kokkos::RangePolicy<Exec, Kokkos::Schedule<Kokkos::Dynamic>>(exec, 0, batch).set_chunk_size(1);
+  Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, body), body);
 }
 
 /// body(b, i) for every row i of every matrix b.
@@ -115,7 +124,8 @@ template <ExecutionSpace Exec, class Body>
                                     const Body& body) {
   const detail::RowLoop<Body> loop{body, rows};
   if (batch * rows == 0 || detail::loop_in_region(exec, label, batch * rows, loop)) return;
-  Kokkos::parallel_for(std::string(label), Kokkos::RangePolicy<Exec>(exec, 0, batch * rows), loop);
+  const Kokkos::RangePolicy<Exec> policy(exec, 0, batch * rows);
+  Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, loop), loop);
 }
 
 /// body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) share loops among its
@@ -125,8 +135,9 @@ void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t 
                           const Body& body) {
   if (batch * rows == 0) return;
   if constexpr (loops_as_on_device<Exec>) {
-    Kokkos::parallel_for(std::string(label), Kokkos::TeamPolicy<Exec>(exec, int(batch * rows), Kokkos::AUTO),
-                         detail::TeamRow<Exec, Body>{body, rows});
+    const detail::TeamRow<Exec, Body> loop{body, rows};
+    const Kokkos::TeamPolicy<Exec> policy(exec, int(batch * rows), Kokkos::AUTO);
+    Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, loop), loop);
   } else {
     for_each_row(exec, label, batch, rows, detail::OneThreadRow<Body>{body});
   }

@@ -8,6 +8,7 @@
 #include <schatten/linalg/gemm.hpp>
 #include <schatten/linalg/norms.hpp>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -117,8 +118,10 @@ struct LanczosAdvance {
   }
 };
 
-/// Largest eigenvalue of the tridiagonal matrices, by bisection on Sturm's count for all recurrences of a matrix.
-template <class Space>
+/// Largest eigenvalue of the tridiagonal matrices of all recurrences of a matrix: the interval that holds it is cut into
+/// `parts` equal ones, `rounds` times; parts: a power of two. Whether it is below a cut is Sturm's count, a chain of
+/// divisions: on a device each thread of a team has one cut and one recurrence.
+template <class Space, std::size_t parts, int rounds>
 struct LargestRitzValue {
   BatchView<double, Space> alpha, beta;
   NumberBatchView<double, Space> result;
@@ -132,26 +135,29 @@ struct LargestRitzValue {
     }
     return true;
   }
-  KOKKOS_FUNCTION void operator()(std::size_t b) const {
-    const std::size_t starts = alpha.extent(1);
-    double low = 0, high = 0;
-    for (std::size_t k = 0; k < starts; ++k) {
-      for (std::size_t j = 0; j < alpha.extent(2); ++j) {
-        const double bound = alpha(b, k, j) + beta(b, k, j) + (j == 0 ? 0.0 : beta(b, k, j - 1));
-        if (bound != bound) {
-          result(b) = bound;
-          return;
-        }
-        high = bound > high ? bound : high;
-      }
+  /// The bits of an upper bound by row j of matrix k (Gershgorin), ordered as the bounds are: 0 for a negative one, NaN
+  /// for what is not finite.
+  KOKKOS_FUNCTION std::uint64_t bound_bits(std::size_t b, std::size_t k, std::size_t j) const {
+    const double bound = alpha(b, k, j) + beta(b, k, j) + (j == 0 ? 0.0 : beta(b, k, j - 1));
+    if (!is_finite(bound)) return std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
+    return bound > 0 ? std::bit_cast<std::uint64_t>(bound) : 0;
+  }
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
+    const std::size_t starts = alpha.extent(1), steps = alpha.extent(2);
+    double low = 0, high = std::bit_cast<double>(team.template max<std::uint64_t>(
+                        starts * steps, [&](std::size_t at) { return bound_bits(b, at / steps, at % steps); }));
+    for (int round = 0; is_finite(high) && round < rounds; ++round) {
+      const auto cut = [&](int k) { return (double(int(parts) - k) * low + double(k) * high) / double(parts); };
+      const int above = team.template max<int>((parts - 1) * starts, [&](std::size_t at) {
+        const int k = int(at / starts) + 1;
+        return all_below(b, at % starts, cut(k)) ? 0 : k;
+      });
+      const double next = cut(above);
+      high = cut(above + 1);
+      low = next;
     }
-    for (int halving = 0; halving < 20; ++halving) {
-      const double middle = 0.5 * (low + high);
-      bool below = true;
-      for (std::size_t k = 0; below && k < starts; ++k) below = all_below(b, k, middle);
-      (below ? high : low) = middle;
-    }
-    result(b) = high;
+    team.once([&] { result(b) = high; });
   }
 };
 
@@ -192,8 +198,10 @@ void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
     for_each_row_by_team(exec, "schatten::largest_eigenvalue/advance", batch, starts,
                          detail::LanczosAdvance<T, Space>{lanczos});
   }
-  for_each_matrix(exec, "schatten::largest_eigenvalue", batch,
-                  detail::LargestRitzValue<Space>{lanczos.alpha, lanczos.beta, result});
+  constexpr std::size_t parts = loops_as_on_device<Exec> ? 32 : 2;
+  constexpr int rounds = loops_as_on_device<Exec> ? 4 : 20;  // to 2^-20 of the first interval
+  for_each_matrix_by_team(exec, "schatten::largest_eigenvalue", batch,
+                          detail::LargestRitzValue<Space, parts, rounds>{lanczos.alpha, lanczos.beta, result});
 }
 
 }  // namespace schatten::linalg

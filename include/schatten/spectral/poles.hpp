@@ -2,7 +2,6 @@
 // Poles of the rational basis 1/(S + t_j I), in closed form.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <numbers>
@@ -19,7 +18,8 @@ namespace detail {
 /// Source: Abramowitz and Stegun, 16.4.
 inline double sc_of_fraction(double f, double delta) {
   constexpr std::size_t max_terms = 16;
-  std::array<double, max_terms> a{}, c{};
+  // nvcc 13 compiles no other std::array<double, 16> after one whose length is a constant of a function.
+  double a[max_terms] = {}, c[max_terms] = {};
   double b = delta;
   a[0] = 1.0;
   std::size_t last = 0;

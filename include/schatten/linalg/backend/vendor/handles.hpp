@@ -89,6 +89,10 @@ class Handles {
     try {
       check(cusolverDnCreate(&solver_), "cusolverDnCreate");
       check(cusolverDnCreateParams(&params_), "cusolverDnCreateParams");
+      // Parts of a product that blocks of threads share are added in the type of the sums, not in C's 16 bits.
+      check(cublasSetMathMode(blas_,
+                              cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+            "cublasSetMathMode");
       set_stream(stream);
     } catch (...) {
       destroy();
