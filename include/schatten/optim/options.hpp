@@ -45,7 +45,7 @@ struct Momentum {
   bool nesterov = true;  ///< whether u looks one step ahead
   /// The kind of average.
   MomentumKind kind = MomentumKind::ema;
-  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is added
 
   template <class Fields>
   /// Lists the numbers by name (fields.hpp).
@@ -60,7 +60,7 @@ struct HeavyBall {
   bool nesterov = false;  ///< whether u looks one step ahead
   /// The kind of average.
   MomentumKind kind = MomentumKind::heavy_ball;
-  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is added
 
   /// The same numbers as a Momentum.
   KOKKOS_FUNCTION operator Momentum() const { return {beta, nesterov, kind, storage}; }
