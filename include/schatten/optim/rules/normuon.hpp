@@ -8,8 +8,8 @@
 
 namespace schatten {
 
-/// NorMuon (Li et al., arXiv 2510.05491, Algorithm 1; in the form of the authors' code): Muon with the rows of its direction
-/// divided by the roots of their second moments. For matrices.
+/// NorMuon (Li et al., arXiv 2510.05491, Algorithm 1; in the form of the authors' code): Muon with the rows of its
+/// direction divided by the roots of their second moments. For matrices.
 ///
 /// u is Muon's. O = UΣ^pVᵀ of u, v_i ← β₂v_i + (1−β₂)·mean_j O_ij², D_ij = O_ij/√(v_i + ε), then D·‖O‖_F/(‖D‖_F + ε).
 /// The paper has no Nesterov, and instead of the last factor that of ScaleMode::adamw_rms, 0.2√(rows·cols)/(‖D‖_F + ε).
