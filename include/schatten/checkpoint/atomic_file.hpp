@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Files that appear whole or not at all (POSIX).
+// Files that are complete or do not exist (POSIX).
 #pragma once
 
 #include <schatten/checkpoint/file_error.hpp>
@@ -30,7 +30,7 @@ class FileHandle {
   [[nodiscard]] int number() const { return number_; }
   /// Whether there is an open file.
   [[nodiscard]] bool open() const { return number_ >= 0; }
-  /// Whether the file could be closed without an error.
+  /// Closes the file. Returns whether there was no error.
   bool close() {
     const int number = std::exchange(number_, -1);
     return number < 0 || ::close(number) == 0;
@@ -63,8 +63,8 @@ class AtomicFile {
     }
   }
 
-  /// Brings the file to the disk and renames it. Throws FileError; the old contents then stay, unless only the folder
-  /// could not be brought to the disk. Waits for the disk twice.
+  /// Calls fsync, renames the file to `path`, and calls fsync for the folder. Throws FileError; the file `path` then
+  /// has its old contents, unless only the last call has failed. Waits for the disk twice.
   void commit() {
     if (!synchronize(file_)) fail("cannot be brought to the disk");
     if (!file_.close()) fail("cannot be closed");

@@ -19,9 +19,9 @@ class FileError : public std::runtime_error {
         path_(path),
         reason_(reason) {}
 
-  /// The file.
+  /// The path of the file.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  /// What was wrong.
+  /// The reason.
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
  private:

@@ -18,14 +18,14 @@ namespace schatten::checkpoint {
 
 struct LoadOptions {
   bool allow_missing = false;  ///< whether the Optimizer may have parameters that the file does not have
-  bool allow_extra = false;    ///< whether the file may have parameters that the Optimizer lacks
+  bool allow_extra = false;    ///< whether the file may have parameters that the Optimizer does not have
   bool weights = true;         ///< whether the weights are read; the file must have them
   bool numbers = true;         ///< whether numbers, lr factors and decay factors are read
 };
 
 struct LoadReport {
-  std::vector<std::string> missing;  ///< parameters of the Optimizer that the file lacks
-  std::vector<std::string> extra;    ///< parameters of the file that the Optimizer lacks
+  std::vector<std::string> missing;  ///< parameters of the Optimizer that the file does not have
+  std::vector<std::string> extra;    ///< parameters of the file that the Optimizer does not have
   std::map<std::string, std::string> notes;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Named tensors in a safetensors file, which Python's package of that name opens. Usable without an Optimizer.
+// Named tensors in a safetensors file, which Python's package of that name reads. Needs no Optimizer.
 #pragma once
 
 #include <schatten/checkpoint/atomic_file.hpp>
@@ -25,9 +25,10 @@ static_assert(std::endian::native == std::endian::little, "schatten: safetensors
 
 /// Writes the tensors, whose name, type and shape are given, and the metadata to `path`, atomically (AtomicFile).
 ///
-/// data(tensor, to): writes the tensor's tensor.bytes() bytes to `to`; called once for each, larger elements first.
-/// Throws InvalidArgument for what the format cannot hold (place_tensors; a header above 100 MB), FileError for what
-/// the system refuses, and what `data` throws; the file is then as it was. Memory: that of the largest tensor.
+/// data(tensor, to) writes the tensor.bytes() bytes of the tensor to `to`. It is called once per tensor, for those with
+/// larger elements first. Throws InvalidArgument for names, types and shapes that the format does not allow
+/// (place_tensors) and for a header above 100 MB, FileError for errors of the system, and what `data` throws; the file
+/// then does not change. Memory: that of the largest tensor.
 template <class Data>
 void write_safetensors(const std::string& path, std::vector<Tensor> tensors, const Metadata& metadata,
                        const Data& data) {
@@ -50,10 +51,11 @@ void write_safetensors(const std::string& path, std::vector<Tensor> tensors, con
   file.commit();
 }
 
-/// A safetensors file, open and checked: its header is the format's and fits the file's size (parse_header).
+/// A safetensors file that is open and whose header has been checked against the format and the size of the file
+/// (parse_header).
 class SafetensorsFile {
  public:
-  /// Throws FileError.
+  /// Opens the file and checks the header. Throws FileError.
   explicit SafetensorsFile(std::string path)
       : path_(std::move(path)), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (!file_.open()) throw_system_error(path_, "cannot be opened");
@@ -73,13 +75,13 @@ class SafetensorsFile {
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
-  /// The file.
+  /// The path of the file.
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// In the order of their data.
+  /// The tensors, in the order of their data.
   [[nodiscard]] const std::vector<Tensor>& tensors() const { return header_.tensors; }
-  /// Strings by name.
+  /// The metadata: strings by key.
   [[nodiscard]] const Metadata& metadata() const { return header_.metadata; }
-  /// The tensor of that name, or null.
+  /// Returns the tensor of that name, or null.
   [[nodiscard]] const Tensor* find(std::string_view name) const {
     const auto found = names_.find(name);
     return found == names_.end() ? nullptr : found->second;

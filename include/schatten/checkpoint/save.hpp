@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Saves an Optimizer in a file. docs/checkpoints.md says what is in it.
+// Saves an Optimizer in a file. docs/checkpoints.md describes its contents.
 #pragma once
 
 #include <schatten/checkpoint/manifest.hpp>
@@ -54,7 +54,7 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
   return manifest;
 }
 
-/// Writes what the inventory has of these parameters.
+/// Writes these parameters of the inventory.
 template <class Exec, class Inventory>
 void save(const Exec& exec, Inventory& inventory, const std::vector<ParameterInfo>& parameters, const std::string& path,
           const SaveOptions& options, std::string_view function) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a template parameter must be. Concepts constrain overloads; the worded static_asserts of core/views.hpp explain.
+// Requirements on template parameters. Concepts constrain overloads; static_asserts in core/views.hpp have messages.
 #pragma once
 
 #include <schatten/core/kokkos.hpp>
@@ -13,7 +13,7 @@ namespace schatten {
 template <class E>
 concept ExecutionSpace = bool(Kokkos::is_execution_space<std::remove_cvref_t<E>>::value);
 
-/// The scalars that every component works in.
+/// The scalar types of the library: float, double.
 template <class T>
 concept Scalar = std::same_as<T, float> || std::same_as<T, double>;
 
@@ -25,7 +25,7 @@ concept KokkosView = bool(Kokkos::is_view<std::remove_cvref_t<V>>::value);
 template <KokkosView V>
 inline constexpr int view_rank = static_cast<int>(std::remove_cvref_t<V>::rank);
 
-/// Whether a stride per index says where the elements of a View are: not so in Kokkos' tiled layouts.
+/// Whether the elements of a View have one stride per index, which is not the case in Kokkos' tiled layouts.
 template <KokkosView V>
 inline constexpr bool has_strides = [] {
   using Layout = typename std::remove_cvref_t<V>::array_layout;

@@ -34,7 +34,7 @@ class InvalidArgument : public std::invalid_argument {
   std::string value_;
 };
 
-/// A computation that could not be completed: a decomposition that did not converge, a vendor library's status.
+/// A computation that could not be completed: a decomposition that did not converge, an error of a vendor library.
 class NumericalError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -50,7 +50,7 @@ std::string printed(const T& value) {
   return text.str();
 }
 
-/// "4x3"; "()" for a number.
+/// Returns "4x3"; "()" for a number.
 inline std::string shape_text(const std::vector<std::size_t>& shape) {
   std::string text;
   for (const std::size_t extent : shape) text.append(text.empty() ? "" : "x").append(std::to_string(extent));

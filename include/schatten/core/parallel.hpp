@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Loops over the matrices, rows and elements of a batch. The library launches no other shapes of kernels.
+// Loops over the matrices, rows and elements of a batch. All kernels of the library are such loops.
 //
 // Bodies are named functors with a KOKKOS_FUNCTION call operator: nvcc does not take lambdas everywhere. All loops are
 // asynchronous on `exec`; nothing fences. Launches are not inlined: Kokkos' code for a launch is long, and many
@@ -37,7 +37,7 @@ struct RowLoop {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { body(k / rows, k % rows); }
 };
 
-/// On the host a thread takes a row and runs along it, so that the compiler vectorises the inner loop.
+/// On the host a thread computes a row, so that the compiler can vectorize the inner loop.
 template <class Body>
 struct ElementLoopByRow {
   Body body;
@@ -47,8 +47,8 @@ struct ElementLoopByRow {
   }
 };
 
-/// On a device neighbouring threads take neighbouring columns, so that memory accesses coalesce. Two divisions per
-/// element, of 32 bits if the number of elements allows.
+/// On a device neighbouring threads compute neighbouring columns, so that memory accesses coalesce. There are two
+/// divisions per element, of 32 bits if the number of elements allows.
 template <class Body, class Index>
 struct ElementLoopByColumn {
   Body body;
@@ -98,7 +98,7 @@ struct TeamRow {
   }
 };
 
-/// Drops the row's number.
+/// Calls a body without the row's number.
 template <class Body>
 struct MatrixAsRow {
   Body body;
@@ -110,7 +110,7 @@ struct MatrixAsRow {
 
 }  // namespace detail
 
-/// body(b) for every matrix b of a batch.
+/// Calls body(b) for every matrix b of a batch.
 template <ExecutionSpace Exec, class Body>
 [[gnu::noinline]] void for_each_matrix(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   if (batch == 0 || detail::loop_in_region(exec, label, batch, body)) return;
@@ -118,7 +118,7 @@ template <ExecutionSpace Exec, class Body>
   Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, body), body);
 }
 
-/// body(b, i) for every row i of every matrix b.
+/// Calls body(b, i) for every row i of every matrix b.
 template <ExecutionSpace Exec, class Body>
 [[gnu::noinline]] void for_each_row(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                                     const Body& body) {
@@ -128,8 +128,8 @@ template <ExecutionSpace Exec, class Body>
   Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, loop), loop);
 }
 
-/// body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) share loops among its
-/// threads.
+/// Calls body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) divide loops among
+/// its threads.
 template <ExecutionSpace Exec, class Body>
 void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                           const Body& body) {
@@ -143,13 +143,13 @@ void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t 
   }
 }
 
-/// body(team, b) for every matrix b.
+/// Calls body(team, b) for every matrix b.
 template <ExecutionSpace Exec, class Body>
 void for_each_matrix_by_team(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   for_each_row_by_team(exec, label, batch, 1, detail::MatrixAsRow<Body>{body});
 }
 
-/// body(b, i, j) for every element. The last index should be the one that is contiguous in memory.
+/// Calls body(b, i, j) for every element. The last index should be contiguous in memory.
 template <ExecutionSpace Exec, class Body>
 void for_each_element(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows, std::size_t cols,
                       const Body& body) {

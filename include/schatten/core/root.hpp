@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A square root in loops that compilers vectorise.
+// A square root for loops that compilers can vectorize.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -38,8 +38,8 @@ KOKKOS_FORCEINLINE_FUNCTION T root_of_normal(T x) {
 
 }  // namespace detail
 
-/// √x, within one unit in the last place. Does not set errno, so loops over it vectorise whatever the compiler's flags.
-/// 0 for 0, infinity for infinity. @pre x is not NaN and not negative.
+/// Returns √x, within one unit in the last place; 0 for 0, infinity for infinity. It does not set errno, so loops over
+/// it can be vectorized with any compiler flags. @pre x is not NaN and not negative.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
 #if defined(__NO_MATH_ERRNO__) || defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
@@ -67,8 +67,8 @@ KOKKOS_FORCEINLINE_FUNCTION T root(T x) {
 
 inline namespace SCHATTEN_HOST_CODE {
 
-/// x_k ← √x_k for k < count, on the host. @pre count is a multiple of 64. Uses the processor's vector instruction,
-/// which rounds correctly, if this header knows it, else `root`.
+/// x_k ← √x_k for k < count, on the host. @pre count is a multiple of 64. It uses the processor's vector instruction,
+/// which rounds correctly, if this header has it, otherwise `root`.
 template <Scalar T>
 void roots(T* x, std::size_t count) {
 #if defined(__AVX512F__)

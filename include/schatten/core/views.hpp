@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The one internal form of every matrix argument: an unmanaged, strided, rank-3 View (batch, rows, cols).
 //
-// Users pass Views of any layout and of rank 2 or 3. Layouts become strides here. So everything below is compiled once
-// per scalar and memory space, a transpose is a swap of two strides, and a subview needs no copy.
+// Users pass Views of any layout and of rank 2 or 3. Layouts become strides here. So all functions below are compiled
+// once per scalar type and memory space, a transpose exchanges two strides, and a subview needs no copy.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -29,7 +29,8 @@ using VectorBatchView = Kokkos::View<T**, Kokkos::LayoutRight, MemorySpace, Kokk
 template <class T, class MemorySpace>
 using NumberBatchView = Kokkos::View<T*, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
-/// A BatchView of a pointer, extents and strides (in elements). In host memory unless MemorySpace says otherwise.
+/// Returns a BatchView of a pointer, extents and strides (in elements). The memory is in MemorySpace, by default on the
+/// host.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols,
                                      std::size_t batch_stride, std::size_t row_stride, std::size_t col_stride) {
@@ -37,24 +38,24 @@ BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t row
   return BatchView<T, MemorySpace>(data, layout);
 }
 
-/// A contiguous, row-major batch at `data`. In host memory unless MemorySpace says otherwise.
+/// Returns a contiguous, row-major batch at `data`. The memory is in MemorySpace, by default on the host.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols) {
   return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
 }
 
-/// Memory of an array of any element type: up to four indices. Missing indices have extent 1.
+/// Memory of an array of any element type with up to four indices. Missing indices have extent 1.
 struct StridedArray {
   /// Address of the first element.
   const void* data = nullptr;
-  /// Sizeof the element.
+  /// Bytes per element.
   std::size_t element_bytes = 1;
   std::size_t extent[4] = {1, 1, 1, 1};  ///< numbers of elements
   std::size_t stride[4] = {};            ///< in elements
 
   /// Whether there is no element. (A product of the extents may overflow.)
   [[nodiscard]] bool empty() const { return extent[0] == 0 || extent[1] == 0 || extent[2] == 0 || extent[3] == 0; }
-  /// One past the last byte; `data` if it is empty.
+  /// Returns the address after the last byte; `data` if the array is empty.
   [[nodiscard]] const void* end() const {
     if (empty()) return data;
     std::size_t last = 0;
@@ -63,7 +64,7 @@ struct StridedArray {
   }
 };
 
-/// The memory of a View of rank 1 to 4.
+/// Returns the memory of a View of rank 1 to 4.
 template <KokkosView V>
 StridedArray strided_array(const V& view) {
   static_assert(view_rank<V> >= 1 && view_rank<V> <= 4, "schatten: the View must have rank 1 to 4");
@@ -76,8 +77,8 @@ StridedArray strided_array(const V& view) {
   return array;
 }
 
-/// Throws InvalidArgument unless the elements lie in memory: `data` not null where there are some, aligned as its type
-/// is, no more elements than there are addresses, and none beyond the address space.
+/// Throws InvalidArgument for a null pointer with elements, a pointer without the alignment of its type, and extents or
+/// strides that exceed the address space.
 inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
   if (a.empty()) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
@@ -104,8 +105,8 @@ inline void require_memory(const StridedArray& a, std::string_view function, std
   }
 }
 
-/// The batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout. No copy. Throws InvalidArgument
-/// as require_memory does.
+/// Returns the batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout, without a copy. Throws
+/// InvalidArgument as require_memory does.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_batch(const V& view) {
   using T = typename V::value_type;
@@ -126,8 +127,8 @@ auto as_batch(const V& view) {
   }
 }
 
-/// View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix. No copy. Throws InvalidArgument if the
-/// vectors do not follow each other in memory.
+/// Returns a View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix, without a copy. Throws
+/// InvalidArgument if the vectors are not one after the other in memory.
 template <ExecutionSpace Exec, KokkosView V>
 auto as_vectors(const V& view, std::string_view function, std::string_view argument) {
   using T = typename V::value_type;
@@ -145,13 +146,13 @@ auto as_vectors(const V& view, std::string_view function, std::string_view argum
   return VectorBatchView<T, typename Exec::memory_space>(view.data(), batch, length);
 }
 
-/// The batch of the transposes, in the same memory: two strides change places. No copy.
+/// Returns the batch of the transposes, in the same memory with two strides exchanged.
 template <class T, class Space>
 BatchView<T, Space> transpose(const BatchView<T, Space>& a) {
   return batch_view<Space>(a.data(), a.extent(0), a.extent(2), a.extent(1), a.stride(0), a.stride(2), a.stride(1));
 }
 
-/// Rows [row, row + rows) and columns [col, col + cols) of every matrix. No copy.
+/// Returns rows [row, row + rows) and columns [col, col + cols) of every matrix, without a copy.
 template <class T, class Space>
 BatchView<T, Space> block(const BatchView<T, Space>& a, std::size_t row, std::size_t col, std::size_t rows,
                           std::size_t cols) {
@@ -159,26 +160,26 @@ BatchView<T, Space> block(const BatchView<T, Space>& a, std::size_t row, std::si
                            a.stride(1), a.stride(2));
 }
 
-/// Matrices [first, first + count) of the batch. No copy.
+/// Returns matrices [first, first + count) of the batch, without a copy.
 template <class T, class Space>
 BatchView<T, Space> matrices(const BatchView<T, Space>& a, std::size_t first, std::size_t count) {
   return batch_view<Space>(a.data() + first * a.stride(0), count, a.extent(1), a.extent(2), a.stride(0), a.stride(1),
                            a.stride(2));
 }
 
-/// The same memory, read-only.
+/// Returns the same batch, read-only.
 template <class T, class Space>
 BatchView<const T, Space> as_const(const BatchView<T, Space>& a) {
   return a;
 }
 
-/// "batch x rows x cols", for messages.
+/// Returns "batch x rows x cols", for messages.
 template <class T, class Space>
 std::string shape_of(const BatchView<T, Space>& a) {
   return std::to_string(a.extent(0)) + "x" + std::to_string(a.extent(1)) + "x" + std::to_string(a.extent(2));
 }
 
-/// Throws unless `a` has the given extents.
+/// Throws InvalidArgument unless `a` has the given extents.
 template <class T, class Space>
 void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t rows, std::size_t cols,
                    std::string_view function, std::string_view argument) {
@@ -190,7 +191,7 @@ void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t 
 
 namespace detail {
 
-/// One index of two arrays that have the same stride there.
+/// An index with the same stride in two arrays.
 struct SharedIndex {
   std::ptrdiff_t stride, extent_a, extent_b;
 };
@@ -231,8 +232,8 @@ inline bool names_twice(std::ptrdiff_t offset, bool zero, const SharedIndex* ind
 
 }  // namespace detail
 
-/// Whether some element belongs to both. Exact if the strides nest, as those of parts of one array do. Otherwise:
-/// whether the address ranges overlap.
+/// Whether the arrays share an element. Exact if the strides nest, as those of parts of one array do. Otherwise it
+/// returns whether the address ranges overlap.
 inline bool overlap(const StridedArray& a, const StridedArray& b) {
   if (a.empty() || b.empty()) return false;
   const auto* const a_begin = static_cast<const char*>(a.data);

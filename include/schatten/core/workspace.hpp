@@ -21,7 +21,7 @@ inline char* aligned_to(std::size_t alignment, char* data) {
   return data + (alignment - reinterpret_cast<std::size_t>(data) % alignment) % alignment;
 }
 
-/// Grow-only stack of scratch memory in one memory space.
+/// A stack of scratch memory in one memory space, which only grows.
 ///
 /// A function opens a Frame and takes memory, which is free again when the frame ends. The first call may allocate
 /// several blocks; the outermost frame replaces them by one, so an equal second call allocates nothing. Use a workspace
@@ -29,7 +29,7 @@ inline char* aligned_to(std::size_t alignment, char* data) {
 template <class MemorySpace>
 class Workspace {
  public:
-  /// Where the memory is.
+  /// The memory space.
   using memory_space = MemorySpace;
 
   Workspace() = default;
@@ -40,7 +40,7 @@ class Workspace {
   /// Frees its memory and objects and takes those of another workspace.
   Workspace& operator=(Workspace&&) noexcept = default;
 
-  /// Frees at its end all memory that was taken since it was opened.
+  /// Its destructor frees all memory that was taken since the constructor.
   class Frame {
    public:
     /// Opens a frame. @pre the workspace exists longer.
@@ -61,13 +61,14 @@ class Workspace {
     std::size_t used_;
   };
 
-  /// A row-major batch, each matrix contiguous. @pre a Frame is open.
+  /// Returns a row-major batch of contiguous matrices. @pre a Frame is open.
   template <class T>
   BatchView<T, MemorySpace> batch(std::size_t batch, std::size_t rows, std::size_t cols) {
     return batch_view<MemorySpace>(take<T>(batch * rows * cols), batch, rows, cols);
   }
 
-  /// The same, with rows aligned to 16 bytes, as the fast paths of tensor cores need.
+  /// Returns a row-major batch with rows aligned to 16 bytes, as the fast code for tensor cores needs. @pre a Frame is
+  /// open.
   template <class T>
   BatchView<T, MemorySpace> aligned_batch(std::size_t batch, std::size_t rows, std::size_t cols) {
     constexpr std::size_t unit = std::max<std::size_t>(16 / sizeof(T), 1);
@@ -76,13 +77,13 @@ class Workspace {
                                    std::size_t{1});
   }
 
-  /// One vector of length `n` per matrix. @pre a Frame is open.
+  /// Returns one vector of length `n` per matrix. @pre a Frame is open.
   template <class T>
   VectorBatchView<T, MemorySpace> vectors(std::size_t batch, std::size_t n) {
     return VectorBatchView<T, MemorySpace>(take<T>(batch * n), batch, n);
   }
 
-  /// One number per matrix. @pre a Frame is open.
+  /// Returns one number per matrix. @pre a Frame is open.
   template <class T>
   NumberBatchView<T, MemorySpace> numbers(std::size_t batch) {
     return NumberBatchView<T, MemorySpace>(take<T>(batch), batch);
@@ -147,7 +148,8 @@ class Workspace {
   std::size_t depth_ = 0;    ///< open frames
 };
 
-/// An aligned batch of `count` batches of `a`'s extents, rows or columns contiguous as a's are. @pre a Frame is open.
+/// Returns an aligned batch of `count` batches with `a`'s extents, with contiguous rows or columns as in `a`. @pre a
+/// Frame is open.
 template <class T, class U, class Space>
 BatchView<T, Space> batch_like(const BatchView<U, Space>& a, Workspace<Space>& workspace, std::size_t count = 1) {
   if (a.stride(1) < a.stride(2)) return transpose(batch_like<T>(transpose(a), workspace, count));

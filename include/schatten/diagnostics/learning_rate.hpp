@@ -20,8 +20,8 @@ struct LayerLrOptions {
   std::size_t least_values = 50;  ///< set_layer_lrs: weights with fewer singular values have the factor 1
 };
 
-/// Factor of the learning rate of each layer, from the exponents α of all: s_min + (s_max − s_min)(α − α_min)/(α_max −
-/// α_min). A layer with a larger α, a lighter tail, has a larger factor.
+/// Returns the factor of the learning rate of each layer, from the exponents α of all: s_min + (s_max − s_min)(α −
+/// α_min)/(α_max − α_min). A layer with a larger α, a lighter tail, has a larger factor.
 ///
 /// If all exponents are equal, each factor is (s_min + s_max)/2. A layer whose exponent is not finite has the factor 1
 /// and does not change the others. Throws InvalidArgument.

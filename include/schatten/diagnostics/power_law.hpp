@@ -117,10 +117,10 @@ inline PowerLaw fit_power_law(const std::vector<double>& values, const PowerLawO
   return detail::fit_checked(values, options);
 }
 
-/// The same for the eigenvalues λ of WᵀW, so that x_min is one of them.
+/// Returns the fit for the eigenvalues λ of WᵀW, of which x_min is one.
 ///
-/// W: one matrix (rank 2), any layout and scale. All numbers are NaN if W has a NaN or an infinity. Fences `exec` (it
-/// returns numbers) and allocates scratch. Cost: one svd without vectors and the fit.
+/// W: one matrix (rank 2), any layout and scale. All numbers are NaN if W has a NaN or an infinity. Fences `exec` and
+/// allocates scratch memory. Cost: one svd without vectors and the fit.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 PowerLaw fit_power_law(const Exec& exec, const V& w, const PowerLawOptions& options = {}) {
   detail::check_power_law(options, "fit_power_law");

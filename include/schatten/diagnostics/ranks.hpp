@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Stable and effective rank: real numbers that measure how many directions a weight matrix uses.
+// Stable and effective rank: real numbers that measure the number of directions of a weight matrix.
 #pragma once
 
 #include <schatten/diagnostics/spectrum.hpp>
@@ -24,7 +24,7 @@ inline std::vector<double> over_largest(std::vector<double> values, std::string_
 
 }  // namespace detail
 
-/// The stable rank Σσ_k²/σ_1² = ‖W‖_F²/‖W‖_2², in [1, rank], from singular values in any order.
+/// Returns the stable rank Σσ_k²/σ_1² = ‖W‖_F²/‖W‖_2², in [1, rank], from singular values in any order.
 ///
 /// 0 without a positive value, NaN if a value is not finite. Throws InvalidArgument for a negative one.
 /// Source: Rudelson and Vershynin, "Sampling from large matrices" (2007).
@@ -34,7 +34,7 @@ inline double stable_rank(const std::vector<double>& singular_values) {
   return sum;
 }
 
-/// The effective rank exp(−Σ p_k ln p_k), p_k = σ_k/Σσ, in [1, rank], from singular values in any order.
+/// Returns the effective rank exp(−Σ p_k ln p_k), p_k = σ_k/Σσ, in [1, rank], from singular values in any order.
 ///
 /// 0 without a positive value, NaN if a value is not finite. Throws InvalidArgument for a negative one.
 /// Source: Roy and Vetterli, "The effective rank: a measure of effective dimensionality" (2007), definition 1.
@@ -49,14 +49,14 @@ inline double effective_rank(const std::vector<double>& singular_values) {
   return std::exp(entropy);
 }
 
-/// The stable rank of W, one matrix (rank 2) of any layout and scale. NaN if W holds a NaN or an infinity, 0 if it is
-/// zero or empty. Fences `exec` and allocates scratch. Cost: one svd without vectors.
+/// Returns the stable rank of W, one matrix (rank 2) of any layout and scale. NaN if W has a NaN or an infinity, 0 if
+/// it is zero or empty. Fences `exec` and allocates scratch memory. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double stable_rank(const Exec& exec, const V& w) {
   return stable_rank(spectral::singular_values<Backend>(exec, w).relative);
 }
 
-/// The effective rank of W. Arguments, errors and cost as for stable_rank.
+/// Returns the effective rank of W. Arguments, errors and cost are those of stable_rank.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 double effective_rank(const Exec& exec, const V& w) {
   return effective_rank(spectral::singular_values<Backend>(exec, w).relative);

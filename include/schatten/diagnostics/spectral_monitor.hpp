@@ -92,14 +92,14 @@ class SpectralMonitor {
     written_ = records_.size();
   }
 
-  /// The table as CSV (RFC 4180): a line of names, then one for each record. "nan" where there is no value.
+  /// Returns the table as CSV (RFC 4180): a line of names, then a line per record. "nan" stands for a missing value.
   [[nodiscard]] std::string table() const {
     return "step,weight,frobenius_norm,spectral_norm,nuclear_norm,stable_rank,effective_rank,hill_alpha,"
            "power_law_alpha,standard_error,x_min,tail,distance\n" +
            lines(0);
   }
 
-  /// The picture as SVG.
+  /// Returns the picture as SVG.
   [[nodiscard]] std::string picture() const {
     detail::SvgChart alpha{"Hill's α", {"step"}, {""}, {}}, rank{"effective rank", {"step"}, {""}, {}};
     detail::SvgChart density{"density of the last eigenvalues", {"eigenvalue", true}, {"", true}, {}};

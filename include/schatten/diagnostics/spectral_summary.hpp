@@ -24,7 +24,7 @@ struct SpectralSummary {
   PowerLaw power_law;                                            ///< fit_power_law of the eigenvalues
 };
 
-/// The summary of a matrix from its singular values in any order.
+/// Returns the summary of a matrix from its singular values in any order.
 ///
 /// All numbers are NaN if a value is not finite. If there are no values, norms and ranks are 0. A tail exponent is NaN
 /// if there are too few values for it. Throws InvalidArgument for a negative value and for options out of range. Cost:
@@ -54,8 +54,8 @@ inline SpectralSummary spectral_summary(const std::vector<double>& singular_valu
   return s;
 }
 
-/// The summary of W, one matrix (rank 2) of any layout and scale. Fences `exec` (it returns numbers) and allocates
-/// scratch. Cost: one svd without vectors and the fit.
+/// Returns the summary of W, one matrix (rank 2) of any layout and scale. Fences `exec` and allocates scratch memory.
+/// Cost: one svd without vectors and the fit.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 SpectralSummary spectral_summary(const Exec& exec, const V& w, const PowerLawOptions& options = {}) {
   return spectral_summary(weight_singular_values<Backend>(exec, w), options);

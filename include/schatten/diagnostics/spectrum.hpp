@@ -35,10 +35,9 @@ inline std::vector<double> descending(std::vector<double> values) {
 
 }  // namespace detail
 
-/// The min(rows, cols) singular values σ of W, largest first; NaN throughout if W holds a NaN or an infinity.
+/// Returns the min(rows, cols) singular values σ of W, largest first; all NaN if W has a NaN or an infinity.
 ///
-/// W: one matrix (rank 2), any layout. Fences `exec` (it returns numbers) and allocates scratch. Cost: one svd without
-/// vectors.
+/// W: one matrix (rank 2), any layout. Fences `exec` and allocates scratch memory. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 std::vector<double> weight_singular_values(const Exec& exec, const V& w) {
   auto [scale, sigma] = spectral::singular_values<Backend>(exec, w);

@@ -18,8 +18,8 @@
 
 namespace schatten {
 
-/// AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, in the form of the
-/// authors' code): α = 1 + n/Σ_{i<=n} ln(λ_i/λ_n), where λ_1 >= … >= λ_n are the n = N − ⌊N/2⌋ largest of the N
+/// Returns AlphaDecay's estimate of the tail exponent of a weight's spectrum (He et al., arXiv 2506.14562, in the form
+/// of the authors' code): α = 1 + n/Σ_{i<=n} ln(λ_i/λ_n), where λ_1 >= … >= λ_n are the n = N − ⌊N/2⌋ largest of the N
 /// eigenvalues of WᵀW.
 ///
 /// The sum is that of hill_alpha with k = n − 1, whose numerator is n − 1 instead of n. W: one matrix (rank 2), any
@@ -41,8 +41,8 @@ struct AlphaDecayOptions {
   std::size_t least_values = 50;  ///< set_alpha_decay: weights with fewer singular values have the factor 1
 };
 
-/// Factor of the weight decay of each weight, from the exponents α of all: s₁ + (s₂ − s₁)(α − α_min)/(α_max − α_min)
-/// (arXiv 2506.14562). A weight with a smaller α, a heavier tail, has less decay.
+/// Returns the factor of the weight decay of each weight, from the exponents α of all: s₁ + (s₂ − s₁)(α − α_min)/(α_max
+/// − α_min) (arXiv 2506.14562). A weight with a smaller α, a heavier tail, has less decay.
 ///
 /// If all exponents are equal, each factor is (s₁ + s₂)/2; the published code has no value in this case. A weight whose
 /// exponent is not finite has the factor 1 and does not change the others. The published code treats the first and the

@@ -33,8 +33,8 @@ struct CopyRange {
 
 /// Which elements are next to each other in the memory that is divided.
 enum class ElementOrder {
-  rows,    ///< those of a row: a flat buffer of row-major matrices, rows over ranks
-  columns  ///< those of a column: columns over ranks
+  rows,    ///< those of a row: a flat buffer of row-major matrices, a division by rows
+  columns  ///< those of a column: a division by columns
 };
 
 /// An Optimizer over weights of which every rank has a range of elements: one of N shards of a flat buffer (ZeRO,
@@ -56,7 +56,7 @@ class AssembledOptimizer {
   explicit AssembledOptimizer(const Comm& comm, const OptimizerOptions& options = {})
       : comm_(&comm), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
-  /// As schatten::Optimizer's.
+  /// As schatten::Optimizer::add_group.
   template <class R>
   GroupId add_group(const R& rule) {
     const GroupId id = local_.add_group(rule);
@@ -69,7 +69,8 @@ class AssembledOptimizer {
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
   /// Adds this rank's elements [first, first + n) of a rows×cols matrix, counted in `order`. w and g have rank 1 and
-  /// length n, which may be 0. A vector is a matrix of one row. Views are kept. Throws InvalidArgument.
+  /// length n, which may be 0. A vector is a matrix of one row. The Optimizer keeps copies of the Views. Throws
+  /// InvalidArgument.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, std::size_t rows, std::size_t cols, std::size_t first, const VW& w,
            const VG& g, ElementOrder order = ElementOrder::rows) {
@@ -102,7 +103,7 @@ class AssembledOptimizer {
     std::string name;  ///< unique among all parameters
     std::size_t rows;  ///< rows of the whole matrix; 1 for a vector
     std::size_t cols;  ///< columns of the whole matrix
-    GroupId group;     ///< where its rule is
+    GroupId group;     ///< its group
   };
   /// Adds a shard of a flat buffer: the elements [first, first + n) of the matrices of `table`, which lie one after the
   /// other, row-major. w and g have n elements, those of this rank.
@@ -125,8 +126,8 @@ class AssembledOptimizer {
   }
 
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
-  /// on the other ranks. The weights of shards are then those of their owners, updated or not. Throws InvalidArgument
-  /// if the ranges of all ranks do not form a matrix.
+  /// on the other ranks. The weights of all ranks are then those of the owners, of which some may have been updated.
+  /// Throws InvalidArgument if the ranges of all ranks do not form a matrix.
   void step(const Exec& exec) {
     constexpr std::string_view function = "distributed::AssembledOptimizer::step";
     agree(*comm_, function, [&] { return std::to_string(arrays_.size()) + " parameters"; });
@@ -150,7 +151,7 @@ class AssembledOptimizer {
   void find_owners(const Exec& exec) {
     if (owned_ < arrays_.size()) assign_owners(exec);
   }
-  /// All ranks' weights ← their owners'. All ranks together. A step does this too.
+  /// Copies the owners' weights to all ranks. All ranks together. A step does this too.
   void share_weights(const Exec& exec) {
     find_owners(exec);
     from_owners(exec);

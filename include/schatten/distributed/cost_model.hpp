@@ -47,11 +47,11 @@ struct RankCost {
     const double s = (std::min)(m, n), l = (std::max)(m, n);
     return 3 * s * s * l + 5.2 * s * s * s;
   }
-  /// A ring's all-reduce of that many bytes, or a reduce-scatter and an all-gather of them.
+  /// Seconds of an all-reduce of that many bytes on a ring, or of a reduce-scatter and an all-gather.
   [[nodiscard]] double all_reduce(double bytes, double ranks) const {
     return 2 * (ranks - 1) / ranks * bytes / speed.bandwidth + 2 * std::log2(ranks) * speed.latency;
   }
-  /// Half of it.
+  /// Seconds of an all-gather, half of those of all_reduce.
   [[nodiscard]] double gather(double bytes, double ranks) const { return 0.5 * all_reduce(bytes, ranks); }
 
   /// Every rank updates every weight.
@@ -74,16 +74,16 @@ struct RankCost {
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks);
   }
-  /// The same with the poles of every weight over ranks (Functions::poles), and a second all-reduce of n(n+1)/2
-  /// numbers.
+  /// As one_sum, with the poles of every weight divided between ranks (Functions::poles) and a second all-reduce of
+  /// n(n+1)/2 numbers.
   [[nodiscard]] double two_sums(const RankProblem& p) const {
     const double function = p.function_by(p.ranks_of_function());
     return (p.count * 3 * p.n * p.n * p.m / p.ranks + function * p.n * p.n * p.n) / speed.flops +
            all_reduce(p.count * 4 * p.n * (p.n + 1), p.ranks) +
            all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks);
   }
-  /// The same for quintics: per step an all-reduce of the lower triangle of an n×n matrix. Every rank computes a
-  /// polynomial of it.
+  /// As one_sum, for quintics: per step an all-reduce of the lower triangle of an n×n matrix, of which every rank
+  /// computes a polynomial.
   [[nodiscard]] double quintics(const RankProblem& p, double steps = 5) const {
     return steps * (p.count * (3 * p.n * p.n * p.m / p.ranks + p.n * p.n * p.n) / speed.flops +
                     all_reduce(p.count * 0.5 * p.n * (p.n + 1) * p.bytes, p.ranks));

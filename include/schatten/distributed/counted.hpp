@@ -35,7 +35,7 @@ class Counted {
   [[nodiscard]] int rank() const { return comm_->rank(); }
   /// The number of ranks.
   [[nodiscard]] int size() const { return comm_->size(); }
-  /// Since it was last taken.
+  /// Returns the traffic since the last call of take(), and sets it to zero.
   [[nodiscard]] Traffic take() const { return std::exchange(traffic_, {}); }
 
   /// x ← the sum of the ranks' x, in the order of `exec`.

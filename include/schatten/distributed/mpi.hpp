@@ -43,6 +43,7 @@ class MpiRequest {
   }
   MpiRequest(const MpiRequest&) = delete;
   MpiRequest& operator=(const MpiRequest&) = delete;
+  /// Takes the transfers of `other`.
   MpiRequest(MpiRequest&& other) noexcept { swap(other); }
   /// Exchanges the transfers of both; those of this object end when `other` is destroyed.
   MpiRequest& operator=(MpiRequest&& other) noexcept {
@@ -129,7 +130,7 @@ class MpiCommunicator {
     }
   }
 
-  /// Puts rank k's bytes[k] bytes into `all` on all ranks, in the order of ranks.
+  /// Copies rank k's bytes[k] bytes to `all` on all ranks, in the order of ranks.
   template <ExecutionSpace Exec>
   void all_gather(const Exec& exec, const void* mine, void* all, std::span<const std::size_t> bytes) const {
     ready(exec);
@@ -214,7 +215,7 @@ class MpiCommunicator {
  private:
   static constexpr std::size_t most = std::size_t{1} << 30;
 
-  /// By the library, which reaches a device's memory where it is CUDA-aware.
+  /// Copies by the MPI library, which can access a device's memory if it is CUDA-aware.
   static void copy(const char* from, char* to, std::size_t bytes) {
     each_piece(bytes, [&](std::size_t done, int count) {
       detail::check_mpi(MPI_Sendrecv(from + done, count, MPI_BYTE, 0, 0, to + done, count, MPI_BYTE, 0, 0,

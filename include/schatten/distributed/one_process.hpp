@@ -28,7 +28,9 @@ class OneProcess {
   }
   /// The Request of a copy that is queued.
   struct Request {
+    /// Returns true.
     [[nodiscard]] bool done() const { return true; }
+    /// Does nothing: the copy is queued on the execution-space instance.
     template <ExecutionSpace Exec>
     void wait(const Exec&) const {}
   };

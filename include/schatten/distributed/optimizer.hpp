@@ -83,7 +83,7 @@ class Optimizer {
   explicit Optimizer(const Comm& comm, const OptimizerOptions& options = {}, const RankOptions& ranks = {})
       : comm_(&comm), options_(ranks), load_(std::size_t(comm.size()), 0.0), local_(options) {}
 
-  /// As schatten::Optimizer's.
+  /// As schatten::Optimizer::add_group.
   template <class R>
   GroupId add_group(const R& rule) {
     const GroupId id = local_.add_group(rule);
@@ -100,7 +100,7 @@ class Optimizer {
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// As schatten::Optimizer's. Owners are chosen in the next step. The memory of the Views must stay the same.
+  /// As schatten::Optimizer::add. Owners are chosen in the next step. @pre the memory of the Views does not change.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
     constexpr int rank = view_rank<VW>;
@@ -141,7 +141,7 @@ class Optimizer {
     add_piece(id, name, w, g, options);
   }
 
-  /// As schatten::Optimizer's, for a piece. The argument of the owner is used.
+  /// As schatten::Optimizer::observe, for a piece. The argument of the owner is used.
   template <KokkosView V>
   void observe(const Exec& exec, std::string_view piece, const V& x) {
     find_owners();
@@ -149,7 +149,8 @@ class Optimizer {
   }
 
   /// One step of every parameter. All ranks together. Throws what schatten::Optimizer::step throws, and RefusedByRank
-  /// on the other ranks. The weights are then equal on all ranks, updated or not. Fences as the communicator does.
+  /// on the other ranks. The weights are then equal on all ranks, but some may have been updated. Fences if the
+  /// communicator does.
   void step(const Exec& exec) {
     agree(*comm_, "distributed::Optimizer::step", [&] { return std::to_string(pieces_.size()) + " pieces"; });
     find_owners();
@@ -198,7 +199,7 @@ class Optimizer {
     }
   }
 
-  /// Every rank's weights ← their owners'. All ranks together. A step does this too.
+  /// Copies the owners' weights to all ranks. All ranks together. A step does this too.
   void share_weights(const Exec& exec) {
     find_owners();
     Exchange(exec, *comm_, pieces_, plan_, workspace_, options_.overlap).finish();
@@ -214,7 +215,7 @@ class Optimizer {
     for (const detail::OwnedPiece& piece : pieces_) names.push_back(piece.name);
     return names;
   }
-  /// Their names in a checkpoint: a piece with row_sizes has several.
+  /// The names of the pieces in a checkpoint. A piece with row_sizes has several names.
   [[nodiscard]] std::vector<std::string> parts() const {
     std::vector<std::string> names;
     for (const detail::OwnedPiece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());

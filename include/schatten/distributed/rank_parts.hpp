@@ -19,7 +19,7 @@ inline std::string to_string(Side side) { return side == Side::rows ? "rows" : "
 
 namespace detail {
 
-/// Where a matrix' packed lower triangle begins, and where row i of it does.
+/// Returns n(n + 1)/2: the length of the packed lower triangle of an n×n matrix, and the position of its row n.
 KOKKOS_FUNCTION inline std::size_t triangle(std::size_t n) { return n * (n + 1) / 2; }
 
 /// unit(k) ← the largest of matrix k's norms.

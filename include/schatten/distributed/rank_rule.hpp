@@ -34,7 +34,7 @@ struct RankGroup {
   RankSpeed speed{};
 };
 
-/// What a map over ranks is of.
+/// A power and the ranks that have the matrix, for which a map over ranks has a plan.
 template <class Comm>
 struct RankPower {
   double power;
@@ -201,7 +201,7 @@ struct RankRule : R {
 
 namespace schatten::optim {
 
-/// Its plan is a ShardedMap.
+/// The plan of a map over ranks is a ShardedMap.
 template <class Comm>
 struct PlanOf<distributed::RankPower<Comm>> {
   using Of = distributed::RankPower<Comm>;

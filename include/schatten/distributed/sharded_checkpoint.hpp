@@ -200,7 +200,7 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
       first += row;
     }
   }
-  /// All ranks' bytes, in the order of ranks, on the owner; nothing on the others.
+  /// Returns all ranks' bytes, in the order of ranks, on the owner; nothing on the other ranks.
   std::vector<char> sent_to(const Exec& exec, std::size_t owner, const std::vector<char>& part,
                             const std::vector<std::size_t>& bytes) const {
     const std::size_t ranks = bytes.size();
@@ -236,12 +236,12 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
 
 }  // namespace detail
 
-/// Saves the whole matrices in the format of an Optimizer over ranks; each matrix is written by one of the ranks.
-/// `load` of all classes over ranks reads it, on any number of ranks with any division. gather_files makes one file of
-/// it, which checkpoint::load reads.
+/// Saves the whole matrices in the format of distributed::Optimizer; each matrix is written by one of the ranks. `load`
+/// of all classes of this folder reads it, on any number of ranks with any division. gather_files merges the files into
+/// one, which checkpoint::load reads.
 ///
-/// All ranks together, on a file system that they share. Errors as for an Optimizer. Memory of a rank: the arrays
-/// that it assembles, about 1/N of the matrices if all ranks have parts of them, on the host.
+/// All ranks together, on a file system that they share. Errors are those of `save` in checkpoint.hpp. A rank needs
+/// host memory for the arrays that it assembles: about 1/N of all if every rank has a part of every matrix.
 template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
 void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer, const std::string& path,
           const checkpoint::SaveOptions& options = {}) {
@@ -258,8 +258,8 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
   });
 }
 
-/// Loads a save of any number of ranks, or one file. Each rank receives its rows or columns. Errors as for an
-/// Optimizer. Memory of a rank: the largest of the files, on the host.
+/// Loads a save of any number of ranks, or one file. Each rank receives its rows or columns. All ranks together. Errors
+/// are those of `load` in checkpoint.hpp. A rank needs host memory for the largest file.
 template <Scalar T, ExecutionSpace Exec, class Backend, class Comm>
 checkpoint::LoadReport load(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
                             const std::string& path, const checkpoint::LoadOptions& options = {}) {

@@ -23,12 +23,12 @@ namespace schatten::distributed {
 /// How the function r of the Gram matrices of a batch is divided between ranks.
 enum class Functions {
   each_rank,  ///< every rank computes all, after one all-reduce
-  shared,     ///< one rank per matrix: half an all-reduce brings it the sums, the other half sends the results
+  shared,     ///< one rank per matrix: it receives the sums and sends the results, together the bytes of an all-reduce
   poles,      ///< several ranks per matrix, each some poles, after one all-reduce; a second one sums the results
   automatic   ///< the fastest of these by the model of cost_model.hpp, for each number of matrices
 };
 
-/// Numbers of a RankSpeed, for ranks to agree on.
+/// Returns the numbers of a RankSpeed as text, which ranks compare.
 inline std::string words_of(const RankSpeed& speed) {
   using schatten::detail::printed;
   return printed(speed.flops) + " " + printed(speed.latency) + " " + printed(speed.bandwidth);
@@ -55,7 +55,7 @@ class ShardedMap {
     static_assert(is_host_execution_space<Exec>, "schatten: maps over ranks run on host execution spaces");
   }
 
-  /// Changes p. Throws InvalidArgument and keeps the old one.
+  /// Sets p. If it throws InvalidArgument, p does not change.
   void set_power(double power) {
     SpectralPowerOptions options = options_;
     options.power = power;
@@ -73,7 +73,7 @@ class ShardedMap {
     apply_rows(exec, turn ? transpose(m) : m, turn ? transpose(out) : out, workspace, common);
   }
 
-  /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
+  /// The bound of the relative error of σ^p for σ >= resolution·σ_max, as that of SpectralPower.
   [[nodiscard]] double error_bound() const { return choice_.error_bound; }
   [[nodiscard]] SpectralMethod method() const { return choice_.method; }
   [[nodiscard]] std::size_t poles() const { return choice_.poles(); }

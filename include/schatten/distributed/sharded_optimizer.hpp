@@ -23,9 +23,9 @@ namespace schatten::distributed {
 
 /// Options of a ShardedOptimizer's sums over ranks.
 struct ShardedOptions {
-  SumOrder order = SumOrder::library;
-  Functions functions = Functions::each_rank;
-  RankSpeed speed{};  ///< what Functions::automatic reckons with
+  SumOrder order = SumOrder::library;          ///< order of the terms of sums
+  Functions functions = Functions::each_rank;  ///< how functions of Gram matrices are divided between ranks
+  RankSpeed speed{};                           ///< the speeds that Functions::automatic uses
 };
 
 namespace detail {
@@ -44,14 +44,14 @@ class ShardInventory;
 ///
 /// Matrices with one whole shape and the same parts are updated together. They need one sum over ranks for the rational
 /// map of all, one for norms of rows if columns are distributed, and gathers of one number per matrix for the rest.
-/// Ranks compare their arguments once per step, by 24 bytes per rank. A rank without a row has a row of zeros that
-/// belongs to no matrix. With SumOrder::ranks all ranks have bitwise the same results in every call, also for
-/// statistics that every rank keeps. On host execution spaces.
+/// Ranks compare their arguments once per step, by 24 bytes per rank. A rank without rows adds a row of zeros, which
+/// belongs to no matrix, to its local Optimizer. With SumOrder::ranks all ranks have bitwise the same results in every
+/// call, also for statistics that every rank keeps. On host execution spaces.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class ShardedOptimizer {
  public:
-  using Local = schatten::Optimizer<T, Exec, Backend>;
-  using Space = typename Exec::memory_space;
+  using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's shards
+  using Space = typename Exec::memory_space;            ///< where weights are
 
   /// Throws InvalidArgument for NonFinite::raise: only one rank would throw.
   explicit ShardedOptimizer(const Comm& comm, const OptimizerOptions& options = {}, const ShardedOptions& shards = {})
@@ -65,7 +65,7 @@ class ShardedOptimizer {
     });
   }
 
-  /// As schatten::Optimizer's. Throws InvalidArgument also if numbers of ranks differ.
+  /// As schatten::Optimizer::add_group. Throws InvalidArgument also if the rule's numbers differ between ranks.
   template <class R>
   GroupId add_group(const R& rule) {
     static_assert(optim::serves_ranks<R>(), "schatten: this rule sees whole matrices; AssembledOptimizer has them");
@@ -91,9 +91,11 @@ class ShardedOptimizer {
     Group& group = groups_[id.index];
     group.rule->set(*this, values, group.sets, function);  // on all ranks alike
   }
+  /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { set(id, {{name, value}}); }
+  /// Sets the group's lr.
   void set_lr(GroupId id, double lr) { set(id, {{"lr", lr}}); }
-  /// As schatten::Optimizer's.
+  /// As schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) {
     constexpr std::string_view function = "distributed::ShardedOptimizer::set_lr_factor";
     agree(*comm_, function, [&] {
@@ -106,9 +108,9 @@ class ShardedOptimizer {
     for (const Set& set : group.sets) local_.set_lr_factor(set.id, factor);
   }
 
-  /// W, G: this rank's rows or columns of a matrix, with the extents of `whole` except for the distributed side; or a
-  /// part of a vector, whose whole shape is 1×n, by columns. Views are kept. options: blocks are not supported. All
-  /// ranks together. Throws InvalidArgument, RefusedByRank.
+  /// Adds this rank's rows or columns of a matrix. W, G: with the extents of `whole` except for the distributed side;
+  /// or a part of a vector, whose whole shape is 1×n, by columns. The Optimizer keeps copies of the Views. options:
+  /// blocks are not supported. All ranks together. Throws InvalidArgument, and RefusedByRank on the other ranks.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, const VW& w, const VG& g, const WholeShape& whole,
            const ParameterOptions& options = {}) {

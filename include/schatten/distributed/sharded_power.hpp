@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The map UΣ^pVᵀ of a matrix whose rows, or columns, lie on several ranks.
+// The map UΣ^pVᵀ of a matrix whose rows, or columns, are on several ranks.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -37,11 +37,11 @@ class ShardedPower {
   using Map = ShardedMap<T, Exec, Backend, Comm>;
 
  public:
-  using Space = typename Exec::memory_space;
+  using Space = typename Exec::memory_space;  ///< where matrices are
 
-  /// All ranks together, with equal types and arguments but for comm's rank. options: of the whole matrix, its method
-  /// `automatic`, which is `rational`, or quintic or iterates. Throws InvalidArgument on all ranks as SpectralPower
-  /// does, and where arguments differ.
+  /// All ranks together, with equal types and arguments except for comm's rank. options: those of the whole matrix,
+  /// with the method automatic (which is rational), quintic or iterates. Throws InvalidArgument on all ranks as
+  /// SpectralPower does, and if arguments differ.
   ShardedPower(const Comm& comm, const SpectralPowerOptions& options, const ShardOptions& shards = {},
                std::shared_ptr<spectral::FitCaches> fits = std::make_shared<spectral::FitCaches>())
       : comm_(&comm) {
@@ -58,7 +58,8 @@ class ShardedPower {
     });
   }
 
-  /// out ← this rank's rows (columns) of U Σ^p Vᵀ for every matrix. All ranks together, with equally many matrices.
+  /// out ← this rank's rows (columns) of U Σ^p Vᵀ for every matrix. All ranks together, with the same number of
+  /// matrices.
   ///
   /// M, out: (rows, cols) or (batch, rows, cols) of this rank, any layout. If an element is NaN or infinite on one
   /// rank, the result of this matrix is NaN on all ranks. Throws InvalidArgument; on all ranks if their parts together
@@ -69,8 +70,9 @@ class ShardedPower {
     apply_batch(exec, as_batch<Exec>(m), as_batch<Exec>(out));
   }
 
-  /// Promised relative error of σ^p for σ >= resolution·σ_max, as SpectralPower's.
+  /// The bound of the relative error of σ^p for σ >= resolution·σ_max, as that of SpectralPower.
   [[nodiscard]] double error_bound() const { return map_->error_bound(); }
+  /// The number of poles of the rational function; 0 for other methods.
   [[nodiscard]] std::size_t poles() const { return map_->poles(); }
   /// The precisions of the Gram matrix and of the poles.
   [[nodiscard]] Format format() const { return map_->format(); }
@@ -78,10 +80,11 @@ class ShardedPower {
   [[nodiscard]] std::size_t sums() const { return map_->sums(); }
   /// The bytes of one matrix in each of these sums.
   [[nodiscard]] std::size_t sum_bytes() const { return map_->sum_bytes(); }
-  /// How the functions of this number of matrices are computed, and the bytes of one matrix in the second sum if ranks
-  /// share poles.
+  /// How the functions of this number of matrices are divided between ranks; not `automatic`.
   [[nodiscard]] Functions functions(std::size_t matrices) const { return map_->functions(matrices); }
+  /// The bytes of one matrix in the second sum of Functions::poles.
   [[nodiscard]] std::size_t function_bytes() const { return map_->function_bytes(); }
+  /// The options of the whole matrix.
   [[nodiscard]] const SpectralPowerOptions& options() const { return map_->options(); }
 
  private:

@@ -45,7 +45,7 @@ struct SumParts {
   }
 };
 
-/// (a, b) ↦ the one of larger size; an infinity or a NaN if one of them is.
+/// (a, b) ↦ the number with the larger absolute value; infinity or NaN if one of them is.
 struct Larger {
   template <class U>
   KOKKOS_FUNCTION U operator()(U a, U b) const {
@@ -90,8 +90,8 @@ void reduce_over_ranks(const Exec& exec, const Comm& comm, U* x, std::size_t n, 
 
 }  // namespace detail
 
-/// x ← Σ over ranks of x, n numbers. With SumOrder::ranks each rank sums its share and gathers those of the others.
-/// Memory: n numbers of the workspace. Bytes sent by a rank: 2(N−1)/N of those of x, as in an all-reduce on a ring.
+/// x ← Σ over ranks of x, n numbers. With SumOrder::ranks each rank sums its share and then gathers the shares of the
+/// others. Memory: n numbers of the workspace. A rank sends 2(N−1)/N of the bytes of x, as in an all-reduce on a ring.
 template <ExecutionSpace Exec, Scalar T, class Space, Communicator<Exec> Comm>
 void sum_over_ranks(const Exec& exec, const Comm& comm, T* x, std::size_t n, SumOrder order,
                     Workspace<Space>& workspace) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The exchange of weights between their owners and the other ranks, beside the computation of a step or after it.
+// The exchange of weights between their owners and the other ranks, during the computation of a step or after it.
 #pragma once
 
 #include <schatten/core/workspace.hpp>

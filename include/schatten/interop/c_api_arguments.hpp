@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the functions of c_api.h share: optimizers by handle, exceptions as a status, memory as tensors, each checked.
-// For c_api.hpp alone.
+// Parts that the functions of c_api.h share: optimizers by handle, exceptions as a status, memory as checked tensors.
+// Only c_api.hpp includes this header.
 #pragma once
 
 #include <schatten/checkpoint/file_error.hpp>
@@ -45,7 +45,7 @@ struct Library {
   std::map<schatten_optimizer, std::unique_ptr<Instance>> instances;
   schatten_optimizer next = 1;
   bool started_kokkos = false, ended = false;
-  std::thread::id thread{};  ///< the one that Kokkos knows
+  std::thread::id thread{};  ///< the thread that has initialized Kokkos
 };
 
 /// Never destroyed: at the end of a process Kokkos may be finalized already.
@@ -68,7 +68,7 @@ inline schatten_status failed(schatten_status status, const char* why) noexcept 
   return status;
 }
 
-/// f(), with its exception as a status.
+/// Calls f() and returns its exception as a status.
 template <class F>
 schatten_status guarded(const F& f) noexcept {
   try {
@@ -141,7 +141,7 @@ inline std::vector<std::size_t> shape_of(std::size_t rank, const std::size_t* sh
   return {shape, shape + rank};
 }
 
-/// Throws unless there is memory at `data`, aligned as the type is.
+/// Throws InvalidArgument for a null pointer and for a pointer without the alignment of the type.
 inline void require_data(const void* data, bool empty, ElementType type, std::string_view function,
                          const std::string& argument) {
   require(data != nullptr || empty, function, argument, "null", "must not be null");
@@ -165,7 +165,7 @@ inline TensorRef tensor_of(const schatten_tensor& t, ElementType type, std::stri
   return tensor;
 }
 
-/// Entry k of a table, at `offset` of its buffer.
+/// Returns entry k of a table as a tensor, at `offset` of its buffer.
 inline TensorRef tensor_of(const schatten_buffer& buffer, ElementType type, const schatten_entry& entry,
                            std::size_t offset, std::string_view function, const std::string& entry_name,
                            const char* offset_name) {
@@ -179,7 +179,7 @@ inline TensorRef tensor_of(const schatten_buffer& buffer, ElementType type, cons
   return tensor;
 }
 
-/// Throws for two entries that share elements, naming the one that comes later in the table.
+/// Throws InvalidArgument for two entries that share elements, with the name of the later one.
 inline void require_apart(const schatten_entry* table, std::vector<std::size_t> order,
                           const std::vector<TensorRef>& tensors, const char* offset_name, std::string_view function) {
   std::erase_if(order, [&](auto k) { return tensors[k].size() == 0; });
@@ -198,7 +198,7 @@ inline void require_apart(const schatten_entry* table, std::vector<std::size_t> 
 // ---- parameters
 // -------------------------------------------------------------------------------------------------------
 
-/// Registers one parameter or throws and changes nothing.
+/// Registers one parameter. If it throws, nothing has changed.
 inline void add(Instance& i, GroupId group, const std::string& name, const TensorRef& weight, const TensorRef* gradient,
                 std::size_t row_blocks, std::string_view function) {
   ParameterOptions options;

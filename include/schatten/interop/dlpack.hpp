@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DLPack tensors, of the first interface (DLManagedTensor) and of the versioned one, as Views and back. No copy.
+// DLPack tensors, of the first interface (DLManagedTensor) and of the versioned one, as Views, and Views as DLPack
+// tensors. No copy.
 //
-// No header of DLPack's is needed: functions take any struct of its members, dlpack.h's own or those of
-// schatten::dlpack, which have the same layout and may stand beside it.
+// DLPack's header is not needed. Functions take any struct with its members: those of dlpack.h, or those of
+// schatten::dlpack, which have the same layout. A program may use both.
 #pragma once
 
 #include <schatten/interop/tensor.hpp>
@@ -69,7 +70,7 @@ concept TensorLike = requires(const D& t) {
   t.strides;
   t.byte_offset;
 };
-/// One with those of DLManagedTensor or DLManagedTensorVersioned.
+/// A struct with the members of DLManagedTensor or DLManagedTensorVersioned.
 template <class M>
 concept ManagedLike = requires(const M& m) {
   requires TensorLike<std::remove_cvref_t<decltype(m.dl_tensor)>>;
@@ -77,7 +78,7 @@ concept ManagedLike = requires(const M& m) {
   m.manager_ctx;
 };
 
-/// Whether memory of a device type may be used as that memory space, as far as Kokkos' own spaces go.
+/// Whether memory of a device type is accessible as this memory space of Kokkos.
 template <class MemorySpace>
 bool device_is(std::int32_t type) {
   [[maybe_unused]] constexpr std::int32_t host = 1, cuda = 2, cuda_pinned = 3, rocm = 10, rocm_pinned = 11, oneapi = 14,
@@ -99,11 +100,11 @@ bool device_is(std::int32_t type) {
 
 }  // namespace dlpack
 
-/// A DLPack tensor, checked, for with_view or Optimizer::add.
+/// Checks a DLPack tensor and returns it as a TensorRef, for with_view or Optimizer::add.
 ///
-/// Throws InvalidArgument that names what is wrong: a device other than MemorySpace's, a type other than float16,
-/// bfloat16, float32, float64, a rank other than 1 to 4, a negative extent or stride, null, an offset inside an
-/// element.
+/// Throws InvalidArgument for a device other than MemorySpace's, a type other than float16, bfloat16, float32 and
+/// float64, a rank other than 1 to 4, a negative extent or stride, a null pointer, and an offset that is no multiple of
+/// the element's size.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::TensorLike D>
 TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::string_view argument = "tensor") {
   const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
@@ -138,8 +139,8 @@ TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::st
   return tensor;
 }
 
-/// The same of a managed tensor. Throws also for a versioned one of another major version than 1, and for one that is
-/// read-only unless `reads_only` is set.
+/// The same for a managed tensor. Throws also for a versioned tensor with a major version other than 1, and for a
+/// read-only tensor unless `reads_only` is set.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::ManagedLike M>
 TensorRef tensor_of(const M& managed, std::string_view function = "tensor_of", std::string_view argument = "tensor",
                     bool reads_only = false) {
@@ -152,8 +153,8 @@ TensorRef tensor_of(const M& managed, std::string_view function = "tensor_of", s
   return tensor_of<MemorySpace>(managed.dl_tensor, function, argument);
 }
 
-/// The one that calls a managed tensor's deleter, when it is done with. Throws InvalidArgument for null, which a
-/// capsule that was taken already gives.
+/// Returns an owner of a managed tensor, which calls its deleter at the end. Throws InvalidArgument for null, which is
+/// the pointer of a capsule that was taken already.
 template <dlpack::ManagedLike M>
 auto own_dlpack(M* managed) {
   require(managed != nullptr, "own_dlpack", "managed", "null", "must be a tensor that nobody has taken yet");
@@ -169,16 +170,16 @@ template <class Managed, class View>
 struct DlpackExport {
   Managed managed{};
   std::int64_t shape[4] = {}, strides[4] = {};
-  View view;  ///< keeps the memory alive where it manages it
+  View view;  ///< keeps the memory alive if the View manages it
   explicit DlpackExport(const View& v) : view(v) {}
 };
 
 }  // namespace detail
 
-/// A managed tensor of a View's memory, for a consumer that calls its deleter: dlpack::ManagedTensorVersioned,
-/// dlpack::ManagedTensor, or dlpack.h's own. A View that manages its memory keeps it alive until then.
+/// Returns a managed tensor of a View's memory, for a consumer that calls its deleter: dlpack::ManagedTensorVersioned,
+/// dlpack::ManagedTensor, or the types of dlpack.h. If the View manages its memory, the memory exists until then.
 ///
-/// Rank 1 to 4, any layout. A View of const needs the versioned form, which says that it is read-only.
+/// Rank 1 to 4, any layout. A View of const needs the versioned form, which has a read-only flag.
 template <dlpack::ManagedLike Managed = dlpack::ManagedTensorVersioned, KokkosView V>
 Managed* to_dlpack(const V& view, std::int32_t device_id = 0) {
   using E = scalar_of<V>;

@@ -10,8 +10,8 @@ namespace schatten {
 
 namespace detail {
 
-/// Whether the elements of an Eigen expression lie in memory, a stride apart in each index. (Eigen says so of some
-/// indexed views, which have no address.)
+/// Whether the elements of an Eigen expression are in memory, with a stride per index. (Eigen's flag is also set for
+/// some indexed views, which have no address.)
 template <class Derived>
 constexpr bool has_memory() {
   return bool(Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit) && requires(const Derived& m) {
@@ -19,7 +19,7 @@ constexpr bool has_memory() {
   };
 }
 
-/// The View of an Eigen object's memory at `data`: rank 1 of a vector, rank 2 of a matrix.
+/// Returns the View of an Eigen object's memory at `data`: rank 1 for a vector, rank 2 for a matrix.
 template <class T, class Derived>
 auto view_of(T* data, const Derived& m) {
   if constexpr (bool(Derived::IsVectorAtCompileTime)) {
@@ -48,7 +48,7 @@ auto view(Eigen::DenseBase<Derived>& matrix) {
   }
 }
 
-/// Read-only.
+/// The same for a const object: the View is read-only.
 template <class Derived>
 auto view(const Eigen::DenseBase<Derived>& matrix) {
   static_assert(detail::has_memory<Derived>(),
@@ -59,15 +59,16 @@ auto view(const Eigen::DenseBase<Derived>& matrix) {
   }
 }
 
-/// A temporary Map, Ref or Block: it does not own the memory, so the View may outlive it.
+/// The same for a temporary Map, Ref or Block, which does not own the memory, so the View may outlive it.
 template <class Derived>
 auto view(Eigen::MapBase<Derived>&& matrix) {
   auto& m = matrix.derived();
   return detail::view_of(m.data(), m);
 }
 
-/// Does not compile: a temporary matrix frees its memory. So may a temporary Ref of a const object, which has a copy if
-/// the object has another storage order, other strides or no memory. Give it a name instead.
+/// Does not compile, because a temporary matrix frees its memory. A temporary Ref of a const object frees its memory
+/// too if it has a copy, which is the case for another storage order, other strides or an expression. Give the object a
+/// name instead.
 template <class Plain, int options, class Stride>
 void view(Eigen::Ref<const Plain, options, Stride>&& matrix) = delete;
 template <class Plain, int options, class Stride>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// std::mdspan, and any other of its interface (Kokkos' for C++20), as Views. No copy, and no header of either.
+// std::mdspan, and other types with its interface (Kokkos' for C++20), as Views. No copy. Needs no mdspan header.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -12,7 +12,7 @@
 
 namespace schatten {
 
-/// What of std::mdspan a View needs.
+/// The members of std::mdspan that a View needs.
 template <class M>
 concept Mdspan = requires(const M& m) {
   typename M::element_type;
@@ -26,7 +26,7 @@ concept Mdspan = requires(const M& m) {
 
 namespace detail {
 
-/// T with Rank asterisks.
+/// The type T with Rank asterisks.
 template <class T, std::size_t Rank>
 struct PointerOfRank {
   using type = typename PointerOfRank<T, Rank - 1>::type*;
@@ -38,12 +38,13 @@ struct PointerOfRank<T, 0> {
 
 }  // namespace detail
 
-/// A View of the elements of an mdspan of rank 1 to 4, in any strided mapping. `MemorySpace` says where they are.
+/// Returns a View of the elements of an mdspan of rank 1 to 4, with any strided mapping. `MemorySpace` is the space of
+/// the memory.
 ///
-/// The memory must outlive the View. Elements that are const give a read-only View. The accessor must reach element k
-/// as data_handle()[k], as the default one does; one whose reference is not element_type& does not compile. Throws
-/// InvalidArgument for a mapping without strides, for a null pointer, for one without the alignment of the type, and
-/// for strides that exceed the address space, such as negative ones.
+/// The memory must exist as long as the View. The View of const elements is read-only. Element k of the accessor must
+/// be data_handle()[k], as with the default accessor; an accessor whose reference is not element_type& does not
+/// compile. Throws InvalidArgument for a mapping without strides, for a null pointer, for a pointer without the
+/// alignment of the type, and for strides that exceed the address space, such as negative ones.
 template <class MemorySpace = Kokkos::HostSpace, Mdspan M>
 auto view(const M& m) {
   constexpr std::size_t rank = M::rank();

@@ -9,14 +9,15 @@
 
 namespace schatten {
 
-/// A View of the numbers of the span. The memory must outlive the View. A span of const gives a read-only View.
+/// Returns a View of rank 1 of the numbers of the span. The memory must exist as long as the View. The View of a span
+/// of const is read-only.
 template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
 auto vector_view(std::span<T, N> numbers) {
   return vector_view<MemorySpace>(numbers.data(), numbers.size());
 }
 
-/// A View of the span as a contiguous row-major rows×cols matrix. Throws InvalidArgument unless it has rows·cols
-/// numbers.
+/// Returns a View of the span as a contiguous row-major rows×cols matrix. Throws InvalidArgument unless the span has
+/// rows·cols numbers.
 template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
 auto matrix_view(std::span<T, N> numbers, std::size_t rows, std::size_t cols) {
   const bool holds = cols == 0 ? numbers.empty() : numbers.size() % cols == 0 && numbers.size() / cols == rows;

@@ -17,8 +17,8 @@
 
 namespace schatten {
 
-/// Memory of another program: element (i, j, …) is data[i·stride[0] + j·stride[1] + …]. It owns no memory. Like
-/// TypedMatrix it does not distinguish const memory.
+/// A tensor in the memory of another program: element (i, j, …) is data[i·stride[0] + j·stride[1] + …]. It owns no
+/// memory, and does not distinguish const memory.
 struct TensorRef {
   void* data = nullptr;                     ///< the element (0, 0, …)
   ElementType type = ElementType::float32;  ///< of the elements
@@ -34,8 +34,8 @@ struct TensorRef {
   }
 };
 
-/// The contiguous, row-major tensor at `data`. Throws InvalidArgument for a shape of no index or of more than four, and
-/// for one of more elements than memory has bytes.
+/// Returns the contiguous, row-major tensor at `data`. Throws InvalidArgument for a shape with no index or more than
+/// four, and for a shape that exceeds the address space.
 inline TensorRef contiguous_tensor(void* data, ElementType type, const std::vector<std::size_t>& shape,
                                    std::string_view function = "contiguous_tensor",
                                    std::string_view argument = "shape") {
@@ -55,7 +55,7 @@ inline TensorRef contiguous_tensor(void* data, ElementType type, const std::vect
 
 namespace detail {
 
-/// f(the tensor as a View of E of the rank `Pointer` has: E*, E**, …).
+/// Calls f with the tensor as a View of E with the rank of `Pointer`: E*, E**, ….
 template <class Pointer, class MemorySpace, class E, class F>
 void with_view_of(const TensorRef& t, const F& f) {
   using View = Kokkos::View<Pointer, Kokkos::LayoutStride, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
@@ -79,10 +79,11 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 
 }  // namespace detail
 
-/// Calls f(view) with the tensor as a View of its type and rank, in the memory space that the caller knows it to be in.
+/// Calls f(view) with the tensor as a View of its type and rank. `MemorySpace` is the space of the memory.
 ///
-/// f: for float, double, Half and BFloat16 and ranks 1 to 4. No copy. Throws InvalidArgument for a null pointer, for
-/// one without the alignment of the type, for strides that exceed the address space, and for a rank beyond 4.
+/// f must take Views of float, double, Half and BFloat16 of rank 1 to 4. No copy. Throws InvalidArgument for a null
+/// pointer, for a pointer without the alignment of the type, for strides that exceed the address space, and for a rank
+/// above 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
   require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),

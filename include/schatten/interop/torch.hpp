@@ -157,7 +157,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
  private:
   using Space = typename Exec::memory_space;
 
-  /// A parameter as it was when it was added.
+  /// A parameter at the time when it was added.
   struct Entry {
     std::string name;
     const void* parameter;

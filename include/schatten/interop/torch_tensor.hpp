@@ -20,11 +20,12 @@
 
 namespace schatten {
 
-/// A LibTorch tensor, checked, for with_view or Optimizer::add. The tensor must live as long as what is made of it.
+/// Checks a LibTorch tensor and returns it as a TensorRef, for with_view or Optimizer::add. The tensor must exist as
+/// long as the result and Views of it.
 ///
-/// A number (rank 0) counts as a vector of one. Throws InvalidArgument that names what is wrong: an undefined tensor,
-/// one on another device than MemorySpace's, sparse, of another type than float16, bfloat16, float32, float64, of a
-/// rank above 4, one whose sign or conjugate is still to be taken, or one whose storage was freed or cut.
+/// A number (rank 0) counts as a vector of length 1. Throws InvalidArgument for an undefined tensor, a tensor on
+/// another device than MemorySpace's, a sparse one, a type other than float16, bfloat16, float32 and float64, a rank
+/// above 4, a tensor with a pending negation or conjugation, and one whose storage was freed or made smaller.
 template <class MemorySpace = Kokkos::HostSpace>
 TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
                     std::string_view argument = "tensor") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The one place that chooses the linear algebra backend, at compile time.
+// The choice of the linear algebra backend, at compile time.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -34,7 +34,7 @@ using DeviceBackend = PortableBackend;
 template <ExecutionSpace Exec>
 using DefaultBackend = std::conditional_t<is_host_execution_space<Exec>, HostBackend, DeviceBackend>;
 
-/// Whether the backend's routines share their work among threads that they have themselves.
+/// Whether the backend's routines use threads of their own.
 template <class Backend>
 inline constexpr bool has_own_threads = requires {
   Backend::has_own_threads;
@@ -46,7 +46,7 @@ inline constexpr bool multiplies_reduced_floats = requires {
   Backend::multiplies_reduced_floats;
 };
 
-/// Backend, or the default for Exec where it is void: what functions take as their first template argument.
+/// Backend, or the default for Exec if Backend is void. It is the first template argument of functions.
 template <class Backend, ExecutionSpace Exec>
 using ChosenBackend = std::conditional_t<std::is_void_v<Backend>, DefaultBackend<Exec>, Backend>;
 

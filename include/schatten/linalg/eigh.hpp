@@ -6,11 +6,12 @@
 
 namespace schatten::linalg {
 
-/// A = V diag(λ) Vᵀ of every symmetric matrix of the batch.
+/// Computes A = V diag(λ) Vᵀ for every symmetric matrix of the batch.
 ///
-/// A (n×n) is kept; one triangle or both may be read. lambda (batch, n), or (n) for one matrix, ascending; V (n×n),
-/// eigenvectors in columns. A matrix with a NaN or an infinity gives NaN throughout. @pre lambda, V and A do not
-/// overlap. Throws InvalidArgument, and NumericalError without convergence. Error: backward stable, ‖δA‖ = O(ε)‖A‖.
+/// A (n×n) does not change; one triangle or both may be read. lambda (batch, n), or (n) for one matrix: ascending. V
+/// (n×n): eigenvectors in columns. The result for a matrix with a NaN or an infinity is NaN in all elements. Throws
+/// InvalidArgument for other extents and for arguments that overlap, and NumericalError if a decomposition does not
+/// converge. Error: backward stable, ‖δA‖ = O(ε)‖A‖. Cost: about 9n³ flops.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VL, KokkosView VV>
 void eigh(const Exec& exec, const VA& a, const VL& lambda, const VV& v,
           Workspace<typename Exec::memory_space>& workspace) {

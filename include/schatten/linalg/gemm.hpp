@@ -12,14 +12,14 @@
 
 namespace schatten::linalg {
 
-/// What α and β are given in, and products of such elements summed in: the type itself, float for 16-bit elements.
+/// The type of α and β and of sums of products: the element type, or float for 16-bit elements.
 template <KokkosView V>
 using coefficient_of = std::conditional_t<ReducedFloat<scalar_of<V>>, float, scalar_of<V>>;
 
 namespace detail {
 
-/// Whether the product of A and B may be stored as C: of their own type, or of float where they have 16 bits. The
-/// compiler reports the first requirement that is not met, and nothing else.
+/// Returns whether the product of A and B may be stored as C: C has their type, or float if they have 16 bits. The
+/// compiler reports only the first requirement that is not met.
 template <class VA, class VB, class VC>
 constexpr bool check_product_types() {
   using A = scalar_of<VA>;
@@ -32,7 +32,7 @@ constexpr bool check_product_types() {
   return same && writable;
 }
 
-/// Batch in float.
+/// Returns a copy of the batch in float, in scratch memory.
 template <class Exec, class A, class Space>
 BatchView<float, Space> widened(const Exec& exec, const BatchView<const A, Space>& a, Workspace<Space>& workspace) {
   // Rows or columns stay contiguous, whichever are.
@@ -42,7 +42,7 @@ BatchView<float, Space> widened(const Exec& exec, const BatchView<const A, Space
   return wide;
 }
 
-/// C ← αAB + βC by the backend, or, where it has no products of 16-bit elements, by float copies and one rounding.
+/// C ← αAB + βC by the backend. If it has no products of 16-bit elements, by float copies and one rounding.
 template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
 void product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
              const BatchView<const A, Space>& b, Coefficient beta, const BatchView<C, Space>& c,
@@ -64,12 +64,13 @@ void product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space
 
 }  // namespace detail
 
-/// C ← αAB + βC for every matrix of the batch; a transpose is a View with swapped strides (schatten::transpose).
+/// C ← αAB + βC for every matrix of the batch. schatten::transpose returns a transpose, a View with exchanged strides.
 ///
-/// A (m×k), B (k×n), C (m×n): rank 2, or rank 3 with equal batch; any layout and strides. All float, double, Half or
-/// BFloat16; of 16-bit A and B, which are multiplied and summed in float, C may be float as well. beta = 0 overwrites
-/// whatever C holds, NaN included. @pre extents match; C shares no element with A or B. Throws InvalidArgument.
-/// Asynchronous on `exec`. Cost: 2mnk flops per matrix; a matrix without a unit stride is packed first.
+/// A (m×k), B (k×n), C (m×n): rank 2, or rank 3 with equal batches; any layout and strides. All have the same element
+/// type: float, double, Half or BFloat16. 16-bit A and B are multiplied and summed in float, and C may then be float.
+/// With beta = 0 the old elements of C are not used, so they may be NaN. @pre C shares no element with A or B. Throws
+/// InvalidArgument for extents that do not fit. Asynchronous on `exec`. Cost: 2mnk flops per matrix; a matrix without a
+/// unit stride is packed first.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, coefficient_of<VA> beta, const VC& c,
           Workspace<typename Exec::memory_space>& workspace) {
@@ -89,7 +90,7 @@ void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, 
 
 namespace detail {
 
-/// Upper triangle ← lower triangle, in square tiles so that both stay in cache.
+/// Copies the lower triangle to the upper triangle, in square tiles so that both stay in cache.
 template <class T, class Space>
 struct Mirror {
   static constexpr std::size_t tile = 32;
@@ -106,7 +107,8 @@ struct Mirror {
   }
 };
 
-/// Lower triangle of C ← αAB, C known to be symmetric: halves, and one gemm for the block under the diagonal.
+/// Computes the lower triangle of a symmetric C ← αAB: recursively for both halves, and by one gemm for the block below
+/// the diagonal.
 template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
 void lower_product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
                    const BatchView<const A, Space>& b, const BatchView<C, Space>& c, Workspace<Space>& workspace) {
@@ -129,12 +131,11 @@ void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
 
 }  // namespace detail
 
-/// C ← αAB where the product is known to be symmetric (a polynomial of one symmetric matrix, AᵀA, ...).
+/// C ← αAB for a product that is known to be symmetric, such as AᵀA or a polynomial of one symmetric matrix.
 ///
-/// A (n×k), B (k×n), C (n×n), as for gemm. On the host only the blocks on and under the diagonal are computed, the rest
-/// mirrored: C is symmetric to the last bit, about n²k flops. On a device the product is formed whole, 2n²k flops:
-/// blocks and a mirror are more launches and memory traffic than a quarter to half of such a product is worth. @pre
-/// AB = (AB)ᵀ up to rounding.
+/// A (n×k), B (k×n), C (n×n), as for gemm. On the host only the blocks on and below the diagonal are computed, and the
+/// others are copied: C is exactly symmetric. Cost: about n²k flops. On a device the whole product is computed, 2n²k
+/// flops, because blocks need more launches and memory traffic. @pre AB = (AB)ᵀ up to rounding.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, const VC& c,
                        Workspace<typename Exec::memory_space>& workspace) {
@@ -158,7 +159,8 @@ void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, 
   }
 }
 
-/// Gram matrix of the columns: C ← AᵀA. A (m×n), C (n×n). Cost: about n²m flops.
+/// C ← AᵀA, the Gram matrix of the columns. A (m×n), C (n×n), as for symmetric_product. Cost: about n²m flops on the
+/// host.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VC>
 void gram(const Exec& exec, const VA& a, const VC& c, Workspace<typename Exec::memory_space>& workspace) {
   const auto batch_a = as_batch<Exec>(a);

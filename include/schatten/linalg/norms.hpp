@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Norms and inner products of the matrices of a batch, left in device memory: one number per matrix, nothing fences.
+// Norms and inner products of the matrices of a batch: one number per matrix, in memory of the execution space. No
+// function fences.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -23,7 +24,7 @@ KOKKOS_FUNCTION bool is_finite(T x) {
   }
 }
 
-/// The largest power of two that does not exceed x; 1 for zero, NaN for what is not finite. @pre x >= 0 or NaN
+/// Returns the largest power of two that does not exceed x; 1 for zero, NaN for NaN and infinity. @pre x >= 0 or NaN
 KOKKOS_FUNCTION inline double power_of_two_below(double x) {
   if (!is_finite(x)) return std::numeric_limits<double>::quiet_NaN();
   if (x == 0.0) return 1.0;
@@ -34,14 +35,15 @@ KOKKOS_FUNCTION inline double power_of_two_below(double x) {
 
 namespace detail {
 
-/// The bits of |x|: ordered as |x| is, infinities and NaN last. Their maximum vectorises, unlike that of floats.
+/// The bits of |x|. Their order is that of |x|, with infinity and NaN last. Loops for their maximum can be vectorized,
+/// unlike those for the maximum of floats.
 template <Scalar T>
 KOKKOS_FUNCTION auto magnitude_bits(T x) {
   using Bits = std::conditional_t<std::is_same_v<T, float>, std::uint32_t, std::uint64_t>;
   return std::bit_cast<Bits>(x) & (~Bits{0} >> 1);
 }
 
-/// partial(b, i) ← max_j |a(b, i, j)|, NaN if some entry is NaN or infinite.
+/// partial(b, i) ← max_j |a(b, i, j)|; NaN if an entry is NaN or infinite.
 template <class T, class Space>
 struct RowMaxAbs {
   BatchView<const T, Space> a;
@@ -72,7 +74,8 @@ struct RowInnerProduct {
   }
 };
 
-/// result(b) ← max_i partial(b, i), NaN if one of them is: as bits, NaN is larger than every number.
+/// result(b) ← max_i partial(b, i); NaN if one of them is NaN, because the bits of NaN are larger than those of any
+/// number.
 template <class Space>
 struct MaxOfPartials {
   VectorBatchView<double, Space> partial;
@@ -85,14 +88,14 @@ struct MaxOfPartials {
   }
 };
 
-/// result(b) ← s_b t_b Σ_i partial(b, i), or the square root of it; s = t = 1 where there are no scales.
+/// result(b) ← s_b t_b Σ_i partial(b, i), or its square root; s = t = 1 without scales.
 template <class Space>
 struct SumOfPartials {
   VectorBatchView<double, Space> partial;
   NumberBatchView<const double, Space> scale_a, scale_c;
   bool square_root;
   NumberBatchView<double, Space> result;
-  /// s·t·sum in the order that over- or underflows only where the result does.
+  /// Returns s·t·sum, multiplied in an order in which only the result can over- or underflow.
   KOKKOS_FUNCTION static double product(double s, double t, double sum) {
     if (!is_finite(s) || !is_finite(t)) return s + t;
     const double smaller = s < t ? s : t, larger = s < t ? t : s;
@@ -106,7 +109,7 @@ struct SumOfPartials {
   }
 };
 
-/// ⟨A/s, C/t⟩, or its square root; `scaled`: times s·t, or s.
+/// Computes ⟨A/s, C/t⟩ or its square root; if `scaled` is set, times s·t or s.
 template <class Exec, class T, class U, class Space>
 void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<const U, Space>& c,
                           const NumberBatchView<double, Space>& scale_a, const NumberBatchView<double, Space>& scale_c,
@@ -124,8 +127,8 @@ void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, 
 
 }  // namespace detail
 
-/// result(b) ← max_ij |A_ij| of matrix b; NaN if it holds a NaN or an infinity; 0 if it is empty.
-/// A: rank 2 or 3, any layout. Cost: one pass.
+/// result(b) ← max_ij |A_ij| of matrix b; NaN if it has a NaN or an infinity, 0 if it is empty. A: rank 2 or 3, any
+/// layout. Cost: one pass.
 template <ExecutionSpace Exec, KokkosView V, class Space>
 void max_abs(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
              Workspace<Space>& workspace) {
@@ -140,8 +143,9 @@ void max_abs(const Exec& exec, const V& view, const NumberBatchView<double, Spac
   for_each_matrix_by_team(exec, "schatten::max_abs", a.extent(0), detail::MaxOfPartials<Space>{partial, result});
 }
 
-/// result(b) ← ⟨A_b, C_b⟩ = Σ_ij A_ij C_ij. Summed in double after division by the largest entries, so that no product
-/// over- or underflows on the way. Equal on any number of threads. @pre equal extents. Cost: three passes.
+/// result(b) ← ⟨A_b, C_b⟩ = Σ_ij A_ij C_ij. The sum is computed in double after division by the largest entries, so
+/// that only the result can over- or underflow. It does not depend on the number of threads. Throws InvalidArgument for
+/// extents that differ. Cost: three passes.
 template <ExecutionSpace Exec, KokkosView VA, KokkosView VC, class Space>
 void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const NumberBatchView<double, Space>& result,
                    Workspace<Space>& workspace) {
@@ -158,7 +162,7 @@ void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const N
   detail::scaled_inner_product(exec, a, c, scale_a, scale_c, false, true, result, workspace);
 }
 
-/// result(b) ← ‖A_b‖_F, safe against under- and overflow; NaN if A holds a NaN or an infinity. Cost: two passes.
+/// result(b) ← ‖A_b‖_F, without over- or underflow of squares; NaN if A_b has a NaN or an infinity. Cost: two passes.
 template <ExecutionSpace Exec, KokkosView V, class Space>
 void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
                     Workspace<Space>& workspace) {
@@ -171,8 +175,8 @@ void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<doubl
   detail::scaled_inner_product(exec, a, a, scale, scale, true, true, result, workspace);
 }
 
-/// result(b) ← ‖A_b/s_b‖_F for scales near A's largest entry, zero counting as one. NaN where the scale is. Cost: one
-/// pass.
+/// result(b) ← ‖A_b/s_b‖_F for scales near A_b's largest entry. A scale of zero counts as one; for a scale of NaN the
+/// result is NaN. Cost: one pass.
 template <ExecutionSpace Exec, class T, class Space>
 void relative_norm(const Exec& exec, const BatchView<const T, Space>& a, const NumberBatchView<double, Space>& scale,
                    const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {

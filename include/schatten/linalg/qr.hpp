@@ -7,13 +7,14 @@
 
 namespace schatten::linalg {
 
-/// Q of the thin QR decomposition A = QR of every matrix of the batch: QᵀQ = I, R upper triangular, R_kk >= 0.
+/// Computes Q of the thin QR decomposition A = QR of every matrix of the batch: QᵀQ = I, R upper triangular, R_kk >= 0.
 ///
-/// A (m×n, m >= n) is kept; Q (m×n). The first k columns of Q span those of A for every k up to the rank; from a column
-/// that depends on those before it (a zero one, say) Q goes on with some orthonormal column, never with a zero. A zero
-/// matrix gives the first n columns of I. A matrix with a NaN or an infinity gives NaN throughout.
-/// @pre Q does not overlap A. Throws InvalidArgument. Host backends work while the call lasts; the Kokkos one is
-/// asynchronous. Householder reflections; error: backward stable, ‖δA‖ = O(ε)‖A‖. Cost: 4n²m − 4n³/3 flops.
+/// A (m×n, m >= n) does not change; Q (m×n). The first k columns of Q span those of A for every k up to the rank. For a
+/// column of A that depends on the previous ones Q has some other orthonormal column, never zeros. For a zero matrix Q
+/// is the first n columns of I. The result for a matrix with a NaN or an infinity is NaN in all elements.
+/// @pre Q does not overlap A. Throws InvalidArgument for other extents. Host backends are complete on return; the
+/// portable one is asynchronous. Method: Householder reflections. Error: backward stable, ‖δA‖ = O(ε)‖A‖. Cost: 4n²m −
+/// 4n³/3 flops.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VQ>
 void orthonormal_basis(const Exec& exec, const VA& a, const VQ& q, Workspace<typename Exec::memory_space>& workspace) {
   using T = scalar_of<VQ>;

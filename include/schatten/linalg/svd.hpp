@@ -29,7 +29,7 @@ void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std:
                         "must hold " + std::to_string(batch) + " vectors of length " + std::to_string(length));
 }
 
-/// Throws InvalidArgument if the vectors, which a function writes, share an element with the matrices.
+/// Throws InvalidArgument if the vectors that a function writes share an element with the matrices.
 template <class T, class U, class Space>
 void require_apart(const VectorBatchView<T, Space>& v, const BatchView<U, Space>& a, std::string_view function,
                    std::string_view argument, std::string_view other) {
@@ -39,13 +39,13 @@ void require_apart(const VectorBatchView<T, Space>& v, const BatchView<U, Space>
 
 }  // namespace detail
 
-/// Thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
+/// Computes the thin singular value decomposition A = U diag(σ) Vᵀ of every matrix of the batch.
 ///
-/// A (m×n) is kept. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n). A
-/// matrix with a NaN or an infinity gives NaN throughout. On the long side, columns of U (rows of Vt) that belong to σ
-/// = 0 may be zero. @pre no output overlaps A or another output. Throws InvalidArgument, and NumericalError without
-/// convergence. Host backends work while the call lasts; the Kokkos one is asynchronous. Error: backward stable, ‖δA‖ =
-/// O(ε)‖A‖.
+/// A (m×n) does not change. With k = min(m, n): U (m×k), sigma (batch, k), or (k) for one matrix, descending, Vt (k×n).
+/// The result for a matrix with a NaN or an infinity is NaN in all elements. On the long side, columns of U (rows of
+/// Vt) that belong to σ = 0 may be zero. @pre no output overlaps A or another output. Throws InvalidArgument for other
+/// extents, and NumericalError if a decomposition does not converge. Host backends are complete on return; the portable
+/// one is asynchronous. Error: backward stable, ‖δA‖ = O(ε)‖A‖. Cost: about 20n²m flops for n <= m.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VU, KokkosView VS, KokkosView VT>
 void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& vt,
          Workspace<typename Exec::memory_space>& workspace) {
@@ -77,7 +77,8 @@ void svd(const Exec& exec, const VA& a, const VU& u, const VS& sigma, const VT& 
   }
 }
 
-/// Only the singular values, descending: sigma (batch, min(m, n)), which shares no element with A. As svd otherwise.
+/// Computes only the singular values, descending: sigma (batch, min(m, n)), which shares no element with A. Otherwise
+/// as svd.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VS>
 void singular_values(const Exec& exec, const VA& a, const VS& sigma,
                      Workspace<typename Exec::memory_space>& workspace) {

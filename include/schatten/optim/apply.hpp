@@ -45,7 +45,7 @@ struct Decay {
   }
 };
 
-/// f(Decay of the mode).
+/// Calls f with the Decay of the mode.
 template <Scalar T, class F>
 KOKKOS_FUNCTION auto with_decay(DecayMode mode, T share, const F& f) {
   if (mode == DecayMode::after_step) return f(Decay<T, DecayMode::after_step>{share});
@@ -53,11 +53,11 @@ KOKKOS_FUNCTION auto with_decay(DecayMode mode, T share, const F& f) {
   return f(Decay<T, DecayMode::decoupled>{share});
 }
 
-/// All that the update of a window's weights needs.
+/// The data of the update of a window's weights.
 template <Scalar T, class Space>
 struct WeightUpdate {
   Records<Space> records;
-  SlotMemory master;                                 ///< copies of the weights in T; empty: the weights are stepped
+  SlotMemory master;                                 ///< copies of the weights in T; empty: no copies
   NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
   NumberBatchView<MatrixCounts, Space> counts;       ///< for stochastic rounding: the steps that a matrix has taken
   double lr, decay;                                  ///< decay: share of W, lr·weight_decay except with `fixed`
@@ -71,8 +71,9 @@ struct WeightUpdate {
   }
 };
 
-/// Applies a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or as another
-/// DecayMode has it. Decay is subtracted; 1 − decay would lose its digits.
+/// Applies a direction's elements to the weights: W ← W − (decay·W + lr·scale·factor·direction), or the formula of
+/// another DecayMode. It subtracts decay·W and does not multiply by 1 − decay, which would lose the digits of a small
+/// decay.
 template <Scalar T, class Space>
 struct ApplySink {
   WeightUpdate<T, Space> update;

@@ -38,7 +38,7 @@ template <class F, class Space>
 struct UnlessSkipped {
   F f;                        ///< the functor
   FiniteFlags<Space> finite;  ///< 0 for skipped matrices
-  /// (team, k, i) of a row or (k, i, j) of an element.
+  /// Calls f with the arguments (team, k, i) of a row or (k, i, j) of an element, unless matrix k is skipped.
   template <class First>
   KOKKOS_FUNCTION void operator()(const First& first, std::size_t second, std::size_t third) const {
     if constexpr (std::is_integral_v<First>) {
@@ -94,12 +94,14 @@ class Bucket {
   [[nodiscard]] std::size_t cols() const { return storage_.key().cols; }
   /// Whether other ranks have parts of the matrices (distributed/rank_rule.hpp).
   static constexpr bool over_ranks = false;
-  /// What sums over a matrix take beside the elements that are here (spectral/whole_matrix.hpp).
+  /// How sums over a matrix include the elements that other ranks have (spectral/whole_matrix.hpp); here there are
+  /// none.
   [[nodiscard]] static spectral::WholeMatrix parts() { return {}; }
-  /// The user's rows and columns of a whole matrix.
+  /// Rows and columns of a whole matrix, as the user's View has them.
   [[nodiscard]] std::pair<std::size_t, std::size_t> whole_shape() const { return key().user_shape(); }
-  /// Whether other ranks have parts of each row, or of each column.
+  /// Whether other ranks have parts of each row.
   [[nodiscard]] static bool cuts_rows() { return false; }
+  /// Whether other ranks have parts of each column.
   [[nodiscard]] static bool cuts_columns() { return false; }
   /// The group's number of this step, counted from 1.
   [[nodiscard]] std::size_t step() const { return number_; }
@@ -126,14 +128,14 @@ class Bucket {
   void average(const F& f, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     average_each(OneFunctor<F>{f}, slots, beta, out);
   }
-  /// The same with f = maker(k), one functor per matrix k, constructed in the kernel.
+  /// As average, with f = maker(k): one functor per matrix k, constructed in the kernel.
   template <class Maker, std::size_t n>
   void average_each(const Maker& maker, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     over_gradients("schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
     note_average(slots, beta, out);
   }
-  /// The same with the elements of `in`, a result of buffer() or transform(), instead of the gradient. `in` may be
-  /// `out`.
+  /// As average_each, with the elements of `in`, a result of buffer() or transform(), instead of the gradient. `in` may
+  /// be `out`.
   template <class Maker, std::size_t n>
   void average_of(const ConstBatch& in, const Maker& maker, const std::array<std::size_t, n>& slots, double beta,
                   const Batch& out) {
@@ -159,8 +161,9 @@ class Bucket {
     transform(OneFunctor<Same>{}, std::array<std::size_t, 0>{}, copy);
     return copy;
   }
-  /// result(k, b) ← √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k, f = maker(k). Changes of the
-  /// state are dropped. In scratch memory. Undefined for skipped matrices. One pass. @pre `each` divides the rows.
+  /// Returns √Σ f(g, s₁, s₂, …)² over rows [b·each, (b+1)·each) of matrix k as result(k, b), with f = maker(k), in
+  /// scratch memory. Changes of the state are discarded. The result is undefined for skipped matrices. Cost: one pass.
+  /// @pre `each` divides the number of rows.
   template <class Maker, std::size_t n>
   [[nodiscard]] Vectors block_norms(const Maker& maker, const std::array<std::size_t, n>& slots, std::size_t each) {
     check();
@@ -172,7 +175,7 @@ class Bucket {
     optim::block_norms<T>(exec(), "schatten::step/norms", loop, count_, each, out, workspace());
     return out;
   }
-  /// result(k) ← the same of the whole matrix k.
+  /// Returns √Σ f(g, s₁, s₂, …)² over matrix k as result(k), as block_norms.
   template <class Maker, std::size_t n>
   [[nodiscard]] Numbers norms(const Maker& maker, const std::array<std::size_t, n>& slots) {
     return Numbers(block_norms(maker, slots, rows()).data(), count_);
@@ -182,25 +185,25 @@ class Bucket {
   [[nodiscard]] WeightReader<T, Space> weights() const {
     return {records(), key().master ? slot(slots() - 1) : SlotMemory{}};
   }
-  /// The learning rate of this step, schedules included, which multiplies D beside the factors; the decay's share of W.
+  /// The learning rate of this step, including the lr factor. D is multiplied by it and by factor().
   [[nodiscard]] double lr() const { return lr_; }
   /// The factor of W in this step's decay.
   [[nodiscard]] double decay() const { return decay_; }
 
-  /// f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
+  /// Calls f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
   template <class F>
   void rows(std::string_view label, const F& f) {
     check();
     for_each_row_by_team(exec(), label, count_, rows(), UnlessSkipped<F, Space>{f, finite()});
   }
-  /// f(team, k) for every matrix k that is not skipped.
+  /// Calls f(team, k) for every matrix k that is not skipped.
   template <class F>
   void each_matrix(std::string_view label, const F& f) {
     check();
     for_each_row_by_team(exec(), label, count_, 1,
                          UnlessSkipped<schatten::detail::MatrixAsRow<F>, Space>{{f}, finite()});
   }
-  /// f(k, i, j) for every element of every matrix k that is not skipped.
+  /// Calls f(k, i, j) for every element of every matrix k that is not skipped.
   template <class F>
   void elements(std::string_view label, const F& f) {
     check();
@@ -211,7 +214,7 @@ class Bucket {
   void map(double power, const MapOptions& options, const Batch& u, const Batch& out) {
     plan(power, options).apply(exec(), u, out, workspace());
   }
-  /// The same by `streaming` with the right singular vectors v, a state of Extent::right_factor.
+  /// As map above, by the method `streaming` with the right singular vectors v, a state array of Extent::right_factor.
   void map(double power, const MapOptions& options, const Batch& u, const Batch& v, const Batch& out) {
     plan(power, options).apply(exec(), u, v, out, workspace());
   }
@@ -232,21 +235,21 @@ class Bucket {
 
   // ---- for the group, which runs the rule -----------------------------------------------------------------------
 
-  /// Runs the functors over gradients and slots into `sink`; checks the gradients first if that has not been done. On
-  /// the host a few matrices at a time, so that their gradients stay in cache. notes_size: collects the largest entries
-  /// of the first slot for note_sizes.
+  /// Calls the functors for the elements of gradients and slots and passes the results to `sink`. Checks the gradients
+  /// first if that has not been done; on the host a few matrices at a time, so that their gradients stay in cache.
+  /// notes_size: whether to collect the largest entries of the first slot for note_sizes.
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
                       const std::array<std::size_t, n>& slots, bool notes_size = false) {
     run_over(gradients(), label, maker, sink, slots, notes_size);
   }
 
-  /// Checks the gradients, if that has not been done.
+  /// Checks whether the gradients are finite, if that has not been done.
   void check() {
     if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_);
     checked_ = true;
   }
-  /// The step's learning rate and decay; coupled: what of W the rule reads as part of its gradient.
+  /// Sets the step's learning rate and decay. coupled: the factor of W in the gradient that the rule reads.
   void set_rates(double lr, double decay, double coupled) {
     lr_ = lr;
     decay_ = decay;
@@ -256,19 +259,18 @@ class Bucket {
   void note_first_steps() { first_steps_ = storage_.take_first_steps(first_, count_); }
   /// Notes that the gradients have been checked.
   void set_checked() { checked_ = true; }
-  /// Puts `observed`, arrays of `rows` rows each, in the gradients' place: what the caller gives a rule beside
-  /// gradients.
+  /// Lets the rule read `observed`, arrays of `rows` rows each from Optimizer::observe, instead of the gradients.
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
     coupled_ = 0;
     observed_rows_ = rows;
   }
-  /// Memory of the factors. Sets them to 1.
+  /// Sets the memory of the factors, and the factors to 1.
   void set_factor(const NumberBatchView<SplitFactor, Space>& factor) {
     factor_ = factor;
     if constexpr (loops_as_on_device<Exec>) size_ = workspace().template numbers<double>(count_);
   }
-  /// Slot k, in the form that loops over elements read.
+  /// The array of slot k, in the form that loops over elements use.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
   /// Records of the matrices.
   [[nodiscard]] Records<Space> records() const { return records_; }
@@ -276,7 +278,8 @@ class Bucket {
   [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
   /// Numbers of steps of the matrices.
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
-  /// Multiplies the factors by the floor of floor.hpp, from what `average` has noted. `recent`: the slot of r.
+  /// Multiplies the factors by the floor of floor.hpp, which is computed from the largest entries that `average` has
+  /// stored. `recent`: the slot of r.
   void apply_floor(std::size_t recent) {
     if (!averaged_) return;
     const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
@@ -284,35 +287,37 @@ class Bucket {
                     ApplyFloor<T, Space>{bits, size_, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
   }
 
-  /// x and r of floor.hpp for a rule that works element by element, from its slot k, whose sizes over_gradients has
-  /// noted.
+  /// Computes x and r of floor.hpp for an element rule from the largest entries of its slot k, which over_gradients has
+  /// stored.
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
     find_sizes(k);
     keep_sizes(recent, beta);
   }
-  /// The first half: on a device, the sizes of slot k.
+  /// The first half of note_sizes: on a device it computes the largest entries of slot k.
   void find_sizes(std::size_t k) {
     if constexpr (loops_as_on_device<Exec>) {
       for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});
     }
   }
-  /// The second half.
+  /// The second half of note_sizes: computes x and r.
   void keep_sizes(std::size_t recent, double beta) {
     for_each_matrix(exec(), "schatten::step/note_size", count_,
                     NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
   }
   /// Shape and orientation.
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
-  /// The arrays of the state.
+  /// Number of state arrays.
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
 
  protected:
-  /// The largest entry of each matrix, as bits, which `average` and loops over elements have noted. On a device
-  /// `average` notes them in sizes().
+  /// The largest entry of each matrix, as bits, that `average` and loops over elements have stored; on a device
+  /// `average` stores it in sizes().
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
+  /// On a device, the largest entry of each matrix that `average` has stored.
   [[nodiscard]] Numbers sizes() const { return size_; }
-  /// Whether `average` has been called, and whether the gradients have been checked.
+  /// Whether `average` has been called.
   [[nodiscard]] bool averaged() const { return averaged_; }
+  /// Whether the gradients have been checked.
   [[nodiscard]] bool checked() const { return checked_; }
 
  private:
@@ -322,7 +327,7 @@ class Bucket {
     return {records(), coupled_ != 0 ? weights() : WeightReader<T, Space>{}, coupled_};
   }
 
-  /// The slots as the loop reads them: arrays of elements, or of a number for each of some rows.
+  /// Sets the loop's slots: arrays with an element per element of the matrix, or with a number per block of rows.
   template <class Loop, std::size_t n>
   void read_slots(Loop& loop, const std::array<std::size_t, n>& slots) const {
     for (std::size_t s = 0; s < n; ++s) {

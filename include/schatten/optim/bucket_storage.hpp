@@ -32,13 +32,13 @@ struct BucketKey {
     if (transposed) return {cols, rows};
     return {rows, cols};
   }
-  /// Whether its matrices have elements. Those without take part in counts, but no rule meets them.
+  /// Whether the matrices have elements. Matrices without elements have counts, but rules are not called for them.
   [[nodiscard]] bool has_elements() const { return rows > 0 && cols > 0; }
   friend bool operator==(const BucketKey&, const BucketKey&) = default;
 };
 
-/// Matrices that go through the launches of a step together. Arrays are made, and made larger, by `prepare`: adding a
-/// parameter costs no kernel.
+/// Matrices that a step processes in the same launches. `prepare` allocates and enlarges the arrays, so adding a
+/// parameter launches no kernel.
 template <Scalar T, ExecutionSpace Exec>
 class BucketStorage {
  public:
@@ -47,7 +47,7 @@ class BucketStorage {
 
   explicit BucketStorage(const BucketKey& key) : key_(key) {}
 
-  /// Adds the parameter's matrices. Their state begins with the slots' start.
+  /// Adds the parameter's matrices. Their state has the initial values of the slots.
   void add(Parameter& parameter) {
     parameter.place = matrices_;
     members_.push_back({.parameter = &parameter, .old_place = none});
@@ -73,8 +73,8 @@ class BucketStorage {
   /// To be called when the arrays that the rule keeps may have changed.
   void invalidate_slots() { stale_ = true; }
 
-  /// The arrays of `slots` for all matrices, with what they held before, and the records as the parameters are now.
-  /// scale(parameter): what the shape contributes to the learning rate.
+  /// Makes the arrays of `slots` for all matrices, with their previous contents, and the records of the present
+  /// parameters. scale(parameter): the factor of the learning rate for the parameter's shape.
   template <class Scale>
   void prepare(const Exec& exec, const std::vector<StateSlot>& slots, const Scale& scale) {
     if (stale_) make_arrays(exec, slots);
@@ -104,7 +104,7 @@ class BucketStorage {
     return NumberBatchView<Bits, Space>(largest_.data() + first, count);
   }
 
-  /// f(first, count) for the runs of matrices that a step moves, at most `most` of them a call.
+  /// Calls f(first, count) for the runs of matrices that a step updates, at most `most` matrices per call.
   template <class F>
   void for_each_run(std::size_t most, const F& f) const {
     std::size_t begin = 0, end = 0;
@@ -123,7 +123,7 @@ class BucketStorage {
     give();
   }
 
-  /// f(parameter) for those whose last matrix is in [first, first + count).
+  /// Calls f(parameter) for the parameters whose last matrix is in [first, first + count).
   template <class F>
   void for_each_ending_in(std::size_t first, std::size_t count, const F& f) const {
     for (const Member& member : members_) {
@@ -132,7 +132,8 @@ class BucketStorage {
     }
   }
 
-  /// Whether some of the matrices [first, first + count) have not been in a step. Marks them as having been in one.
+  /// Returns whether some of the matrices [first, first + count) have not been in a step. Marks them as having been in
+  /// one.
   bool take_first_steps(std::size_t first, std::size_t count) {
     bool some = false;
     for (Member& member : members_) {
@@ -145,7 +146,7 @@ class BucketStorage {
     return some;
   }
 
-  /// Memory for the directions of all matrices and their factors, for Optimizer::direction.
+  /// Allocates memory for the directions of all matrices and their factors, for Optimizer::direction.
   void make_directions() {
     if (directions_.extent(0) == matrices_) return;
     const auto without = [](const std::string& label) {
@@ -205,7 +206,7 @@ class BucketStorage {
     stale_ = false;
   }
 
-  /// The present array of the same slot, if it has the same shape and type.
+  /// Returns the present array of the same slot if it has the same shape and type, otherwise null.
   [[nodiscard]] const StateArray<Exec>* find(const StateArray<Exec>& wanted) const {
     for (const StateArray<Exec>& array : states_) {
       const bool same = array.slot.name == wanted.slot.name && array.rows == wanted.rows && array.cols == wanted.cols;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The usual instantiations, compiled once: programs of many sources link the CMake target schatten::compiled, which
-// defines SCHATTEN_COMPILED, and include schatten/schatten.hpp. Without the target the headers work as before.
+// Declares the instantiations that the library schatten::compiled has, so that a program of many sources compiles them
+// once. Such a program links this CMake target, which defines SCHATTEN_COMPILED, and includes schatten/schatten.hpp.
+// Without the target this header has no effect.
 //
-// Instantiates the groups of the usual rules, for float and double, on Kokkos' default execution space with the default
-// backend. All other rules are compiled where they are used.
+// The instantiations are the groups of the usual rules, for float and double, on Kokkos' default execution space with
+// the default backend. All other rules are compiled where they are used.
 #pragma once
 
 #include <schatten/optim/rule_group.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Norms of a functor's values over the elements of a window of matrices, which are not stored: of whole matrices and of
-// blocks of rows. The same bits on any number of threads.
+// Norms of a functor's values over the elements of matrices, and of blocks of their rows. The values are not stored.
+// The results are bitwise the same on any number of threads.
 #pragma once
 
 #include <schatten/core/root.hpp>
@@ -13,12 +13,12 @@
 
 namespace schatten::optim {
 
-/// √Σx² of many x, which neither overflows nor underflows unless the result does: sums in double; for doubles, relative
+/// √Σx² of many x. It does not over- or underflow unless the result does: floats are summed in double, doubles relative
 /// to the largest number so far.
 struct RootOfSquares {
   double unit = 0, sum = 0;  ///< Σx² = sum·unit²
 
-  /// Adds `count` numbers, the first of `chunk` ones that lie together.
+  /// Adds the first `count` of `chunk` contiguous numbers.
   template <Scalar T>
   void add(const T* numbers, std::size_t count) {
     double scaled[chunk], lanes[16] = {};
@@ -42,7 +42,7 @@ struct RootOfSquares {
   [[nodiscard]] KOKKOS_FUNCTION double value() const { return unit * math::sqrt(sum); }
 };
 
-/// partial(k, first/block) ← √Σ of the squares of a block's numbers. On the host.
+/// Sets partial(k, first/block) to √Σ of the squares of a block's numbers. On the host.
 template <Scalar T, class Space>
 struct NormSink {
   VectorBatchView<double, Space> partial;
@@ -63,7 +63,7 @@ struct NormSink {
   KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 };
 
-/// partial(k, i) ← the same of row i, by a team. On a device.
+/// Sets partial(k, i) to √Σ of the squares of row i, by a team. On a device.
 template <Scalar T, class Loop, class Space>
 struct NormOfRow {
   Loop loop;
@@ -82,7 +82,7 @@ struct NormOfRow {
   }
 };
 
-/// out(k, b) ← √Σ of the squares of partial(k, b·each), …: `each` of them, or those that are left.
+/// Sets out(k, b) to √Σ of the squares of partial(k, b·each), …: `each` of them, or fewer at the end.
 template <class Space>
 struct JoinNorms {
   VectorBatchView<double, Space> partial, out;
@@ -95,8 +95,8 @@ struct JoinNorms {
   }
 };
 
-/// out(k, b) ← √Σ of the squares of the loop's functor over rows [b·each, (b+1)·each) of matrix k. The loop's sink is
-/// not used, its state is not changed. One pass. @pre rows are a multiple of `each`.
+/// Sets out(k, b) to √Σ of the squares of the loop's functor over rows [b·each, (b+1)·each) of matrix k. Does not use
+/// the loop's sink and does not change its state. Cost: one pass. @pre `each` divides the number of rows.
 template <Scalar T, ExecutionSpace Exec, class Loop, class Space>
 void block_norms(const Exec& exec, std::string_view label, Loop loop, std::size_t count, std::size_t each,
                  const VectorBatchView<double, Space>& out, Workspace<Space>& workspace) {

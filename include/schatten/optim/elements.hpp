@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The loop over the elements of a window of matrices. It reads a source, reads and writes state arrays, calls a functor
-// of the rule for each element of the direction, and passes it to a sink.
+// of the rule for each element, and passes the result, an element of the direction, to a sink.
 //
 // The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the
 // host a thread works on blocks of elements, in chunks that it copies to local arrays. So the functor's loop always
-// runs over contiguous numbers of the Optimizer's scalar, and vectorises. On a device a thread works on one element.
+// runs over contiguous numbers of the Optimizer's scalar type and can be vectorized. On a device a thread works on one
+// element.
 #pragma once
 
 #include <schatten/core/atomic.hpp>
@@ -26,7 +27,7 @@ inline constexpr std::size_t chunk = 128;
 /// Number of elements of a matrix that a thread works on at a time.
 inline constexpr std::size_t block_elements = std::size_t{1} << 14;
 
-/// The bits of |x|, which order as the numbers do.
+/// The bits of |x|. Their order is that of the numbers.
 template <Scalar T>
 using MagnitudeBits = decltype(linalg::detail::magnitude_bits(T(0)));
 
@@ -40,19 +41,19 @@ MagnitudeBits<T> largest_bits(const T* numbers, MagnitudeBits<T> bits) {
   return bits;
 }
 
-/// A state array of a window's matrices, as kernels read it.
+/// A state array of a window's matrices, for kernels.
 struct SlotMemory {
   char* data = nullptr;  ///< of the first matrix; null: no array is kept, its elements are zero
   ElementType type = ElementType::float32;
   std::size_t cols = 0, matrix_bytes = 0;
   std::size_t rows_each =
-      0;  ///< 0: an element for each of the matrix; else a number for so many rows, which loops read only
+      0;  ///< 0: one element per element of the matrix; else one read-only number per this many rows
   [[nodiscard]] KOKKOS_FUNCTION TypedMatrix matrix(std::size_t k) const {
     return {data + k * matrix_bytes, cols, 1, type};
   }
 };
 
-/// The arrays of `array` from matrix `first` on.
+/// Returns the arrays of `array` from matrix `first` on.
 template <class Exec>
 SlotMemory slot_memory(const StateArray<Exec>& array, std::size_t first) {
   if (array.memory.size() == 0) return {};
@@ -96,7 +97,7 @@ struct GradientSource {
   }
 };
 
-/// Reads a batch that lies row-major without gaps.
+/// Reads a batch that is row-major and contiguous.
 template <Scalar T, class Space>
 struct BatchSource {
   BatchView<const T, Space> batch;
@@ -117,7 +118,7 @@ struct Same {
   }
 };
 
-/// out_k ← f(in_k, s_k, …) for the elements of a chunk, by f.run where f has one. No two of the arrays overlap.
+/// out_k ← f(in_k, s_k, …) for the elements of a chunk, by f.run if f has it. @pre no two of the arrays overlap.
 template <class F, Scalar T, class... States>
 void run_chunk(const F& f, const T* KOKKOS_RESTRICT in, T* KOKKOS_RESTRICT out, States* KOKKOS_RESTRICT... state) {
   if constexpr (requires { f.template run<chunk>(in, out, state...); }) {
@@ -134,7 +135,7 @@ struct OneFunctor {
   KOKKOS_FUNCTION F operator()(std::size_t) const { return functor; }
 };
 
-/// f on copies of the state: its changes are dropped.
+/// Calls f with copies of the state, so that its changes are discarded.
 template <class F>
 struct OnCopies {
   F f;
@@ -144,15 +145,15 @@ struct OnCopies {
   }
 };
 
-/// k ↦ maker(k) on copies.
+/// k ↦ maker(k), called with copies of the state.
 template <class Maker>
 struct MakeOnCopies {
   Maker maker;
   KOKKOS_FUNCTION auto operator()(std::size_t k) const { return OnCopies<decltype(maker(k))>{maker(k)}; }
 };
 
-/// rule.element<T>(t) with t the number of the matrix's coming step, counted from 1 and without skipped ones; with
-/// `prepared`, one number a matrix, rule.element<T>(t, prepared(k)).
+/// k ↦ rule.element<T>(t), where t is the number of matrix k's present step, counted from 1 without skipped steps. With
+/// `prepared`, one number per matrix, rule.element<T>(t, prepared(k)).
 template <Scalar T, class Space, class Rule>
 struct FunctorOfStep {
   Rule rule;
@@ -169,7 +170,7 @@ struct FunctorOfStep {
   }
 };
 
-/// Functors that a kernel before has stored, one for each matrix.
+/// Functors that an earlier kernel has stored, one per matrix.
 template <class F, class Space>
 struct StoredFunctor {
   NumberBatchView<const F, Space> stored;
@@ -184,8 +185,8 @@ struct StoreFunctor {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { stored(k) = maker(k); }
 };
 
-/// out ← direction, row-major without gaps; zero for a skipped matrix. largest(k): the bits of max |direction|, which
-/// order as the numbers do; empty: not computed.
+/// Writes the direction to `out`, row-major and contiguous; zeros for a skipped matrix. largest(k): the bits of max
+/// |direction|; empty: not computed.
 template <Scalar T, class Space>
 struct StoreSink {
   BatchView<T, Space> out;
@@ -213,7 +214,7 @@ struct StoreSink {
   KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
 };
 
-/// Drops the direction: for functors that only change the state.
+/// Discards the direction, for functors that only change the state.
 template <Scalar T>
 struct DropSink {
   struct Block {};
@@ -225,7 +226,7 @@ struct DropSink {
   KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 };
 
-/// A loop's parts for the matrices of a window.
+/// The loop over the matrices of a window, as a functor.
 template <Scalar T, class Space, class Source, class Maker, class Sink, std::size_t slots>
 struct ElementLoop {
   Source source;
@@ -293,12 +294,12 @@ struct ElementLoop {
     if (largest.extent(0) > 0) atomic_raise(&largest(k), size);
   }
 
-  /// Fills the chunk beyond `count`: the loop always has the chunk's whole length, and must not raise floating-point
-  /// exceptions there that the numbers do not raise.
+  /// Fills the chunk beyond `count` with its last number. The loop always runs over the whole chunk; with this number
+  /// it raises no floating-point exception that the other numbers do not raise.
   static void repeat_last(T* numbers, std::size_t count) {
     for (std::size_t c = count; c < chunk; ++c) numbers[c] = numbers[count - 1];
   }
-  /// Pointer at which the slot's elements are read and written: in place, or `copy`.
+  /// Returns the pointer at which the slot's elements are read and written: in place, or `copy`.
   T* load_slot(const SlotMemory& memory, std::size_t k, std::size_t at, std::size_t count, T* copy) const {
     if (memory.data == nullptr) return std::fill_n(copy, chunk, T(0)) - chunk;
     const TypedMatrix matrix = memory.matrix(k);
@@ -313,7 +314,7 @@ struct ElementLoop {
     repeat_last(copy, count);
     return copy;
   }
-  /// The numbers of the elements' rows.
+  /// Loads the number of each element's row.
   void load_shared(const TypedMatrix& numbers, std::size_t rows_each, std::size_t at, std::size_t count,
                    T* copy) const {
     std::size_t row = at / cols, next = (row + 1) * cols - at;
@@ -350,7 +351,7 @@ struct ElementLoop {
   }
 };
 
-/// Runs the loop over `count` of the matrices. One launch, one pass over source, state and sink.
+/// Runs the loop over `count` of the matrices. Cost: one launch, one pass over source, state and sink.
 template <ExecutionSpace Exec, class Loop>
 void run_elements(const Exec& exec, std::string_view label, Loop loop, std::size_t first, std::size_t count) {
   loop.first = first;

@@ -27,7 +27,7 @@ struct FieldInfo {
   double value;       ///< enumerators and flags as integers
   double initial;     ///< the rule's default
   std::string range;  ///< in words: "must lie in [0, 1)"
-  bool fixed;         ///< decided when the group is made; `set` refuses it
+  bool fixed;         ///< cannot change after the group was added: `set` refuses it
 };
 
 namespace optim {
@@ -39,11 +39,11 @@ struct Range {
   bool without_least = false;                               ///< whether `least` is excluded
   bool without_most = false;                                ///< whether `most` is excluded
   bool whole = false;                                       ///< integers only
-  bool fixed = false;                                       ///< decided when the group is made
-  bool in_scalar = false;  ///< must also be finite, and if least is left out positive, as the Optimizer's scalar
+  bool fixed = false;                                       ///< whether `set` refuses the number
+  bool in_scalar = false;  ///< converted to T it must also be finite, and positive if without_least
   std::string_view words = "must be a number";  ///< end of the message: "must lie in [0, 1)"
 
-  /// Whether the range holds `value` for an Optimizer whose scalar has these limits.
+  /// Whether `value` is in the range, for an Optimizer whose scalar type has these limits.
   [[nodiscard]] bool contains(double value, double smallest, double largest) const {
     if (std::isnan(value)) return false;  // first: a comparison with it may trap
     if (value < least || value > most) return false;
@@ -56,7 +56,7 @@ struct Range {
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 /// Any number but NaN.
 inline constexpr Range any_number{};
-/// Any number but NaN; fixed when the group is made.
+/// Any number but NaN; `set` refuses it.
 inline constexpr Range fixed_number{.fixed = true};
 /// [0, ∞).
 inline constexpr Range not_negative{
@@ -72,7 +72,7 @@ inline constexpr Range below_one{.least = 0, .most = 1, .without_most = true, .w
 inline constexpr Range flag{.least = 0, .most = 1, .whole = true, .words = "must be 0 or 1"};
 /// 1, 2, 3, …
 inline constexpr Range at_least_one{.least = 1, .whole = true, .words = "must be at least 1"};
-/// The same, fixed when the group is made.
+/// The same; `set` refuses it.
 inline constexpr Range fixed_at_least_one{.least = 1, .whole = true, .fixed = true, .words = "must be at least 1"};
 /// 0, 1, 2, …
 inline constexpr Range natural{.least = 0, .whole = true, .words = "must be 0 or a positive integer"};
@@ -80,7 +80,7 @@ inline constexpr Range natural{.least = 0, .whole = true, .words = "must be 0 or
 constexpr Range choice(int count) {
   return {.least = 0, .most = double(count - 1), .whole = true, .words = "must be the integer of an enumerator"};
 }
-/// The same, fixed when the group is made.
+/// The same; `set` refuses it.
 constexpr Range fixed_choice(int count) {
   Range range = choice(count);
   range.fixed = true;
@@ -112,7 +112,7 @@ struct FieldWalk {
 
 }  // namespace detail
 
-/// f(name, member, range) for every number of the rule, lr, weight_decay and decay first.
+/// Calls f(name, member, range) for every number of the rule; lr, weight_decay and decay are the first.
 template <class Rule, class F>
 void for_each_field(Rule& rule, const F& f) {
   f(std::string_view("lr"), rule.lr, not_negative);
@@ -159,11 +159,11 @@ void check_fields(const Rule& rule, std::string_view function) {
           decay, "must be finite, also as the Optimizer's scalar");
 }
 
-/// Whether numbers that are decided when a group is made can be set.
+/// Whether numbers that are fixed when a group is added can be set.
 enum class Fixed { refused, settable };
 
-/// Sets the field of that name. Throws InvalidArgument for an unknown one, for a fixed one once the group is made, and
-/// for a value that its type cannot hold; ranges are checked by check_fields.
+/// Sets the field of that name. Throws InvalidArgument for an unknown name, for a fixed field unless `Fixed::settable`,
+/// and for a value that its type cannot have. It does not check ranges; check_fields does.
 template <class Rule>
 void set_field(Rule& rule, std::string_view wanted, double value, std::string_view function,
                Fixed fixed = Fixed::refused) {

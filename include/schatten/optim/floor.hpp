@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The floor of scale-free rules: it stops weights whose gradients have become zero and stay zero.
 //
-// A rule whose step does not shrink with its momentum would otherwise take full steps for ever: the momentum decays to
-// a subnormal number, not to zero. Published Muon divides by ‖u‖ + 1e-7, which also stops weights whose gradients are
-// that small. Here the floor is relative. With x_t the largest entry of u in step t,
+// The momentum decays to a subnormal number, not to zero. So without the floor a rule whose step does not shrink with
+// its momentum would take full steps for ever. Published Muon divides by ‖u‖ + 1e-7, which also stops weights with
+// gradients of this size. Here the floor is relative. With x_t the largest entry of u in step t,
 //   r_t = max(x_t, ρ r_{t−1}),   ρ = 1 − (1 − β)/50,   factor_t = min(1, x_t/(1e-7 r_t)).
-// For gradients that are not zero the factor is exactly 1, at every scale. After a fall by more than 1e7 in one step it
-// is 1 again ln(fall/1e7)·50/(1 − β) steps later. When it is zero from some step on, x_t = β^k x, and the factors of
-// all steps together are at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 steps for β = 0.95. For p < 0 each step is longer
-// than the one before by β^p, at most 1e7^{−p} in all. In the end rounding keeps the momentum at a subnormal number,
-// while r_t goes on decaying. So x_t up to half of the format's smallest number over 1 − β counts as zero, and the
-// factor is 0.
+// For gradients that are not zero the factor is exactly 1, at every scale. If the gradient decreases by a factor s >
+// 1e7 in one step, the factor is 1 again ln(s/1e7)·50/(1 − β) steps later. If the gradient is zero from some step on,
+// x_t = β^k x, and the sum of the factors of all following steps is at most ln(1e7)/ln(ρ/β) + 1/(1 − β/ρ): 341 for β =
+// 0.95. For p < 0 each step is longer than the previous one by the factor β^p, in total by at most 1e7^{−p}. At the end
+// rounding keeps the momentum at a subnormal number, while r_t decays further. So an x_t of at most half of the
+// format's smallest number divided by 1 − β counts as zero, and the factor is 0.
 #pragma once
 
 #include <schatten/optim/apply.hpp>
@@ -21,13 +21,13 @@
 
 namespace schatten::optim {
 
-/// x_t/r_t below which steps shrink.
+/// The value of x_t/r_t below which steps shrink.
 inline constexpr double relative_floor = 1e-7;
 
 /// ρ for a momentum of β.
 inline double floor_decay(double beta) { return 1 - (1 - beta) / 50; }
 
-/// Largest number that rounding keeps a momentum of β from shrinking below.
+/// The largest number at which rounding stops the decay of a momentum with β.
 inline double stuck_size(double beta, ElementType type) {
   constexpr auto smallest = [](ElementType t) {
     switch (t) {
@@ -41,7 +41,7 @@ inline double stuck_size(double beta, ElementType type) {
   return smallest(type) / (2 * (1 - beta));
 }
 
-/// factor_t from x_t and r_t. Without any r_t, before the first step, 1.
+/// Returns factor_t from x_t and r_t; 1 if r_t is 0, before the first step.
 KOKKOS_FUNCTION inline double floor_factor(double size, double recent, double stuck) {
   if (size <= stuck && recent > 0) return 0;
   const double floor = relative_floor * recent;
@@ -54,7 +54,7 @@ KOKKOS_FUNCTION T& slot_number(const SlotMemory& slot, std::size_t k) {
   return *reinterpret_cast<T*>(slot.data + k * slot.matrix_bytes);
 }
 
-/// r(k) ← max(x, ρ r(k)), which is returned.
+/// r(k) ← max(x, ρ r(k)). Returns the new r(k).
 template <Scalar T>
 KOKKOS_FUNCTION double keep_recent(const SlotMemory& recent, std::size_t k, double x, double decay) {
   const double faded = decay * double(slot_number<T>(recent, k)), now = x > faded ? x : faded;
@@ -62,13 +62,13 @@ KOKKOS_FUNCTION double keep_recent(const SlotMemory& recent, std::size_t k, doub
   return now;
 }
 
-/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor; x is read from `bits`, which become 0 again, or,
-/// where there are none, from `size`. Skipped matrices keep r.
+/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0, or
+/// from `size` if `bits` is empty. Skipped matrices keep r.
 template <Scalar T, class Space>
 struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
   NumberBatchView<const double, Space> size;
-  SlotMemory recent;  ///< r, a number a matrix
+  SlotMemory recent;  ///< r, one number per matrix
   double decay, stuck;
   FiniteFlags<Space> finite;
   NumberBatchView<SplitFactor, Space> factor;

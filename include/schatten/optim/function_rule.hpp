@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A rule with a function of the singular values in its power's place: with_function(Muon{.lr = 0.02}, SoftSign{.tau =
+// A rule with a function of the singular values instead of its power: with_function(Muon{.lr = 0.02}, SoftSign{.tau =
 // 0.1}).
 #pragma once
 
@@ -32,7 +32,7 @@ struct FunctionWithFits {
   }
 };
 
-/// Its plan is a SpectralMap.
+/// The plan for a function is a SpectralMap.
 template <SpectralFunction F>
 struct PlanOf<FunctionWithFits<F>> {
   /// The type of the plan.
@@ -47,7 +47,7 @@ struct PlanOf<FunctionWithFits<F>> {
         {.rows = rows, .cols = cols, .resolution = map.resolution, .tolerance = map.tolerance, .method = map.method},
         of.fits);
   }
-  /// Gives the plan the numbers of `of`.
+  /// Sets the plan's function to that of `of`.
   template <class P>
   static void set(P& plan, const FunctionWithFits<F>& of) {
     plan.set_function(of.function);
@@ -66,7 +66,7 @@ class FunctionBucket : public Base {
     if (options != *options_) return Base::map(power, options, u, out);
     this->plan(*of_, options).apply(this->exec(), u, out, this->workspace());
   }
-  /// @pre both exist as long as maps are computed.
+  /// Sets the function and the options whose maps use it. @pre both exist as long as maps are computed.
   void set_function(const FunctionWithFits<F>& of, const MapOptions& options) {
     of_ = &of;
     options_ = &options;
@@ -79,7 +79,7 @@ class FunctionBucket : public Base {
 
 namespace detail {
 
-/// What lists a rule's numbers, without the one named "power".
+/// Passes a rule's numbers on to `Fields`, without the number named "power".
 template <class Fields>
 struct FieldsWithoutPower {
   Fields& f;
@@ -105,7 +105,7 @@ inline constexpr auto function_rule_name = [] {
 
 }  // namespace detail
 
-/// A rule that has the numbers of a block by name.
+/// A function whose numbers are listed by `fields`.
 template <class F>
 concept HasOwnFields = requires(detail::AnyFields& fields) {
   F::fields(fields);
@@ -113,18 +113,18 @@ concept HasOwnFields = requires(detail::AnyFields& fields) {
 
 }  // namespace optim
 
-/// A rule with a member `map`, Muon, HTMuon, NorMuon, …, whose map is σ₁^h U f(Σ/σ₁) Vᵀ in UΣ^pVᵀ's place.
+/// A rule with a member `map` (Muon, HTMuon, NorMuon, …) whose map is σ₁^h U f(Σ/σ₁) Vᵀ instead of UΣ^pVᵀ.
 ///
-/// Its numbers are the rule's without "power", and those of f: set(group, "tau", 0.2). Its name, which a checkpoint
-/// holds, is "muon/soft_sign". The method is automatic, svd, eigh or rational, as SpectralMap has them; a map by
-/// quintics, Muon's default, becomes MapOptions{}, since quintics have one function. Other maps of the rule, HTMuon's
-/// between two with its power, stay. A new number of f costs what SpectralMap's fit costs, once for all shapes.
-/// Add_group and set throw InvalidArgument for options that SpectralMap refuses, and for ScaleMode::unit_norm and
-/// dual_norm: they are norms of UΣ^pVᵀ.
+/// Its numbers are the rule's without "power", and those of f: set(group, "tau", 0.2). Its name, also in checkpoints,
+/// is "muon/soft_sign". The method may be automatic, svd, eigh or rational, as in SpectralMap. Quintics, Muon's
+/// default, are replaced by MapOptions{}, because they compute one function only. Other maps of the rule do not change,
+/// such as HTMuon's quintics between two steps with its power. A new number of f needs one fit for all shapes.
+/// add_group and set throw InvalidArgument for options that SpectralMap refuses, and for ScaleMode::unit_norm and
+/// dual_norm, which divide by norms of UΣ^pVᵀ.
 template <class R, SpectralFunction F>
 struct FunctionRule : R {
   FunctionRule() : FunctionRule(R{}, F{}) {}
-  /// The rule with f instead of its power. A map by quintics becomes MapOptions{}.
+  /// The rule with f instead of its power. Quintics are replaced by MapOptions{}.
   FunctionRule(const R& rule, const F& f) : R(rule), of{f} {
     if (this->map.method == SpectralMethod::quintic) this->map = MapOptions{};
   }
@@ -135,7 +135,7 @@ struct FunctionRule : R {
   static constexpr std::string_view name{optim::detail::function_rule_name<R, F>.data(),
                                          optim::detail::function_rule_name<R, F>.size()};
 
-  static constexpr bool over_ranks = false;  ///< maps over ranks are of powers
+  static constexpr bool over_ranks = false;  ///< over ranks only powers can be computed
 
   /// The bucket that R::direction gets.
   template <class Base>

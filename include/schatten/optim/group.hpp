@@ -50,7 +50,7 @@ class Group {
   virtual void set(const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) = 0;
   /// Throws InvalidArgument for a parameter whose shape the rule cannot serve; key: that of its bucket.
   virtual void check_shape(const Parameter& p, const BucketKey& key, std::string_view function) const = 0;
-  /// The factor on the learning rate that only depends on the shape.
+  /// The factor of the learning rate that depends only on the shape.
   [[nodiscard]] virtual double scale(const Parameter& p) const = 0;
   /// The arrays of the rule, then those of the group itself.
   [[nodiscard]] virtual std::vector<StateSlot> slots(const BucketKey& key) const = 0;
@@ -58,11 +58,11 @@ class Group {
   [[nodiscard]] virtual std::size_t most_matrices(const BucketKey& key) const = 0;
   /// Makes the plans of a bucket, so that steps allocate nothing.
   virtual void prepare_plans(Storage& storage) = 0;
-  /// Promised error of the spectral map on a bucket; 0 where the rule has none.
+  /// The error bound of the spectral map of a bucket; 0 if the rule has no map.
   [[nodiscard]] virtual double map_error(Storage& storage) = 0;
 
   // ---- a run of matrices --------------------------------------------------------------------------------------------
-  /// direction and apply in as few passes as the rule allows.
+  /// Computes direction and apply, in as few passes as the rule allows.
   virtual void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) = 0;
   /// out ← D, factor ← the factor between D and lr·scale. Advances the state.
   virtual void direction(const Step& step, Storage& storage, std::size_t first, std::size_t count,
@@ -75,8 +75,8 @@ class Group {
                        const BatchView<const T, Space>& d, const NumberBatchView<const SplitFactor, Space>& factor,
                        const NumberBatchView<MatrixTelemetry, Space>& telemetry) = 0;
 
-  /// Passes to the rule what the caller gives for a parameter beside its gradient; `input`: in the bucket's
-  /// orientation. Throws InvalidArgument, with `function` in the message, for a rule that takes nothing.
+  /// Passes the array of Optimizer::observe to the rule. `input`: in the bucket's orientation. Throws InvalidArgument,
+  /// with `function` in the message, for a rule that takes no such array.
   virtual void observe(const Step& step, Storage& storage, const Parameter& p, const TypedBatch& input,
                        std::string_view function) = 0;
   /// Whether `observe` takes a layer's inputs.
@@ -85,7 +85,8 @@ class Group {
   [[nodiscard]] virtual bool one_region() const = 0;
 
   // ---- parameters ---------------------------------------------------------------------------------------------------
-  /// The orientation in which the rule steps a parameter: columns contiguous if the rule commutes with transposes.
+  /// The shape and orientation in which the rule computes the parameter's matrices: with contiguous columns if the rule
+  /// commutes with transposes.
   [[nodiscard]] BucketKey key_of(const Parameter& p) const {
     const bool turn = commutes() && p.rows() > 1 && (p.weight.row_stride < p.weight.col_stride || p.cols() == 1);
     return {turn ? p.cols() : p.rows(), turn ? p.rows() : p.cols(), turn, p.has_master()};
@@ -114,8 +115,8 @@ class Group {
   }
 
   std::size_t steps = 0;  ///< taken by the group
-  double lr_factor = 1;   ///< of a schedule
-  bool stale = false;     ///< whether arrays or records must follow a change of numbers
+  double lr_factor = 1;   ///< see Optimizer::set_lr_factor
+  bool stale = false;     ///< whether arrays or records must be updated after a change of numbers
 
  protected:
   std::vector<std::unique_ptr<Storage>> buckets_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The groups of an Optimizer, and what a step goes through in them.
+// The groups of an Optimizer, and loops over their buckets.
 #pragma once
 
 #include <schatten/core/host_region.hpp>
@@ -25,7 +25,7 @@ class Groups {
   [[nodiscard]] auto begin() const { return groups_.begin(); }
   [[nodiscard]] auto end() const { return groups_.end(); }
 
-  /// f(group, bucket) for all buckets that have matrices.
+  /// Calls f(group, bucket) for all buckets that have matrices.
   template <class F>
   void for_each_bucket(const F& f) const {
     for (const auto& group : groups_) {
@@ -34,7 +34,7 @@ class Groups {
       }
     }
   }
-  /// f(group, bucket, first, count) for the runs of matrices that a step moves.
+  /// Calls f(group, bucket, first, count) for the runs of matrices that a step updates.
   template <class F>
   void for_each_run(const F& f) const {
     for_each_bucket([&](Group& group, Storage& storage) {
@@ -43,8 +43,8 @@ class Groups {
     });
   }
 
-  /// The same in one region of the host's threads (core/host_region.hpp), on one thread where there is little to do;
-  /// without a region where a group does not say that it may run in one.
+  /// As for_each_run, in one region of the host's threads (core/host_region.hpp) if every group may run in one. With
+  /// little work the region has one thread.
   template <class F>
   void for_each_run_in_region(const Exec& exec, const F& f) const {
     constexpr std::size_t one_threads = 1 << 14;

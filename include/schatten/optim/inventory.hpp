@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Lists, copies and restores an Optimizer's groups and parameters, bit for bit: all that a run needs to continue.
-// Checkpoints use it; so can a format of your own.
+// Checkpoints use it. Use it for formats of your own.
 #pragma once
 
 #include <schatten/optim/optimizer_core.hpp>
@@ -29,7 +29,7 @@ struct ParameterInfo {
   std::size_t group = 0;                    ///< by number, in the order of add_group
   std::vector<std::size_t> shape;           ///< extents of the user's View
   std::size_t matrices = 0;                 ///< number of matrices
-  std::string blocks;                       ///< how it is cut: "3 row blocks"; see blocks_of
+  std::string blocks;                       ///< its blocks: "3 row blocks"; see blocks_of
   ElementType type = ElementType::float32;  ///< of the weight
   bool stochastic = false;                  ///< whether the weight is rounded at random
   bool paused = false;                      ///< see Optimizer::pause
@@ -47,16 +47,16 @@ struct ArrayInfo {
 
 namespace optim {
 
-/// How the options cut a parameter, in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column blocks".
-/// Parts of several sizes are parameters of their own, one block each.
+/// Returns the blocks of a parameter in words: "1 block", "3 row blocks", "3 interleaved row blocks", "2 column
+/// blocks". Parts with different sizes are parameters of their own, with one block each.
 inline std::string blocks_of(const ParameterOptions& options) {
   if (options.column_blocks > 1) return std::to_string(options.column_blocks) + " column blocks";
   if (options.row_blocks == 1) return "1 block";
   return std::to_string(options.row_blocks) + (options.interleaved ? " interleaved row blocks" : " row blocks");
 }
 
-/// Access to one Optimizer; valid until that is moved or destroyed. Functions throw InvalidArgument for an unknown
-/// parameter name; a valid group number is a precondition.
+/// Access to one Optimizer, valid until the Optimizer is moved or destroyed. Functions throw InvalidArgument for an
+/// unknown parameter name. They do not check the number of a group.
 template <Scalar T, ExecutionSpace Exec>
 class Inventory {
   using Core = OptimizerCore<T, Exec>;
@@ -67,7 +67,7 @@ class Inventory {
 
   /// OptimizerOptions::seed.
   [[nodiscard]] std::uint64_t seed() const { return core_.options_.seed; }
-  /// Throws InvalidArgument between direction and apply, when half of a step has been taken.
+  /// Throws InvalidArgument between direction and apply.
   void require_settled(std::string_view function) const { core_.require_settled(function); }
 
   /// Number of groups.
@@ -77,16 +77,16 @@ class Inventory {
     const auto& group = *core_.groups_[k];
     return {std::string(group.rule_name()), group.fields(), group.steps, group.lr_factor};
   }
-  /// As Optimizer::set. No memory is touched before the next step or copy.
+  /// As Optimizer::set. Arrays are allocated in the next step or copy.
   void set(std::size_t k, const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) {
     core_.groups_[k]->set(values, function);
   }
-  /// @pre finite, not negative.
+  /// As Optimizer::set_lr_factor. @pre the factor is finite and not negative.
   void set_lr_factor(std::size_t k, double factor) { core_.groups_[k]->lr_factor = factor; }
-  /// The group's number of steps, which schedules of its rule count.
+  /// Sets the group's number of steps, which rules with an `interval` use.
   void set_steps(std::size_t k, std::size_t steps) { core_.groups_[k]->steps = steps; }
 
-  /// In the order of their registration.
+  /// Returns the parameters in the order of their registration.
   [[nodiscard]] std::vector<ParameterInfo> parameters() const {
     std::vector<ParameterInfo> all;
     core_.registry_->for_each([&](const Parameter& p) {
@@ -97,10 +97,10 @@ class Inventory {
   }
   /// Pauses or resumes a parameter.
   void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
-  /// As Optimizer's.
+  /// As Optimizer::set_decay_factor.
   void set_decay_factor(std::string_view name, double factor) { core_.set_decay_factor(name, factor); }
 
-  /// The arrays that the parameter has with its group's present numbers. No memory is touched.
+  /// Returns the arrays that the parameter has with its group's present numbers. Allocates nothing.
   [[nodiscard]] std::vector<ArrayInfo> arrays(std::string_view name) const {
     const Parameter& p = at(name);
     const BucketKey& key = core_.bucket_of(p).key();
@@ -114,13 +114,13 @@ class Inventory {
     return all;
   }
 
-  /// The arrays, as slots, of a matrix of such a bucket in group k. @pre k < groups().
+  /// Returns the slots of a matrix with this key in group k. @pre k < groups().
   [[nodiscard]] std::vector<StateSlot> slots(std::size_t k, const BucketKey& key) const {
     return core_.groups_[k]->slots(key);
   }
 
-  /// Bytes of an array, row-major, of the type and the extents that arrays() gives. Makes arrays that do not exist yet.
-  /// Fences `exec`.
+  /// Copies the bytes of an array to `to`, row-major, with the type and extents that arrays() returns. Allocates arrays
+  /// that do not exist yet. Fences `exec`.
   void read(const Exec& exec, std::string_view name, std::string_view array, char* to) {
     const Parameter& p = core_.prepared(exec, name, "Inventory::read");
     read_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::read"), p, to);
@@ -130,16 +130,16 @@ class Inventory {
     const Parameter& p = core_.prepared(exec, name, "Inventory::write");
     write_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::write"), p, from);
   }
-  /// Bytes of the weight, row-major, of the parameter's type and shape. Fences `exec`.
+  /// Copies the bytes of the weight to `to`, row-major, with the parameter's type and shape. Fences `exec`.
   void read_weight(const Exec& exec, std::string_view name, char* to) const { read_weight_bytes(exec, at(name), to); }
   /// Writes the weight from such bytes. Fences `exec`.
   void write_weight(const Exec& exec, std::string_view name, const char* from) {
     write_weight_bytes(exec, at(name), from);
   }
 
-  /// As Optimizer's. Fences `exec`.
+  /// As Optimizer::read_counts. Fences `exec`.
   [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) { return core_.read_counts(exec); }
-  /// Continues from counts, as Optimizer::write_counts. Fences `exec`.
+  /// As Optimizer::write_counts. Fences `exec`.
   void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { core_.write_counts(exec, counts); }
 
  private:

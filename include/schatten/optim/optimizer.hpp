@@ -98,12 +98,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// allocates no Kokkos memory.
   /// @pre no step of this Optimizer is under way on another execution-space instance.
   ///
-  /// W, G: Views of equal extents, rank 1 to 4 (optim::pieces_of says how they are read as matrices), any layout, of
-  /// float, double, Half, BFloat16 or Kokkos' own 16-bit types; W has no more digits than T. The Optimizer keeps copies
-  /// of the Views, which share the caller's memory. Rules for matrices refuse rank 1. Throws InvalidArgument, and
-  /// changes nothing, for an empty or known name, an unknown group, a View without memory, extents that differ, W
-  /// overlapping itself, G, another parameter or its gradient, and a shape that the rule refuses. Cost: O(log n) for n
-  /// parameters.
+  /// W, G: Views of equal extents, of rank 1 to 4 and any layout (optim::pieces_of describes how they are read as
+  /// matrices). Their elements are float, double, Half, BFloat16 or Kokkos' own 16-bit types; W has no more digits than
+  /// T. The Optimizer keeps copies of the Views, which share the caller's memory. Rules for matrices refuse rank 1.
+  /// Throws InvalidArgument, and changes nothing, for an empty name or one that is in use, an unknown group, a View
+  /// without memory, extents that differ, and a shape that the rule refuses; and if W overlaps itself, G, another
+  /// parameter or another gradient. Cost: O(log n) for n parameters.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, std::string name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
     if constexpr (check_types<VW, VG>()) {
@@ -127,8 +127,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
       this->add_parameter(id, parts_of(id, name, w, options), strided_array(w), nullptr);
     }
   }
-  /// Does not compile, and its message names schatten::view and schatten::matrix_view, which make Views of Eigen
-  /// matrices and of pointers.
+  /// Does not compile. The message names schatten::view and schatten::matrix_view, which return Views of Eigen matrices
+  /// and of pointers.
   template <class W, class G>
     requires(!(KokkosView<W> && KokkosView<G>)&&!std::same_as<G, ParameterOptions>)
   void add(GroupId, std::string, const W&, const G&, const ParameterOptions& = {}) { check_types<W, G>(); }
@@ -168,10 +168,10 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// the gradient of a loss with sampled labels, MARS the gradient of the previous weights, Newton-Muon the layer's
   /// inputs.
   ///
-  /// x: of W's extents, or for a layer's inputs (samples, columns of W), for a batch of matrices (matrices, samples,
-  /// columns); row blocks of a matrix share its inputs. The kernels that read x run in order on `exec`. Matrices with a
-  /// NaN or an infinity in x are left out. Throws InvalidArgument for a rule without such an array and for other
-  /// extents.
+  /// x has W's extents. A layer's inputs have the extents (samples, columns of W), for a batch of matrices (matrices,
+  /// samples, columns); row blocks of a matrix share its inputs. The kernels that read x run in order on `exec`.
+  /// Matrices with a NaN or an infinity in x are left out. Throws InvalidArgument for a rule that takes no such array
+  /// and for other extents.
   template <KokkosView V>
   void observe(const Exec& exec, std::string_view name, const V& x) {
     constexpr std::string_view function = "Optimizer::observe";
@@ -228,9 +228,10 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// matrices that were not updated before count as skipped. The first step after parameters were added or removed
   /// allocates and fences. Cost: three passes per matrix, and the map.
   ///
-  /// step(exec, stepped): the same bits, and calls stepped(name), name a std::string_view, for each parameter with
-  /// elements that it steps, after its last kernel is queued on `exec` and before the next bucket's. Kernels that
-  /// `stepped` queues see the new weight. An exception of `stepped` ends the step: what follows counts as skipped.
+  /// step(exec, stepped) has bitwise the same result. It calls stepped(name), with a std::string_view, for each
+  /// parameter that it updates and that has elements, after the parameter's last kernel is queued on `exec` and before
+  /// those of the next bucket. Kernels that `stepped` queues see the new weight. An exception of `stepped` ends the
+  /// step: the parameters that follow count as skipped.
   using Core::step;
   /// Computes and keeps the directions of all parameters: the first half of a step. Changes the state but no weight.
   using Core::direction;
@@ -258,8 +259,8 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::write_counts;
   /// Returns access to all that a resumed run needs (inventory.hpp), as lists and as bytes. Checkpoints use it.
   [[nodiscard]] optim::Inventory<T, Exec> inventory() { return optim::Inventory<T, Exec>(*this); }
-  /// Returns the number of matrix steps skipped so far because of a NaN or an infinity in the gradient, of one
-  /// parameter or of all. Fences.
+  /// Returns the number of matrix steps that were skipped because of a NaN or an infinity in the gradient, of one
+  /// parameter or of all. Fences `exec`.
   using Core::skipped_steps;
   /// Returns the names of the parameters whose weights have a NaN or an infinity. Fences `exec`.
   using Core::non_finite_weights;
@@ -271,7 +272,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::map_error_bound;
 
  private:
-  /// The number of the first requirement that the type of a gradient does not meet; 0: it meets all.
+  /// Returns the number of the first requirement that the type of a gradient does not meet; 0 if it meets all.
   template <class V>
   static constexpr int unmet_by_array() {
     if constexpr (!KokkosView<V>) {
@@ -302,7 +303,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     return unmet == 0;
   }
 
-  /// The number of the first requirement that the types of W and G do not meet; 0: they meet all.
+  /// Returns the number of the first requirement that the types of W and G do not meet; 0 if they meet all.
   template <class VW, class VG>
   static constexpr int unmet_requirement() {
     if constexpr (!KokkosView<VW> || !KokkosView<VG>) {
@@ -325,7 +326,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
     return 0;
   }
-  /// Whether W and G may be registered. The compiler reports the first requirement that is not met, and nothing else.
+  /// Returns whether W and G may be registered. The compiler reports only the first requirement that is not met.
   template <class VW, class VG = VW>
   static constexpr bool check_types() {
     constexpr int unmet = unmet_requirement<VW, VG>();

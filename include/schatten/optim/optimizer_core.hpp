@@ -91,7 +91,8 @@ class OptimizerCore {
     return p.transposed ? transpose(d) : d;
   }
 
-  /// `input`: typed as the user's rows and columns, or as (matrices, samples, cols) for a layer's inputs.
+  /// As Optimizer::observe. `input`: with the user's rows and columns, or (matrices, samples, cols) for a layer's
+  /// inputs.
   void observe(const Exec& exec, Parameter& p, const TypedBatch& input, std::string_view function) {
     require_settled(function);
     prepare(exec);
@@ -337,7 +338,7 @@ class OptimizerCore {
     return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
   }
 
-  /// Prepares a step: all that may throw before state changes; then the groups' step numbers.
+  /// Prepares a step. It first does everything that may throw, then increments the groups' step numbers.
   void begin_step(const Exec& exec) {
     prepare(exec);
     if (options_.non_finite == NonFinite::raise) raise_non_finite(exec);
@@ -365,9 +366,9 @@ class OptimizerCore {
   struct Nothing {
     void operator()(Storage&, std::size_t, std::size_t) const {}
   };
-  /// f(group, step, bucket, first, count) for all runs, then counts the step. What is not stepped because of an
-  /// exception counts as skipped. after(bucket, first, count): called when a run with elements counts as stepped.
-  /// in_region: in a region of the host's threads where all groups allow it.
+  /// Calls f(group, step, bucket, first, count) for all runs, then counts the step. Runs that an exception prevents
+  /// count as skipped. after(bucket, first, count) is called when a run with elements has been counted. in_region:
+  /// whether to use one region of the host's threads if all groups allow it.
   template <class F, class After = Nothing>
   void run(const Exec& exec, const F& f, const After& after = {}, bool in_region = true) {
     const Step step = context(exec);
@@ -393,7 +394,7 @@ class OptimizerCore {
     counters_.count_all(exec, matrices_);
   }
 
-  /// Counts the step of every run, as applied for the first `done` of them.
+  /// Counts the step of every run, as applied for the first `done` runs.
   void count_runs(const Exec& exec, std::size_t done) {
     std::size_t run = 0;
     groups_.for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The blocks of options that rules share, and what concerns a parameter or a whole Optimizer.
+// The blocks of options that rules share, and the options of a parameter and of an Optimizer.
 #pragma once
 
 #include <schatten/core/kokkos.hpp>
@@ -19,7 +19,7 @@ enum class MomentumKind {
   heavy_ball  ///< m ← βm + g;       u = m, with Nesterov g + βm       (SGD as frameworks have it)
 };
 
-/// What a state array is stored as. Sums are formed in the Optimizer's scalar.
+/// The element type of a state array. Sums are computed in the Optimizer's scalar type.
 enum class StateStorage {
   scalar,    ///< the Optimizer's scalar
   bfloat16,  ///< BFloat16, rounded to nearest
@@ -41,11 +41,11 @@ void momentum_fields(Fields& f) {
 
 /// The average of the gradients, an option of most rules.
 struct Momentum {
-  double beta = 0.95;    ///< β, in [0, 1); 0 keeps no array
+  double beta = 0.95;    ///< β, in [0, 1); with 0 there is no array
   bool nesterov = true;  ///< whether u looks one step ahead
   /// The kind of average.
   MomentumKind kind = MomentumKind::ema;
-  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is added
 
   template <class Fields>
   /// Lists the numbers by name (fields.hpp).
@@ -60,7 +60,7 @@ struct HeavyBall {
   bool nesterov = false;  ///< whether u looks one step ahead
   /// The kind of average.
   MomentumKind kind = MomentumKind::heavy_ball;
-  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is made
+  StateStorage storage = StateStorage::scalar;  ///< of the array; fixed when the group is added
 
   /// The same numbers as a Momentum.
   KOKKOS_FUNCTION operator Momentum() const { return {beta, nesterov, kind, storage}; }
@@ -86,13 +86,13 @@ enum class ScaleMode {
 /// Number of scale modes.
 inline constexpr int scale_modes = 8;
 
-/// What weight decay does to a weight W, an option of every rule. D: the direction with all its factors but lr.
+/// The form of weight decay, an option of every rule. D: the direction with all factors except lr.
 enum class DecayMode {
   decoupled,   ///< W ← W − (lr·weight_decay·W + lr·D)  (Loshchilov and Hutter, arXiv 1711.05101)
   after_step,  ///< W ← (1 − lr·weight_decay)(W − lr·D): SOAP, SPlus and GaLore as published
   cautious,    ///< decoupled, only for the elements with W·D >= 0 (Chen et al., arXiv 2510.12402)
   fixed,       ///< W ← W − (weight_decay·W + lr·D), independent of lr and its schedule
-  coupled      ///< W ← W − lr·D, and the rule reads g + weight_decay·W as its gradient: L2 regularisation
+  coupled      ///< W ← W − lr·D, with D computed from g + weight_decay·W: L2 regularization
 };
 
 /// How UΣ^pVᵀ is computed: an option of every rule with a spectral map (see SpectralPowerOptions).
@@ -102,8 +102,8 @@ struct MapOptions {
   double resolution = 1e-3;                          ///< smallest σ/σ_max for which the tolerance holds
   double tolerance = 3e-2;                           ///< relative error of σ^p
   Format format = Format::automatic;                 ///< type in which quintic and iterates store matrices
-  QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: whose polynomials
-  std::size_t rank = 0;           ///< streaming only: number of directions tracked, the others give 0; 0: all
+  QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: the quintics
+  std::size_t rank = 0;                              ///< streaming only: number of directions tracked; 0: all
   std::size_t quintic_steps = 0;  ///< quintic only: number of the schedule's quintics; 0: as published
   double norm_epsilon = 0;        ///< quintic only: added to the norm before the quintics; published codes have 1e-7
 
@@ -123,19 +123,19 @@ struct MapOptions {
   }
 };
 
-/// Muon's five quintics, without a requirement: they map singular values into [0, 1.21].
+/// Muon's five quintics. With tolerance 2 every shape is accepted: the quintics map singular values into [0, 1.21].
 inline constexpr MapOptions muon_map{.method = SpectralMethod::quintic, .tolerance = 2.0};
 
 /// What a step does with a matrix whose gradient has a NaN or an infinity.
 enum class NonFinite {
-  skip,  ///< weight and state do not change, the step counts as skipped; no host synchronization
-  raise  ///< step() throws NumericalError with its name and changes nothing; every step() fences once
+  skip,  ///< weight and state do not change, the step counts as skipped; does not fence
+  raise  ///< step() throws NumericalError with the parameter's name and changes nothing; every step() fences once
 };
 
 /// How 16-bit weights are updated. Most updates are smaller than the spacing of 16-bit numbers.
 enum class ReducedWeight {
-  master_copy,          ///< a copy in the Optimizer's scalar, a state array, is updated and rounded to the weight
-  stochastic_rounding,  ///< rounds up or down at random, with the exact expectation; the same on every run
+  master_copy,          ///< a copy in the Optimizer's scalar type is updated and then rounded to the weight
+  stochastic_rounding,  ///< rounds up or down at random, reproducibly; the expectation is exact
   nearest               ///< rounds to nearest: small updates have no effect
 };
 
@@ -144,7 +144,7 @@ struct ParameterOptions {
   std::size_t row_blocks = 1;  ///< number of stacked matrices in each (3 for fused query, key, value; heads)
   bool interleaved = false;    ///< whether the rows of row_blocks alternate: of 2, one has the rows 0, 2, 4, …
   std::vector<std::size_t>
-      row_sizes{};                ///< rows of stacked matrices of several sizes: {512, 128, 128}; instead of row_blocks
+      row_sizes{};                ///< numbers of rows of stacked matrices, {512, 128, 128}; instead of row_blocks
   std::size_t column_blocks = 1;  ///< number of matrices side by side in each (heads of an output projection)
   ReducedWeight reduced_weight = ReducedWeight::master_copy;  ///< for weights of 16 bits
 };
@@ -153,7 +153,7 @@ struct ParameterOptions {
 struct OptimizerOptions {
   /// What a step does with gradients that are not finite.
   NonFinite non_finite = NonFinite::skip;
-  std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest buffer of directions that one spectral call maps
+  std::size_t batch_bytes = std::size_t{256} << 20;  ///< largest size of the directions of one call of a map
   std::uint64_t seed = 0;                            ///< of stochastic rounding
 };
 

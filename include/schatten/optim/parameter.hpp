@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A parameter in the form that steps use: a batch of matrices, for all ranks and types of the user's Views.
+// A parameter in the form that steps use: a batch of matrices, for all ranks and element types of the user's Views.
 #pragma once
 
 #include <schatten/optim/typed_batch.hpp>
@@ -12,8 +12,8 @@
 
 namespace schatten::optim {
 
-/// One registered parameter, or one of the parts that a parameter of blocks of several sizes is kept as. weight and
-/// gradient have the user's rows and columns.
+/// A registered parameter, or a part of one whose blocks have different sizes. weight and gradient have the user's rows
+/// and columns.
 struct Parameter {
   std::string name;     ///< of a part: "qkv[0]"
   std::string whole;    ///< the name that the user gave; the same if there are no parts
@@ -27,21 +27,21 @@ struct Parameter {
   bool has_gradient = false, paused = false;
   std::shared_ptr<const void> weight_owner{}, gradient_owner{};  ///< keep the user's Views alive
 
-  std::size_t group = 0, bucket = 0;  ///< where it is
+  std::size_t group = 0, bucket = 0;  ///< numbers of its group and bucket
   std::size_t place = 0;              ///< number of its first matrix in the bucket
-  std::size_t first_matrix = 0;       ///< number of its first matrix among all of the Optimizer
+  std::size_t first_matrix = 0;       ///< number of its first matrix among all matrices of the Optimizer
   bool transposed = false;            ///< whether the bucket's rows are the user's columns
-  std::uint64_t key = 0;              ///< of stochastic rounding
-  double decay_factor = 1;            ///< of the group's weight decay
+  std::uint64_t key = 0;              ///< key of the random bits of stochastic rounding
+  double decay_factor = 1;            ///< factor of the group's weight decay
 
   [[nodiscard]] std::size_t matrices() const { return weight.batch; }
   [[nodiscard]] std::size_t rows() const { return weight.rows; }
   [[nodiscard]] std::size_t cols() const { return weight.cols; }
-  /// Whether steps change it.
+  /// Whether steps update it.
   [[nodiscard]] bool active() const { return has_gradient && !paused; }
-  /// An array in the bucket's orientation.
+  /// Returns the array in the bucket's orientation.
   [[nodiscard]] TypedBatch oriented(const TypedBatch& a) const { return transposed ? a.transposed() : a; }
-  /// Whether the weight has fewer digits than T.
+  /// Whether the weight has 16 bits.
   [[nodiscard]] bool reduced() const { return size_of(weight.type) == 2; }
   [[nodiscard]] bool has_master() const { return reduced() && options.reduced_weight == ReducedWeight::master_copy; }
   [[nodiscard]] bool stochastic() const {

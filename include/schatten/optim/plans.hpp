@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The spectral maps that a bucket keeps from step to step.
+// The plans of a bucket's spectral maps.
 #pragma once
 
 #include <schatten/optim/options.hpp>
@@ -27,7 +27,8 @@ inline SpectralPowerOptions plan_options(double power, const MapOptions& map, st
           .norm_epsilon = map.norm_epsilon};
 }
 
-/// How a plan comes of what a map is of: for a power a SpectralPower. function_rule.hpp has it for functions.
+/// The type of a map's plan and its construction: a SpectralPower for a power. function_rule.hpp has the specialization
+/// for functions.
 template <class Of>
 struct PlanOf;
 
@@ -52,7 +53,7 @@ class Plans {
  public:
   explicit Plans(std::shared_ptr<spectral::FitCaches> fits) : fits_(std::move(fits)) {}
 
-  /// The plan. Throws InvalidArgument if no method can map this shape.
+  /// Returns the plan. Throws InvalidArgument if no method can map this shape.
   const Plan& get(const Of& of, const MapOptions& map, std::size_t rows, std::size_t cols) {
     for (auto& [known, plan] : plans_) {
       if (known != map) continue;
@@ -68,7 +69,7 @@ class Plans {
   std::vector<std::pair<MapOptions, Plan>> plans_;
 };
 
-/// The plan of a bucket, made where it is not there yet. Storage: a BucketStorage.
+/// Returns the plan of a bucket, and makes it in the first call. Storage: a BucketStorage.
 template <Scalar T, ExecutionSpace Exec, class Backend, class Of, class Storage>
 const auto& plan_of(Storage& storage, const Of& of, const MapOptions& map) {
   using P = Plans<Of, typename PlanOf<Of>::template Plan<T, Exec, Backend>>;

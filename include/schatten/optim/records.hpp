@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A record for each matrix of a bucket: addresses, strides, types. Kernels read them, so one launch covers matrices of
-// many parameters.
+// A record for each matrix of a bucket: addresses, strides, types. Kernels read the records, so one launch processes
+// the matrices of many parameters.
 #pragma once
 
 #include <schatten/core/element_type.hpp>
@@ -13,14 +13,14 @@
 
 namespace schatten::optim {
 
-/// A matrix of a parameter with its gradient, as the bucket's rows and columns.
+/// A matrix of a parameter with its gradient, in the bucket's rows and columns.
 struct MatrixRecord {
   TypedMatrix gradient, weight;
-  std::size_t number = 0;           ///< among all matrices of the Optimizer
-  double scale = 1;                 ///< the factor of the shape on the learning rate
+  std::size_t number = 0;           ///< number of the matrix among all of the Optimizer
+  double scale = 1;                 ///< factor of the learning rate for the shape
   double decay = 1;                 ///< factor of the group's weight decay
   bool stochastic = false;          ///< whether the weight is rounded at random
-  std::uint64_t key = 0;            ///< of the random bits
+  std::uint64_t key = 0;            ///< key of the random bits
   std::uint64_t first_element = 0;  ///< number of the matrix's first element in its parameter
 };
 
@@ -28,7 +28,7 @@ struct MatrixRecord {
 template <class Space>
 using Records = NumberBatchView<const MatrixRecord, Space>;
 
-/// observed(k) ← the record of matrix k, with a matrix of the caller's in place of the gradient.
+/// Sets observed(k) to the record of matrix k, with a matrix of the caller instead of the gradient.
 template <class Space>
 struct ObservedRecord {
   Records<Space> records;
@@ -41,19 +41,19 @@ struct ObservedRecord {
   }
 };
 
-/// The records of one bucket, on the host and in the memory of kernels.
+/// The records of one bucket, on the host and in memory that kernels read.
 template <ExecutionSpace Exec>
 class RecordTable {
  public:
-  /// Room for `count` records; the contents are lost.
+  /// Allocates memory for `count` records; the contents are lost.
   void resize(std::size_t count) {
     table_ = Table(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::records"), count);
     host_ = host_mirror(table_);
     stale_ = true;
   }
-  /// The records must be filled again before they are read.
+  /// Marks the records as outdated: the next `update` fills them again.
   void invalidate() { stale_ = true; }
-  /// fill(k), the record of matrix k, for all k, if something has changed. In order with other work on `exec`.
+  /// Sets every record k to fill(k) if the records are outdated. In order with other work on `exec`.
   template <class Fill>
   void update(const Exec& exec, const Fill& fill) {
     if (!stale_) return;

@@ -14,21 +14,22 @@
 
 namespace schatten::optim {
 
-/// The name of a parameter's part.
+/// Returns the name of a parameter's part: "qkv[0]".
 inline std::string part_name(std::string_view name, std::size_t part) {
   return std::string(name) + "[" + std::to_string(part) + "]";
 }
 
-/// Parameters in the order of their registration. Names are found in constant time, overlapping memory in O(log n)
-/// where address ranges do not meet.
+/// Parameters in the order of their registration. A name is found in constant time. Overlapping memory is found in
+/// O(log n) if address ranges do not meet.
 class Registry {
  public:
-  /// The parameter of that name, or null.
+  /// Returns the parameter of that name, or null.
   [[nodiscard]] Parameter* find(std::string_view name) const {
     const auto found = names_.find(std::string(name));
     return found == names_.end() ? nullptr : parameters_[found->second].get();
   }
-  /// The parameter or part of that name. Throws InvalidArgument, also for a parameter of several parts.
+  /// Returns the parameter or part of that name. Throws InvalidArgument for an unknown name and for a parameter with
+  /// several parts.
   [[nodiscard]] Parameter& at(std::string_view name, std::string_view function) const {
     Parameter* const found = find(name);
     if (found != nullptr) return *found;
@@ -38,7 +39,8 @@ class Registry {
                 part_name(name, parts == parts_.end() ? 0 : parts->second.size() - 1));
     throw InvalidArgument(function, "name", std::string(name), "is not registered");
   }
-  /// The parts of the parameter of that name, or the parameter or part itself. Throws InvalidArgument.
+  /// Returns the parts of the parameter of that name, or the parameter or part itself. Throws InvalidArgument for an
+  /// unknown name.
   [[nodiscard]] std::vector<Parameter*> parts(std::string_view name, std::string_view function) const {
     const auto found = parts_.find(std::string(name));
     if (found == parts_.end()) return {&at(name, function)};
@@ -46,7 +48,7 @@ class Registry {
     for (const std::size_t id : found->second) parts.push_back(parameters_[id].get());
     return parts;
   }
-  /// The same, but a part's name is refused.
+  /// As parts, but throws for the name of a part.
   [[nodiscard]] std::vector<Parameter*> all_parts(std::string_view name, std::string_view function) const {
     std::vector<Parameter*> all = parts(name, function);
     require(all[0]->whole == name, function, "name", name, "is a part of the parameter " + all[0]->whole);
@@ -56,14 +58,14 @@ class Registry {
   [[nodiscard]] bool has(std::string_view name) const {
     return find(name) != nullptr || parts_.find(std::string(name)) != parts_.end();
   }
-  /// f(parameter) for all of them.
+  /// Calls f(parameter) for all parameters.
   template <class F>
   void for_each(const F& f) const {
     for (const auto& parameter : parameters_) {
       if (parameter != nullptr) f(*parameter);
     }
   }
-  /// All of them.
+  /// Returns all parameters.
   [[nodiscard]] std::vector<Parameter*> all() const {
     std::vector<Parameter*> all;
     for (const auto& parameter : parameters_) {
@@ -92,7 +94,7 @@ class Registry {
     parts_.erase(parameter.whole);
     parameters_[id].reset();
   }
-  /// Gives a parameter another gradient. @pre check_gradient has passed.
+  /// Sets a parameter's gradient. @pre check_gradient has passed.
   void set_gradient(Parameter& parameter, const Piece& gradient, std::shared_ptr<const void> owner) {
     const std::size_t id = names_.at(parameter.name);
     if (parameter.has_gradient) erase(gradients_, parameter.gradient_memory, id);
@@ -103,7 +105,7 @@ class Registry {
     insert(gradients_, gradient.memory, id);
   }
 
-  /// Throws InvalidArgument if a step would write a weight of this name where it reads or writes something else.
+  /// Throws InvalidArgument if this weight overlaps itself or a registered weight or gradient.
   void check_weight(const StridedArray& weight, std::string_view name, std::string_view function) const {
     require(!overlaps_itself(weight), function, argument_of("w", name), "View", "must not overlap itself");
     weights_.for_each_meeting(weight.data, weight.end(), [&](std::size_t id) {
@@ -117,7 +119,7 @@ class Registry {
               "must not overlap the gradient of " + other.name);
     });
   }
-  /// Throws InvalidArgument if a step would write where it reads this gradient of the whole parameter `name`.
+  /// Throws InvalidArgument if this gradient of the parameter `name` overlaps a registered weight.
   void check_gradient(const StridedArray& gradient, std::string_view name, std::string_view function) const {
     weights_.for_each_meeting(gradient.data, gradient.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];

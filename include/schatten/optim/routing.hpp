@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routing: which parameters of a model go through a spectral map and which do not, by their names and shapes.
+// Routing: the kind of group for each parameter of a model, by name and shape.
 //
 //   const auto table = schatten::route({{"wte.weight", {50257, 768}}, {"h.0.attn.c_attn.weight", {2304, 768}}, …});
 //   std::cout << schatten::to_string(table);
@@ -19,7 +19,7 @@
 
 namespace schatten {
 
-/// Where a parameter goes.
+/// The kind of group that a parameter belongs to.
 enum class Route {
   matrix,     ///< a rule with a spectral map: HTMuon, Muon, …
   embedding,  ///< an element rule: tables whose rows are selected by index
@@ -33,7 +33,7 @@ inline std::string to_string(Route route) {
   return names[static_cast<std::size_t>(route)];
 }
 
-/// A parameter as a framework names it: "layers.0.mlp.up.weight", and its extents.
+/// The name of a parameter, such as "layers.0.mlp.up.weight", and its extents.
 struct NamedShape {
   /// Name of the parameter.
   std::string name;
@@ -41,13 +41,13 @@ struct NamedShape {
   std::vector<std::size_t> shape;
 };
 
-/// A line of a table: a parameter, where it goes, and why.
+/// A line of a table: a parameter, its route, and the reason.
 struct RoutedParameter {
   /// Name of the parameter.
   std::string name;
   /// Its extents.
   std::vector<std::size_t> shape;
-  /// Where it goes.
+  /// The kind of group.
   Route route = Route::vector;
   std::string reason;  ///< in words
 };
@@ -55,33 +55,33 @@ using RoutingTable = std::vector<RoutedParameter>;
 
 /// The route that a name implies, and the reason.
 struct Routing {
-  /// Where a parameter goes.
+  /// The kind of group that a parameter belongs to.
   Route route;
   std::string reason;  ///< in words
 };
 
-/// A framework's names: a callable (name, shape) → Routing or nothing.
+/// A function (name, shape) → Routing, or nothing if the name implies no route.
 using NameConvention = std::function<std::optional<Routing>(std::string_view, const std::vector<std::size_t>&)>;
 
-/// How a pattern is compared with a name. A name's components stand between '.', '/' and ':'; a component's words
-/// between '_', '-', changes from small to capital letters, and before and after digits. Case is ignored.
+/// How a pattern is compared with a name. '.', '/' and ':' separate the components of a name. '_', '-', digits and
+/// changes from lower to upper case separate the words of a component. Case is ignored.
 enum class NameMatch {
-  holds,         ///< some component holds the text
-  component,     ///< some component is the text
-  first,         ///< the first component is the text
-  last,          ///< the last component is the text
-  word,          ///< a word of some component is the text
-  ends_in_word,  ///< the last word of some component is the text
+  holds,         ///< a component contains the text
+  component,     ///< a component equals the text
+  first,         ///< the first component equals the text
+  last,          ///< the last component equals the text
+  word,          ///< a word of a component equals the text
+  ends_in_word,  ///< the last word of a component equals the text
   glob           ///< the whole name, with * for any characters and ? for one
 };
 
-/// A pattern of names and where they go.
+/// A pattern of names and the route of names that match.
 struct NamePattern {
-  /// How it is compared.
+  /// How the text is compared with a name.
   NameMatch match = NameMatch::glob;
   /// The text.
   std::string text;
-  /// Where parameters go whose names match.
+  /// The route of parameters whose names match.
   Route route = Route::vector;
 };
 
@@ -131,7 +131,7 @@ inline std::vector<std::string> name_words(std::string_view component) {
   return words;
 }
 
-/// Whether the text is the pattern, with * for any characters and ? for one.
+/// Whether the text matches the pattern, in which * stands for any characters and ? for one character.
 inline bool glob_matches(std::string_view pattern, std::string_view text) {
   std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {
@@ -150,7 +150,7 @@ inline bool glob_matches(std::string_view pattern, std::string_view text) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-/// Whether the pattern is one of the name.
+/// Whether the name matches the pattern.
 inline bool matches(const NamePattern& pattern, std::string_view name) {
   const std::string text = lower_case(pattern.text);
   if (pattern.match == NameMatch::glob) return glob_matches(text, lower_case(name));
@@ -183,7 +183,7 @@ inline bool matches(const NamePattern& pattern, std::string_view name) {
   return false;
 }
 
-/// In words: "a component holds 'norm'".
+/// Returns the pattern in words: "a component holds 'norm'".
 inline std::string describe(const NamePattern& pattern) {
   constexpr const char* words[] = {"the name holds",        "a component is",        "the first component is",
                                    "the last component is", "a word of the name is", "a component ends in",
@@ -193,8 +193,8 @@ inline std::string describe(const NamePattern& pattern) {
 
 }  // namespace optim
 
-/// The names that PyTorch, JAX and llm.c codes commonly give to what is no hidden matrix. The first that matches
-/// decides.
+/// Returns patterns for the names that PyTorch, JAX and llm.c codes use for parameters that are no hidden matrices. The
+/// first pattern that matches decides.
 inline const std::vector<NamePattern>& common_names() {
   using enum NameMatch;
   static const std::vector<NamePattern> names = {
@@ -231,7 +231,7 @@ inline const std::vector<NamePattern>& common_names() {
   return names;
 }
 
-/// A convention of patterns: the first that matches decides.
+/// Returns a convention of patterns, of which the first that matches decides.
 inline NameConvention convention_of(std::vector<NamePattern> patterns) {
   return [patterns = std::move(patterns)](std::string_view name,
                                           const std::vector<std::size_t>&) -> std::optional<Routing> {
@@ -244,7 +244,7 @@ inline NameConvention convention_of(std::vector<NamePattern> patterns) {
 
 /// How parameters are routed.
 struct RoutingOptions {
-  std::vector<NamePattern> overrides{};                       ///< yours, before everything else
+  std::vector<NamePattern> overrides{};                       ///< patterns that are tried before everything else
   NameConvention convention = convention_of(common_names());  ///< routes by names
   bool conv_matrices = true;                                  ///< whether (out, a, b, c) may be a matrix
   bool require_matrix = true;                                 ///< whether a table without a matrix is an error
@@ -252,7 +252,8 @@ struct RoutingOptions {
 
 namespace optim {
 
-/// The reason why a shape is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a, b, c).
+/// Returns the reason why a shape is no matrix, or nothing. Rank 2: (rows, cols), 3: (batch, rows, cols), 4: (out, a,
+/// b, c).
 inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& shape, bool conv_matrices) {
   const std::size_t rank = shape.size();
   if (rank == 0) return "a number";
@@ -277,12 +278,12 @@ inline std::optional<std::string> why_no_matrix(const std::vector<std::size_t>& 
 
 }  // namespace optim
 
-/// Where each parameter goes, and why: by the overrides, then by what is no matrix, then by its name; what remains is a
-/// matrix. One line for each parameter, in their order.
+/// Returns the route of each parameter and the reason, in the order of `parameters`. The first of these that applies
+/// decides: the overrides, a shape that is no matrix, the name. All other parameters are matrices.
 ///
-/// Throws InvalidArgument for an empty or repeated name, and, unless options.require_matrix is false, where no
-/// parameter with two extents above 1 goes to Route::matrix: that group's map would never run. Cost: a comparison for
-/// each pattern and parameter.
+/// Throws InvalidArgument for an empty name and for a name that occurs twice. With options.require_matrix it also
+/// throws if no parameter with two extents above 1 has Route::matrix. Cost: a comparison for each pattern and
+/// parameter.
 inline RoutingTable route(const std::vector<NamedShape>& parameters, const RoutingOptions& options = {}) {
   constexpr std::string_view function = "route";
   RoutingTable table;
@@ -320,7 +321,7 @@ inline RoutingTable route(const std::vector<NamedShape>& parameters, const Routi
   return table;
 }
 
-/// The table as text: name, shape, route and reason in columns, a line for each parameter.
+/// Returns the table as text: name, shape, route and reason in columns, a line for each parameter.
 inline std::string to_string(const RoutingTable& table) {
   std::size_t name_width = 0, shape_width = 0;
   for (const RoutedParameter& line : table) {

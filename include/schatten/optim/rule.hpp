@@ -114,7 +114,7 @@ concept PreparedElementRule = ElementRule<R> && requires(const R& rule) {
   rule.template element<float>(1.0, 1.0);
 };
 
-/// Whether the rule of Gᵀ gives Dᵀ, so that a matrix may be stepped as its transpose.
+/// Whether the rule's direction for Gᵀ is Dᵀ, so that a matrix may be updated as its transpose.
 template <class R>
 bool commutes_with_transposes(const R& rule) {
   if constexpr (requires { rule.commutes(); }) return rule.commutes();

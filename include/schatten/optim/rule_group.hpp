@@ -17,7 +17,7 @@
 
 namespace schatten::optim {
 
-/// What the rule's functions get: Base, or what the rule makes of it.
+/// The class of bucket that the rule's functions take: Base, or the rule's BucketOf<Base>.
 template <class R, class Base>
 struct BucketFor {
   using type = Base;
@@ -40,7 +40,7 @@ class RuleGroup final : public Group<T, Exec> {
   static constexpr bool by_element = ElementRule<R>;
 
  public:
-  /// Throws InvalidArgument for numbers out of range, and if the rule can step no shape at all.
+  /// Throws InvalidArgument for numbers out of range, and if the rule accepts no shape.
   RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::FitCaches> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
     static_assert(
@@ -216,8 +216,9 @@ class RuleGroup final : public Group<T, Exec> {
     (void)PlanOf<Of>::template make<Plan>(of, map, rows, cols, fits_);
   }
 
-  /// Throws InvalidArgument for numbers out of range, that do not go together, or with which some map serves no shape
-  /// at all. The easiest shape is 1×1, or 65536² in 16 bits, where rounding averages out over the columns.
+  /// Throws InvalidArgument for numbers out of range, for numbers that exclude each other, and if no shape meets the
+  /// tolerance of one of the maps. It tries the easiest shape: 1×1, or in 16 bits 65536², where rounding averages out
+  /// over the columns.
   void check(const R& rule, std::string_view function) const {
     check_fields<T>(rule, function);
     if constexpr (requires { rule.check(function); }) rule.check(function);
@@ -228,7 +229,7 @@ class RuleGroup final : public Group<T, Exec> {
     });
   }
 
-  /// Throws InvalidArgument for state that the rule's functor or orientation does not go together with.
+  /// Throws InvalidArgument for slots that the rule's functor cannot take or that do not commute with transposes.
   static void check_slots(const R& rule, std::string_view function) {
     const std::vector<StateSlot> slots = rule_slots(rule, 1, 1);
     if constexpr (by_element) {
@@ -251,7 +252,7 @@ class RuleGroup final : public Group<T, Exec> {
     return false;
   }
 
-  /// out ← the rule's direction, factor ← its factors with the floor.
+  /// Sets `out` to the rule's direction and `factor` to its factors, with the floor.
   void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) requires(!by_element) {
     for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
     bucket.set_factor(factor);
@@ -319,7 +320,7 @@ class RuleGroup final : public Group<T, Exec> {
       rule_.prepare(bucket, prepared);
       maker.prepared = prepared;
     }
-    if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element: too few to make a functor for
+    if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element only, so functors are made before
       using F = decltype(maker(0));
       const auto stored = bucket.workspace().template numbers<F>(bucket.matrices());
       for_each_matrix(bucket.exec(), "schatten::step/functor", bucket.matrices(),
@@ -330,7 +331,7 @@ class RuleGroup final : public Group<T, Exec> {
     }
   }
 
-  /// The factors of a scale-free rule, from what the step before has noted; empty for other rules.
+  /// The factors of a rule with a floor, from the sizes that the previous step has stored; empty for other rules.
   ConstFactors elements_factor(View& bucket) {
     if constexpr (ScaleFreeElementRule<R>) {
       const Factors factor = bucket.workspace().template numbers<SplitFactor>(bucket.matrices());

@@ -14,7 +14,7 @@
 
 namespace schatten::optim {
 
-/// The factor of the modes that only depend on the shape; 1 for the modes that need the direction.
+/// Returns the factor of the modes that depend only on the shape; 1 for the modes that need the direction.
 inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
   const double r = double(rows), c = double(cols);
   switch (mode) {
@@ -33,21 +33,21 @@ inline double shape_scale(ScaleMode mode, std::size_t rows, std::size_t cols) {
 /// Whether `mode` divides by a Schatten norm of UΣ^pVᵀ, which is a norm only for p >= 0.
 inline bool needs_norm(ScaleMode mode) { return mode == ScaleMode::unit_norm || mode == ScaleMode::dual_norm; }
 
-/// The root mean square that `mode` gives to D; 0 for a mode that gives it none.
+/// Returns the root mean square of D with `mode`; 0 if the mode does not fix it.
 inline double fixed_rms(ScaleMode mode) {
   return mode == ScaleMode::unit_rms ? 1.0 : mode == ScaleMode::adamw_rms ? 0.2 : 0.0;
 }
 
-/// Whether `mode` needs a factor of each matrix beside shape_scale.
+/// Whether `mode` needs a factor per matrix beside shape_scale.
 inline bool needs_factor(ScaleMode mode) { return fixed_rms(mode) > 0 || needs_norm(mode); }
 
-/// Throws InvalidArgument for a scale that divides by a Schatten norm, which a rule has none of.
+/// Throws InvalidArgument for a scale that divides by a Schatten norm, for rules without a map.
 inline void check_no_norm(std::string_view function, ScaleMode scale) {
   require(!needs_norm(scale), function, "scale", int(scale), "must not divide by a Schatten norm");
 }
 
-/// Throws InvalidArgument for a map or a scale that a rule with a map does not support: `streaming`, which
-/// keeps state, and norms of what is no UΣ^pVᵀ with p >= 0. `why`: what the rule has for MapOptions::rank.
+/// Throws InvalidArgument for a map or a scale that a rule with a map does not support: `streaming`, which has state,
+/// and Schatten norms with p < 0. `why`: the rule's message for MapOptions::rank.
 inline void check_map_and_scale(std::string_view function, double power, const MapOptions& map, ScaleMode scale,
                                 std::string_view why = "it is HTMuon's, for streaming") {
   require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
@@ -59,9 +59,9 @@ inline void check_map_and_scale(std::string_view function, double power, const M
           "must not stand with a ScaleMode that divides by a norm: its result is not UΣ^pVᵀ");
 }
 
-/// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent, 0 where that product is 0: a power of a norm or of an
-/// inner product that is given as its largest entries s_i times what remains, so that it may lie outside the range of
-/// double.
+/// factor(k) ← multiple·(Π_i s_i(k) · relative(k))^exponent; 0 if the product is 0. The product is a norm or an inner
+/// product, given as the largest entries s_i of its arguments times the remaining factor, so that it may exceed the
+/// range of double.
 template <class Space>
 struct PowerOfScaled {
   NumberBatchView<const double, Space> first_scale, second_scale;  ///< second_scale: may be empty

@@ -30,7 +30,7 @@ struct LrScheduleOptions {
 
 namespace optim {
 
-/// Throws InvalidArgument for options that no schedule has.
+/// Throws InvalidArgument for options out of range.
 inline void check_schedule(const LrScheduleOptions& options, std::string_view function) {
   require(options.steps >= 1, function, "steps", options.steps, "must be at least 1");
   require(options.warmup <= options.steps, function, "warmup", options.warmup,
@@ -42,10 +42,10 @@ inline void check_schedule(const LrScheduleOptions& options, std::string_view fu
 /// The factor of a warm-up. @pre t < warmup
 constexpr double warmup_factor(std::size_t t, std::size_t warmup) { return double(t + 1) / double(warmup + 1); }
 
-/// From `begin` to `end` in a straight line; exact at both ends. @pre x in [0, 1]
+/// Returns (1 − x)·begin + x·end; exact at both ends. @pre x in [0, 1]
 constexpr double interpolated(double begin, double end, double x) { return (1 - x) * begin + x * end; }
 
-/// How much of the steps from `first` to `last` has passed before step t, in [0, 1]; 1 where there are none.
+/// Returns the fraction of the steps from `first` to `last` that lie before step t, in [0, 1]; 1 if there are none.
 constexpr double passed(std::size_t t, std::size_t first, std::size_t last) {
   if (t >= last) return 1;
   return t <= first ? 0 : double(t - first) / double(last - first);
@@ -53,26 +53,26 @@ constexpr double passed(std::size_t t, std::size_t first, std::size_t last) {
 
 }  // namespace optim
 
-/// 1 after the warm-up.
+/// A warm-up, then 1.
 class ConstantLr {
  public:
   /// A warm-up of `warmup` steps, then 1.
   explicit ConstantLr(std::size_t warmup = 0) : warmup_(warmup) {}
-  /// The factor for the step after t steps.
+  /// Returns the factor for the step after t steps.
   double operator()(std::size_t t) const { return t < warmup_ ? optim::warmup_factor(t, warmup_) : 1.0; }
 
  private:
   std::size_t warmup_;
 };
 
-/// From 1 after the warm-up in a straight line to `end`. torch's LinearLR(start_factor = 1, end_factor = end).
+/// A warm-up, then a straight line from 1 to `end`. PyTorch's LinearLR(start_factor = 1, end_factor = end).
 class LinearLr {
  public:
   /// Throws InvalidArgument.
   explicit LinearLr(const LrScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "LinearLr");
   }
-  /// The factor for the step after t steps.
+  /// Returns the factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     return optim::interpolated(1, options_.end, optim::passed(t, options_.warmup, options_.steps));
@@ -82,15 +82,16 @@ class LinearLr {
   LrScheduleOptions options_;
 };
 
-/// end + (1 − end)(1 + cos πx)/2, x from 0 after the warm-up to 1 (Loshchilov and Hutter, arXiv 1608.03983, eq. 5,
-/// without restarts). torch's CosineAnnealingLR up to T_max; from there on that goes up again, this stays at `end`.
+/// A warm-up, then end + (1 − end)(1 + cos πx)/2 with x from 0 to 1 (Loshchilov and Hutter, arXiv 1608.03983, eq. 5,
+/// without restarts). PyTorch's CosineAnnealingLR up to T_max; after that PyTorch's increases again and this one stays
+/// at `end`.
 class CosineLr {
  public:
   /// Throws InvalidArgument.
   explicit CosineLr(const LrScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "CosineLr");
   }
-  /// The factor for the step after t steps.
+  /// Returns the factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     const double x = optim::passed(t, options_.warmup, options_.steps);
@@ -117,7 +118,7 @@ class WarmupStableDecayLr {
     require(options.decay <= options.steps - options.warmup, function, "decay", options.decay,
             "must not exceed the steps after the warm-up, " + std::to_string(options.steps - options.warmup));
   }
-  /// The factor for the step after t steps.
+  /// Returns the factor for the step after t steps.
   double operator()(std::size_t t) const {
     if (t < options_.warmup) return optim::warmup_factor(t, options_.warmup);
     return optim::interpolated(1, options_.end, optim::passed(t, options_.steps - options_.decay, options_.steps));
@@ -136,12 +137,12 @@ struct PowerScheduleOptions {
 
 namespace optim {
 
-/// Throws InvalidArgument for a power that no map has.
+/// Throws InvalidArgument for a power outside (−0.5, 1].
 inline void check_power(double power, std::string_view function, std::string_view argument) {
   require(std::isfinite(power) && power > -0.5 && power <= 1, function, argument, power, "must lie in (-0.5, 1]");
 }
 
-/// Throws InvalidArgument for options that no schedule has.
+/// Throws InvalidArgument for options out of range.
 inline void check_schedule(const PowerScheduleOptions& options, std::string_view function) {
   require(options.steps >= 1, function, "steps", options.steps, "must be at least 1");
   check_power(options.begin, function, "begin");
@@ -162,14 +163,14 @@ class ConstantPower {
   double power_;
 };
 
-/// `begin` at t = 0, in a straight line to `end` at t = steps, and `end` from there on.
+/// A straight line from `begin` at t = 0 to `end` at t = steps, then `end`.
 class LinearPower {
  public:
   /// Throws InvalidArgument.
   explicit LinearPower(const PowerScheduleOptions& options) : options_(options) {
     optim::check_schedule(options, "LinearPower");
   }
-  /// The power for the step after t steps.
+  /// Returns the power for the step after t steps.
   double operator()(std::size_t t) const {
     return optim::interpolated(options_.begin, options_.end, optim::passed(t, 0, options_.steps));
   }
@@ -178,9 +179,9 @@ class LinearPower {
   PowerScheduleOptions options_;
 };
 
-/// end + (begin − end)/(1 + exp((t/steps − middle)/width)): DynMuon's (arXiv 2605.17109). `begin` and `end` are limits:
-/// the power is half way at t = middle·steps, and with the defaults 0.45 at t = 0. It goes on in the same way after
-/// `steps`.
+/// end + (begin − end)/(1 + exp((t/steps − middle)/width)): DynMuon's (arXiv 2605.17109). `begin` and `end` are limits.
+/// The power is (begin + end)/2 at t = middle·steps, and with the defaults 0.45 at t = 0. After `steps` the same
+/// formula holds.
 class LogisticPower {
  public:
   struct Options {
@@ -198,7 +199,7 @@ class LogisticPower {
     require(std::isfinite(options.width) && options.width > 0, function, "width", options.width,
             "must be finite and positive");
   }
-  /// The power for the step after t steps.
+  /// Returns the power for the step after t steps.
   double operator()(std::size_t t) const {
     const double x = (double(t) / double(options_.steps) - options_.middle) / options_.width;
     return options_.end + (options_.begin - options_.end) / (1 + std::exp((std::min)(x, 700.0)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which matrices a step leaves out because their gradients are not finite, and how often each was stepped.
+// Which matrices a step leaves out because their gradients are not finite, and the number of steps of each.
 #pragma once
 
 #include <schatten/core/atomic.hpp>
@@ -19,7 +19,7 @@ struct MatrixCounts {
   long long applied = 0;    ///< without skipped steps; bias corrections use these
 };
 
-/// (k) ↦ steps that matrix k of a window has taken.
+/// k ↦ number of steps that matrix k of a window has taken, without skipped steps.
 template <class Space>
 struct AppliedSteps {
   NumberBatchView<MatrixCounts, Space> counts;
@@ -27,7 +27,7 @@ struct AppliedSteps {
   KOKKOS_FUNCTION long long operator()(std::size_t k) const { return counts(records(k).number).applied; }
 };
 
-/// Whether matrices of a window have finite gradients: their flags are 1, else 0.
+/// k ↦ whether matrix k of a window has a finite gradient: its flag is 1, otherwise 0.
 template <class Space>
 struct FiniteFlags {
   NumberBatchView<int, Space> flag;
@@ -36,7 +36,7 @@ struct FiniteFlags {
   KOKKOS_FUNCTION void clear(std::size_t k) const { atomic_assign(&flag(records(k).number), 0); }
 };
 
-/// flag ← 0 for a matrix whose array, a member of its record, holds a NaN or an infinity, also as T.
+/// Sets the flag of a matrix to 0 if its array, a member of its record, has a NaN or an infinity after conversion to T.
 template <Scalar T, class Space, TypedMatrix MatrixRecord::*array>
 struct CheckFinite {
   static constexpr std::size_t chunk = 256, block_elements = std::size_t{1} << 14;
@@ -78,8 +78,8 @@ struct CheckFinite {
   }
 };
 
-/// Checks the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. One pass over
-/// them, one launch.
+/// Checks the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. Cost: one pass,
+/// one launch.
 template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
 void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
                   std::size_t first, std::size_t count) {
@@ -93,7 +93,7 @@ void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_
   }
 }
 
-/// The flag of matrix k ← 1.
+/// Sets the flag of matrix k to 1.
 template <class Space>
 struct ResetFlag {
   FiniteFlags<Space> finite;
@@ -107,7 +107,7 @@ struct CountStep {
   NumberBatchView<int, Space> flag;
   Records<Space> records;
   NumberBatchView<MatrixCounts, Space> counts;
-  bool applied;  ///< whether the step was taken at all
+  bool applied;  ///< whether the step was taken
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     const std::size_t number = records.extent(0) > 0 ? records(k).number : k;
     ++counts(number).attempted;
@@ -116,7 +116,7 @@ struct CountStep {
   }
 };
 
-/// flag ← 1 for every matrix.
+/// Sets the flag of every matrix to 1.
 template <class Space>
 struct StartFlags {
   NumberBatchView<int, Space> flag;

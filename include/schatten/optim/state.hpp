@@ -18,7 +18,7 @@ namespace schatten {
 
 /// The shape of a state array for a rows×cols matrix.
 enum class Extent {
-  none,          ///< the rule keeps no such array with its present options
+  none,          ///< no array
   number,        ///< 1×1
   column,        ///< rows×1: a number per row
   row,           ///< 1×cols: a number per column
@@ -68,13 +68,13 @@ inline std::pair<std::size_t, std::size_t> slot_shape(const StateSlot& slot, std
   return {0, 0};
 }
 
-/// A slot of rows×cols, whatever the matrix's shape is; none where one of them is 0.
+/// Returns a slot of rows×cols, independent of the matrix's shape; without an array if one of them is 0.
 inline StateSlot given_slot(std::string_view name, std::size_t rows, std::size_t cols, Start start = Start::zero) {
   const Extent extent = rows * cols > 0 ? Extent::given : Extent::none;
   return {.name = name, .extent = extent, .start = start, .rows = rows, .cols = cols};
 }
 
-/// What an array of that storage holds where the Optimizer's scalar is T.
+/// Returns the element type of an array with that storage, in an Optimizer with the scalar type T.
 template <Scalar T>
 constexpr ElementType element_type(StateStorage storage) {
   if (storage == StateStorage::bfloat16) return ElementType::bfloat16;
@@ -124,7 +124,7 @@ struct StoreWeight {
 
 }  // namespace detail
 
-/// Memory for `count` matrices, zeroed in order with other work on `exec`.
+/// Returns the array of a slot for `count` matrices, set to zero in order with other work on `exec`.
 template <Scalar T, ExecutionSpace Exec>
 StateArray<Exec> make_state(const Exec& exec, const StateSlot& slot, std::size_t rows, std::size_t cols,
                             std::size_t count) {
@@ -137,7 +137,7 @@ StateArray<Exec> make_state(const Exec& exec, const StateSlot& slot, std::size_t
   return array;
 }
 
-/// Matrices [from_first, …) of an array into [to_first, …) of another of the same slot and shape.
+/// Copies matrices [from_first, …) of an array to [to_first, …) of another with the same slot and shape.
 template <ExecutionSpace Exec>
 void copy_state(const Exec& exec, const StateArray<Exec>& from, std::size_t from_first, const StateArray<Exec>& to,
                 std::size_t to_first, std::size_t count) {
@@ -147,7 +147,7 @@ void copy_state(const Exec& exec, const StateArray<Exec>& from, std::size_t from
                     Kokkos::subview(from.memory, std::pair(from_first * bytes, (from_first + count) * bytes)));
 }
 
-/// What the slot's matrix k holds at the start, where that is not zero. `weight`: as the bucket has it.
+/// Writes the initial value of the slot's matrix k if it is not zero. `weight`: in the bucket's orientation.
 template <Scalar T, ExecutionSpace Exec>
 void start_state(const Exec& exec, const StateArray<Exec>& array, std::size_t k, const TypedMatrix& weight) {
   const TypedMatrix matrix{array.data(k), array.cols, 1, array.type};

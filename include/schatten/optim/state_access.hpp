@@ -17,9 +17,9 @@ namespace schatten {
 /// Numbers of steps of a parameter and its group.
 struct ParameterCounts {
   std::string name;
-  long long group_steps = 0;       ///< steps of its group, which HTMuon::interval counts
-  long long attempted = 0;         ///< its own, skipped steps included
-  std::vector<long long> applied;  ///< of each of its matrices, without skipped steps, which bias corrections count
+  long long group_steps = 0;       ///< steps of its group; HTMuon::interval uses it
+  long long attempted = 0;         ///< steps of the parameter, skipped steps included
+  std::vector<long long> applied;  ///< per matrix: steps without skipped steps, which bias corrections use
 };
 
 /// A state array on the host: (matrices, rows, cols), row-major, in the user's rows and columns.
@@ -28,7 +28,7 @@ using HostState = Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace>;
 
 namespace optim {
 
-/// The array of that name. Throws InvalidArgument, with the names that exist.
+/// Returns the array of that name. Throws InvalidArgument, with the names that exist.
 template <ExecutionSpace Exec>
 const StateArray<Exec>& find_state(const std::vector<StateArray<Exec>>& states, std::string_view slot,
                                    std::string_view function) {
@@ -41,14 +41,14 @@ const StateArray<Exec>& find_state(const std::vector<StateArray<Exec>>& states, 
   throw InvalidArgument(function, "slot", std::string(slot), "must be one of the parameter's: " + known);
 }
 
-/// The bytes of a parameter's matrices in an array.
+/// Returns the bytes of a parameter's matrices in an array.
 template <ExecutionSpace Exec>
 auto parameter_bytes(const StateArray<Exec>& array, const Parameter& p) {
   const std::size_t bytes = array.matrix_bytes();
   return Kokkos::subview(array.memory, std::pair(p.place * bytes, (p.place + p.matrices()) * bytes));
 }
 
-/// f(user's view (b, i, j), element of the array on the host) for a parameter's elements.
+/// Calls f(user's view (b, i, j), element of the array on the host) for a parameter's elements.
 template <Scalar T, ExecutionSpace Exec, class F>
 void for_each_state_element(const StateArray<Exec>& array, const Parameter& p, char* data, const F& f) {
   const bool turned = p.transposed && array.slot.extent == Extent::matrix;
@@ -60,7 +60,7 @@ void for_each_state_element(const StateArray<Exec>& array, const Parameter& p, c
   }
 }
 
-/// A copy of a parameter's matrices of an array. Fences `exec`.
+/// Returns a copy of a parameter's matrices of an array. Fences `exec`.
 template <Scalar T, ExecutionSpace Exec>
 HostState<T> read_state(const Exec& exec, const StateArray<Exec>& array, const Parameter& p) {
   const auto host = copy_to_host(exec, parameter_bytes(array, p));  // fences: documented

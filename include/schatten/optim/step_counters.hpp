@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// For every matrix of an Optimizer: whether its gradient is finite in the present step, and how often it was
-// stepped.
+// For every matrix of an Optimizer: whether its gradient is finite in the present step, and its number of steps.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -16,7 +15,7 @@
 
 namespace schatten::optim {
 
-/// The counts of a parameter from those of all matrices.
+/// Returns the counts of a parameter from those of all matrices.
 template <class HostView>
 ParameterCounts counts_of(const HostView& counts, const Parameter& p, std::size_t group_steps) {
   ParameterCounts its{p.name, static_cast<long long>(group_steps), 0, {}};
@@ -27,7 +26,7 @@ ParameterCounts counts_of(const HostView& counts, const Parameter& p, std::size_
   return its;
 }
 
-/// Steps of a parameter's matrices that were skipped.
+/// Returns the number of steps of a parameter's matrices that were skipped.
 template <class HostView>
 long long skipped_of(const HostView& counts, const Parameter& p) {
   long long sum = 0;
@@ -46,8 +45,8 @@ bool any_flag_cleared(const HostView& flags, const Parameter& p) {
   return false;
 }
 
-/// Throws InvalidArgument for counts that the Optimizer's parameters cannot have, and for parameters of one group that
-/// disagree on the group's steps. groups: how many there are.
+/// Throws InvalidArgument for counts that the Optimizer's parameters cannot have, and for parameters of one group with
+/// different numbers of the group's steps. groups: number of groups.
 inline void check_counts(const std::vector<ParameterCounts>& all, const Registry& registry, std::size_t groups,
                          std::string_view function) {
   std::vector<long long> group_steps(groups, -1);
@@ -61,7 +60,7 @@ inline void check_counts(const std::vector<ParameterCounts>& all, const Registry
   }
 }
 
-/// Names of the parameters that have a matrix with the flag 0. flags: on the host.
+/// Returns the names of the parameters that have a matrix with the flag 0. flags: on the host.
 template <class HostView>
 std::vector<std::string> cleared_names(const HostView& flags, const Registry& registry) {
   std::vector<std::string> names;
@@ -79,7 +78,8 @@ class StepCounters {
   using Flags = Kokkos::View<int*, Kokkos::LayoutRight, typename Exec::device_type>;
   using Counts = Kokkos::View<MatrixCounts*, Kokkos::LayoutRight, typename Exec::device_type>;
 
-  /// Makes memory for that many matrices; counts are kept. on_host: makes the mirror that raise needs.
+  /// Allocates memory for that many matrices; counts do not change. on_host: also allocates the host copy that raise
+  /// needs.
   void resize(const Exec& exec, std::size_t matrices, bool on_host) {
     if (flags_.extent(0) >= matrices) return;
     const Flags flags(Kokkos::view_alloc(Kokkos::WithoutInitializing, "schatten::finite"), matrices);
@@ -103,11 +103,11 @@ class StepCounters {
     for_each_matrix(exec, "schatten::step/count", records.extent(0),
                     CountStep<Space>{flags_, records, counts_, applied});
   }
-  /// The same for the first `matrices` of all.
+  /// Counts a step of the first `matrices` of all matrices and sets their flags to 1.
   void count_all(const Exec& exec, std::size_t matrices) const {
     for_each_matrix(exec, "schatten::step/count", matrices, CountStep<Space>{flags_, {}, counts_, true});
   }
-  /// All flags ← 1.
+  /// Sets all flags to 1.
   void start(const Exec& exec, std::size_t matrices) const {
     for_each_matrix(exec, "schatten::finite", matrices, StartFlags<Space>{flags_});
   }
@@ -125,7 +125,7 @@ class StepCounters {
     });
   }
 
-  /// The counts of every parameter; steps_of(p): those of its group. Fences `exec`.
+  /// Returns the counts of every parameter. steps_of(p): the steps of p's group. Fences `exec`.
   template <class StepsOf>
   [[nodiscard]] std::vector<ParameterCounts> read(const Exec& exec, const Registry& registry,
                                                   const StepsOf& steps_of) const {
@@ -146,7 +146,7 @@ class StepCounters {
     Kokkos::deep_copy(exec, counts_, host);
     exec.fence();  // fences: documented
   }
-  /// Matrix steps of these parameters that were skipped. Fences `exec`.
+  /// Returns the number of matrix steps of these parameters that were skipped. Fences `exec`.
   [[nodiscard]] long long skipped(const Exec& exec, const std::vector<Parameter*>& parameters) const {
     const auto host = copy_to_host(exec, counts_);  // fences: documented
     long long sum = 0;

@@ -15,7 +15,7 @@ namespace schatten::optim {
 
 namespace detail {
 
-/// Row i of matrix b of `to` ← that of `from`, bit by bit. Both have elements of the size of `Bits`.
+/// Copies row i of matrix b of `from` to `to`, bit by bit. Both have elements of the size of `Bits`.
 template <class Bits>
 struct MoveRow {
   TypedBatch from, to;
@@ -35,7 +35,7 @@ struct MoveRow {
   }
 };
 
-/// use(Bits()) with the unsigned type of an element's size.
+/// Calls use(Bits()) with the unsigned type of an element's size.
 template <class Use>
 void with_bits(ElementType type, const Use& use) {
   switch (size_of(type)) {
@@ -45,7 +45,7 @@ void with_bits(ElementType type, const Use& use) {
   }
 }
 
-/// Bytes on the host that a program has.
+/// Returns a View of bytes in the program's memory on the host.
 inline auto host_bytes(const char* bytes, std::size_t count) {
   return NumberBatchView<const char, Kokkos::HostSpace>(bytes, count);
 }
@@ -53,8 +53,8 @@ inline auto host_bytes(char* bytes, std::size_t count) {
   return NumberBatchView<char, Kokkos::HostSpace>(bytes, count);
 }
 
-/// The parameter's weight as a contiguous array at `data`, its indices in the order of the user's View; cut into the
-/// same blocks.
+/// Returns a contiguous array at `data` with the shape and the blocks of the parameter's weight and the order of
+/// indices of the user's View.
 inline TypedBatch packed_like(const Parameter& p, const void* data) {
   const TypedBatch& w = p.weight;
   const bool side_by_side = p.options.column_blocks > 1, take_turns = p.options.interleaved;
@@ -68,7 +68,7 @@ inline TypedBatch packed_like(const Parameter& p, const void* data) {
   return packed;
 }
 
-/// Memory for it where the weight is.
+/// Allocates memory for the packed weight in the weight's memory space.
 template <ExecutionSpace Exec>
 struct Packed {
   Kokkos::View<char*, Kokkos::LayoutRight, typename Exec::device_type> memory;
@@ -79,7 +79,7 @@ struct Packed {
         batch(packed_like(p, memory.data())) {}
 };
 
-/// to ← from, of equal shapes and types.
+/// Copies `from` to `to`. @pre shapes and types are equal.
 template <ExecutionSpace Exec>
 void move_bits(const Exec& exec, const TypedBatch& from, const TypedBatch& to) {
   with_bits(to.type, [&]<class Bits>(Bits) {
@@ -87,8 +87,8 @@ void move_bits(const Exec& exec, const TypedBatch& from, const TypedBatch& to) {
   });
 }
 
-/// The bytes of a parameter's matrices between an array's memory and the user's rows and columns; they differ where the
-/// bucket has the transposes.
+/// Copies the bytes of a parameter's matrices between an array's memory and the user's rows and columns. These differ
+/// if the bucket has the transposes.
 template <ExecutionSpace Exec>
 void turn_bytes(const StateArray<Exec>& array, const Parameter& p, const char* from, char* to, bool to_user) {
   const std::size_t size = size_of(array.type), bytes = array.matrix_bytes();
@@ -105,7 +105,7 @@ void turn_bytes(const StateArray<Exec>& array, const Parameter& p, const char* f
 
 }  // namespace detail
 
-/// The parameter's weight into `to`. Fences `exec`.
+/// Copies the parameter's weight to `to`. Fences `exec`.
 template <ExecutionSpace Exec>
 void read_weight_bytes(const Exec& exec, const Parameter& p, char* to) {
   const detail::Packed<Exec> packed(p);
@@ -115,7 +115,7 @@ void read_weight_bytes(const Exec& exec, const Parameter& p, char* to) {
   exec.fence();  // fences: documented
 }
 
-/// The parameter's weight ← `from`. Fences `exec`.
+/// Copies `from` to the parameter's weight. Fences `exec`.
 template <ExecutionSpace Exec>
 void write_weight_bytes(const Exec& exec, const Parameter& p, const char* from) {
   const detail::Packed<Exec> packed(p);
@@ -125,14 +125,14 @@ void write_weight_bytes(const Exec& exec, const Parameter& p, const char* from) 
   exec.fence();  // fences: documented
 }
 
-/// The parameter's matrices of a state array into `to`. Fences `exec`.
+/// Copies the parameter's matrices of a state array to `to`. Fences `exec`.
 template <ExecutionSpace Exec>
 void read_state_bytes(const Exec& exec, const StateArray<Exec>& array, const Parameter& p, char* to) {
   const auto host = copy_to_host(exec, parameter_bytes(array, p));  // fences: documented
   detail::turn_bytes(array, p, host.data(), to, true);
 }
 
-/// The parameter's matrices of a state array ← `from`. Fences `exec`.
+/// Copies `from` to the parameter's matrices of a state array. Fences `exec`.
 template <ExecutionSpace Exec>
 void write_state_bytes(const Exec& exec, const StateArray<Exec>& array, const Parameter& p, const char* from) {
   const auto bytes = parameter_bytes(array, p);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a step did, on request: sizes of gradients, updates and weights, in device memory until they are read.
+// Norms of gradients, updates and weights of a step, on request. They stay in device memory until they are read.
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
@@ -11,7 +11,7 @@
 
 namespace schatten {
 
-/// The last step of one matrix, as Optimizer::telemetry gives it.
+/// Norms of one matrix in the last step, as Optimizer::telemetry returns them.
 struct MatrixTelemetry {
   double gradient_norm = 0;  ///< ‖g‖_F
   double update_rms = 0;     ///< √(mean (ΔW)²), ΔW = lr·weight_decay·W + lr·s·D
@@ -22,7 +22,7 @@ struct MatrixTelemetry {
 
 namespace optim {
 
-/// √(Σ x²) of numbers of any size: a largest number and squares relative to it.
+/// √(Σ x²) of numbers of any size: the largest number, and the sum of squares relative to it.
 struct ScaledSquares {
   double largest = 0;  ///< largest absolute value
   double sum = 0;      ///< of the squares, each divided by `largest`²
@@ -41,7 +41,7 @@ struct ScaledSquares {
   [[nodiscard]] KOKKOS_FUNCTION double root() const { return largest * math::sqrt(sum); }
 };
 
-/// telemetry(number of matrix k) ← the norms of the coming update. One thread per matrix: not for speed.
+/// Sets telemetry(number of matrix k) to the norms of the coming update. One thread per matrix: slow.
 template <Scalar T, class Space>
 struct Measure {
   WeightUpdate<T, Space> update;                      ///< the coming update
@@ -75,14 +75,14 @@ struct Measure {
 template <ExecutionSpace Exec>
 class TelemetryTable {
  public:
-  /// Room for that many matrices; what was measured is lost where it grows.
+  /// Allocates memory for that many matrices. The contents are lost if it grows.
   void resize(const Exec& exec, std::size_t matrices) {
     if (table_.extent(0) < matrices) table_ = Table(Kokkos::view_alloc(exec, "schatten::telemetry"), matrices);
   }
   /// The numbers of all matrices.
   [[nodiscard]] NumberBatchView<MatrixTelemetry, typename Exec::memory_space> view() const { return table_; }
 
-  /// That of the matrices of some parameters; zeros where nothing was measured. Fences `exec`.
+  /// Returns the telemetry of the matrices of some parameters; zeros if nothing was measured. Fences `exec`.
   [[nodiscard]] std::vector<MatrixTelemetry> read(const Exec& exec, const std::vector<Parameter*>& parameters) const {
     decltype(host_mirror(table_)) host;
     if (table_.extent(0) > 0) host = copy_to_host(exec, table_);  // fences: documented

@@ -16,8 +16,8 @@
 
 namespace schatten::optim {
 
-/// A batch of matrices whose element type is known at run time. Each matrix of an outer batch may be cut into `blocks`
-/// equal ones: matrix b is block b % blocks of outer matrix b / blocks. Strides in elements.
+/// A batch of matrices whose element type is known at run time. Each matrix of an outer batch may have `blocks` blocks
+/// of equal size: matrix b is block b % blocks of outer matrix b / blocks. Strides are in elements.
 struct TypedBatch {
   const void* data = nullptr;
   ElementType type = ElementType::float32;
@@ -45,7 +45,7 @@ struct TypedBatch {
   }
 };
 
-/// Matrices of one shape, and where all of their elements lie.
+/// Matrices of one shape, and the array that has all of their elements.
 struct Piece {
   TypedBatch batch;
   StridedArray memory;
@@ -70,21 +70,22 @@ std::string extents_of(const V& view) {
   return schatten::detail::shape_text(view_shape(view));
 }
 
-/// What of an argument is wrong, for messages of a parameter: "g of layers.0.up".
+/// Returns the name of a parameter's argument for messages: "g of layers.0.up".
 inline std::string argument_of(std::string_view argument, std::string_view parameter) {
   return std::string(argument) + " of " + std::string(parameter);
 }
 
 namespace detail {
 
-/// Columns (a, b, c) of a View (out, a, b, c): one stride where the indices fold into one, else a nested index.
+/// Sets the columns (a, b, c) of a View (out, a, b, c): with one stride if the indices can be combined to one,
+/// otherwise with a nested index.
 inline void fold_columns(const StridedArray& view, TypedBatch& batch) {
   struct Level {
     std::size_t extent = 1, stride = 1;
   } levels[3];
   std::size_t count = 0;
   batch.cols = 1;
-  for (std::size_t d = 3; d >= 1; --d) {  // an index of extent 1 has no say
+  for (std::size_t d = 3; d >= 1; --d) {  // the stride of an index of extent 1 has no effect
     batch.cols *= view.extent[d];
     if (view.extent[d] == 1) continue;
     if (count > 0 && view.stride[d] == levels[count - 1].extent * levels[count - 1].stride) {
@@ -99,7 +100,7 @@ inline void fold_columns(const StridedArray& view, TypedBatch& batch) {
   }
 }
 
-/// The View as matrices, not cut.
+/// Returns the View as matrices, without blocks.
 template <KokkosView V>
 TypedBatch whole_batch(const V& view) {
   constexpr int rank = view_rank<V>;
@@ -130,7 +131,7 @@ TypedBatch whole_batch(const V& view) {
   return a;
 }
 
-/// Throws InvalidArgument for options that no View of `rows` rows could be cut by.
+/// Throws InvalidArgument for blocks into which a View of `rows` rows cannot be divided.
 inline void check_blocks(const ParameterOptions& options, int rank, const TypedBatch& whole, const std::string& extents,
                          std::string_view function, std::string_view argument, std::string_view parameter) {
   const auto of = [&](std::string_view name) { return argument_of(name, parameter); };
@@ -166,12 +167,12 @@ inline void check_blocks(const ParameterOptions& options, int rank, const TypedB
 
 }  // namespace detail
 
-/// View of rank 1 to 4 as batches of matrices, cut as the options say. No copy. One piece, or one for each of
-/// row_sizes.
+/// Returns a View of rank 1 to 4 as batches of matrices, divided into the blocks of the options: one piece, or one for
+/// each of row_sizes. Copies nothing.
 ///
-/// rank 1 (n): one 1×n matrix; rank 2: one matrix; rank 3: (batch, rows, cols); rank 4 (out, a, b, c): one out×(a·b·c)
-/// matrix, as convolutions are, in any order of memory. Throws InvalidArgument, naming the parameter, if there is no
-/// memory, if it is not aligned, or if the shape cannot be cut.
+/// Rank 1 (n): one 1×n matrix. Rank 2: one matrix. Rank 3: (batch, rows, cols). Rank 4 (out, a, b, c): one out×(a·b·c)
+/// matrix, as for convolutions, with any strides. Throws InvalidArgument, with the name of the parameter, for a null
+/// pointer, for a pointer without the alignment of its type, and for blocks that do not divide the shape.
 template <ExecutionSpace Exec, KokkosView V>
 std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std::string_view function,
                              std::string_view argument, std::string_view parameter) {

@@ -43,7 +43,7 @@ inline constexpr MethodTraits methods[] = {{SpectralMethod::automatic, "automati
                                            {SpectralMethod::streaming, "streaming", false, false},
                                            {SpectralMethod::rank_power, "rank_power", false}};
 
-/// Returns the properties of the method; null for an integer that is no method.
+/// Returns the properties of the method, or null for an integer that is no method.
 constexpr const MethodTraits* traits_of(SpectralMethod method) {
   for (const MethodTraits& traits : methods) {
     if (traits.method == method) return &traits;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HTMuon_NS, the published matmul-only approximation of UΣ^pVᵀ: the baseline that other methods are measured against.
+// HTMuon_NS, the published approximation of UΣ^pVᵀ by matrix products only.
 #pragma once
 
 #include <schatten/linalg/gemm.hpp>
@@ -12,21 +12,22 @@
 
 namespace schatten::spectral {
 
-/// What the published method adds to the norm of M, to the Gram matrix and to every square root; and its step counts.
+/// The numbers that the published method adds to the norm of M, to the Gram matrix and to every square root, and its
+/// numbers of steps.
 inline constexpr double newton_schulz_added_norm = 1e-7;
 inline constexpr double newton_schulz_ridge = 1e-6;
 inline constexpr int newton_schulz_steps = 5;
 
 namespace detail {
 
-/// k of power = 2^{−k}, k >= 0; −1 for every other number.
+/// Returns the k >= 0 with power = 2^{−k}; −1 for every other number.
 inline int halvings(double power) {
   if (!std::isfinite(power) || power <= 0 || power > 1) return -1;
   int exponent = 0;
   return std::frexp(power, &exponent) == 0.5 ? 1 - exponent : -1;
 }
 
-/// scale ← max(scale, 1), exponent ← log2(scale²): M is made smaller where its squares could overflow, never larger.
+/// scale ← max(scale, 1), exponent ← log2(scale²). M is divided only if its squares could overflow.
 template <class Space>
 struct ScaleAboveOne {
   NumberBatchView<double, Space> scale, exponent;
@@ -40,7 +41,7 @@ struct ScaleAboveOne {
   }
 };
 
-/// norm ← √max(norm, ridge), exponent ← exponent/2: what a square root does to the matrix 2^exponent·s.
+/// norm ← √max(norm, ridge), exponent ← exponent/2, as in the square root of the matrix 2^exponent·s.
 template <class Space>
 struct RootOfNorm {
   NumberBatchView<double, Space> norm, exponent;
@@ -96,8 +97,9 @@ struct MultiplyByPowerOfTwo {
   }
 };
 
-/// Matrix 2^exponent·s ← its square root + ridge·I, by Y ← Y(3I − ZY)/2, Z ← (3I − ZY)Z/2 from Y = s/‖s‖_F, Z = I.
-/// Y and Z commute up to rounding only, so that no product is symmetric to more than that: all are computed whole.
+/// Replaces the matrix 2^exponent·s by its square root + ridge·I, by Y ← Y(3I − ZY)/2, Z ← (3I − ZY)Z/2 from Y =
+/// s/‖s‖_F, Z = I. Because of rounding Y and Z do not commute, so the products are not symmetric and are computed
+/// completely.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, Space>& exponent,
                                const BatchView<T, Space>& s, Workspace<Space>& workspace) {
@@ -126,17 +128,17 @@ void newton_schulz_square_root(const Exec& exec, const NumberBatchView<double, S
 
 }  // namespace detail
 
-/// out ← X·R with X ≈ UVᵀ by Muon's five quintics and R ≈ (MᵀM)^{p/2} by k + 1 square roots, p = 2^{−k}: HTMuon_NS.
+/// HTMuon_NS: out ← X·R with X ≈ UVᵀ by Muon's five quintics and R ≈ (MᵀM)^{p/2} by k + 1 square roots, p = 2^{−k}.
 ///
-/// M, out (m×n); R is n×n whatever the shape. As published: quintics (3.4445, −4.7750, 2.0315) from M/(‖M‖_F + 1e-7),
-/// A = MᵀM + 1e-6 I, each root five coupled Newton–Schulz steps from A/‖A‖_F, symmetrised, + 1e-6 I. The ridges are
-/// absolute, so the error depends on the scale of M (docs/mathematics.md has a table: 17 to 76 % at p = 1/8), and M and
-/// Mᵀ do not give transposes of each other. Everything runs in T (published: quintics in bfloat16, roots in float).
-/// M > 1 is divided by a power of two and the ridges with it, which changes nothing but the range. A zero matrix gives
-/// zero, a matrix with a NaN or an infinity NaN throughout, its neighbours in the batch unchanged.
-/// Throws InvalidArgument for a power that is not 1, 1/2, 1/4, ...
-/// Cost: 5 quintics, n²m + 30(k + 1)n³ + 2n²m flops; only the quintics and MᵀM use symmetry.
-/// Source: Pang et al., arXiv 2603.10067, and its reference implementation.
+/// M, out (m×n); R is n×n for all shapes. As published: quintics (3.4445, −4.7750, 2.0315) from M/(‖M‖_F + 1e-7), A =
+/// MᵀM + 1e-6 I; each root has five coupled Newton–Schulz steps from A/‖A‖_F, is symmetrized, and 1e-6 I is added. The
+/// ridges are absolute, so the error depends on the scale of M (docs/published.md has a table). The results for M and
+/// Mᵀ are not transposes of each other. All is computed in T (published: quintics in bfloat16, roots in float). If
+/// max|M| >= 2, M and the ridges are divided by powers of two, which only prevents overflow. The result for a zero
+/// matrix is zero, that for a matrix with a NaN or an infinity is NaN in all elements; other matrices of the batch are
+/// not affected. Throws InvalidArgument for a power that is not 1, 1/2, 1/4, ... Cost: 5 quintics, n²m + 30(k + 1)n³ +
+/// 2n²m flops; only the quintics and MᵀM use symmetry. Source: Pang et al., arXiv 2603.10067, and its reference
+/// implementation.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void newton_schulz_power(const Exec& exec, double power, const BatchView<const T, Space>& m,
                          const BatchView<T, Space>& out, Workspace<Space>& workspace) {

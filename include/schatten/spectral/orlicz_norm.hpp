@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The norm whose steepest descent goes along U f(μΣ) Vᵀ: an Orlicz norm of the singular values.
+// The norm whose direction of steepest descent is U f(μΣ) Vᵀ: an Orlicz norm of the singular values.
 #pragma once
 
 #include <schatten/spectral/exact.hpp>
@@ -20,24 +20,24 @@ namespace schatten {
 
 namespace spectral {
 
-/// A function f that nowhere falls, and φ(d) = sup_x (xd − ∫₀ˣ f), which is ∫₀ˣ (d − f) at f(x) = d. On the host.
-/// Source: Krasnosel'skii and Rutickii, Convex Functions and Orlicz Spaces (1961), chapter 1.
+/// A nondecreasing function f, and φ(d) = sup_x (xd − ∫₀ˣ f), which is ∫₀ˣ (d − f) at f(x) = d. On the host. Source:
+/// Krasnosel'skii and Rutickii, Convex Functions and Orlicz Spaces (1961), chapter 1.
 template <SpectralFunction F>
 class YoungFunction {
  public:
-  /// φ of f, which must not decrease.
+  /// @pre f does not decrease.
   explicit YoungFunction(const F& f) : f_(f) {}
 
-  /// f(x); 0 for x <= 0.
+  /// Returns f(x); 0 for x <= 0.
   [[nodiscard]] double f(double x) const { return x > 0 ? f_(x) : 0.0; }
 
-  /// Σ_k φ(f(x_k)) for x ascending, not negative.
+  /// Returns Σ_k φ(f(x_k)). @pre x is ascending and not negative.
   [[nodiscard]] double sum_at(const std::vector<double>& x) const {
     std::vector<double> d(x.size());
     std::transform(x.begin(), x.end(), d.begin(), [&](double each) { return f(each); });
     return sum(x, d);
   }
-  /// Σ_k φ(d_k) for d ascending; infinite where some d exceeds all values of f.
+  /// Returns Σ_k φ(d_k); infinite if some d_k exceeds all values of f. @pre d is ascending.
   [[nodiscard]] double sum(const std::vector<double>& d) const {
     std::vector<double> x(d.size());
     std::transform(d.begin(), d.end(), x.begin(), [&](double each) { return inverse(each); });
@@ -45,7 +45,7 @@ class YoungFunction {
     return sum(x, d);
   }
 
-  /// Throws InvalidArgument unless f is positive and nowhere falls by more than rounding.
+  /// Throws InvalidArgument unless f is positive and, except for rounding, nondecreasing.
   void require_growing(std::string_view function) const {
     double before = 0;
     for (double x = least; x < largest; x *= 1.1) {
@@ -64,7 +64,7 @@ class YoungFunction {
   static constexpr double accuracy = 1e-10;  ///< of an integral, before the extrapolation
   static constexpr int deepest = 20;
 
-  /// The least x with f(x) >= d; infinite where there is none.
+  /// Returns the least x with f(x) >= d; infinite if there is none.
   [[nodiscard]] double inverse(double d) const {
     if (!(f(largest) >= d)) return std::numeric_limits<double>::infinity();
     if (f(least) >= d) return 0;
@@ -76,7 +76,8 @@ class YoungFunction {
     return std::exp(high);
   }
 
-  /// Σ_k φ(d_k), f(x_k) = d_k: each from the one before, in terms that are not negative.
+  /// Returns Σ_k φ(d_k) with f(x_k) = d_k. Each φ(d_k) is computed from the previous one by adding terms that are not
+  /// negative.
   [[nodiscard]] double sum(const std::vector<double>& x, const std::vector<double>& d) const {
     double one = 0, all = 0;
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -88,7 +89,8 @@ class YoungFunction {
     return all;
   }
 
-  /// ∫_a^b (d − f) by adaptive Simpson in ln x, where f may have kinks and powers. @pre 0 < a < b, d >= f
+  /// Returns ∫_a^b (d − f) by the adaptive Simpson rule in ln x, for f with kinks and powers of x. @pre 0 < a < b, d >=
+  /// f
   [[nodiscard]] double between(double a, double b, double d) const {
     const double low = std::log(a), high = std::log(b), middle = 0.5 * (low + high);
     const double at_low = part(low, d), at_middle = part(middle, d), at_high = part(high, d);
@@ -96,7 +98,7 @@ class YoungFunction {
     const double allowed = accuracy * whole + 1e-15 * (high - low) * b * d;  // rounding of d − f
     return simpson(low, at_low, middle, at_middle, high, at_high, whole, allowed, 0, d);
   }
-  /// ∫_0^x (d − f): what is left out below is as much as f's power there makes it.
+  /// Returns ∫_0^x (d − f). The part near 0 is computed from the power of x that f is proportional to there.
   [[nodiscard]] double from_zero(double x, double d) const {
     double sum = 0, high = x;
     for (; high * d > 1e-12 * sum && high > 1e-40 * x; high *= 0.125) sum += between(0.125 * high, high, d);
@@ -121,7 +123,7 @@ class YoungFunction {
 
 namespace detail {
 
-/// σ_k ↦ f(μ σ_k), zero for what counts as zero where f does not vanish there.
+/// σ_k ↦ f(μ σ_k). If f(0) > 0, singular values that count as zero map to zero.
 template <class T, SpectralFunction F>
 struct FunctionOfMultiple {
   F f;
@@ -132,7 +134,8 @@ struct FunctionOfMultiple {
   }
 };
 
-/// The μ with Σφ(f(μσ_k)) = level, σ descending with σ_0 in [1, 2): the largest that is tried where none reaches it.
+/// Returns the μ with Σφ(f(μσ_k)) = level; if none reaches the level, the largest that is tried. @pre σ is descending,
+/// σ_0 in [1, 2).
 template <SpectralFunction F>
 double multiple_of_level(const YoungFunction<F>& young, const std::vector<double>& sigma, double level) {
   std::vector<double> x(sigma.size());
@@ -153,14 +156,14 @@ inline void check_level(std::string_view function, double level) {
 
 }  // namespace spectral
 
-/// ‖M‖_f = inf{λ > 0 : Σ_k φ(σ_k/λ) <= level} of one matrix (rank 2), φ(d) = ∫₀^d f⁻¹: the norm whose steepest descent
-/// is along U f(μΣ) Vᵀ. f = x^p with level 1/q, q = 1 + 1/p, gives the Schatten-q norm; min(x, τ) the larger of
-/// ‖M‖_{S_∞}/τ and ‖M‖_F/√(2·level).
+/// Returns ‖M‖_f = inf{λ > 0 : Σ_k φ(σ_k/λ) <= level} of one matrix (rank 2), φ(d) = ∫₀^d f⁻¹. This is the norm whose
+/// direction of steepest descent is U f(μΣ) Vᵀ. For f = x^p with level 1/q, q = 1 + 1/p, it is the Schatten-q norm. For
+/// f = min(x, τ) it is the larger of ‖M‖_{S_∞}/τ and ‖M‖_F/√(2·level).
 ///
-/// f(x) must be given for all x > 0, continuous, positive and nowhere falling. NaN if M holds a NaN or an infinity.
-/// Throws InvalidArgument. Fences `exec` and allocates scratch. Cost: one svd without vectors, and 10⁴ evaluations of f
-/// a value. Source: Luxemburg, Banach Function Spaces (1955); that such norms of σ are norms of M: Lewis, J. Convex
-/// Anal. 2 (1995).
+/// @pre f is defined for all x > 0 and continuous. Throws InvalidArgument if f is not positive or decreases, and for a
+/// level that is not positive. Returns NaN if M has a NaN or an infinity. Fences `exec` and allocates scratch memory.
+/// Cost: one svd without vectors, and 10⁴ evaluations of f per singular value. Source: Luxemburg, Banach Function
+/// Spaces (1955); that such norms of σ are norms of M: Lewis, J. Convex Anal. 2 (1995).
 template <class Backend = void, ExecutionSpace Exec, KokkosView V, SpectralFunction F>
 double orlicz_norm(const Exec& exec, const V& m, const F& f, double level = 1) {
   spectral::detail::check_level("orlicz_norm", level);
@@ -180,9 +183,9 @@ double orlicz_norm(const Exec& exec, const V& m, const F& f, double level = 1) {
   return scale * std::exp(high);
 }
 
-/// out ← argmax ⟨G, D⟩ over ‖D‖_f <= 1, that is U f(μΣ) Vᵀ with the μ that puts it on the ball; returns the maximum,
-/// the dual norm of G. One matrix (rank 2), any layout. A zero G gives a zero `out` and 0. As orlicz_norm, with two
-/// svds.
+/// Returns max ⟨G, D⟩ over ‖D‖_f <= 1, the dual norm of G. out ← the D that attains it: U f(μΣ) Vᵀ, with the μ for
+/// which its norm is 1. One matrix (rank 2), any layout. For a zero G `out` is zero and the result 0. Preconditions,
+/// errors and cost are those of orlicz_norm, with two svds.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VG, SpectralFunction F, KokkosView VO>
 double steepest_descent(const Exec& exec, const VG& g, const F& f, double level, const VO& out) {
   using T = scalar_of<VO>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rank power: singular values replaced by powers of their place.
+// Rank power: the k-th singular value is replaced by k^{−q}.
 #pragma once
 
 #include <schatten/spectral/exact.hpp>
@@ -23,11 +23,11 @@ struct PowerOfRank {
 
 /// out ← U diag(1, 2^{−q}, 3^{−q}, ...) Vᵀ, q the exponent, in the descending order of the singular values.
 ///
-/// M, out (m×n). Source: the reference implementation of Pang et al., arXiv 2603.10067, which replaces every singular
-/// value, zeros too; their vectors are arbitrary, so here singular values with σ <= 4ε(T)·σ₁ map to zero, as svd_power
-/// has it for p <= 0. Where singular values are equal (to rounding), their order and vectors are the decomposition's
-/// choice, and the output, unlike UΣ^pVᵀ, depends on it. Independent of the scale of M; commutes with transposes.
-/// Throws InvalidArgument for an exponent that is not finite. Cost: svd + 2mn·min(m, n) flops.
+/// M, out (m×n). Source: the reference implementation of Pang et al., arXiv 2603.10067. It also replaces singular
+/// values that are zero, whose vectors are arbitrary. Here singular values with σ <= 4ε(T)·σ₁ map to zero, as in
+/// svd_power for p <= 0. If singular values are equal (up to rounding), the decomposition chooses their order and
+/// vectors, and unlike UΣ^pVᵀ the output depends on this choice. The map does not depend on the scale of M and commutes
+/// with transposes. Throws InvalidArgument for an exponent that is not finite. Cost: svd + 2mn·min(m, n) flops.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void rank_power(const Exec& exec, double exponent, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
                 Workspace<Space>& workspace) {

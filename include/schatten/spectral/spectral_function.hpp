@@ -61,8 +61,8 @@ struct PowerFunction {
   }
 };
 
-/// f = x/√(x² + τ²): the soft sign, the polar factor for σ ≫ τσ₁ and M/(τσ₁) for σ ≪ τσ₁. With τ = 1/(temperature·σ₁)
-/// it is SoftMuon's map (Feoktistov et al., arXiv 2605.31371).
+/// f = x/√(x² + τ²): the soft sign. It is near the polar factor for σ ≫ τσ₁ and near M/(τσ₁) for σ ≪ τσ₁. With τ =
+/// 1/(temperature·σ₁) it is SoftMuon's map (Feoktistov et al., arXiv 2605.31371).
 struct SoftSign {
   double tau = 0.1;
   static constexpr std::string_view name = "soft_sign";
@@ -76,8 +76,8 @@ struct SoftSign {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = x/(x + τ): the soft sign that falls off slowly, M((MᵀM)^{1/2} + τσ₁)^{−1}: one-sided Shampoo of one gradient
-/// with its damping (Gupta et al., arXiv 1802.09568).
+/// f = x/(x + τ): a soft sign that approaches 1 slowly, M((MᵀM)^{1/2} + τσ₁)^{−1}. This is damped one-sided Shampoo of
+/// one gradient (Gupta et al., arXiv 1802.09568).
 struct SoftRatio {
   double tau = 0.1;
   static constexpr std::string_view name = "soft_ratio";
@@ -92,7 +92,8 @@ struct SoftRatio {
 };
 
 /// f = min(x, τ), h = 1: min(σ, τσ₁), the projection to the spectral-norm ball of radius τσ₁ (MuCon: Yi, arXiv
-/// 2605.26459, whose τ is σ's own unit). Its kink takes many poles: decompositions where the tolerance is small.
+/// 2605.26459, whose τ has the unit of σ). Because of the kink it needs many poles; small tolerances use
+/// decompositions.
 struct Clip {
   double tau = 0.5;
   static constexpr std::string_view name = "clip";
@@ -106,8 +107,8 @@ struct Clip {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = τx/(x² + τ²)·2: like τ/x above τ, at most 1 and linear below: an inverse that small singular values do not blow
-/// up, as Tikhonov's regularisation has it (Tikhonov and Arsenin, Solutions of Ill-Posed Problems, 1977).
+/// f = 2τx/(x² + τ²): about 2τ/x for x ≫ τ, about 2x/τ for x ≪ τ, at most 1. This is a regularized inverse (Tikhonov
+/// and Arsenin, Solutions of Ill-Posed Problems, 1977).
 struct CappedInverse {
   double tau = 0.1;
   static constexpr std::string_view name = "capped_inverse";
@@ -121,8 +122,7 @@ struct CappedInverse {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = x³/(x² + τ²)^{3/2}: the polar factor of what lies above τσ₁; what lies below falls off with the third power. The
-/// cube of SoftMuon's soft sign.
+/// f = x³/(x² + τ²)^{3/2}: near 1 for σ ≫ τσ₁ and near (x/τ)³ for σ ≪ τσ₁. It is the cube of SoftMuon's soft sign.
 struct HighPass {
   double tau = 0.05;
   static constexpr std::string_view name = "high_pass";
@@ -139,8 +139,7 @@ struct HighPass {
   void check(std::string_view function) const { spectral::check_tau(function, tau); }
 };
 
-/// f = (1 − s) + s·x: Muon's polar factor (K. Jordan et al., 2024) with a share s of the own spectrum, the line between
-/// both where UΣ^pVᵀ is a curve.
+/// f = (1 − s) + s·x: the weighted mean of Muon's polar factor (K. Jordan et al., 2024) and M/σ₁.
 struct SoftPolar {
   double share = 0.5;
   static constexpr std::string_view name = "soft_polar";

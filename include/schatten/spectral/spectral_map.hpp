@@ -30,8 +30,8 @@ namespace spectral {
 
 namespace detail {
 
-/// σ_k ↦ (s σ_0)^h f(σ_k/σ_0). Where f does not vanish at 0, singular values at the rounding level of σ_0 count as zero
-/// and map to zero. @pre value is finite.
+/// σ_k ↦ (s σ_0)^h f(σ_k/σ_0). If f(0) > 0, singular values at the rounding level of σ_0 count as zero and map to zero.
+/// @pre value is finite.
 template <class T, SpectralFunction F>
 struct FunctionOfSigma {
   F f;
@@ -42,7 +42,7 @@ struct FunctionOfSigma {
   }
 };
 
-/// What eigh_map applies to a Gram matrix: h(λ) = s^h λ_max^{h/2} f(√(λ/λ_max))/√λ, and d ln h/d ln λ.
+/// The function that eigh_map applies to a Gram matrix: h(λ) = s^h λ_max^{h/2} f(√(λ/λ_max))/√λ, and d ln h/d ln λ.
 template <SpectralFunction F>
 struct FunctionOfGram {
   F f;
@@ -58,8 +58,9 @@ struct FunctionOfGram {
   }
 };
 
-/// The rational function of fewest poles with which f, of that range, meets the tolerance in precision Work, the Gram
-/// matrix in precision Gram; an infinite bound where none does for less than `most_cost`.
+/// Returns the rational function with the fewest poles that meets the tolerance for f, with the poles in precision Work
+/// and the Gram matrix in precision Gram. range: that of f. The bound is infinite if no function with a cost below
+/// `most_cost` meets the tolerance.
 template <Scalar T, Scalar Work, Scalar Gram = Work, SpectralFunction F>
 MethodChoice choose_rational(const F& f, const FunctionRange& range, const SpectralMapOptions& options,
                              double most_cost, FunctionFits<F>& fits) {
@@ -85,13 +86,13 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   return {SpectralMethod::rational, format};
 }
 
-/// By how much f, of the range `range` on [δ, 1], rises under δ, where its range is `below`; 1 where it does not.
+/// Returns the factor by which f increases below δ; 1 if it does not. range: of f on [δ, 1], below: of f below δ.
 inline double growth(const FunctionRange& range, const FunctionRange& below) {
   return below.largest > range.largest ? below.largest / range.least : 1.0;
 }
 
-/// Promised relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error has it for σ^p. range,
-/// below: f on [δ, 1] and on [sigma_floor, 1].
+/// Returns the bound of the relative error of f at σ >= δσ_max by the singular value decomposition, as svd_error for
+/// σ^p. range, below: of f on [δ, 1] and on [sigma_floor, 1].
 template <Scalar T>
 double svd_error(const FunctionRange& range, const FunctionRange& below, double resolution, const Shape& shape) {
   if (!range.positive) return std::numeric_limits<double>::infinity();
@@ -101,9 +102,9 @@ double svd_error(const FunctionRange& range, const FunctionRange& below, double 
   return backward * (1 + range.moved) + (std::max)(moved, turned) + epsilon * below.largest / range.least;
 }
 
-/// The same by the eigen-decomposition of the Gram matrix in precision Work, as eigh_error has it for σ^p. range,
-/// below: f on [δ, 1] and on [√gram_floor, 1]. What is second order is measured by the largest values of f(x)/x,
-/// whatever direction they belong to.
+/// Returns the bound for the eigendecomposition of the Gram matrix in precision Work, as eigh_error for σ^p. range,
+/// below: of f on [δ, 1] and on [√gram_floor, 1]. Terms of second order are bounded by the largest values of f(x)/x of
+/// all directions.
 template <Scalar T, Scalar Work>
 double eigh_error(const FunctionRange& range, const FunctionRange& below, double resolution, const Shape& shape) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -153,7 +154,7 @@ class SpectralMap {
     choice_ = chosen(f);
   }
 
-  /// Sets f and chooses the method again; does nothing if f is equal. If it throws InvalidArgument the map does not
+  /// Sets f and chooses the method again. Does nothing if f is equal. If it throws InvalidArgument, the map does not
   /// change.
   void set_function(const F& f) {
     if (spectral::same_function(f, f_)) return;
@@ -162,7 +163,8 @@ class SpectralMap {
   }
 
   /// out ← σ₁^h U f(Σ/σ₁) Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
-  /// @pre out shares no element with M. Throws InvalidArgument. Asynchronous on `exec` if the backend is.
+  /// @pre out shares no element with M. Throws InvalidArgument for other extents. Asynchronous on `exec` if the backend
+  /// is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
     constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
@@ -193,7 +195,7 @@ class SpectralMap {
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
   }
 
-  /// The same with the plan's own scratch memory.
+  /// As above, with the plan's own scratch memory.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply(exec, m, out, workspace_);
@@ -208,9 +210,9 @@ class SpectralMap {
   [[nodiscard]] Format format() const noexcept { return choice_.format; }
   /// Returns the number of poles of `rational`; 0 for other methods.
   [[nodiscard]] std::size_t poles() const noexcept { return choice_.function.poles.size(); }
-  /// f.
+  /// Returns f.
   [[nodiscard]] const F& function() const noexcept { return f_; }
-  /// The options that the plan was made with.
+  /// Returns the options of the plan.
   [[nodiscard]] const SpectralMapOptions& options() const noexcept { return options_; }
 
  private:

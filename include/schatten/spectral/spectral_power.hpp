@@ -38,8 +38,8 @@ class SpectralPower {
       : options_(options), fits_(std::move(fits)), choice_(spectral::choose_method<T>(options, capabilities, *fits_)) {}
 
   /// out ← U Σ^p Vᵀ for every matrix. M, out: (rows, cols) or (batch, rows, cols), any layout.
-  /// @pre out shares no element with M. Throws InvalidArgument, also for `streaming`, which needs its V (below).
-  /// Asynchronous on `exec` if the backend is.
+  /// @pre out shares no element with M. Throws InvalidArgument for other extents, and for `streaming`, which needs V
+  /// (see below). Asynchronous on `exec` if the backend is.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out) {
     apply(exec, m, out, workspace_);
@@ -54,7 +54,7 @@ class SpectralPower {
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
   }
 
-  /// The same with scratch memory from `workspace`, which several plans may share.
+  /// As above, with scratch memory from `workspace`, which several plans may share.
   template <KokkosView VM, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VO& out, Workspace<memory_space>& workspace) const {
     constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<scalar_of<VO>, T>;
@@ -75,9 +75,9 @@ class SpectralPower {
     }
   }
 
-  /// `streaming`: one QR iteration on V, which the caller keeps, and out computed with it. V is (cols×r) or (batch,
-  /// cols, r), initially spectral::streaming_start, r <= min(rows, cols). @pre no two of M, V and out overlap. Throws
-  /// InvalidArgument.
+  /// For `streaming`: updates V, which the caller keeps, by one QR iteration and computes `out` with it. V is (cols×r)
+  /// or (batch, cols, r), initially spectral::streaming_start, r <= min(rows, cols). @pre no two of M, V and out
+  /// overlap. Throws InvalidArgument for another method and for other extents.
   template <KokkosView VM, KokkosView VV, KokkosView VO>
   void apply(const Exec& exec, const VM& m, const VV& v, const VO& out, Workspace<memory_space>& workspace) const {
     constexpr bool scalars = std::is_same_v<scalar_of<VM>, T> && std::is_same_v<typename VV::value_type, T> &&

@@ -11,7 +11,8 @@ namespace schatten {
 
 namespace spectral {
 
-/// The power that solves steepest descent under Schatten-q: p = 1/(q − 1), from q = 1 + 1/p (Pang et al., section 4).
+/// Returns the power of the steepest-descent direction under the Schatten-q norm: p = 1/(q − 1), from q = 1 + 1/p (Pang
+/// et al., section 4).
 inline double power_of_exponent(double q) { return std::isinf(q) ? 0.0 : 1.0 / (q - 1.0); }
 
 /// With s = ⟨G, UΣ^pVᵀ⟩ = Σσ^{1+p}: ‖Σ^p‖_q = s^{1/q} since pq = 1 + p, and the dual norm ‖G‖_{S_{1+p}} = s^{1/(1+p)}.
@@ -27,7 +28,7 @@ struct PowerOfInnerProduct {
   }
 };
 
-/// factor_b ← ⟨M_b, D_b⟩^exponent for M and D = UΣ^pVᵀ: every norm of the pair is such a power, no SVD needed.
+/// factor_b ← ⟨M_b, D_b⟩^exponent for M and D = UΣ^pVᵀ. Every Schatten norm of M and D that is needed is such a power.
 template <ExecutionSpace Exec, class T, class Space>
 void inner_product_power(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<const T, Space>& d,
                          double exponent, const NumberBatchView<double, Space>& factor, Workspace<Space>& workspace) {
@@ -36,8 +37,8 @@ void inner_product_power(const Exec& exec, const BatchView<const T, Space>& m, c
                   PowerOfInnerProduct<Space>{factor, exponent, factor});
 }
 
-/// Whether steepest_descent takes the types of G and out. The compiler reports the first requirement that is not met,
-/// and nothing else.
+/// Returns whether steepest_descent takes the types of G and out. The compiler reports only the first requirement that
+/// is not met.
 template <KokkosView VG, KokkosView VO>
 constexpr bool check_descent_types() {
   constexpr bool ranks = view_rank<VG> == 2 && view_rank<VO> == 2;
@@ -51,12 +52,12 @@ constexpr bool check_descent_types() {
 
 }  // namespace spectral
 
-/// out ← argmax ⟨G, D⟩ over ‖D‖_{S_q} <= 1, that is U Σ^p Vᵀ / ‖Σ^p‖_q with p = 1/(q − 1); returns the maximum, the
-/// dual norm ‖G‖_{S_{1+p}}.
+/// Returns max ⟨G, D⟩ over ‖D‖_{S_q} <= 1, the dual norm ‖G‖_{S_{1+p}} with p = 1/(q − 1). out ← the D that attains it,
+/// U Σ^p Vᵀ / ‖Σ^p‖_q.
 ///
-/// One matrix (rank 2), any layout. q in [2, ∞]: 2 gives G/‖G‖_F, 9 HTMuon's direction, ∞ Muon's UVᵀ. A zero G gives a
-/// zero `out` and 0. Exact (SVD). Throws InvalidArgument. Fences `exec` (it returns a number) and allocates scratch;
-/// a training step uses Optimizer with ScaleMode::dual_norm instead.
+/// One matrix (rank 2), any layout. q in [2, ∞]: 2 gives G/‖G‖_F, 9 HTMuon's direction, ∞ Muon's UVᵀ. For a zero G
+/// `out` is zero and the result 0. Throws InvalidArgument for another q and for other extents of `out`. Fences `exec`
+/// and allocates scratch memory; in a training use Optimizer with ScaleMode::dual_norm instead. Cost: one svd.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VG, KokkosView VO>
 double steepest_descent(const Exec& exec, const VG& g, double q, const VO& out) {
   using T = scalar_of<VO>;

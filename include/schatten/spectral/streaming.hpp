@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The streaming method: one QR iteration a step on right singular vectors that are kept from step to step.
+// The streaming method: one QR iteration per step on right singular vectors that are kept between steps.
 #pragma once
 
 #include <schatten/linalg/gemm.hpp>
@@ -11,7 +11,7 @@
 
 namespace schatten::spectral {
 
-/// Singular values up to this, relative to the power of two under max|M|, come out as zero.
+/// Singular values up to this number, relative to the largest power of two <= max|M|, count as zero.
 inline constexpr double streaming_floor = 1e-8;
 
 namespace detail {
@@ -51,7 +51,7 @@ struct ScaleRows {
   }
 };
 
-/// v ← q, where M is finite and not zero.
+/// v ← q for every matrix M that is finite and not zero.
 template <class T, class Space>
 struct KeepBasis {
   BatchView<const T, Space> q;
@@ -64,25 +64,25 @@ struct KeepBasis {
 
 }  // namespace detail
 
-/// V₀: the first columns of the identity. V (n×r). Cost: one pass.
+/// V ← the first columns of the identity, the initial V. V (n×r). Cost: one pass.
 template <ExecutionSpace Exec, class T, class Space>
 void streaming_start(const Exec& exec, const BatchView<T, Space>& v) {
   for_each_element(exec, "schatten::streaming/start", v.extent(0), v.extent(1), v.extent(2),
                    detail::StoreIdentity<T, Space>{v});
 }
 
-/// V ← Q of MᵀMV = QR, out ← U Σ^p Vᵀ with U Σ = M V: columns of length one and their lengths.
+/// V ← Q of MᵀMV = QR, out ← U Σ^p Vᵀ with M V = U Σ, where the columns of U have the norm 1.
 ///
-/// M, out (m×n); V (n×r), r <= min(m, n), the state that successive calls share: streaming_start before the first one,
-/// read and written by each. While M stays as it is, V converges to the leading r right singular vectors, column k by
-/// (σ_{k+1}/σ_k)² a call; Vᵀ is orthonormal at all times, U's columns are not until then. V lies on the columns' side
-/// whatever the shape, so that M and Mᵀ, V of the other size, do not give transposes of each other before the end.
-/// As published, σ_k = u_kᵀMv_k is not negative and counts as zero up to 1e-8 (for max|M| in [1, 2); M is divided by a
-/// power of two and the output multiplied by its p-th power, so that any scale is legal). The published code replaces V
-/// by the identity where M is zero; here a zero matrix gives zero and one with a NaN or an infinity NaN throughout, and
-/// both keep their V. Throws InvalidArgument for a power that is not finite and for a V of another size.
-/// Cost: 8mnr + 4r²n − 4r³/3 flops. Source: the reference implementation of Pang et al., arXiv 2603.10067, after
-/// J. Su's streaming power iteration (2026).
+/// M, out (m×n). V (n×r), r <= min(m, n), is the state of successive calls: initially streaming_start, read and written
+/// by each call. For a constant M it converges to the leading r right singular vectors; the error of column k is
+/// multiplied by (σ_{k+1}/σ_k)² per call. The columns of V are orthonormal in every call, those of U only after
+/// convergence. V has n rows for all shapes, so before convergence the results for M and Mᵀ are not transposes of each
+/// other. As published, σ_k = u_kᵀMv_k is not negative, and a σ_k up to 1e-8 counts as zero. Here this is relative to
+/// max|M| in [1, 2): M is divided by a power of two and the output multiplied by its p-th power, so that M may have any
+/// scale. The result for a zero matrix is zero, that for a matrix with a NaN or an infinity is NaN in all elements; V
+/// does not change then. (The published code sets V to the identity for a zero matrix.) Throws InvalidArgument for a
+/// power that is not finite and for a V of another size. Cost: 8mnr + 4r²n − 4r³/3 flops. Source: the reference
+/// implementation of Pang et al., arXiv 2603.10067, after J. Su's streaming power iteration (2026).
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void streaming_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& v,
                      const BatchView<T, Space>& out, Workspace<Space>& workspace) {

@@ -6,8 +6,8 @@
 
 namespace schatten {
 
-/// Adam: D = m̂/(√v̂ + ε), elementwise, of g + weight_decay·W (Kingma and Ba, arXiv 1412.6980, Algorithm 1; the decay
-/// as torch.optim.Adam has it). For any parameter. m̂ and v̂ are AdamW's.
+/// Adam: D = m̂/(√v̂ + ε), elementwise, with the moments of g + weight_decay·W (Kingma and Ba, arXiv 1412.6980,
+/// Algorithm 1; the decay as in torch.optim.Adam). For any parameter. m̂ and v̂ are AdamW's.
 struct Adam {
   double lr = 1e-3;
   double beta1 = 0.9;

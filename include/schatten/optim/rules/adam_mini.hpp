@@ -8,12 +8,12 @@
 
 namespace schatten {
 
-/// The elements of a matrix that share a second moment in AdamMini.
+/// The blocks of a matrix whose elements share a second moment in AdamMini.
 enum class MomentBlocks {
-  array,    ///< all: norm gains
-  rows,     ///< those of a row: embedding, head, value, projection and MLP matrices
-  heads,    ///< those of rows/heads neighbouring rows: query and key
-  elements  ///< none, as in AdamW: biases
+  array,    ///< one block: norm gains
+  rows,     ///< a row: embedding, head, value, projection and MLP matrices
+  heads,    ///< rows/heads neighbouring rows: query and key
+  elements  ///< an element, as in AdamW: biases
 };
 
 /// Adam-mini: AdamW with one second moment for each block of elements (Zhang et al., arXiv 2406.16793, Algorithm 1).
@@ -26,7 +26,7 @@ struct AdamMini {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   MomentBlocks blocks = MomentBlocks::rows;
-  std::size_t heads = 1;  ///< with MomentBlocks::heads
+  std::size_t heads = 1;  ///< number of blocks with MomentBlocks::heads; must divide the rows
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::decoupled;
 

@@ -12,11 +12,11 @@ namespace schatten {
 /// AdaMuon (Si et al., arXiv 2507.11005, Algorithm 1): the polar factor of the momentum's signs, divided element by
 /// element by the roots of its second moments, at a fixed root mean square. For matrices.
 ///
-/// u as Muon's, O = UΣ^pVᵀ of sign(u); v ← β₂v + (1−β₂)O⊙O; D = O/(√v + ε), times 0.2√(rows·cols)/(‖D‖_F + ε).
-/// The paper has β₂ = β. No bias correction: it would cancel.
+/// u is Muon's. O = UΣ^pVᵀ of sign(u), v ← β₂v + (1−β₂)O⊙O, D = O/(√v + ε), times 0.2√(rows·cols)/(‖D‖_F + ε). The
+/// paper has β₂ = β. There is no bias correction, because the last factor would cancel it.
 struct AdaMuon {
   double lr = 0.02;
-  double power = 0;  ///< p; any other makes it HTMuon in AdaMuon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{.kind = MomentumKind::heavy_ball};
   double beta2 = 0.95;
   double epsilon = 1e-8;

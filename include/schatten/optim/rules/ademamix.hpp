@@ -9,8 +9,8 @@ namespace schatten {
 /// AdEMAMix: D = (m̂ + αn)/(√v̂ + ε), elementwise, with a second, slow average n of the gradients (Pagliardini et al.,
 /// arXiv 2409.03137, Algorithm 1). For any parameter.
 ///
-/// m̂ and v̂ are AdamW's; n ← β₃n + (1−β₃)g without bias correction. In the first steps α grows linearly from 0, and β₃
-/// from β₁ so that 1/ln β₃ grows linearly.
+/// m̂ and v̂ are AdamW's. n ← β₃n + (1−β₃)g, without bias correction. During the warm-ups α grows linearly from 0, and
+/// β₃ grows from β₁ such that 1/ln β₃ is linear in the step.
 struct AdEMAMix {
   double lr = 1e-3;
   double beta1 = 0.9;

@@ -11,14 +11,15 @@
 
 namespace schatten {
 
-/// Aurora (arXiv 2606.27715 and its code): a polar factor whose rows are about equally long. For matrices.
+/// Aurora (arXiv 2606.27715 and its code): a polar factor whose rows have about equal norms. For matrices.
 ///
-/// u as Muon's. Square: D = UΣ^pVᵀ of u. Else, on the long side (rows of a tall matrix, columns of a wide one), from
-/// d_i = 1/max(‖u_i‖, ε): O = UΣ^pVᵀ of diag(d)u; between two maps d_i ← d_i·(√(short/long)/max(‖O_i‖, ε))^(2·balance);
-/// D is the last O. The default map, twelve quintics, takes σ >= 1e-3‖u‖ to 1 within 5e-6.
+/// u is Muon's. For a square matrix D = UΣ^pVᵀ of u. Otherwise u_i are the lines of the long side: the rows of a tall
+/// matrix, the columns of a wide one. Each map is O = UΣ^pVᵀ of diag(d)u, with d_i = 1/max(‖u_i‖, ε) in the first one.
+/// Between two maps d_i ← d_i·(√(short/long)/max(‖O_i‖, ε))^(2·balance). D is the last O. The default map, twelve
+/// quintics, maps σ >= 1e-3‖u‖ to 1 within 5e-6.
 struct Aurora {
   double lr = 0.05;
-  double power = 0;  ///< p; any other makes it HTMuon in Aurora's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{};
   std::size_t iterations = 2;  ///< number of maps
   double balance = 0.5;

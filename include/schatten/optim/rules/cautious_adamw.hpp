@@ -7,7 +7,7 @@
 
 namespace schatten {
 
-/// AdamW that moves only the elements whose new momentum has the gradient's sign (Liang et al., arXiv 2411.16085,
+/// AdamW that updates only the elements whose new momentum has the gradient's sign (Liang et al., arXiv 2411.16085,
 /// Algorithm 2). For any parameter.
 ///
 /// φ = 1[m⊙g > 0]; D = s·φ⊙m̂/(√v̂ + ε), with m̂, v̂ of AdamW and s by MaskScale.

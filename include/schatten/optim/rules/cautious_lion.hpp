@@ -6,11 +6,11 @@
 
 namespace schatten {
 
-/// Lion that moves only the elements whose direction has the gradient's sign (Liang et al., arXiv 2411.16085).
-/// For any parameter.
+/// Lion that updates only the elements whose direction has the gradient's sign (Liang et al., arXiv 2411.16085). For
+/// any parameter.
 ///
-/// c = β₁m + (1−β₁)g; D = s·φ⊙sign(c), φ = 1[c⊙g > 0], s by MaskScale; m ← β₂m + (1−β₂)g. D is zero where g is: no
-/// floor.
+/// c = β₁m + (1−β₁)g; D = s·φ⊙sign(c), φ = 1[c⊙g > 0], s by MaskScale; m ← β₂m + (1−β₂)g. D is zero where g is zero, so
+/// the rule needs no floor.
 struct CautiousLion {
   double lr = 1e-4;
   double beta1 = 0.9;

@@ -9,20 +9,20 @@
 
 namespace schatten {
 
-/// Where CautiousMuon drops elements.
+/// The matrix whose elements CautiousMuon sets to zero.
 enum class CautiousMask {
-  momentum,  ///< those of u with m·g <= 0, before the map: the authors' code
-  direction  ///< those of the mapped D with D·g <= 0: what the paper does to any optimizer
+  momentum,  ///< u, before the map: elements with m·g <= 0; the authors' code
+  direction  ///< D, after the map: elements with D·g <= 0; the paper, for any optimizer
 };
 
-/// Cautious Muon (Liang et al., arXiv 2411.16085; as the authors' code has it): Muon without the elements of the
-/// momentum that point against the gradient. For matrices.
+/// Cautious Muon (Liang et al., arXiv 2411.16085; in the form of the authors' code): Muon without the elements of the
+/// momentum whose sign differs from the gradient's. For matrices.
 ///
-/// u as Muon's; φ = 1 where m·g > 0, else 0; D = UΣ^pVᵀ of f·φ⊙u with the factor f of the MaskScale.
+/// u is Muon's. φ = 1 where m·g > 0, otherwise 0. D = UΣ^pVᵀ of f·φ⊙u, with the factor f of the MaskScale.
 /// CautiousMask::direction: D = UΣ^pVᵀ of u, φ = 1 where D·g > 0, D ← f·φ⊙D.
 struct CautiousMuon {
   double lr = 0.02;
-  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{};
   CautiousMask mask = CautiousMask::momentum;
   MaskScale mask_scale = MaskScale::mean;

@@ -11,10 +11,11 @@
 namespace schatten {
 
 /// COSMOS: Adam in the leading right singular subspace, Muon's map outside of it (Liu et al., arXiv 2502.17410,
-/// Algorithm 1; as its codes have it). Adam steps vectors, and matrices of one row or column or of over max_rows rows.
+/// Algorithm 1; in the form of the authors' code). Vectors, matrices with one row or one column, and matrices with more
+/// than max_rows rows are updated by Adam.
 ///
-/// u the average of the gradients, P (C×r) and S follow GᵀG (track_basis), v ← β₂v + (1−β₂)(GP)²;
-/// A = [ûP/(√v̂ + ε)]Pᵀ, B = UΣ^pVᵀ of the rest u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).
+/// u is the average of the gradients. P (C×r) and S track GᵀG (track_basis). v ← β₂v + (1−β₂)(GP)², A = [ûP/(√v̂ +
+/// ε)]Pᵀ, B = UΣ^pVᵀ of u − uPPᵀ, N = √(RC), X = A + γN·B/(‖B‖ + ε), D = ratio·N·X/(‖X‖ + ε_X).
 struct COSMOS {
   double lr = 1e-3;
   double beta1 = 0.9;
@@ -27,8 +28,8 @@ struct COSMOS {
   double gamma = 0.2;
   double weight_decay = 0.0;
   DecayMode decay{};
-  std::size_t basis_rank = 64;   ///< r, or the shorter side where that is less; fixed when the group is made
-  std::size_t max_rows = 10000;  ///< fixed when the group is made
+  std::size_t basis_rank = 64;   ///< r; at most the shorter side; fixed when the group is added
+  std::size_t max_rows = 10000;  ///< fixed when the group is added
   double power = 0;              ///< p
   MapOptions map = muon_map;
 

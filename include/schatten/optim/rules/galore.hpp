@@ -8,11 +8,11 @@
 
 namespace schatten {
 
-/// GaLore: Adam on the gradient's projection to a subspace (Zhao et al., arXiv 2403.03507, Algorithm 2). For matrices;
-/// vectors, and matrices with one row or one column, by Adam.
+/// GaLore: Adam on the gradient's projection to a subspace (Zhao et al., arXiv 2403.03507, Algorithm 2). For any
+/// parameter. Vectors, and matrices with one row or one column, are updated by Adam.
 ///
-/// G transposed if it has more columns than rows; every interval-th step, from the first on, P ← its first r right
-/// singular vectors. D = α·Adam(GP)·Pᵀ, ε beside √v before its correction.
+/// A G with more columns than rows is transposed. In every interval-th step, from the first on, P ← the first r right
+/// singular vectors of G. D = α·Adam(GP)·Pᵀ, with ε added to √v before the bias correction.
 struct GaLore {
   double lr = 1e-3;
   double beta1 = 0.9;
@@ -20,10 +20,10 @@ struct GaLore {
   double epsilon = 1e-6;
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::after_step;
-  std::size_t rank = 128;      ///< r, or the shorter side where that is less; fixed when the group is made
-  std::size_t interval = 200;  ///< steps of the group from one basis to the next
+  std::size_t rank = 128;      ///< r; at most the shorter side; fixed when the group is added
+  std::size_t interval = 200;  ///< steps of the group between two computations of the basis
   double alpha = 0.25;
-  BasisChange basis_change = BasisChange::keep;  ///< what a new basis does to the moments
+  BasisChange basis_change = BasisChange::keep;  ///< how the moments change with the basis
 
   static constexpr std::string_view name = "galore";
   static constexpr bool one_region = true;

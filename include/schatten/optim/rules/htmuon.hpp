@@ -9,12 +9,12 @@ namespace schatten {
 
 /// HTMuon: D = UΣ^pVᵀ of the averaged gradient u = UΣVᵀ (Pang et al., arXiv 2603.10067, Algorithm 1). For matrices.
 ///
-/// Its published forms: method newton_schulz, streaming, rank_power; interval > 1. p = 0 is Muon by the exact polar
-/// factor.
+/// The published forms are the methods newton_schulz, streaming and rank_power, and interval > 1. With p = 0 it is Muon
+/// with the exact polar factor.
 struct HTMuon {
   double lr = 0.03;
   double power = 0.125;      ///< p in (−0.5, 1]
-  std::size_t interval = 1;  ///< use the power on every interval-th step, Muon's quintics on the others
+  std::size_t interval = 1;  ///< the power is used in every interval-th step, Muon's quintics in the others
   Momentum momentum{};
   double weight_decay = 0.1;
   DecayMode decay = DecayMode::decoupled;
@@ -74,7 +74,7 @@ struct HTMuon {
   }
 
  private:
-  /// Muon's map for the steps between.
+  /// Muon's map, for the steps without the power.
   [[nodiscard]] MapOptions quintics() const {
     MapOptions options = map;
     options.method = muon_map.method;

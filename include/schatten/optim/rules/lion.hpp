@@ -50,7 +50,7 @@ struct Lion {
     optim::lion_fields<Lion>(f);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}}; }
-  /// Signs do not shrink with the momentum, which forgets at β₂.
+  /// Returns β₂, the momentum's β: signs do not shrink with the momentum, so the rule needs the floor.
   [[nodiscard]] double floor_beta() const { return beta2; }
 
   template <Scalar T>

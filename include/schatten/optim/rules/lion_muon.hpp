@@ -23,14 +23,14 @@ struct LionAverage {
 
 }  // namespace optim
 
-/// LionMuon (arXiv 2605.19811): Muon's map on every interval-th step, Lion's signs on the others. For matrices.
+/// LionMuon (arXiv 2605.19811): Muon's map in every interval-th step, Lion's signs in the others. For matrices.
 ///
-/// u = β₁m + (1−β₁)g with the momentum m before the step; m ← β₂m + (1−β₂)g. Steps 1, K+1, 2K+1, …, counted by the
-/// group: D = UΣ^pVᵀ of u, by six quintics, with the scale and lr. The others: D = sign(u) with lion_lr, also for
-/// decay. β₁ = β₂ is SignMuon.
+/// u = β₁m + (1−β₁)g with the momentum m before the step; m ← β₂m + (1−β₂)g. In the group's steps 1, K+1, 2K+1, … D =
+/// UΣ^pVᵀ of u, by six quintics, with the scale and lr. In the others D = sign(u) with lion_lr, also for decay. β₁ = β₂
+/// is SignMuon.
 struct LionMuon {
   double lr = 2e-3;
-  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   double beta1 = 0.95;
   double beta2 = 0.99;
   std::size_t interval = 5;  ///< K

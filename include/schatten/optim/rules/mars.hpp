@@ -8,17 +8,17 @@
 namespace schatten {
 
 /// MARS-AdamW: AdamW of the variance-reduced gradient c (Yuan et al., arXiv 2411.10438, Algorithm 2). For any
-/// parameter; the authors give vectors to AdamW.
+/// parameter; the authors use AdamW for vectors.
 ///
-/// c = g + κ(g − g⁻), κ = γβ₁/(1 − β₁), divided by max(1, ‖c‖_F); D = m̂/(√v̂ + ε) with AdamW's m̂ and v̂ of c.
-/// Exact form: before each step, observe(exec, name, G) supplies g⁻: the gradient of the weights before, on the present
+/// c = g + κ(g − g⁻), κ = γβ₁/(1 − β₁), divided by max(1, ‖c‖_F); D = m̂/(√v̂ + ε) with AdamW's m̂ and v̂ of c. Exact
+/// form: before each step observe(exec, name, G) supplies g⁻, the gradient of the previous weights on the present
 /// batch.
 struct MARS {
   double lr = 3e-3;
   double beta1 = 0.95;
   double beta2 = 0.99;
   double gamma = 0.025;
-  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as the authors' code has it; false: c = g
+  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as in the authors' code; false: c = g
   bool exact = false;
   double epsilon = 1e-8;
   double weight_decay = 0.0;

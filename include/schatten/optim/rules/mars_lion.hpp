@@ -26,7 +26,7 @@ struct MARSLion {
   double lr = 3e-3;
   double beta1 = 0.95;
   double gamma = 0.025;
-  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as the authors' code has it; false: c = g
+  bool corrects_first = false;  ///< c = (1 + κ)g in the first step, as in the authors' code; false: c = g
   bool exact = false;
   double weight_decay = 0.0;
   DecayMode decay = DecayMode::decoupled;
@@ -41,7 +41,7 @@ struct MARSLion {
     optim::mars_fields<MARSLion>(f);
   }
   [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}, {"previous_gradient"}}; }
-  /// Signs do not shrink with the momentum.
+  /// Returns β₁, the momentum's β: signs do not shrink with the momentum, so the rule needs the floor.
   [[nodiscard]] double floor_beta() const { return beta1; }
 
   template <class Bucket>

@@ -10,16 +10,16 @@ namespace schatten {
 
 /// MARS-M (Liu et al., arXiv 2510.21800, Algorithm 1): Muon of MARS' variance-reduced gradients. For matrices.
 ///
-/// c = g + γβ/(1−β)·(g − g⁻), g⁻ the gradient of the step before; c ← c/max(1, ‖c‖_F); u as Muon's of c instead of g;
-/// D = UΣ^pVᵀ of u. Exact: g⁻ is the gradient of the weights before the last step on the present batch, which
-/// Optimizer::observe takes. mars_shampoo is MARS-Shampoo.
+/// c = g + γβ/(1−β)·(g − g⁻), with g⁻ the gradient of the previous step; c ← c/max(1, ‖c‖_F). u is Muon's, of c instead
+/// of g. D = UΣ^pVᵀ of u. Exact form: g⁻ is the gradient of the previous weights on the present batch, which
+/// Optimizer::observe takes. mars_shampoo has the numbers of MARS-Shampoo.
 struct MARSM {
   double lr = 1e-3;
-  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{.nesterov = false};
   double gamma = 0.025;
   bool clip = true;
-  bool corrects_first = false;  ///< c = (1 + γβ/(1−β))g in the first step, as published codes have it; false: c = g
+  bool corrects_first = false;  ///< c = (1 + γβ/(1−β))g in the first step, as in published codes; false: c = g
   bool exact = false;
   double weight_decay = 0.1;
   DecayMode decay = DecayMode::decoupled;

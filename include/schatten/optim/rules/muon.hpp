@@ -9,7 +9,7 @@ namespace schatten {
 
 /// Muon: D ≈ UVᵀ of the averaged gradient u = UΣVᵀ, by five quintic steps (K. Jordan et al., 2024). For matrices.
 ///
-/// Exactly: map.method svd, eigh, or on a CPU fastest rational, with a tolerance.
+/// The exact polar factor: map.method svd or eigh, or rational, which has a tolerance and is the fastest on a CPU.
 struct Muon {
   double lr = 0.02;
   Momentum momentum{};

@@ -8,22 +8,22 @@
 
 namespace schatten {
 
-/// What MuonEq equilibrates before the map.
+/// The lines that MuonEq normalizes before the map.
 enum class Equilibration {
   row,     ///< the rows
   column,  ///< the columns
-  both     ///< both, from the norms before equilibration
+  both     ///< both, by the norms of u
 };
 
-/// MuonEq (arXiv 2603.28254): Muon of the momentum with equilibrated rows, columns or both. For matrices.
+/// MuonEq (arXiv 2603.28254): Muon of the momentum with normalized rows, columns or both. For matrices.
 ///
-/// u as Muon's, r_i = (‖row i‖² + ε)^(−e), c_j likewise; D = UΣ^pVᵀ of diag(r)u, u·diag(c) or diag(r)u·diag(c).
-/// With e = 1/2 the map does not depend on the scale of u, for any p.
+/// u is Muon's. r_i = (‖row i‖² + ε)^(−e), c_j the same of column j. D = UΣ^pVᵀ of diag(r)u, u·diag(c) or
+/// diag(r)u·diag(c). With e = 1/2 and one side the map does not depend on the scale of u, for any p.
 struct MuonEq {
   double lr = 1e-3;
-  double power = 0;  ///< p; any other makes it HTMuon in MuonEq's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{.kind = MomentumKind::heavy_ball};
-  Equilibration sides = Equilibration::row;  ///< fixed when the group is made
+  Equilibration sides = Equilibration::row;  ///< fixed when the group is added
   double exponent = 0.5;                     ///< e
   double epsilon = 1e-8;
   double weight_decay = 0.1;

@@ -11,12 +11,12 @@ namespace schatten {
 /// Newton-Muon (arXiv 2604.01472 and its code): Muon of gradients that the second moment of the layer's inputs
 /// preconditions on the right. For matrices.
 ///
-/// u as Muon's of g(K + γI)⁻¹ instead of g; D = UΣ^pVᵀ of u. Optimizer::observe takes the inputs Z, one sample per row,
-/// about every 32 steps: K ← ρK + (1−ρ)ZᵀZ/N from initial·I on, γ = ridge·tr K/cols + ε. Before the first inputs the
-/// inverse is I.
+/// u is Muon's, of g(K + γI)⁻¹ instead of g. D = UΣ^pVᵀ of u. Optimizer::observe takes the inputs Z, one sample per
+/// row, about every 32 steps: K ← ρK + (1−ρ)ZᵀZ/N, initially K = initial·I, γ = ridge·tr K/cols + ε. Before the first
+/// inputs the inverse is I.
 struct NewtonMuon {
   double lr = 1.5e-3;
-  double power = 0;  ///< p; any other makes it HTMuon in Muon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{.kind = MomentumKind::heavy_ball};
   double rho = 0.95;
   double initial = 1e-3;
@@ -66,7 +66,7 @@ struct NewtonMuon {
     bucket.map(power, map, u, out);
     bucket.scale(scale, power, u, out);
   }
-  /// input: (matrices, samples, cols).
+  /// Updates K and the inverse. input: (matrices, samples, cols).
   template <class Bucket>
   void observe(Bucket& bucket, const typename Bucket::ConstBatch& input) const {
     optim::observe_inputs(bucket, input, rho, initial, ridge, epsilon, 1, 2, 3);

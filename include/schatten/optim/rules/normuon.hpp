@@ -8,14 +8,14 @@
 
 namespace schatten {
 
-/// NorMuon (Li et al., arXiv 2510.05491, Algorithm 1; as the authors' code has it): Muon with the rows of its direction
-/// divided by the roots of their second moments. For matrices.
+/// NorMuon (Li et al., arXiv 2510.05491, Algorithm 1; in the form of the authors' code): Muon with the rows of its
+/// direction divided by the roots of their second moments. For matrices.
 ///
-/// u as Muon's, O = UΣ^pVᵀ of u; v_i ← β₂v_i + (1−β₂)·mean_j O_ij²; D_ij = O_ij/√(v_i + ε), then D·‖O‖_F/(‖D‖_F + ε).
-/// The paper has no Nesterov and ScaleMode::adamw_rms, 0.2√(rows·cols)/(‖D‖_F + ε), instead of the norm's.
+/// u is Muon's. O = UΣ^pVᵀ of u, v_i ← β₂v_i + (1−β₂)·mean_j O_ij², D_ij = O_ij/√(v_i + ε), then D·‖O‖_F/(‖D‖_F + ε).
+/// The paper has no Nesterov, and instead of the last factor that of ScaleMode::adamw_rms, 0.2√(rows·cols)/(‖D‖_F + ε).
 struct NorMuon {
   double lr = 0.02;
-  double power = 0;  ///< p; any other makes it HTMuon in NorMuon's place
+  double power = 0;  ///< p of UΣ^pVᵀ; 0: the polar factor
   Momentum momentum{};
   double beta2 = 0.95;
   double epsilon = 1e-10;
@@ -37,7 +37,7 @@ struct NorMuon {
     f("scale", &NorMuon::scale, optim::choice(scale_modes));
     f(&NorMuon::map);
   }
-  /// row_second_moment_root: √v, which has the range of O where v has not.
+  /// row_second_moment_root: √v, which does not over- or underflow where v would.
   [[nodiscard]] std::vector<StateSlot> state() const {
     return {optim::momentum_slot(momentum), {"row_second_moment_root", Extent::column}};
   }

@@ -8,10 +8,10 @@
 
 namespace schatten {
 
-/// RMNP (arXiv 2603.20527; as the authors' code has it): Muon with rows of length one in the polar factor's place,
-/// D_i = u_i/(‖u_i‖ + ε) for every row i. For matrices; tall ones are not transposed.
+/// RMNP (arXiv 2603.20527; in the form of the authors' code): Muon with normalized rows instead of the polar factor,
+/// D_i = u_i/(‖u_i‖ + ε) for every row i. For matrices; tall matrices are not transposed.
 ///
-/// u as Muon's. The paper has no Nesterov and no factor of the shape: momentum.nesterov, ScaleMode::none.
+/// u is Muon's. The paper has no Nesterov and no factor for the shape: momentum.nesterov = false, ScaleMode::none.
 struct RMNP {
   double lr = 0.02;
   Momentum momentum{};

@@ -11,24 +11,24 @@
 
 namespace schatten {
 
-/// The norm whose ball Scion moves in, for a rows×cols matrix.
+/// The norm of Scion's ball, for a rows×cols matrix.
 enum class ScionBall {
   spectral,     ///< hidden layers: D = UΣ^pVᵀ of u, times the ScaleMode
   sign,         ///< output layers: D = sign(u)/cols
   column_norm,  ///< input layers: every column of D has root mean square 1, up to ε
-  row_norm,     ///< every row of D has length 1/√cols, up to ε
+  row_norm,     ///< every row of D has the norm 1/√cols, up to ε
   bias          ///< vectors: D has root mean square 1, up to ε
 };
 
-/// Scion (Pethick et al., arXiv 2502.07529, Algorithms 1 and 2): steps to the point of a norm's ball that is farthest
-/// against the averaged gradient. For any parameter; vectors are 1×n matrices.
+/// Scion (Pethick et al., arXiv 2502.07529, Algorithms 1 and 2): the direction is the point of the unit ball of a norm
+/// with the largest inner product with the averaged gradient. For any parameter; vectors are 1×n matrices.
 ///
 /// W ← (1 − lr·weight_decay)W − lr·radius·D. weight_decay 1: constrained, W stays in the ball; 0: unconstrained.
 struct Scion {
   double lr = 0x1p-12;
   double power = 0;  ///< spectral: p; with ScaleMode::unit_norm the ball of the Schatten norm of order 1 + 1/p
   Momentum momentum{.beta = 0.9, .nesterov = false};
-  ScionBall ball = ScionBall::spectral;  ///< fixed when the group is made
+  ScionBall ball = ScionBall::spectral;  ///< fixed when the group is added
   double radius = 50;
   double epsilon = 1e-8;
   double weight_decay = 1.0;

@@ -9,11 +9,11 @@
 namespace schatten {
 
 /// SOAP: Adam in the eigenbases of Shampoo's two factors (Vyas et al., arXiv 2409.11321, Algorithm 3; as the authors'
-/// code has it). For matrices; vectors, and matrices with one row or one column, by Adam.
+/// code has it). For any parameter. Vectors, and matrices with one row or one column, are updated by Adam.
 ///
-/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG. A matrix's first step only makes L, R and their eigenvectors Q_L, Q_R. In the
-/// others, with the bases of the step before, D = Q_L·Adam(Q_LᵀGQ_R)·Q_Rᵀ, ε beside √v before its correction. After
-/// every interval-th of them Q ← qr(LQ), its columns in the order of diag(QᵀLQ).
+/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG. The first step of a matrix only computes L, R and their eigenvectors Q_L, Q_R.
+/// In the other steps D = Q_L·Adam(Q_LᵀGQ_R)·Q_Rᵀ with the bases of the previous step, and ε added to √v before the
+/// bias correction. After every interval-th of them Q ← qr(LQ), with the columns of Q sorted by diag(QᵀLQ).
 struct SOAP {
   double lr = 3e-3;
   double beta1 = 0.95;
@@ -22,13 +22,13 @@ struct SOAP {
   double epsilon = 1e-8;
   double weight_decay = 0.01;
   DecayMode decay = DecayMode::after_step;
-  std::size_t interval = 10;     ///< of new bases, in steps of the group
-  std::size_t max_side = 10000;  ///< a longer side keeps its own basis; fixed when the group is made
+  std::size_t interval = 10;     ///< steps of the group between two computations of the bases
+  std::size_t max_side = 10000;  ///< a longer side has no basis (Q = I); fixed when the group is added
 
   static constexpr std::string_view name = "soap";
   static constexpr bool one_region = true;
   static constexpr bool takes_vectors = true;
-  /// A matrix's first step does not move it.
+  /// The first step of a matrix does not change its weights.
   static constexpr long long waits = 1;
 
   template <class Fields>

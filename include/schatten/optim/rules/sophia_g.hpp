@@ -10,7 +10,7 @@
 
 namespace schatten {
 
-/// How Sophia keeps its denominator from zero.
+/// How ε enters Sophia's denominator.
 enum class SophiaDenominator {
   larger,  ///< max(ρBh, ε): the paper's
   sum      ///< ρBh + ε: the authors' code's
@@ -18,7 +18,7 @@ enum class SophiaDenominator {
 
 namespace optim {
 
-/// (g, m, r) ↦ m/(ρBr², ε as the denominator has it), clipped to [−1, 1], with m the average.
+/// (g, m, r) ↦ m/max(ρBr², ε) or m/(ρBr² + ε), clipped to [−1, 1], with m the average.
 template <Scalar T>
 struct SophiaElement {
   Average<T> average;
@@ -44,14 +44,15 @@ struct HessianElement {
 /// Sophia-G: D = m/max(ρBh, ε), clipped to [−1, 1], elementwise (Liu et al., arXiv 2305.14342, Algorithms 2 and 3). For
 /// any parameter.
 ///
-/// m ← β₁m + (1−β₁)g. Every k-th step, before it, the caller supplies H by observe(exec, name, H): the gradient of the
-/// mean loss of B examples with labels drawn from the model; h ← β₂h + (1−β₂)H². Before the first H, D is m clipped.
+/// m ← β₁m + (1−β₁)g. Before every k-th step the caller supplies H by observe(exec, name, H): the gradient of the mean
+/// loss of B examples with labels drawn from the model. h ← β₂h + (1−β₂)H². Before the first H, h is 0 and D is m/ε
+/// clipped.
 struct SophiaG {
   double lr = 1e-4;
   double beta1 = 0.965;
   double beta2 = 0.99;
   double rho = 0.04;
-  double examples = 5120;  ///< B: examples, or tokens, behind each H
+  double examples = 5120;  ///< B: number of examples, or tokens, of each H
   double epsilon = 1e-15;
   SophiaDenominator denominator = SophiaDenominator::larger;
   double weight_decay = 0.1;
@@ -69,7 +70,7 @@ struct SophiaG {
     f("epsilon", &SophiaG::epsilon, optim::positive);
     f("denominator", &SophiaG::denominator, optim::choice(2));
   }
-  /// hessian_root: √h, which has the range of H where h has not.
+  /// hessian_root: √h, which does not over- or underflow where h would.
   [[nodiscard]] std::vector<StateSlot> state() const { return {{"momentum"}, {"hessian_root"}}; }
 
   template <class Bucket>

@@ -13,22 +13,23 @@
 namespace schatten {
 
 /// SPlus: the sign of the momentum in the eigenbases of Shampoo's two factors (Frans et al., arXiv 2506.07254,
-/// Algorithm 1; as the authors' code has it). For matrices; vectors, and matrices with one row or one column, take
-/// sign(m).
+/// Algorithm 1; in the form of the authors' code). For any parameter. For vectors, and matrices with one row or one
+/// column, D = sign(m).
 ///
-/// m ← β₁m + (1−β₁)g; D = Q_L·sign(Q_LᵀmQ_R)·Q_Rᵀ with the bases of the steps before, at first I; L ← β₂L + (1−β₂)GGᵀ,
-/// R ← β₂R + (1−β₂)GᵀG; Q_L and Q_R ← eigenvectors in a matrix's first step and every interval-th. The learning rate is
-/// lr·2/(rows + cols), that of other shapes lr·vector_rate. The weights are averaged for evaluation: slot "average".
+/// m ← β₁m + (1−β₁)g; D = Q_L·sign(Q_LᵀmQ_R)·Q_Rᵀ with the bases of the previous step, which are I at first. L ← β₂L +
+/// (1−β₂)GGᵀ, R ← β₂R + (1−β₂)GᵀG. Q_L and Q_R ← the eigenvectors of L and R, in a matrix's first step and in every
+/// interval-th step of the group. The learning rate is lr·2/(rows + cols), for shapes without bases lr·vector_rate. The
+/// state array "average" is an average of the weights for evaluation.
 struct SPlus {
   double lr = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.999;  ///< β of L and R
   double weight_decay = 0.01;
   DecayMode decay = DecayMode::after_step;
-  double average_beta = 0.999;  ///< of the weights' average
-  std::size_t interval = 100;   ///< of new bases, in steps of the group
+  double average_beta = 0.999;  ///< β of the average of the weights
+  std::size_t interval = 100;   ///< steps of the group between two computations of the bases
   double vector_rate = 0.001;
-  std::size_t max_side = 10000;  ///< a longer side keeps its own basis; fixed when the group is made
+  std::size_t max_side = 10000;  ///< a longer side has no basis (Q = I); fixed when the group is added
 
   static constexpr std::string_view name = "splus";
   static constexpr bool one_region = true;
@@ -43,7 +44,7 @@ struct SPlus {
     f("vector_rate", &SPlus::vector_rate, optim::not_negative);
     f("max_side", &SPlus::max_side, optim::fixed_at_least_one);
   }
-  /// average: Σ of weights, times 1 − average_beta^t; divide by that to evaluate.
+  /// "average" is the mean of the weights times 1 − average_beta^t. Divide it by this factor to evaluate.
   [[nodiscard]] std::vector<StateSlot> state(std::size_t rows, std::size_t cols) const {
     std::vector<StateSlot> slots = {{"momentum"}, {"average"}};
     for (const StateSlot& slot : optim::kronecker_slots(rows, cols, max_side)) slots.push_back(slot);
@@ -68,7 +69,7 @@ struct SPlus {
     if (!all && !bucket.first_steps()) return;
     optim::eigenvectors(bucket, bases, optim::chosen(bucket, all ? optim::Which::all : optim::Which::fresh));
   }
-  /// The average takes the weights before their decay.
+  /// Updates the average with the weights before their decay.
   template <class Bucket>
   void finish(Bucket& bucket) const {
     optim::average_weights(bucket, average_beta, decay == DecayMode::after_step ? bucket.decay() : 0.0, 1);

@@ -11,7 +11,7 @@
 
 namespace schatten {
 
-/// Where Adam's ε stands beside v, whose bias correction is c₂ = 1 − β₂^t.
+/// The position of Adam's ε in the denominator; c₂ = 1 − β₂^t is the bias correction of v.
 enum class EpsilonPlacement {
   corrected,  ///< √(v/c₂) + ε
   raw         ///< (√v + ε)/√c₂: ε before the bias correction
@@ -19,8 +19,8 @@ enum class EpsilonPlacement {
 
 namespace optim {
 
-/// (g, m, r) ↦ m̂/(√v̂ + ε) = m/(r·c₁/√c₂ + ε·c₁) with r = √v and the corrections c = 1 − β^t: so no part exceeds the
-/// gradients.
+/// (g, m, r) ↦ m̂/(√v̂ + ε) = m/(r·c₁/√c₂ + ε·c₁) with r = √v and the corrections c = 1 − β^t. In this form no
+/// intermediate number exceeds the gradients.
 template <Scalar T>
 struct AdamElement {
   Average<T> first;       ///< by β₁
@@ -72,7 +72,7 @@ struct TwoAveragesElement {
   }
 };
 
-/// The functor of a rule's numbers in step `step`, counted from 1.
+/// Returns the functor for a rule's numbers in step `step`, counted from 1.
 template <Scalar T>
 KOKKOS_FUNCTION AdamElement<T> adam_element(double beta1, double beta2, double epsilon, double step,
                                             EpsilonPlacement placement = EpsilonPlacement::corrected) {
@@ -82,7 +82,7 @@ KOKKOS_FUNCTION AdamElement<T> adam_element(double beta1, double beta2, double e
   return {moving_average<T>(beta1), T(1 - beta2), T(ratio), T(divisor > least ? divisor : least)};
 }
 
-/// Its numbers by name.
+/// Lists Adam's numbers by name.
 template <class Rule, class Fields>
 void adam_fields(Fields& f) {
   f("beta1", &Rule::beta1, below_one);
@@ -90,7 +90,7 @@ void adam_fields(Fields& f) {
   f("epsilon", &Rule::epsilon, positive);
 }
 
-/// Its arrays. second_moment_root: √v, which has the range of g where v has not.
+/// Returns Adam's state arrays. second_moment_root: √v, which does not over- or underflow where v would.
 inline std::vector<StateSlot> adam_slots() { return {{"momentum"}, {"second_moment_root"}}; }
 
 }  // namespace optim

@@ -25,8 +25,9 @@ struct UpdateBlockRoot {
   }
 };
 
-/// Row b of `slot`, which has `blocks` of them: √ of the second moment of the gradients' elements of the b-th of as
-/// many equal blocks of rows, their mean square averaged by β₂. One pass over the gradients.
+/// Updates `slot`, which has one row per block. The matrix has `blocks` blocks of rows of equal size. Row b is the root
+/// of the second moment of the gradient's elements in block b: their mean square, averaged by β₂. Cost: one pass over
+/// the gradients.
 template <class Bucket>
 void update_block_roots(Bucket& bucket, std::size_t slot, std::size_t blocks, double beta2) {
   const std::size_t each = bucket.rows() / blocks;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The mask of cautious rules: elements whose direction disagrees with the gradient in sign do not move
-// (Liang et al., arXiv 2411.16085).
+// The mask of cautious rules: elements whose direction differs from the gradient in sign are not updated (Liang et al.,
+// arXiv 2411.16085).
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -13,7 +13,7 @@
 
 namespace schatten {
 
-/// What a cautious rule multiplies the elements by that may move: n of N do.
+/// The factor of the elements that a cautious rule updates: n of N elements.
 enum class MaskScale {
   count,  ///< N/(n + 1): the paper's
   mean    ///< 1/max(n/N, 0.001): C-Optim's code for AdamW and Muon
@@ -27,14 +27,14 @@ KOKKOS_FORCEINLINE_FUNCTION bool agrees(T u, T g) {
   return (u > T(0) && g > T(0)) || (u < T(0) && g < T(0));
 }
 
-/// (g, m) ↦ 1 where the average of m and g agrees with g, else 0.
+/// (g, m) ↦ 1 if the average of m and g has the sign of g, otherwise 0.
 template <Scalar T>
 struct Agreement {
   Average<T> average;
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, const T& m) const { return T(agrees(average(m, g), g)); }
 };
 
-/// (g, m, …) ↦ factor·f(g, m, …) where the average of the old m and g agrees with g, else 0.
+/// (g, m, …) ↦ factor·f(g, m, …) if the average of the old m and g has the sign of g, otherwise 0.
 template <Scalar T, class F>
 struct MaskedElement {
   Average<T> average;
@@ -56,7 +56,7 @@ struct MaskedElement {
   }
 };
 
-/// x(k) ← the factor of the mask, from x(k)² = n of `size` elements.
+/// Sets x(k) to the factor of the mask, from x(k)² = n of `size` elements.
 template <class Space>
 struct MaskFactor {
   NumberBatchView<const double, Space> root;
@@ -69,15 +69,15 @@ struct MaskFactor {
   }
 };
 
-/// Elements of a whole matrix of the bucket.
+/// Returns the number of elements of a whole matrix of the bucket.
 template <class Bucket>
 double elements_of(const Bucket& bucket) {
   const auto [rows, cols] = bucket.whole_shape();
   return double(rows) * double(cols);
 }
 
-/// x(k) ← the factor of matrix k's mask, from the gradients and the momentum, slot 0, whose average with g is the
-/// direction's sign. One pass over both.
+/// Sets x(k) to the factor of matrix k's mask, from the gradients and the momentum, slot 0. The average of both has the
+/// direction's sign. Cost: one pass over both.
 template <class Bucket>
 void mask_factors(Bucket& bucket, const Average<typename Bucket::Scalar>& average, MaskScale scale,
                   const typename Bucket::Numbers& x) {

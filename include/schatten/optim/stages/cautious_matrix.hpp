@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The mask of cautious rules around a spectral map.
+// The mask of cautious rules before and after a spectral map.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -24,8 +24,8 @@ struct MaskedMomentum {
   }
 };
 
-/// out ← φ⊙u, times the factor of the mask where `scales` is set; φ = 1 where the new average, kept in `slot`, and g
-/// have one sign. One pass, with the factor two. @pre slot is 0.
+/// out ← φ⊙u, times the factor of the mask if `scales` is set. φ = 1 where the new average, which is stored in `slot`,
+/// has the sign of g. Cost: one pass, with the factor two. @pre slot is 0.
 template <class Bucket>
 void cautious_average(Bucket& bucket, const Momentum& momentum, std::size_t slot, MaskScale mask_scale, bool scales,
                       const typename Bucket::Batch& out) {
@@ -39,7 +39,8 @@ void cautious_average(Bucket& bucket, const Momentum& momentum, std::size_t slot
   bucket.average_each(MaskedMomentum<T, typename Bucket::Space>{element, x}, std::array{slot}, momentum.beta, out);
 }
 
-/// Row i of d: elements that do not agree with g ← 0; root(k, i, 0) ← √ of how many are left.
+/// Sets the elements of row i of d whose sign differs from that of g to 0, and root(k, i, 0) to the root of the number
+/// of other elements.
 template <Scalar T, class Space>
 struct KeepAgreeing {
   BatchView<const T, Space> g;
@@ -64,7 +65,8 @@ struct MultiplyFactor {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { factor(k).first *= x(k); }
 };
 
-/// d ← φ⊙d, φ = 1 where d and g have one sign; puts the factor of the mask on the bucket. One pass over both.
+/// d ← φ⊙d, φ = 1 where d and g have the same sign. Multiplies the bucket's factor by that of the mask. Cost: one pass
+/// over both.
 template <class Bucket>
 void keep_agreeing(Bucket& bucket, const typename Bucket::Batch& g, MaskScale mask_scale,
                    const typename Bucket::Batch& d) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Averages of products of gradients, such as GᵀG, as multiples of a square: products of 1e+30 and of 1e-30 are no
-// floats.
+// Averages of products of gradients, such as GᵀG, in units of a square. Products of numbers of 1e+30 or 1e-30 exceed
+// the range of float.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -12,12 +12,13 @@
 
 namespace schatten::optim {
 
-/// What an average of one matrix makes of its old and new terms: A ← keep·A + gain·X.
+/// The weights of the old and new terms in an average: A ← keep·A + gain·X.
 struct UnitWeights {
   double keep = 1, gain = 0;
 };
 
-/// s ← max(√β s, scale); keep and gain so that s²A ← βs²A + (1−β)scale²X. A skipped matrix keeps s and A.
+/// s ← max(√β s, scale). Sets keep and gain so that s²A ← βs²A + (1−β)scale²X. For a skipped matrix s and A do not
+/// change.
 template <class T, class Space>
 struct AverageUnit {
   NumberBatchView<double, Space> scale;  ///< powers of two near max|G|; zero for G = 0
@@ -50,8 +51,9 @@ struct AverageInUnit {
   }
 };
 
-/// scaled ← g over a power of two, entries below 2; the number `unit` (1×1) ← the s of this step; returns the weights
-/// of averages of products of two `scaled` that are stored as multiples of s². They live as long as the caller's frame.
+/// Returns the weights of averages of products of two `scaled` that are stored in units of s², valid as long as the
+/// caller's frame of the workspace. scaled ← g divided by a power of two, with entries below 2. The number `unit` (1×1)
+/// ← the s of this step.
 template <class Bucket>
 NumberBatchView<UnitWeights, typename Bucket::Space> average_unit(
     Bucket& bucket, const typename Bucket::Batch& g, double beta, const typename Bucket::Batch& unit,
@@ -65,7 +67,7 @@ NumberBatchView<UnitWeights, typename Bucket::Space> average_unit(
   return weights;
 }
 
-/// average ← keep·average + gain·x. One pass over x, and one to read and write the average.
+/// average ← keep·average + gain·x. Cost: one pass over x, and one that reads and writes the average.
 template <class Bucket>
 void average_in_unit(Bucket& bucket, const typename Bucket::Batch& x,
                      const NumberBatchView<UnitWeights, typename Bucket::Space>& weights,

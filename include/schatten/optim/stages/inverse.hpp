@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Running second moments of a layer's inputs, and their regularised inverses.
+// Averaged second moments of a layer's inputs, and their regularized inverses.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -12,7 +12,7 @@
 
 namespace schatten::optim {
 
-/// Which of a bucket's matrices an observation changes: those whose inputs, and whose sums of products, are finite.
+/// k ↦ whether an observation changes matrix k: its inputs, and the sums of their products, are finite.
 template <class Space>
 struct Observed {
   FiniteFlags<Space> finite;
@@ -20,7 +20,7 @@ struct Observed {
   KOKKOS_FUNCTION bool operator()(std::size_t k) const { return finite(k) && linalg::is_finite(largest(k)); }
 };
 
-/// K ← ρK + (1−ρ)·S/samples, from K = initial·I on where nothing has been observed before.
+/// K ← ρK + (1−ρ)·S/samples; in the first observation K = initial·I on the right side.
 template <Scalar T, class Space>
 struct AverageMoment {
   BatchView<const T, Space> sum;
@@ -35,7 +35,7 @@ struct AverageMoment {
   }
 };
 
-/// One observation more; shift(k) ← ridge·mean λ + ε.
+/// Increments the number of observations. shift(k) ← ridge·mean λ + ε.
 template <Scalar T, class Space>
 struct CountObservation {
   BatchView<T, Space> observations;
@@ -67,7 +67,7 @@ struct DivideByShifted {
   }
 };
 
-/// to ← from for the matrices that are observed.
+/// Copies `from` to `to` for the matrices that are observed.
 template <Scalar T, class Space>
 struct StoreObserved {
   BatchView<const T, Space> from;
@@ -78,11 +78,11 @@ struct StoreObserved {
   }
 };
 
-/// K ← ρK + (1−ρ)ZᵀZ/N with Z = `input` (matrices, N, cols), from initial·I on; inverse ← (K + (ridge·tr K/cols +
-/// ε)I)⁻¹.
+/// K ← ρK + (1−ρ)ZᵀZ/N with Z = `input` (matrices, N, cols) and initially K = initial·I. inverse ← (K + (ridge·tr
+/// K/cols + ε)I)⁻¹.
 ///
 /// The slots `moment` and `inverse` are of Extent::right_square, `observations` of Extent::number. Matrices whose
-/// inputs are not finite are left out. Cost a matrix of n columns: n²N flops, an eigen-decomposition, 2n³.
+/// inputs are not finite are left out. Cost per matrix with n columns: n²N + 2n³ flops and an eigendecomposition.
 template <class Bucket>
 void observe_inputs(Bucket& bucket, const typename Bucket::ConstBatch& input, double rho, double initial, double ridge,
                     double epsilon, std::size_t moment, std::size_t inverse, std::size_t observations) {

@@ -13,7 +13,7 @@
 
 namespace schatten::optim {
 
-/// The five slots of a rows×cols matrix: none of a side that is longer than max_side, none at all for a vector.
+/// Returns the five slots of a rows×cols matrix. A side longer than max_side has no array, and a vector has none.
 inline std::vector<StateSlot> kronecker_slots(std::size_t rows, std::size_t cols, std::size_t max_side) {
   const auto kept = [&](std::size_t side, Extent extent) {
     return rows > 1 && cols > 1 && side <= max_side ? extent : Extent::none;
@@ -27,8 +27,8 @@ inline std::vector<StateSlot> kronecker_slots(std::size_t rows, std::size_t cols
           {.name = "factor_unit", .extent = any ? Extent::number : Extent::none}};
 }
 
-/// The arrays of these slots, `first` and the four after it: L, Q_L (R×R), R, Q_R (C×C), and the s of which L and R are
-/// stored as multiples of s² (gradient_unit.hpp).
+/// The arrays of these slots, which are `first` and the next four: L, Q_L (R×R), R, Q_R (C×C), and s. L and R are
+/// stored in units of s² (gradient_unit.hpp).
 template <class Bucket>
 struct Kronecker {
   using Batch = typename Bucket::Batch;
@@ -41,7 +41,7 @@ struct Kronecker {
         unit(bucket.state(first + 4)) {}
 };
 
-/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG, for matrices that are not skipped. g: as bucket.gradient() gives it.
+/// L ← βL + (1−β)GGᵀ, R ← βR + (1−β)GᵀG, for matrices that are not skipped. g: the result of bucket.gradient().
 ///
 /// Cost: 2 Gram matrices, RC(R + C) flops; three passes over G and two over each factor.
 template <class Bucket>
@@ -64,7 +64,7 @@ void average_factors(Bucket& bucket, const typename Bucket::Batch& g, double bet
   average(scaled, k.right);
 }
 
-/// to ← the columns of `from` in reverse, for chosen matrices.
+/// Copies the columns of `from` to `to` in reverse order, for chosen matrices.
 template <class T, class Space>
 struct StoreReversed {
   BatchView<const T, Space> from;
@@ -75,7 +75,8 @@ struct StoreReversed {
   }
 };
 
-/// vectors ← eigenvectors of the factor, eigenvalues descending, for chosen matrices. Cost: an eigh.
+/// Sets `vectors` to the eigenvectors of the factor, in descending order of the eigenvalues, for chosen matrices. Cost:
+/// an eigh.
 template <class Bucket>
 void eigenvectors(Bucket& bucket, const typename Bucket::Batch& factor, const typename Bucket::Batch& vectors,
                   const Chosen<typename Bucket::Space>& chosen) {
@@ -98,7 +99,7 @@ void eigenvectors(Bucket& bucket, const Kronecker<Bucket>& k, const Chosen<typen
   eigenvectors(bucket, k.right, k.right_vectors, chosen);
 }
 
-/// place(k, j) ← how many columns have a larger value than column j, earlier ones counting at equality.
+/// Sets place(k, j) to the position of column j in descending order of the values. Equal values keep their order.
 template <class Space>
 struct PlaceOfColumn {
   VectorBatchView<double, Space> value;
@@ -135,15 +136,15 @@ struct PlaceColumn {
   }
 };
 
-/// A basis that a power iteration has made of another, and where its columns come from.
+/// The basis after a power iteration, and the positions of the old columns.
 template <class Bucket>
 struct NextBasis {
   typename Bucket::Batch vectors{};  ///< without elements: the identity
   VectorBatchView<std::size_t, typename Bucket::Space> place{};
 };
 
-/// Q ← qr(LQ'), Q' the columns of Q in the order of q_jᵀLq_j, largest first; in scratch memory. Cost: 2n³ flops and a
-/// qr.
+/// Returns Q ← qr(LQ') in scratch memory, where Q' has the columns of Q sorted by q_jᵀLq_j, largest first. Cost: 2n³
+/// flops and a qr.
 template <class Bucket>
 NextBasis<Bucket> power_iteration(Bucket& bucket, const typename Bucket::Batch& factor,
                                   const typename Bucket::Batch& vectors) {
@@ -167,8 +168,8 @@ NextBasis<Bucket> power_iteration(Bucket& bucket, const typename Bucket::Batch& 
   return {next, place};
 }
 
-/// to(k, p(i), q(j)) ← from(k, i, j), p and q the places of rows and columns or, empty, themselves, for chosen
-/// matrices.
+/// to(k, p(i), q(j)) ← from(k, i, j) for chosen matrices. p and q are the positions of rows and columns; an empty one
+/// is the identity.
 template <class T, class Space>
 struct StorePlaced {
   BatchView<const T, Space> from;
@@ -182,8 +183,8 @@ struct StorePlaced {
   }
 };
 
-/// One power iteration of Q_L and Q_R (Vyas et al., SOAP, arXiv 2409.11321, Algorithm 4) with what stands in their
-/// bases: m is rotated, the axes of v follow their columns. For chosen matrices. m, v (R×C).
+/// One power iteration of Q_L and Q_R (Vyas et al., SOAP, arXiv 2409.11321, Algorithm 4) for chosen matrices. m (R×C)
+/// is rotated to the new bases; the rows and columns of v (R×C) are permuted as the columns of Q_L and Q_R.
 ///
 /// Cost: 2 qr, 4 products and the 2 with the factors.
 template <class Bucket>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Norms of rows and columns, and what rules make of them: factors of rows and columns, norms of matrices.
+// Norms of rows and columns, and what rules compute from them: factors of rows and columns, norms of matrices.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -20,7 +20,7 @@ namespace schatten::optim {
 struct Norm {
   KOKKOS_FUNCTION double operator()(double norm) const { return norm; }
 };
-/// The same, of the parts of rows and columns that are here.
+/// norm ↦ norm, for the parts of rows and columns that this rank has.
 struct PartNorm : Norm {};
 /// norm ↦ 1/(weight·norm + ε).
 struct InverseNorm {
@@ -44,7 +44,7 @@ struct PowerOfSquare {
   }
 };
 
-/// √Σ_j row_j², whatever the size of the numbers is.
+/// Returns √Σ_j row_j² without over- or underflow.
 template <class Team, Scalar T>
 KOKKOS_FUNCTION double norm_of_row(const Team& team, const T* row, std::size_t n) {
   using Bits = decltype(linalg::detail::magnitude_bits(T(0)));
@@ -59,8 +59,8 @@ KOKKOS_FUNCTION double norm_of_row(const Team& team, const T* row, std::size_t n
   return double(unit.unit) * math::sqrt(squares);
 }
 
-/// factor(k, i, 0) ← f(‖row i‖), times what was there where `multiply` is set; no infinity, which a row of zeros would
-/// meet.
+/// factor(k, i, 0) ← f(‖row i‖), times its old value if `multiply` is set. The result is limited to finite numbers,
+/// because infinity times a row of zeros would be NaN.
 template <Scalar T, class Space, class F>
 struct RowFactors {
   BatchView<const T, Space> u;
@@ -74,7 +74,7 @@ struct RowFactors {
   }
 };
 
-/// factor(k, 0, j) ← f(‖column j‖) likewise, `width` columns at a time, so that the host reads along rows.
+/// factor(k, 0, j) ← f(‖column j‖) likewise, `width` columns at a time, so that the host reads contiguous memory.
 template <Scalar T, class Space, class F, std::size_t width>
 struct ColumnFactors {
   BatchView<const T, Space> u;
@@ -111,7 +111,7 @@ struct ColumnFactors {
   }
 };
 
-/// out_ij ← rows_i·columns_j·u_ij, no infinity; an empty batch of factors counts as ones. May work in place.
+/// out_ij ← rows_i·columns_j·u_ij, limited to finite numbers. An empty batch of factors counts as ones. out may be u.
 template <Scalar T, class Space>
 struct ScaleLines {
   BatchView<const double, Space> rows, columns;
@@ -124,14 +124,14 @@ struct ScaleLines {
   }
 };
 
-/// factor_i of matrix k ← f(norm_i), times what was there where `multiply` is set; no infinity.
+/// factor_i of matrix k ← f(norm_i), times its old value if `multiply` is set, limited to finite numbers.
 template <class F>
 struct FactorsOfNorms {
   F f;
   const double* norm;
   bool multiply;
   double* factor;
-  std::size_t each;  ///< norms of a matrix
+  std::size_t each;  ///< number of norms per matrix
   KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i) const {
     const double value = saturated(f(norm[k * each + i]));
     double& to = factor[k * each + i];
@@ -139,11 +139,12 @@ struct FactorsOfNorms {
   }
 };
 
-/// What factors of rows or columns lie in: a batch of doubles.
+/// The type of factors of rows or columns: a batch of doubles.
 template <class Bucket>
 using LineFactors = BatchView<double, typename Bucket::Space>;
 
-/// factors ← f of the norms of whole rows or columns, of whose parts here norms_of_parts(norms) gives the norms.
+/// factors ← f of the norms of whole rows or columns. norms_of_parts(norms) writes the norms of the parts that this
+/// rank has.
 template <class Bucket, class F, class NormsOfParts>
 void factors_over_ranks(Bucket& bucket, const F& f, const LineFactors<Bucket>& factors, bool multiply,
                         const NormsOfParts& norms_of_parts) {
@@ -155,7 +156,8 @@ void factors_over_ranks(Bucket& bucket, const F& f, const LineFactors<Bucket>& f
                FactorsOfNorms<F>{f, norms.data(), multiply, factors.data(), each});
 }
 
-/// rows(k, i, 0) ← f(‖row i of u‖), `multiply`: times what is there. Scratch memory: of the caller. One pass over u.
+/// rows(k, i, 0) ← f(‖row i of u‖), times its old value if `multiply` is set. `rows` is memory of the caller. Cost: one
+/// pass over u.
 template <class Bucket, class F>
 void row_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, const LineFactors<Bucket>& rows,
                  bool multiply = false) {
@@ -169,7 +171,7 @@ void row_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, co
   for_each_row_by_team(bucket.exec(), "schatten::step/row_norms", bucket.matrices(), u.extent(1),
                        Kernel{u, f, multiply, rows});
 }
-/// columns(k, 0, j) ← f(‖column j of u‖) likewise. Two passes over u.
+/// columns(k, 0, j) ← f(‖column j of u‖) likewise. Cost: two passes over u.
 template <class Bucket, class F>
 void column_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u, const LineFactors<Bucket>& columns,
                     bool multiply = false) {
@@ -184,7 +186,7 @@ void column_factors(Bucket& bucket, const F& f, const typename Bucket::Batch& u,
   for_each_row(bucket.exec(), "schatten::step/column_norms", bucket.matrices(), (u.extent(2) + width - 1) / width,
                Kernel{u, f, multiply, columns});
 }
-/// Memory for a factor of every row, and of every column, until `direction` ends.
+/// Returns scratch memory for a factor per row and per column, valid until `direction` returns.
 template <class Bucket>
 LineFactors<Bucket> row_numbers(Bucket& bucket) {
   return bucket.workspace().template batch<double>(bucket.matrices(), bucket.rows(), 1);
@@ -194,7 +196,7 @@ LineFactors<Bucket> column_numbers(Bucket& bucket) {
   return bucket.workspace().template batch<double>(bucket.matrices(), 1, bucket.cols());
 }
 
-/// out ← diag(rows)·u·diag(columns); an empty batch counts as ones. out may be u. One pass.
+/// out ← diag(rows)·u·diag(columns). An empty batch counts as ones. out may be u. Cost: one pass.
 template <class Bucket>
 void scale_lines(Bucket& bucket, const LineFactors<Bucket>& rows, const LineFactors<Bucket>& columns,
                  const typename Bucket::Batch& u, const typename Bucket::Batch& out) {
@@ -215,8 +217,8 @@ struct FactorOverNorm {
   }
 };
 
-/// Puts on the bucket's factor target·‖before‖/(‖after‖ + ε), both matrices given by the norms of their rows (as far as
-/// these are here); an empty `before` counts as norm 1. No pass over a matrix.
+/// Multiplies the bucket's factor by target·‖before‖/(‖after‖ + ε). Both matrices are given by the norms of the rows
+/// that this rank has; an empty `before` counts as norm 1. Cost: no pass over a matrix.
 template <class Bucket>
 void factor_over_norm(Bucket& bucket, double target, const LineFactors<Bucket>& before,
                       const LineFactors<Bucket>& after, double epsilon) {

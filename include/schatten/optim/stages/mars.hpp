@@ -18,13 +18,13 @@ KOKKOS_FUNCTION T correction_gain(double gamma, double beta) {
   return saturated_as<T>(gamma * beta / (1 - beta));
 }
 
-/// (g, g⁻) ↦ g + κ(g − g⁻), then g⁻ ← g where `stores` is set.
+/// (g, g⁻) ↦ g + κ(g − g⁻), then g⁻ ← g if `stores` is set.
 template <Scalar T>
 struct CorrectedGradient {
   T kappa;
   bool stores;
   KOKKOS_FORCEINLINE_FUNCTION T operator()(T g, T& previous) const {
-    const T corrected = g + kappa * saturated(g - previous);  // no infinity that κ = 0 would meet
+    const T corrected = g + kappa * saturated(g - previous);  // κ = 0 times infinity would be NaN
     previous = stores ? g : previous;
     return saturated(corrected);
   }
@@ -41,8 +41,8 @@ struct CorrectedGradientOfStep {
   }
 };
 
-/// The CorrectedGradient of a rule's numbers gamma, corrects_first and exact for an average by `beta`; the matrices of
-/// a bucket by their steps.
+/// Returns the CorrectedGradient of each matrix of a bucket for a rule's numbers gamma, corrects_first and exact and an
+/// average with `beta`.
 template <class Bucket, class Rule>
 auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
   using T = typename Bucket::Scalar;
@@ -51,7 +51,7 @@ auto corrected_gradients(const Bucket& bucket, const Rule& rule, double beta) {
                                                                          !rule.exact, rule.corrects_first, applied};
 }
 
-/// The numbers of MARS' gradient by name.
+/// Lists the numbers of MARS' gradient by name.
 template <class Rule, class Fields>
 void mars_fields(Fields& f) {
   f("gamma", &Rule::gamma, not_negative);
@@ -59,7 +59,7 @@ void mars_fields(Fields& f) {
   f("exact", &Rule::exact, flag);
 }
 
-/// (g, m, g⁻, …) ↦ f(clip·c, m, …): what comes of c, element by element.
+/// (g, m, g⁻, …) ↦ f(clip·c, m, …).
 template <Scalar T, class F>
 struct MarsElement {
   CorrectedGradient<T> corrected;
@@ -80,7 +80,7 @@ struct MarsElement {
   }
 };
 
-/// f of clip·c for matrix k; an empty x clips nothing. Corrected: k ↦ CorrectedGradient.
+/// k ↦ f of clip·c for matrix k; with an empty x without the clip. Corrected: k ↦ CorrectedGradient.
 template <Scalar T, class Space, class Corrected, class F>
 struct MarsElementOfStep {
   Corrected corrected;
@@ -91,7 +91,7 @@ struct MarsElementOfStep {
   }
 };
 
-/// The functor of a rule with the numbers gamma, beta1, corrects_first and exact in step `step`.
+/// Returns the functor of a rule with the numbers gamma, beta1, corrects_first and exact in step `step`.
 template <Scalar T, class Rule, class F>
 KOKKOS_FUNCTION MarsElement<T, F> mars_element(const Rule& rule, double step, double clip, const F& f) {
   const bool corrects = step > 1 || rule.corrects_first;
@@ -106,7 +106,7 @@ struct ClipFactor {
   KOKKOS_FUNCTION void operator()(std::size_t k) const { x(k) = norm(k) > 1 ? 1 / norm(k) : 1.0; }
 };
 
-/// x(k) ← 1/max(1, ‖c‖_F) of matrix k, g⁻ being kept in `slot`. One pass over g and g⁻.
+/// x(k) ← 1/max(1, ‖c‖_F) of matrix k, with g⁻ in `slot`. Cost: one pass over g and g⁻.
 template <class Bucket, class Rule>
 void clip_factors(Bucket& bucket, const Rule& rule, double beta, std::size_t slot, const typename Bucket::Numbers& x) {
   const auto norm = bucket.norms(corrected_gradients(bucket, rule, beta), std::array{slot});
@@ -121,14 +121,14 @@ struct KeepGradient {
   }
 };
 
-/// The previous weights' gradient, which the caller gives to Optimizer::observe, into `slot`. One pass.
+/// Copies the gradient of the previous weights, the argument of Optimizer::observe, to `slot`. Cost: one pass.
 template <class Bucket>
 void keep_observed(Bucket& bucket, std::size_t slot) {
   bucket.update(OneFunctor<KeepGradient>{}, std::array{slot});
 }
 
-/// out ← f(c, m) of the gradients, m in `slots`[0] and g⁻ in `slots`[1], c clipped where `clips` is set. One pass over
-/// g and both slots, with the clip one more over g and g⁻.
+/// out ← f(c, m) of the gradients, with m in `slots`[0] and g⁻ in `slots`[1]. c is clipped if `clips` is set. Cost: one
+/// pass over g and both slots; with the clip one more pass over g and g⁻.
 template <class Bucket, class Rule, class F>
 void mars_average(Bucket& bucket, const Rule& rule, double beta, bool clips, const std::array<std::size_t, 2>& slots,
                   const F& f, const typename Bucket::Batch& out) {

@@ -12,23 +12,23 @@
 
 namespace schatten::optim {
 
-/// x, limited to the largest number that the state can store: one huge gradient must not spoil the state for ever. @pre
-/// x is not NaN.
+/// Returns x, limited to the largest finite number, so that one huge gradient does not make the state infinite for
+/// ever. @pre x is not NaN.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T saturated(T x, T largest = (std::numeric_limits<T>::max)()) {
   const T below = x > largest ? largest : x;
   return below < -largest ? -largest : below;
 }
 
-/// x as T, limited to T's largest number. @pre x is not NaN.
+/// Returns x as T, limited to T's largest finite number. @pre x is not NaN.
 template <Scalar T>
 KOKKOS_FUNCTION T saturated_as(double x) {
   return T(saturated(x, double((std::numeric_limits<T>::max)())));
 }
 
-/// (m, g) ↦ βm + gain·g. For β >= 1/2 computed as m + (gain·g − (1 − β)m): β rounded to T would lose digits of 1 − β,
-/// and βm would be rounded with the same sign in every step, so that the average would drift. For β < 1/2 as written,
-/// so that little of a large m remains.
+/// (m, g) ↦ βm + gain·g. For β >= 1/2 it is computed as m + (gain·g − (1 − β)m). β rounded to T would lose digits of 1
+/// − β, and βm would be rounded with the same sign in every step, so that the average would drift. For β < 1/2 it is
+/// computed as written, so that the rounding of a large m does not remain.
 template <Scalar T>
 struct Average {
   T keep, loss, gain;
@@ -44,7 +44,7 @@ KOKKOS_FUNCTION Average<T> moving_average(double beta) {
   return {beta, T(1 - beta)};
 }
 
-/// (g, m) ↦ u with m ← βm + gain·g, then u = m or, with Nesterov's look-ahead, βm + gain·g.
+/// (g, m) ↦ u, with m ← βm + gain·g, then u = m or, with Nesterov, u = βm + gain·g.
 template <Scalar T>
 struct MomentumElement {
   Average<T> average, look_ahead;  ///< look_ahead: (m, g) ↦ m without Nesterov
@@ -65,13 +65,13 @@ KOKKOS_FUNCTION MomentumElement<T> momentum_element(const Momentum& momentum) {
   return {average, momentum.nesterov ? average : itself, largest};
 }
 
-/// The slot of the average; none where β is 0.
+/// Returns the slot of the average; without an array if β is 0.
 inline StateSlot momentum_slot(const Momentum& momentum) {
   const Extent extent = momentum.beta == 0 ? Extent::none : Extent::matrix;
   return {.name = "momentum", .extent = extent, .storage = momentum.storage};
 }
 
-/// out ← u of the gradients, the average kept in `slot`. One pass.
+/// out ← u of the gradients; updates the average in `slot`. Cost: one pass.
 template <class Bucket>
 void average(Bucket& bucket, const Momentum& momentum, std::size_t slot, const typename Bucket::Batch& out) {
   bucket.average(momentum_element<typename Bucket::Scalar>(momentum), std::array{slot}, momentum.beta, out);

@@ -11,8 +11,8 @@ namespace schatten {
 
 /// How the moments m, v of GP change with the basis P; T = P_oldᵀP_new.
 enum class BasisChange {
-  keep,   ///< they stay, as published; each new vector has the sign that is closer to the old vector
-  rotate  ///< m ← mT, v ← v(T⊙T): independent of signs and order of the vectors
+  keep,   ///< they do not change, as published; each new vector has the sign that is closer to the old vector
+  rotate  ///< m ← mT, v ← v(T⊙T), which does not depend on signs and order of the vectors
 };
 
 namespace optim {
@@ -23,7 +23,7 @@ struct Projected {
   Batch m, r, basis;
 };
 
-/// Column j of `next` ← −itself, where its inner product with column j of `old` is negative.
+/// Changes the sign of column j of `next` if its inner product with column j of `old` is negative.
 template <class T, class Space>
 struct AlignColumn {
   BatchView<const T, Space> old;
@@ -35,7 +35,7 @@ struct AlignColumn {
   }
 };
 
-/// to(k, i, j) ← √(Σ_l (r_il·T_lj)²), squares relative to the largest r of the row.
+/// to(k, i, j) ← √(Σ_l (r_il·T_lj)²), with squares relative to the largest r of the row.
 template <class T, class Space>
 struct RotateRoots {
   BatchView<const T, Space> r, turn;
@@ -56,8 +56,8 @@ struct RotateRoots {
   }
 };
 
-/// Basis ← the first r right singular vectors of g, and the moments as `change` says, for chosen matrices. g (n×c, n >=
-/// c). Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
+/// Sets the basis to the first r right singular vectors of g and changes the moments as `change` says, for chosen
+/// matrices. g (n×c, n >= c). Cost: an svd, and with `rotate` 2cr² + 4nr² flops.
 template <class Bucket, class G>
 void change_basis(Bucket& bucket, const G& g, BasisChange change, const Chosen<typename Bucket::Space>& chosen,
                   const Projected<typename Bucket::Batch>& kept) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A direction in a subspace together with another one outside of it, and a norm for both.
+// The sum of a direction in a subspace and one in its complement, with a fixed norm.
 #pragma once
 
 #include <schatten/linalg/norms.hpp>
@@ -24,7 +24,7 @@ void project(Bucket& bucket, const typename Bucket::Batch& u, const typename Buc
   linalg::gemm<Backend>(bucket.exec(), T(-1), part, transpose(p), T(1), rest, bucket.workspace());
 }
 
-/// weight(k) ← gain/(norm(k) + ε), 0 where rest(k) is not more than `least`·part(k).
+/// weight(k) ← gain/(norm(k) + ε), or 0 if rest(k) <= `least`·part(k).
 template <class Space>
 struct ResidualWeight {
   NumberBatchView<const double, Space> part, rest, norm;
@@ -46,10 +46,10 @@ struct AddWeighted {
   }
 };
 
-/// out ← aPᵀ + γ√(RC)·out/(‖out‖_F + ε): a (R×r) the direction in the span of P, out (R×C) that of the rest.
+/// out ← aPᵀ + γ√(RC)·out/(‖out‖_F + ε). a (R×r) is the direction in the span of P, out (R×C) that in the complement.
 ///
-/// part, rest: as project leaves them; rest is overwritten. Where ‖rest‖ is rounding of ‖part‖, what was made of it
-/// does not count. Cost: 2RCr flops; two norms of two passes each, one pass more.
+/// part, rest: the results of project; rest is overwritten. If ‖rest‖ is at the rounding level of ‖part‖, the term with
+/// out is zero. Cost: 2RCr flops, two norms of two passes each, and one more pass.
 template <class Bucket>
 void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typename Bucket::Batch& p,
                   const typename Bucket::Batch& part, const typename Bucket::Batch& rest, double gamma, double epsilon,
@@ -74,7 +74,8 @@ void add_residual(Bucket& bucket, const typename Bucket::Batch& a, const typenam
                    AddWeighted<T, Space>{rest, weight, out});
 }
 
-/// Multiplies the bucket's factor by ratio·√(RC)/(‖out‖_F + ε): root mean square `ratio`. Two passes.
+/// Multiplies the bucket's factor by ratio·√(RC)/(‖out‖_F + ε), which gives the root mean square `ratio`. Cost: two
+/// passes.
 template <class Bucket>
 void set_rms(Bucket& bucket, const typename Bucket::Batch& out, double ratio, double epsilon) {
   using Space = typename Bucket::Space;

@@ -11,15 +11,15 @@
 
 namespace schatten::optim {
 
-/// (k) ↦ (g, m, r) ↦ m̂/(√v̂ + ε), as AdamElement has it, with the number of matrix k's step.
+/// k ↦ AdamElement for the number of matrix k's step: (g, m, r) ↦ m̂/(√v̂ + ε).
 template <Scalar T, class Space>
 struct AdamOfStep {
   AppliedSteps<Space> applied;
   double beta1, beta2, epsilon;
   EpsilonPlacement placement = EpsilonPlacement::corrected;
-  bool averages = true;  ///< m ← β₁m + (1−β₁)g; else m is not changed
-  double ahead = 0;      ///< m's bias correction is that of this many steps later
-  long long waits = 0;   ///< steps count from the one after these; in them m and v stay zero, and so does the direction
+  bool averages = true;  ///< whether m ← β₁m + (1−β₁)g; otherwise m does not change
+  double ahead = 0;      ///< m's bias correction is that of the step t + ahead
+  long long waits = 0;   ///< number of first steps in which m, v and the direction are zero; t counts from the next one
 
   KOKKOS_FUNCTION AdamElement<T> operator()(std::size_t k) const {
     const long long steps = applied(k) - waits;
@@ -35,7 +35,7 @@ struct AdamOfStep {
   }
 };
 
-/// The same for a bucket's matrices.
+/// Returns AdamOfStep for a bucket's matrices.
 template <class Bucket>
 AdamOfStep<typename Bucket::Scalar, typename Bucket::Space> adam_of_step(const Bucket& bucket, double beta1,
                                                                          double beta2, double epsilon,
@@ -43,8 +43,8 @@ AdamOfStep<typename Bucket::Scalar, typename Bucket::Space> adam_of_step(const B
   return {bucket.applied(), beta1, beta2, epsilon, placement};
 }
 
-/// out ← f(x, s₁, s₂, …) with f = maker(k), for the elements of x in the gradient's place, whatever its shape; zero for
-/// skipped matrices. out may be x; both row-major. @pre the bucket has checked its gradients. One pass.
+/// out ← f(x, s₁, s₂, …) with f = maker(k), for the elements of an x of any shape instead of the gradient; zero for
+/// skipped matrices. out may be x; both are row-major. Cost: one pass. @pre the bucket has checked its gradients.
 template <class Bucket, class Maker, std::size_t n>
 void map_elements(Bucket& bucket, std::string_view label, const typename Bucket::Batch& x, const Maker& maker,
                   const std::array<SlotMemory, n>& slots, const typename Bucket::Batch& out) {
@@ -58,13 +58,13 @@ void map_elements(Bucket& bucket, std::string_view label, const typename Bucket:
   run_elements(bucket.exec(), label, loop, 0, bucket.matrices());
 }
 
-/// A row-major batch as loops over elements read it.
+/// Returns a row-major batch as a slot of loops over elements.
 template <class T, class Space>
 SlotMemory slot_of(const BatchView<T, Space>& x) {
   return {reinterpret_cast<char*>(x.data()), element_type_of<T>, x.extent(2), x.extent(1) * x.extent(2) * sizeof(T)};
 }
 
-/// x ← Adam's direction of x, with m and r = √v of its shape. One pass.
+/// x ← Adam's direction of x, with m and r = √v of the shape of x. Cost: one pass.
 template <class Bucket>
 void adam(Bucket& bucket, const typename Bucket::Batch& x, const typename Bucket::Batch& m,
           const typename Bucket::Batch& r, const AdamOfStep<typename Bucket::Scalar, typename Bucket::Space>& maker) {

@@ -10,7 +10,7 @@
 
 namespace schatten::optim {
 
-/// The batch without its last two extents: it stands for the identity in two_sided_product.
+/// Whether the batch has no elements: two_sided_product then takes it as the identity.
 template <class Batch>
 bool is_identity(const Batch& q) {
   return q.extent(1) == 0;
@@ -18,7 +18,7 @@ bool is_identity(const Batch& q) {
 
 /// out ← AXB for every matrix; A or B without elements is the identity.
 ///
-/// X, out (R×C), A (R×R), B (C×C). @pre out overlaps none of the others. Cost: 2RC(R + C) flops, less what is left out.
+/// X, out (R×C), A (R×R), B (C×C). @pre out overlaps none of the others. Cost: 2R²C flops for A and 2RC² for B.
 template <class Bucket, class A, class X, class B>
 void two_sided_product(Bucket& bucket, const A& a, const X& x, const B& b, const typename Bucket::Batch& out) {
   using T = typename Bucket::Scalar;
@@ -48,7 +48,7 @@ void rotate_back(Bucket& bucket, const X& x, const typename Bucket::Batch& left,
   two_sided_product(bucket, left, x, transpose(right), out);
 }
 
-/// Scratch memory of the extents of `like`.
+/// Returns scratch memory with the extents of `like`.
 template <class Bucket>
 typename Bucket::Batch batch_of(Bucket& bucket, const typename Bucket::Batch& like) {
   return bucket.workspace().template batch<typename Bucket::Scalar>(like.extent(0), like.extent(1), like.extent(2));
@@ -57,11 +57,11 @@ typename Bucket::Batch batch_of(Bucket& bucket, const typename Bucket::Batch& li
 /// Which matrices of a bucket a kernel changes.
 enum class Which {
   all,    ///< those that are not skipped
-  fresh,  ///< those of them that are in their first step
-  old     ///< the others
+  fresh,  ///< those that are not skipped and in their first step
+  old     ///< those that are not skipped and not in their first step
 };
 
-/// (k) ↦ whether matrix k is one of these. A matrix whose first step was skipped is old.
+/// k ↦ whether matrix k is one of these. A matrix whose first step was skipped is old.
 template <class Space>
 struct Chosen {
   FiniteFlags<Space> finite;
@@ -73,7 +73,7 @@ struct Chosen {
   }
 };
 
-/// The chosen matrices of a bucket that has checked its gradients.
+/// Returns the functor for a bucket. @pre the bucket has checked its gradients.
 template <class Bucket>
 Chosen<typename Bucket::Space> chosen(const Bucket& bucket, Which which) {
   return {bucket.finite(), bucket.counts(), which};
@@ -90,7 +90,7 @@ struct StoreChosen {
   }
 };
 
-/// State ← the new values of a step, for chosen matrices. One pass.
+/// Copies a result of a step to state, for chosen matrices. Cost: one pass.
 template <class Bucket>
 void store(Bucket& bucket, const typename Bucket::Batch& from, const typename Bucket::Batch& state,
            const Chosen<typename Bucket::Space>& chosen) {

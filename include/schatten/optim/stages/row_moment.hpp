@@ -13,9 +13,9 @@
 
 namespace schatten::optim {
 
-/// Row i of matrix k: v ← β₂v + (1 − β₂)mean_j O_ij², the row divided by √(v + ε). Kept is √v, which has the range of O
-/// where v has not. before, after: the row's norms. whole: norms of whole rows of `cols` elements where other ranks
-/// have parts of them, else empty.
+/// Row i of matrix k: v ← β₂v + (1 − β₂)mean_j O_ij², and the row is divided by √(v + ε). √v is stored, which does not
+/// over- or underflow where v would. before, after: the row's norms. whole: norms of whole rows of `cols` elements if
+/// other ranks have parts of them, otherwise empty.
 template <Scalar T, class Space>
 struct NormalizeRow {
   BatchView<T, Space> o;
@@ -49,7 +49,7 @@ struct NormalizeRow {
   }
 };
 
-/// Row i of matrix k: v ← β₂v + (1 − β₂)O⊙O, then O ← O/(√v + ε), element by element. Kept is √v. after: the row's
+/// Row i of matrix k: v ← β₂v + (1 − β₂)O⊙O, then O ← O/(√v + ε), element by element. √v is stored. after: the row's
 /// norm.
 template <Scalar T, class Space>
 struct NormalizeElements {
@@ -72,9 +72,9 @@ struct NormalizeElements {
   }
 };
 
-/// Divides the rows of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::column), and
-/// multiplies the bucket's factor by the one that restores ‖o‖_F, or, with a scale that fixes the root mean square,
-/// gives that. One pass over o: row statistics give both norms.
+/// Divides the rows of `o` by the roots of their second moments, which are in `slot` (Extent::column). Multiplies the
+/// bucket's factor by the factor that restores ‖o‖_F, or with a scale that fixes the root mean square by the factor
+/// that gives it. Cost: one pass over o; both norms are computed from norms of rows.
 template <class Bucket>
 void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,
                     ScaleMode scale) {
@@ -92,8 +92,8 @@ void normalize_rows(Bucket& bucket, const typename Bucket::Batch& o, std::size_t
   factor_over_norm(bucket, fixed_rms(scale) * std::sqrt(double(rows * cols)), {}, after, epsilon);
 }
 
-/// Divides the elements of `o` by the roots of their second moments, which `slot` keeps as roots (Extent::matrix); with
-/// a scale that fixes the root mean square, multiplies the bucket's factor by the one that gives it. One pass over o
+/// Divides the elements of `o` by the roots of their second moments, which are in `slot` (Extent::matrix). With a scale
+/// that fixes the root mean square it multiplies the bucket's factor by the factor that gives it. Cost: one pass over o
 /// and the slot.
 template <class Bucket>
 void normalize_elements(Bucket& bucket, const typename Bucket::Batch& o, std::size_t slot, double beta2, double epsilon,

@@ -9,7 +9,7 @@
 
 namespace schatten::optim {
 
-/// β₂r² + (1 − β₂)g² as square·unit². gain2: 1 − β₂.
+/// Returns β₂r² + (1 − β₂)g² as square·unit². gain2: 1 − β₂.
 template <Scalar T>
 struct ScaledMoment {
   T unit, square;
@@ -22,15 +22,14 @@ struct ScaledMoment {
   }
 };
 
-/// √(β₂r² + (1 − β₂)g²), without over- or underflow: the squares of 1e+30 and of 1e-30 are not floats.
-/// gain2: 1 − β₂.
+/// Returns √(β₂r² + (1 − β₂)g²) without over- or underflow. gain2: 1 − β₂.
 template <Scalar T>
 KOKKOS_FORCEINLINE_FUNCTION T second_moment_root(T root, T g, T gain2) {
   const ScaledMoment<T> moment(root, g, gain2);
   return moment.unit * math::root(moment.square);
 }
 
-/// 1 − β^t, without cancellation for β near 1.
+/// Returns 1 − β^t without cancellation for β near 1.
 KOKKOS_FUNCTION inline double bias_correction(double beta, double t) {
   return beta == 0 ? 1.0 : -math::expm1(t * math::log1p(-(1 - beta)));
 }

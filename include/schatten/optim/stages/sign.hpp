@@ -20,7 +20,7 @@ struct TakeSign {
   }
 };
 
-/// u ← multiple·sign(u). One pass.
+/// u ← multiple·sign(u). Cost: one pass.
 template <class Bucket>
 void take_signs(Bucket& bucket, const typename Bucket::Batch& u, double multiple = 1) {
   using T = typename Bucket::Scalar;

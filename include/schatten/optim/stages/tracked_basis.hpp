@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The leading right singular vectors of gradients: by a singular value decomposition, or followed by one power
-// iteration a step on the average of GᵀG.
+// The leading right singular vectors of gradients: by a singular value decomposition, or tracked by one power iteration
+// per step on the average of GᵀG.
 #pragma once
 
 #include <schatten/linalg/qr.hpp>
@@ -14,7 +14,7 @@
 
 namespace schatten::optim {
 
-/// to(k, i, j) ← from(k, j, i) for chosen matrices: the first rows as columns.
+/// to(k, i, j) ← from(k, j, i) for chosen matrices: copies the first rows to columns.
 template <class T, class Space>
 struct StoreRowsAsColumns {
   BatchView<const T, Space> from;
@@ -27,7 +27,7 @@ struct StoreRowsAsColumns {
 
 /// basis ← the first r right singular vectors of x, for chosen matrices. x (m×n), basis (n×r), r <= min(m, n).
 ///
-/// Vectors of singular values that are zero may be zero, on the longer side. Cost: an svd.
+/// On the longer side the vectors of zero singular values may be zero. Cost: an svd.
 template <class Bucket, class X>
 void right_singular_vectors(Bucket& bucket, const X& x, const typename Bucket::Batch& basis,
                             const Chosen<typename Bucket::Space>& chosen) {
@@ -42,8 +42,8 @@ void right_singular_vectors(Bucket& bucket, const X& x, const typename Bucket::B
                    StoreRowsAsColumns<T, typename Bucket::Space>{vt, basis, chosen});
 }
 
-/// The slots of a basis of r columns for rows×cols matrices: √v of what is projected to it (rows×r), then the three of
-/// TrackedBasis. For r = 0 √v is rows×cols and the others are empty.
+/// Returns the slots of a basis of r columns for rows×cols matrices: √v of the projected gradient (rows×r), then the
+/// three of TrackedBasis. For r = 0 √v is rows×cols and the others have no array.
 inline std::vector<StateSlot> tracked_basis_slots(std::size_t rows, std::size_t cols, std::size_t r) {
   const std::size_t any = r > 0 ? 1 : 0;
   StateSlot root = given_slot("second_moment_root", rows, r);
@@ -52,8 +52,8 @@ inline std::vector<StateSlot> tracked_basis_slots(std::size_t rows, std::size_t 
           given_slot("gram_unit", any, any)};
 }
 
-/// A basis that follows the gradients, in three slots: P (C×r, orthonormal columns), S (r×r) so that PSPᵀ is near the
-/// average of GᵀG, and the s of which S is stored as a multiple of s² (gradient_unit.hpp).
+/// A basis that tracks the gradients, in three slots: P (C×r, orthonormal columns), S (r×r) such that PSPᵀ approximates
+/// the average of GᵀG, and s. S is stored in units of s² (gradient_unit.hpp).
 template <class Bucket>
 struct TrackedBasis {
   typename Bucket::Batch vectors, gram, unit;
@@ -61,11 +61,11 @@ struct TrackedBasis {
       : vectors(bucket.state(first)), gram(bucket.state(first + 1)), unit(bucket.state(first + 2)) {}
 };
 
-/// P ← qr(βPS + (1−β)Gᵀ(GP)), S ← βTᵀST + (1−β)(GP)ᵀ(GP) with T = P_oldᵀP and the new P; in a matrix's first step P ←
-/// the leading right singular vectors of G. low ← GP, zero for matrices that are skipped.
+/// P ← qr(βPS + (1−β)Gᵀ(GP)), S ← βTᵀST + (1−β)(GP)ᵀ(GP) with T = P_oldᵀP and the new P. In a matrix's first step P ←
+/// the leading right singular vectors of G. low ← GP; zero for skipped matrices.
 ///
-/// g: as bucket.gradient() gives it; low (R×r). Cost: 6RCr flops, a qr of C×r, and an svd where matrices are new.
-/// Source: Liu et al., COSMOS, arXiv 2502.17410, Algorithm 1.
+/// g: the result of bucket.gradient(). low (R×r). Cost: 6RCr flops, a qr of C×r, and an svd for matrices in their first
+/// step. Source: Liu et al., COSMOS, arXiv 2502.17410, Algorithm 1.
 template <class Bucket>
 void track_basis(Bucket& bucket, const typename Bucket::Batch& g, double beta, const TrackedBasis<Bucket>& basis,
                  const typename Bucket::Batch& low) {

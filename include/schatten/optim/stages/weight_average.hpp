@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A moving average of the weights, for evaluation in their place.
+// A moving average of the weights, for evaluation.
 #pragma once
 
 #include <schatten/optim/bucket.hpp>
@@ -9,7 +9,8 @@
 
 namespace schatten::optim {
 
-/// mean ← β·mean + (1−β)·W/(1 − share), share = decay·decay factor of the parameter; W itself where that is 1 or more.
+/// mean ← β·mean + (1−β)·W/(1 − share), with share = decay·decay factor of the parameter. If share >= 1, W is not
+/// divided.
 template <Scalar T, class Space>
 struct AverageWeight {
   WeightReader<T, Space> weights;
@@ -23,8 +24,9 @@ struct AverageWeight {
   }
 };
 
-/// Slot k ← βslot + (1−β)W, W the weights before their decay where that came last and took the share `decay` of them,
-/// times their parameter's decay factor. For finish(). Divided by 1 − β^t the slot is the weights' mean. One pass.
+/// Slot k ← β·slot + (1−β)W, for a rule's finish(). W are the weights before their decay, if the decay comes last and
+/// has multiplied them by 1 − decay·(the parameter's decay factor). The slot divided by 1 − β^t is the mean of the
+/// weights. Cost: one pass.
 template <class Bucket>
 void average_weights(Bucket& bucket, double beta, double decay, std::size_t k) {
   using T = typename Bucket::Scalar;
