@@ -210,8 +210,6 @@ TEST_CASE("overlap: the halves of an array and its rows and columns") {
 }
 
 TEST_CASE("copies run along the contiguous index of what is written, and round") {
-  using Exec = Kokkos::DefaultHostExecutionSpace;
-  using Space = Exec::memory_space;
   const Exec exec;
   const Kokkos::View<double***, Kokkos::LayoutRight, Space> from("schatten::test::from", 2, 3, 4);
   const Kokkos::View<schatten::Half***, Kokkos::LayoutRight, Space> to("schatten::test::to", 2, 4, 3);

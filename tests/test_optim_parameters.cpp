@@ -194,7 +194,7 @@ TEST_CASE("empty parameters take part in steps") {
     const GroupId elements = optimizer.add_group(AdamWOptions{});
     int number = 0;
     for (const GroupId group : {matrices, quintic, elements}) {
-      for (const auto& [rows, cols] : {std::pair{0, 5}, std::pair{5, 0}, std::pair{0, 0}}) {
+      for (const auto& [rows, cols] : {std::pair{0UL, 5UL}, std::pair{5UL, 0UL}, std::pair{0UL, 0UL}}) {
         const HostView<double**, Kokkos::LayoutRight> w("w", rows, cols), g("g", rows, cols);
         optimizer.add(group, "matrix " + std::to_string(++number), w, g);
       }
