@@ -4,8 +4,8 @@
 
 namespace bench {
 
-/// Whether the case of a run stopped itself by SkipWithError. `Run` is benchmark::BenchmarkReporter::Run: until version 1.7
-/// it has error_occurred, from 1.8 skipped, whose first value says no.
+/// Whether the case of a run stopped itself by SkipWithError. `Run` is benchmark::BenchmarkReporter::Run. Until version
+/// 1.7 it has error_occurred. From 1.8 it has skipped, whose first value says no.
 template <class Run>
 constexpr bool run_failed(const Run& run) {
   if constexpr (requires { run.error_occurred; }) {

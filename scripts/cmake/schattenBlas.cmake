@@ -1,6 +1,6 @@
 # Provides BLAS::BLAS and LAPACK::LAPACK, to the build and to the installed package.
-# Preference: targets that exist, what the user names (BLA_VENDOR), OpenBLAS or MKL in the user's prefixes (CMAKE_PREFIX_PATH),
-# OpenBLAS's OpenMP build, anything else.
+# Preference: targets that exist, what the user names (BLA_VENDOR), OpenBLAS or MKL in the user's prefixes
+# (CMAKE_PREFIX_PATH), OpenBLAS's OpenMP build, anything else.
 # OpenBLAS's pthread build inside a Kokkos parallel region oversubscribes the cores.
 
 # BLAS and LAPACK are called with 32-bit integers. What is linked is asked again when the program first calls it.

@@ -75,7 +75,7 @@ fences spectral/a.hpp 'Kokkos::deep_copy(
 fences spectral/a.hpp 'auto h = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), d);' 'a mirror copy'
 fences core/a.hpp 'exec.fence();' clean
 fences core/parallel.hpp 'Kokkos::parallel_for(std::string(label), policy, body);' 'a launch without as_argument'
-fences core/parallel.hpp 'Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, body), body);' clean
+fences core/parallel.hpp 'Kokkos::parallel_for(std::string(label), as_argument<Exec>(policy, body), body);' clean
 
 kokkos() { plant kokkos "$@"; }
 kokkos core/a.hpp 'Kokkos::View<int> view;' 'core/a.hpp:1: uses Kokkos and does not include it'
