@@ -19,19 +19,23 @@ inline bool fp_traps_wanted() {
   return off == nullptr || *off == '\0' || *off == '0';
 }
 
-// The trap mask belongs to a thread: set it on the calling thread and on its OpenMP team.
+inline void set_fp_traps_of_this_thread(bool on) {
+  std::feclearexcept(FE_ALL_EXCEPT);
+  if (on) {
+    feenableexcept(fp_trapped);
+  } else {
+    fedisableexcept(fp_trapped);
+  }
+}
+
+// The trap mask belongs to a thread. It is set on the calling thread and on its OpenMP team. A team of libomp takes that
+// of the calling thread, which has its own again after the region. One of libgomp keeps what is set in the region.
 inline void set_fp_traps(bool on) {
+  set_fp_traps_of_this_thread(on);
 #if defined(_OPENMP)
 #pragma omp parallel
+  set_fp_traps_of_this_thread(on);
 #endif
-  {
-    std::feclearexcept(FE_ALL_EXCEPT);
-    if (on) {
-      feenableexcept(fp_trapped);
-    } else {
-      fedisableexcept(fp_trapped);
-    }
-  }
 }
 
 inline bool fp_traps_enabled() { return (fegetexcept() & fp_trapped) == fp_trapped; }

@@ -119,8 +119,8 @@ struct LanczosAdvance {
 };
 
 /// Largest eigenvalue of the tridiagonal matrices of all recurrences of a matrix. The interval that holds it is cut
-/// into `parts` equal ones, `rounds` times. `parts` is a power of two. Sturm's count, a chain of divisions, says whether
-/// the eigenvalue is below a cut. On a device each thread of a team has one cut and one recurrence.
+/// into `parts` equal ones, `rounds` times. `parts` is a power of two. Sturm's count is a chain of divisions. It says
+/// whether the eigenvalue is below a cut. On a device each thread of a team has one cut and one recurrence.
 template <class Space, std::size_t parts, int rounds>
 struct LargestRitzValue {
   BatchView<double, Space> alpha, beta;
