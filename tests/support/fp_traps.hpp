@@ -28,8 +28,8 @@ inline void set_fp_traps_of_this_thread(bool on) {
   }
 }
 
-// The trap mask belongs to a thread. It is set on the calling thread and on its OpenMP team. A team of libomp takes that
-// of the calling thread, which has its own again after the region. One of libgomp keeps what is set in the region.
+// The trap mask belongs to a thread. It is set on the calling thread and on its OpenMP team. A team of libomp takes the
+// mask of the calling thread, which has its own again after the region. One of libgomp keeps what is set in the region.
 inline void set_fp_traps(bool on) {
   set_fp_traps_of_this_thread(on);
 #if defined(_OPENMP)
