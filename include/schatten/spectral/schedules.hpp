@@ -16,18 +16,37 @@ namespace schatten::spectral {
 /// Powers for which a schedule's errors are stated; powers between them do as well.
 inline constexpr std::array<double, 5> schedule_powers{-0.25, 0, 0.125, 0.25, 0.5};
 
+/// Quintics of a constant array, as std::span has them. (With -D_GLIBCXX_DEBUG and -fsanitize=undefined g++ refuses a
+/// constexpr std::span.)
+class QuinticList {
+ public:
+  template <std::size_t count>
+  constexpr QuinticList(const std::array<Quintic, count>& all) : first_(all.data()), count_(count) {}
+  constexpr operator std::span<const Quintic>() const { return {first_, count_}; }
+  [[nodiscard]] constexpr std::size_t size() const { return count_; }
+  [[nodiscard]] constexpr const Quintic* begin() const { return first_; }
+  [[nodiscard]] constexpr const Quintic* end() const { return first_ + count_; }
+  constexpr const Quintic& operator[](std::size_t k) const { return first_[k]; }
+  [[nodiscard]] constexpr const Quintic& back() const { return first_[count_ - 1]; }
+  [[nodiscard]] constexpr std::span<const Quintic> first(std::size_t count) const { return {first_, count}; }
+
+ private:
+  const Quintic* first_;
+  std::size_t count_;
+};
+
 /// Quintics q_0..q_{K−1} whose iterates x_{k+1} = q_k(x_k), x_0 = σ, are a basis for σ^p on [resolution/1.05, 1]
 /// (scale_margin), |x_k| <= 1 there and below 1.2 up to σ = 1.02.
 struct Schedule {
   double resolution;  ///< what it is tuned for; coarser ones come out better
-  std::span<const Quintic> steps;
+  QuinticList steps;
   std::array<double, 5> errors;  ///< largest relative error of σ^p after the fit, for schedule_powers
 };
 
 /// Quintics that approach 1 by themselves: for p = 0, without weights (quintic_iteration).
 struct PolarSchedule {
   double resolution;  ///< [resolution, 1] is mapped near 1
-  std::span<const Quintic> steps;
+  QuinticList steps;
   double safety;  ///< σ is divided by it before every quintic but the last
   double error;   ///< largest |x_K − 1| on [resolution, 1], safety not applied
 };
