@@ -4,8 +4,8 @@
 
 namespace bench {
 
-/// Whether the case of a run stopped itself by SkipWithError. `Run` is benchmark::BenchmarkReporter::Run. Until version
-/// 1.7 it has error_occurred. From 1.8 it has skipped, whose first value says no.
+/// Whether the case of a run has called SkipWithError. `Run` is benchmark::BenchmarkReporter::Run. Until version 1.7 it
+/// has the member error_occurred, from 1.8 on the member skipped, whose first value means no.
 template <class Run>
 constexpr bool run_failed(const Run& run) {
   if constexpr (requires { run.error_occurred; }) {

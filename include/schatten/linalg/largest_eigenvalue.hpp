@@ -118,9 +118,9 @@ struct LanczosAdvance {
   }
 };
 
-/// Largest eigenvalue of the tridiagonal matrices of all recurrences of a matrix. The interval that holds it is cut
-/// into `parts` equal ones, `rounds` times. `parts` is a power of two. Sturm's count is a chain of divisions. It says
-/// whether the eigenvalue is below a cut. On a device each thread of a team has one cut and one recurrence.
+/// Largest eigenvalue of the tridiagonal matrices of all recurrences of a matrix. The interval that contains it is
+/// divided into `parts` equal ones, `rounds` times; parts: a power of two. Whether it is below a cut is Sturm's count,
+/// a chain of divisions: on a device each thread of a team has one cut and one recurrence.
 template <class Space, std::size_t parts, int rounds>
 struct LargestRitzValue {
   BatchView<double, Space> alpha, beta;

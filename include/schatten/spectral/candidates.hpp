@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A spectral method as a plan may take it: what it promises, what it costs; and those found so far.
+// A method that a plan may use, with its error bound and cost, and the list of those found so far.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -25,10 +25,10 @@ struct Capabilities {
   double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 if it is formed whole
 };
 
-/// A method with its promise and cost.
+/// A method with its error bound and cost.
 struct MethodChoice {
   SpectralMethod method = SpectralMethod::svd;
-  Format format = Format::scalar;  ///< what it works in; never automatic
+  Format format = Format::scalar;  ///< its format; never automatic
   double error_bound = std::numeric_limits<double>::infinity();
   double cost = 0;                      ///< flops of matrix products in T that take as long
   linalg::Rational function{};          ///< rational
@@ -46,7 +46,7 @@ struct FitCaches {
   RationalFits rational;
   ComposedFits composed;
   IterateFits iterates;
-  /// Fits made so far: what a change of power costs.
+  /// Returns the number of fits that were computed so far.
   [[nodiscard]] std::size_t made() const { return rational.made() + composed.made() + iterates.made(); }
 };
 
@@ -60,11 +60,12 @@ struct CostModel {
   Capabilities capabilities;
   [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, capabilities.symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
-  /// The Gram matrix costs twice as much, `fine` poles 1.75 times: all but their last third in double.
+  /// The Gram matrix costs twice as much, and each of the `fine` poles 1.75 times as much: all but its last third is in
+  /// double.
   [[nodiscard]] double mixed(std::size_t poles, std::size_t fine) const {
     return n * n * m + 0.75 * 1.3 * double(fine) * n * n * n + rational(poles);
   }
-  /// The Gram matrix and two thirds of a pole in double; T's product, the other poles.
+  /// The Gram matrix and two thirds of a pole in double, the product with T, and the other poles.
   [[nodiscard]] double composed(std::size_t poles) const {
     return n * n * m + rational(poles) + (1.3 * 5 / 3 + 2.2) * n * n * n;
   }
@@ -72,7 +73,7 @@ struct CostModel {
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
     return 1.35 * iterate_flops(steps, form, m, n, capabilities.symmetric);
   }
-  /// The least that iterates may cost at a resolution.
+  /// Returns the least cost of iterates at a resolution.
   [[nodiscard]] double least_iterates(double resolution) const {
     const std::size_t steps = iterate_schedules[coarsest_schedule(resolution)].steps.size();
     double least = std::numeric_limits<double>::infinity();
@@ -85,14 +86,14 @@ struct CostModel {
   [[nodiscard]] double svd() const { return (20 * n * n * m + 30 * n * n * n) * (capabilities.host ? 1 : 30); }
 };
 
-/// Cost of a product of Work over one of T.
+/// The cost of a product in Work divided by that of a product in T.
 template <Scalar T, Element Work>
 inline constexpr double product_cost = std::is_same_v<Work, TensorFloat32> ? 0.25
                                        : ReducedFloat<Work>                ? 0.125
                                        : std::is_same_v<T, Work>           ? 1.0
                                                                            : 2.0;
 
-/// The name of Work where matrices are of T.
+/// The Format whose type is Work, for matrices of T.
 template <Scalar T, Element Work>
 inline constexpr Format format_of = std::is_same_v<T, Work>          ? Format::scalar
                                     : std::is_same_v<Work, Half>     ? Format::float16
@@ -118,12 +119,12 @@ class Candidates {
   CostModel cost;
   bool products_are_slower = false;  ///< a rational function in T meets the tolerance: the iterates are never faster
 
-  /// Whether the options name the method, or leave the choice to the plan and it has the format that they ask for.
+  /// Whether the method is that of the options, or the options are automatic and the method has their format.
   [[nodiscard]] bool wanted(SpectralMethod method) const {
     if (options.method != SpectralMethod::automatic) return options.method == method;
     return options.format == Format::automatic || traits_of(method)->formats;
   }
-  /// f.operator()<Work>() for the formats that the options allow a method of matrix products.
+  /// Calls f.operator()<Work>() for the formats that the options allow for a method of matrix products.
   template <class F>
   void for_each_format(const F& f) const {
     const auto in = [&](Format format) { return options.format == Format::automatic || options.format == format; };
@@ -141,10 +142,10 @@ class Candidates {
     choices_.push_back(std::move(choice));
   }
   [[nodiscard]] bool meets(const MethodChoice& choice) const { return choice.error_bound <= options.tolerance; }
-  /// Whether the one added last meets the tolerance.
+  /// Whether the candidate that was added last meets the tolerance.
   [[nodiscard]] bool last_meets() const { return !choices_.empty() && meets(choices_.back()); }
-  /// Cost of the cheapest that meets the tolerance; infinite where none does. One whose fit takes time and that costs
-  /// more need not be added.
+  /// The least cost of the candidates that meet the tolerance; infinite if none does. A candidate that costs more need
+  /// not be fitted.
   [[nodiscard]] double least_cost() const { return least_; }
   [[nodiscard]] std::vector<MethodChoice>& choices() { return choices_; }
 
@@ -153,8 +154,8 @@ class Candidates {
   std::vector<MethodChoice> choices_;
 };
 
-/// f.operator()<Work>() for the type that a choice's format means where matrices are of T. reduced: whether 16 bits and
-/// TensorFloat32 may be meant.
+/// Calls f.operator()<Work>() with the type of a choice's format, for matrices of T. reduced: whether the format may be
+/// a 16-bit one or tf32.
 template <Scalar T, bool reduced = false, class F>
 void in_format(Format format, const F& f) {
   if (format == Format::scalar) return f.template operator()<T>();

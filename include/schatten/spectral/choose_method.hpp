@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which method a plan takes: the fastest that meets its tolerance.
+// The choice of a plan's method: the fastest that meets the tolerance.
 #pragma once
 
 #include <schatten/core/error.hpp>
@@ -14,21 +14,22 @@
 
 namespace schatten::spectral {
 
-/// Throws InvalidArgument, in the name of `function`, for a resolution or a tolerance that no plan could have.
+/// Throws InvalidArgument, with `function` in the message, for a resolution outside (0, 1] and a tolerance that is not
+/// positive.
 inline void require_accuracy(std::string_view function, double resolution, double tolerance) {
   require(!std::isnan(resolution) && resolution > 0.0 && resolution <= 1.0, function, "resolution", resolution,
           "must lie in (0, 1]");
   require(std::isfinite(tolerance) && tolerance > 0.0, function, "tolerance", tolerance, "must be positive and finite");
 }
 
-/// "automatic, svd, …": all methods.
+/// Returns the names of all methods: "automatic, svd, …".
 inline std::string method_names() {
   std::string names;
   for (const MethodTraits& traits : methods) names.append(names.empty() ? "" : ", ").append(traits.name);
   return names;
 }
 
-/// Throws InvalidArgument where an option is out of its range, or is not among the capabilities.
+/// Throws InvalidArgument for options that are out of range or not among the capabilities.
 inline void require_valid(const SpectralPowerOptions& options, const Capabilities& capabilities) {
   const double p = options.power;
   // NaN first: comparing it would trap where the program traps invalid operations.
@@ -56,8 +57,8 @@ inline void require_valid(const SpectralPowerOptions& options, const Capabilitie
   });
 }
 
-/// The fastest of the methods that meets the tolerance. Throws InvalidArgument if none does.
-/// Fits come from `fits`.
+/// Returns the fastest of the methods that meet the tolerance. Throws InvalidArgument if none does. Fits are taken from
+/// `fits`.
 template <Scalar T>
 MethodChoice choose_method(const SpectralPowerOptions& options, const Capabilities& capabilities, FitCaches& fits) {
   require_valid(options, capabilities);

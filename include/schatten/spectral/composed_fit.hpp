@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fits of σ^p by composed rational functions: what float matrices take at resolutions that float's Gram matrix does not
-// reach.
+// Fits of σ^p by composed rational functions, for float matrices at resolutions for which a Gram matrix in float is not
+// accurate enough.
 #pragma once
 
 #include <schatten/linalg/rational.hpp>
@@ -28,9 +28,9 @@ struct Composition {
   std::size_t count;  ///< of the poles
 };
 
-/// Found by a simplex search that minimises the error of the fit for one p on [resolution/scale_margin, 1] together
-/// with what rounding in float adds (composed_error), with |σ r(σ²)| <= δ^p below the resolution. The weights for any p
-/// follow from a fit.
+/// Found by a simplex search that minimizes the error of the fit for one p on [resolution/scale_margin, 1] plus the
+/// rounding of float (composed_error), with |σ r(σ²)| <= δ^p below the resolution. The weights for any p are computed
+/// by a fit.
 inline constexpr std::array compositions{
     Composition{1e-5, 2.0533e-10, 1.3371, {1.5470e-4, 1.3162e-2}, 2},             // p = 1/8: error 4.6e-2
     Composition{1e-5, 1.6804e-10, 1.2959, {1.3900e-4, 1.2043e-2}, 2},             // p = 0: 4.8e-2
@@ -74,7 +74,7 @@ struct ComposedBasis {
 
 }  // namespace detail
 
-/// The minimax fit of σ^p with that composition. Cost: a millisecond.
+/// Returns the minimax fit of σ^p with that composition. Cost: a millisecond.
 inline ComposedFit fit_composed(const Composition& composition, double power) {
   constexpr double between_check_points = 1.002;
   const double delta = composition.resolution / scale_margin;
@@ -101,14 +101,14 @@ inline ComposedFit fit_composed(const Composition& composition, double power) {
   return result;
 }
 
-/// Fits of fit_composed, remembered; all shapes and resolutions share them.
+/// A cache of fit_composed. All shapes and resolutions share the fits.
 class ComposedFits {
  public:
-  /// The reference lives until the next call.
+  /// Returns the fit; the reference is valid until the next call.
   const ComposedFit& get(std::size_t composition, double power) {
     return fits_.get({composition, power}, [&] { return fit_composed(compositions[composition], power); });
   }
-  /// Fits made so far.
+  /// Returns the number of fits that were computed.
   [[nodiscard]] std::size_t made() const { return fits_.made(); }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each method promises at σ_k >= δσ_max, relative to f = σ_k^p, rounding included: |uᵀ·out·v − f|, ‖out·v − f u‖
-// and ‖outᵀu − f v‖ for the singular vectors u, v of σ_k.
+// The error bound of each method for σ_k >= δσ_max, relative to f = σ_k^p, rounding included: of |uᵀ·out·v − f|, ‖out·v
+// − f u‖ and ‖outᵀu − f v‖, with u, v the singular vectors of σ_k.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -28,21 +28,21 @@ struct Shape {
   }
 };
 
-/// Backward error of a decomposition, in multiples of ε(T)·‖M‖: measured worst × 2 to 3, n = 16 to 1024, m up to 5000,
-/// all backends (docs/mathematics.md has the table; tests/test_spectral_*.cpp hold the promises to it).
+/// Backward error of a decomposition, in multiples of ε(T)·‖M‖: two to three times the largest measured, n = 16 to
+/// 1024, m up to 5000, all backends (docs/mathematics.md; tests/test_spectral_*.cpp test the bounds).
 inline double svd_rounding(const Shape& shape) {
   return (std::max)(7 * std::sqrt(double(shape.short_side)), 3 * std::sqrt(double(shape.long_side)));
 }
-/// The same for a Gram matrix and its eigen-decomposition, in multiples of ε(Work)·‖M‖². The rounding errors of a long
-/// sum of nearly equal terms have one sign; libraries sum some hundred terms at a time; small matrices average over few
-/// sums.
+/// Backward error of a Gram matrix and its eigendecomposition, in multiples of ε(Work)·‖M‖². The rounding errors of a
+/// long sum of nearly equal terms have one sign. Libraries sum some hundred terms at a time. In small matrices the
+/// errors average over few sums.
 inline double gram_rounding(const Shape& shape) {
   const auto m = double(shape.long_side), n = (std::max)(double(shape.short_side), 1.0);
   return 4 + n / 10 + 0.5 * ((std::min)(m, 384.0) + m / 256) / n;
 }
-/// Rounding of a schedule of quintics on σ, absolute, in multiples of ε: measured worst × 2 or more, n = 2 to 50
-/// (tests/test_spectral_quintic.cpp). CANS is steep where a singular value is nearly ‖M‖_F: its slope is 2·10⁴ there.
-/// A step more than the schedule's own multiplies it by the quintic's largest slope.
+/// Absolute rounding error of σ by a schedule of quintics, in multiples of ε: at least twice the largest measured, n =
+/// 2 to 50 (tests/test_spectral_quintic.cpp). For singular values near ‖M‖_F the slope of CANS is 2·10⁴. Each step
+/// beyond the schedule's own number multiplies the error by the largest slope of the quintic.
 inline double quintic_rounding(QuinticSchedule schedule, std::size_t steps) {
   const double more = double(steps) - double(quintics_of(schedule).size());
   switch (schedule) {
@@ -53,23 +53,23 @@ inline double quintic_rounding(QuinticSchedule schedule, std::size_t steps) {
   }
   return 200 * std::pow(4.3, (std::max)(more, 0.0));
 }
-/// The same times ε(Work). In 16 bits a quarter: from M as the format stores it (iterate_rounding says more), Muon's
-/// measured worst 24 ε, n = 4 to 128.
+/// The same times ε(Work). In 16 bits a quarter of it, relative to the map of the stored matrix (see iterate_rounding);
+/// the largest measured for Muon is 24 ε, n = 4 to 128.
 template <Element Work>
 double quintic_rounding_error(QuinticSchedule schedule = QuinticSchedule::muon, std::size_t steps = muon_steps) {
   return (ReducedFloat<Work> ? 0.25 : 1) * quintic_rounding(schedule, steps) *
          double(std::numeric_limits<Work>::epsilon());
 }
 
-/// What a backward error of 1 does to the map at σ >= δ, relative to σ^p, σ_max = 1: it moves σ^p by |p|/δ and turns
-/// the singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
+/// The effect of a backward error of 1 on the map at σ >= δ, relative to σ^p, for σ_max = 1: it changes σ^p by |p|/δ
+/// and rotates the singular vectors by 1/δ, for p < 0 towards directions whose values are up to least^p.
 inline double sensitivity(double power, double resolution, double least) {
   return (power < 0 ? (std::max)(1.0, std::pow(least / resolution, power)) : 1.0) / resolution;
 }
 
-/// Promised relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of the output. A
-/// backward error turns the singular vectors by less than it moves σ by: measured worst 0.9ε/δ for p >= 0, n <= 12, and
-/// 29ε/δ for two rows of 1736 like terms.
+/// Returns the bound of the relative error of σ^p at σ >= δσ_max by svd_power: a backward error, and the rounding of
+/// the output. The rotation of the singular vectors is less than the backward error of σ: the largest measured is
+/// 0.9ε/δ for p >= 0, n <= 12, and 29ε/δ for two rows of 1736 nearly equal terms.
 template <Scalar T>
 double svd_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
@@ -80,9 +80,9 @@ double svd_error(double power, double resolution, const Shape& shape) {
   return backward + (std::max)(moved, turned) + epsilon * storage;
 }
 
-/// The same by eigh_power. What WᵀW has beside its diagonal, x = cε/δ² relative to the smallest eigenvalue, is taken to
-/// first order; the second order is x², in the directions under the resolution times the function's values there, up to
-/// floor^{(p−1)/2} where δ^{p−1} is due.
+/// Returns the bound for eigh_power. The elements of WᵀW outside the diagonal, x = cε/δ² relative to the smallest
+/// eigenvalue, are included to first order. The second order is x². In directions below the resolution it is multiplied
+/// by the function's values there, up to floor^{(p−1)/2} instead of δ^{p−1}.
 template <Scalar T, Scalar Work>
 double eigh_error(double power, double resolution, const Shape& shape) {
   const double least = std::sqrt(gram_floor<Work>), epsilon = double(std::numeric_limits<Work>::epsilon());
@@ -94,14 +94,14 @@ double eigh_error(double power, double resolution, const Shape& shape) {
          double(std::numeric_limits<T>::epsilon()) * (8 + storage);
 }
 
-/// Rounding of the shifted Cholesky factorisations of S + tI and of their inverses, S a Gram matrix of more digits, in
-/// multiples of ε(Work)·‖M‖²: measured worst 0.44 (n < 250) along a singular direction; 0.24 along and 0.33 across
-/// (above).
+/// Rounding of the shifted Cholesky factorizations of S + tI and of their inverses, for a Gram matrix S with more
+/// digits, in multiples of ε(Work)·‖M‖². The largest measured is 0.44 for n < 250; above it is 0.24 on the diagonal and
+/// 0.33 in the errors of vectors.
 inline double factor_rounding(const Shape& shape) { return shape.short_side < 250 ? 0.57 : 0.364; }
 
-/// The same with the Gram matrix formed in Work, in chunks. Rounding errors of nearly equal terms have one sign and add
-/// up: for them the bound counts the successive additions at each level of the summation. Along a singular direction
-/// they average over its entries, of which there may be only two in a matrix of any size.
+/// The same with the Gram matrix computed in Work, in chunks. Rounding errors of nearly equal terms have one sign and
+/// add up: for them the bound counts the successive additions at each level of the summation. Along a singular
+/// direction they average over its entries, of which there may be only two in a matrix of any size.
 template <Scalar T, Scalar Work>
 double rational_rounding(const Shape& shape) {
   constexpr auto chunk = double(linalg::gram_chunk<T, Work>), pass = double(linalg::gram_pass<Work>);
@@ -111,14 +111,14 @@ double rational_rounding(const Shape& shape) {
   return (std::max)(0.57, 0.44 + additions / entries);
 }
 
-/// Relative error of σ^p by rounding: falling·(δ/σ)² + rest at σ >= δ.
+/// Relative error of σ^p due to rounding: falling·(δ/σ)² + rest at σ >= δ.
 struct RoundingError {
   double falling, rest;
   [[nodiscard]] double largest() const { return falling + rest; }
 };
 
-/// Error that rounding adds to that of the fit in rational_power: an error e in the Gram matrix or its factors changes
-/// σ^p by (1−p)/2·e/σ²; the function's largest values, up to δ^{p−1}, and the output are rounded as well.
+/// Returns the error due to rounding in rational_power. An error e of the Gram matrix or its factors changes σ^p by
+/// (1−p)/2·e/σ². The function's largest values, up to δ^{p−1}, and the output are rounded too.
 template <Scalar T, Scalar Work, Scalar Gram = Work>
 RoundingError rational_rounding_error(double power, double resolution, const Shape& shape) {
   const double epsilon = double(std::numeric_limits<Work>::epsilon());
@@ -135,8 +135,8 @@ inline double sum_of_sizes(const linalg::Rational& r, double x) {
   return sum;
 }
 
-/// The sum of the poles' |terms| over |their sum|, at x = `least` or 1: 1 for weights of one sign. Fits to nearly all
-/// digits have weights of both signs, and each term is rounded.
+/// Returns the sum of the poles' |terms| divided by |their sum|, the larger of the values at x = `least` and 1. It is 1
+/// for weights of one sign. Fits with a very small error have weights of both signs, and each term is rounded.
 inline double cancellation(const linalg::Rational& r, double least) {
   double largest = 1;
   for (const double x : {least, 1.0}) {
@@ -147,8 +147,8 @@ inline double cancellation(const linalg::Rational& r, double least) {
   return largest;
 }
 
-/// The largest error that rounding adds to that of the fit, in rational_power of a float matrix with the Gram matrix
-/// and the first `fine` poles in double, the other poles, the sum W of them all and the product MW in T.
+/// Returns the largest error due to rounding in rational_power of a float matrix. The Gram matrix and the first `fine`
+/// poles are in double; the other poles, the sum W of all, and the product MW are in T.
 ///
 /// An error e of S + tI changes its inverse Z by ZeZ: relative to σ^p, a pole of weight w and shift t in T adds up to
 /// e·w·max(σ, √t/2)/(t (σ² + t) σ^p) to out·v and outᵀu. W is as large as δ^{p−1}: its rounding and the product's are
@@ -171,17 +171,18 @@ double mixed_rounding_error(const linalg::Rational& r, std::size_t fine, double 
     largest = (std::max)(largest, coarse * sum * std::pow(sigma, -power));
   }
   const double product = 0.9 + 0.005 * std::sqrt(double(shape.short_side)), sums = 5;
-  // The sums were measured with r(0) up to twice δ^{p−1}; fits of many poles reach further, for p < 0 above all.
+  // The constants were measured with r(0) up to twice δ^{p−1}. Fits of many poles have larger r(0), most of all for p <
+  // 0.
   const double under = std::pow(resolution, power - 1), lowest = (std::max)(under, 0.5 * sum_of_sizes(r, 0));
   const double stored =
       epsilon * (std::max)(product / resolution, sums * lowest) * cancellation(r, resolution * resolution);
   return largest + stored + rational_rounding_error<T, double>(power, resolution, shape).largest();
 }
 
-/// What the rounding of the Gram matrix mixes into a direction at σ >= δ from those far under the resolution: relative
-/// to σ^p this much, times (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits of many poles
-/// follow σ^{p−1} far below δ. Along other directions rounding is that of rational_rounding_error, and never both at
-/// once.
+/// Returns the error that the rounding of the Gram matrix mixes into a direction at σ >= δ from those far below the
+/// resolution, relative to σ^p and divided by (δ/σ)^{1+p}. `excess` is r(0)/r(δ²) − 1 of the rational function r: fits
+/// of many poles approximate σ^{p−1} far below δ. In other directions the rounding is that of rational_rounding_error.
+/// The two never add up.
 template <Scalar Work>
 double rational_leak(double power, double resolution, double excess, const Shape& shape) {
   const bool averaged = std::is_same_v<Work, float> && shape.short_side >= 250;
@@ -190,13 +191,13 @@ double rational_leak(double power, double resolution, double excess, const Shape
   return double(std::numeric_limits<Work>::epsilon()) * (mixed + rounded);
 }
 
-/// The promised error of σ^p by rational_power with a composed fit, T the precision of the matrix, the Gram matrix in
-/// double.
+/// Returns the error bound of rational_power with a composed fit, for matrices of T and the Gram matrix in double.
 ///
-/// The fit's error lies along u_k, the rest of out·v_k − σ^p u_k and outᵀu_k − σ^p v_k at right angles to u_k and v_k.
-/// That is rounding of Y by e, which moves V = (Y + a)⁻¹ by VeV: between v_m and v_k, T at v_m, with M in front of it
-/// (σ_m) for out·v_k and behind it (σ_k) for outᵀu_k; and W's rounding and the product's, as in mixed_rounding_error.
-/// Measured worst: 0.1 for e/(ε(1 + rise)); 0.6 ε/δ and 1.7 εδ^{p−1} for the others, 0.2 εδ^{p−1} along u_k.
+/// The error of the fit has the direction u_k. The rest of out·v_k − σ^p u_k and outᵀu_k − σ^p v_k is orthogonal to u_k
+/// and v_k, and has two parts. A rounding error e of Y changes V = (Y + a)⁻¹ by VeV; between v_m and v_k this is
+/// multiplied by T at v_m, and by σ_m for out·v_k or σ_k for outᵀu_k. The other part is the rounding of W and of the
+/// product, as in mixed_rounding_error. The largest measured are 0.1 for e/(ε(1 + rise)), 0.6 ε/δ and 1.7 εδ^{p−1} for
+/// the others, and 0.2 εδ^{p−1} in the direction u_k.
 template <Scalar T>
 double composed_error(const ComposedFit& fit, double power, double resolution, const Shape& shape) {
   constexpr int points_each_decade = 6;

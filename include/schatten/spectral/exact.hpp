@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The exact methods: U Σ^p Vᵀ through a decomposition. The truth that the matmul-only methods are measured against.
+// The exact methods: U Σ^p Vᵀ by a decomposition.
 #pragma once
 
 #include <schatten/core/copy.hpp>
@@ -14,18 +14,19 @@
 
 namespace schatten::spectral {
 
-/// Smallest singular value, relative to the largest, that a decomposition can tell from zero.
+/// Smallest singular value, relative to the largest, that a decomposition distinguishes from zero.
 template <Scalar T>
 inline constexpr double sigma_floor = 4 * double(std::numeric_limits<T>::epsilon());
 
-/// Smallest eigenvalue of the Gram matrix, relative to the largest, that the eigen-decomposition can tell from zero.
+/// Smallest eigenvalue of the Gram matrix, relative to the largest, that the eigendecomposition distinguishes from
+/// zero.
 template <Scalar Work>
 inline constexpr double gram_floor = 4 * double(std::numeric_limits<Work>::epsilon());
 
 namespace detail {
 
-/// σ_k ↦ s^p σ_k^p. For p <= 0, singular values at the rounding level of σ_0 count as zero and map to zero (the map on
-/// the numerical range of M); for p > 0 the map is continuous and nothing is cut. @pre value is finite.
+/// σ_k ↦ s^p σ_k^p. For p <= 0, singular values at the rounding level of σ_0 count as zero and map to zero. For p > 0
+/// there is no threshold. @pre value is finite.
 template <class T>
 struct PowerOfSigma {
   double power;
@@ -52,7 +53,7 @@ struct ScaleLeftVectors {
   }
 };
 
-/// What eigh_map applies to a Gram matrix for σ^p: h(λ) = s^p λ^{(p−1)/2}, and d ln h/d ln λ.
+/// The function that eigh_map applies to a Gram matrix for σ^p: h(λ) = s^p λ^{(p−1)/2}, and d ln h/d ln λ.
 struct PowerOfGram {
   double power;
   KOKKOS_FUNCTION double operator()(double lambda, double, double scale) const {
@@ -61,8 +62,8 @@ struct PowerOfGram {
   KOKKOS_FUNCTION double slope(double, double) const { return 0.5 * (power - 1); }
 };
 
-/// h(max(λ, floor)) at the squared lengths λ of the columns of W = NV, which are the diagonal of WᵀW.
-/// The floor is the rounding level of the Gram matrix: directions under it come out damped, never amplified.
+/// h(max(λ, floor)) at the squared lengths λ of the columns of W = NV, which are the diagonal of WᵀW. The floor is the
+/// rounding level of the Gram matrix: directions below it are damped, never amplified.
 template <class Map, class Work, class Space>
 struct GramFunctionValues {
   Map map;  ///< h(λ, λ_max, s)
@@ -81,10 +82,10 @@ struct GramFunctionValues {
   }
 };
 
-/// h(WᵀW) = R H Rᵀ to first order in what WᵀW has beside its diagonal: R = I + Θ turns columns whose squared lengths λ
-/// are far apart, θ_jk = c_jk/(λ_k − λ_j), and H is h(λ) with c_jk (h_j − h_k)/(λ_j − λ_k) for those that are close
-/// (Daleckii and Krein). WᵀW becomes H. Pairs of columns that are both under the resolution are left as they are: what
-/// turns them need not be small, and its products with the other θ would not be.
+/// h(WᵀW) = R H Rᵀ to first order in the elements c_jk of WᵀW outside the diagonal. R = I + Θ rotates columns whose
+/// squared norms λ differ by more than a factor of two: θ_jk = c_jk/(λ_k − λ_j). H has h(λ) on its diagonal, and c_jk
+/// (h_j − h_k)/(λ_j − λ_k) for the other pairs (Daleckii and Krein). WᵀW is overwritten by H. Pairs of columns that are
+/// both below the resolution do not change, because their rotation, and its products with other θ, need not be small.
 template <class Map, class Work, class Space>
 struct GramFunction {
   Map map;
@@ -133,8 +134,9 @@ void svd_map(const Exec& exec, const std::string& label, const Map& map, const B
 
 /// out ← U Σ^p Vᵀ by the singular value decomposition.
 ///
-/// M, out (m×n). Works on M / 2^k, so that any scale is legal. Relative error of σ^p: a small multiple of ε(1 + |p|/σ),
-/// σ relative to the largest (docs/mathematics.md states the measured multiple). Cost: svd + 2mn·min(m, n) flops.
+/// M, out (m×n). M is divided by a power of two, so it may have any scale. Relative error of σ^p: a small multiple of
+/// ε(1 + |p|/σ), σ relative to the largest (docs/mathematics.md states the measured multiple). Cost: svd + 2mn·min(m,
+/// n) flops.
 template <class Backend, ExecutionSpace Exec, class T, class Space>
 void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& m, const BatchView<T, Space>& out,
                Workspace<Space>& workspace) {
@@ -143,8 +145,8 @@ void svd_power(const Exec& exec, double power, const BatchView<const T, Space>& 
 
 namespace detail {
 
-/// out ← M h(MᵀM) by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`. map: h as
-/// PowerOfGram has it. eigh_power says how.
+/// out ← M h(MᵀM) by the eigendecomposition of the Gram matrix on the short side, all in precision `Work`. map: h, as
+/// PowerOfGram. eigh_power describes the computation.
 template <class Work, class Backend, ExecutionSpace Exec, class Map, class T, class Space>
 void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchView<const T, Space>& m,
               const BatchView<T, Space>& out, Workspace<Space>& workspace) {
@@ -188,11 +190,11 @@ void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchVi
 
 /// out ← M (MᵀM)^{(p−1)/2} by the eigen-decomposition of the Gram matrix on the short side, all in precision `Work`.
 ///
-/// M, out (m×n). Squaring halves the digits, so that MᵀM = VΛVᵀ holds to ε(Work)σ₁² alone; the columns of W = MV are
-/// orthogonal to that, and W (WᵀW)^{(p−1)/2} Vᵀ, the small entries beside the diagonal of WᵀW taken to first order,
-/// gives the digits back: relative error of σ^p about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, relative to the
-/// largest. Singular values under √gram_floor come out damped. With Work = double float matrices come out right down to
-/// their own rounding level. Cost, n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
+/// M, out (m×n). Squaring halves the digits: MᵀM = VΛVᵀ and the orthogonality of the columns of W = MV hold up to
+/// ε(Work)σ₁² only. out = W (WᵀW)^{(p−1)/2} Vᵀ, with the small elements of WᵀW outside the diagonal to first order,
+/// restores the accuracy: the relative error of σ^p is about ε(Work)/σ + (ε(Work)/σ²)² for σ >= resolution, with σ
+/// relative to the largest. Singular values below √gram_floor are damped. With Work = double float matrices are
+/// accurate down to their own rounding level. Cost, with n the short side: 2n²m + eigh(n) + 6n³ + 4n²m flops.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void eigh_power(const Exec& exec, double power, double resolution, const BatchView<const T, Space>& m,
                 const BatchView<T, Space>& out, Workspace<Space>& workspace) {

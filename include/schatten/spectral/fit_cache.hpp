@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fits that were made, remembered.
+// A cache of fits.
 #pragma once
 
 #include <cstddef>
@@ -9,22 +9,23 @@
 
 namespace schatten::spectral {
 
-/// Bytes of fits that a cache keeps unless told otherwise: those of some hundred powers.
+/// Default size of a cache in bytes: the fits of some hundred powers.
 inline constexpr std::size_t fit_cache_bytes = std::size_t{1} << 20;
 
-/// Fits by what they depend on, so that equal plans and a power that comes back cost nothing. Where their memory
-/// exceeds a bound, the one that was used least recently is forgotten.
+/// Fits by key, so that equal plans, and a power that was used before, need no new fit. If their memory exceeds a
+/// bound, the least recently used fit is discarded.
 ///
-/// Key: ordered by <. Fit: bytes_of(fit) tells its memory, found by argument-dependent lookup.
+/// Key: ordered by <. Fit: bytes_of(fit), found by argument-dependent lookup, returns its memory.
 template <class Key, class Fit>
 class FitCache {
  public:
-  /// Keeps the latest fit and, as far as all of them take at most `most_bytes`, those before it.
+  /// Keeps the latest fit, and older ones as long as all of them need at most `most_bytes`.
   explicit FitCache(std::size_t most_bytes = fit_cache_bytes) : most_bytes_(most_bytes) {}
   FitCache(const FitCache&) = delete;
   FitCache& operator=(const FitCache&) = delete;
 
-  /// The fit of `key`, by make() if it is not remembered. The reference lives until the next call. Cost: O(log size).
+  /// Returns the fit of `key`, which make() computes if the cache does not have it. The reference is valid until the
+  /// next call. Cost: O(log size).
   template <class Make>
   const Fit& get(const Key& key, const Make& make) {
     const auto known = places_.find(key);
@@ -44,14 +45,14 @@ class FitCache {
     return entries_.front().second;
   }
 
-  /// Fits made so far, those that were forgotten included.
+  /// Returns the number of fits that were computed, discarded ones included.
   [[nodiscard]] std::size_t made() const { return made_; }
-  /// Fits remembered.
+  /// Returns the number of fits in the cache.
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
   using Entry = std::pair<Key, Fit>;
-  /// Of an entry and of its nodes in the list and the map.
+  /// Returns the bytes of an entry and of its nodes in the list and the map.
   static std::size_t bytes(const Entry& entry) {
     constexpr std::size_t nodes = 8 * sizeof(void*) + sizeof(Key);
     return nodes + sizeof(Entry) + bytes_of(entry.second);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rational fits of any spectral function, and what the rounding of a map by it depends on.
+// Rational fits of any spectral function, and the numbers on which the rounding of its map depends.
 #pragma once
 
 #include <schatten/spectral/rational_power.hpp>
@@ -20,11 +20,11 @@
 
 namespace schatten::spectral {
 
-/// What of f is needed besides its values, by log-spaced points of [δ, 1].
+/// Properties of f on [δ, 1], from its values at logarithmically spaced points.
 struct FunctionRange {
   double slope = 0;      ///< largest |d ln f/d ln x − 1|: the slope of f(x)/x
   double own_slope = 0;  ///< largest |d ln f/d ln x|
-  double moved = 0;      ///< largest |h − d ln f/d ln x|: what a wrong σ₁ costs
+  double moved = 0;      ///< largest |h − d ln f/d ln x|: the effect of an error of σ₁
   double largest = 0;    ///< f
   double least = 0;
   double steepest = 0;   ///< largest f(x)/x
@@ -38,8 +38,8 @@ struct FunctionRange {
 /// Bytes on the heap.
 inline std::size_t bytes_of(const FunctionRange&) { return 0; }
 
-/// The range of f on [delta, 1]. Where f is not positive, or not finite, `positive` is false; the largest values are
-/// then those of |f|.
+/// Returns the range of f on [delta, 1]. If f is not positive or not finite somewhere, `positive` is false and the
+/// largest values are those of |f|.
 template <SpectralFunction F>
 FunctionRange range_of(const F& f, double delta) {
   constexpr std::size_t points = 2000;
@@ -70,8 +70,8 @@ FunctionRange range_of(const F& f, double delta) {
 
 namespace detail {
 
-/// y ↦ f(scale_margin·y)·scale_margin^{−h}: what rational_power, which divides by scale_margin times the estimate of σ₁
-/// and multiplies by that to the power h, has to have fitted.
+/// y ↦ f(scale_margin·y)·scale_margin^{−h}, the function that is fitted: rational_power divides by s =
+/// scale_margin·(the estimate of σ₁) and multiplies the result by s^h.
 template <SpectralFunction F>
 struct FunctionTarget {
   F f;
@@ -80,10 +80,11 @@ struct FunctionTarget {
 
 }  // namespace detail
 
-/// The fit of f with that many poles, relative to f, on [resolution/scale_margin, 1].
+/// Returns the fit of f with that many poles, relative to f, on [resolution/scale_margin, 1].
 ///
-/// Poles are Zolotarev's for intervals that begin at the resolution or at a bend of f: the best of several beginnings
-/// and two spacings. Error infinite where f is not positive on the interval. Cost: some tenths of a millisecond to ten.
+/// The poles are Zolotarev's for intervals that begin at the resolution or at a bend of f. The fit is the best of
+/// several such intervals and two spacings. The error is infinite if f is not positive on the interval. Cost: some
+/// tenths of a millisecond to ten milliseconds.
 template <SpectralFunction F>
 RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
   constexpr double between_check_points = 1.002, latest = 0.6;
@@ -112,8 +113,8 @@ bool same_function(const F& a, const F& b) {
   return std::memcmp(&a, &b, sizeof(F)) == 0;
 }
 
-/// Ranges and fits of functions, remembered by the function's numbers and what else they depend on: maps of many
-/// shapes, and a number that comes back, cost nothing. Several threads may ask.
+/// A cache of ranges and fits of a function, so that maps of other shapes, and numbers that were used before, need no
+/// new fit. Several threads may use it.
 template <SpectralFunction F>
 class FunctionFits {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The iterates of odd quintics as a basis for σ^p: weights by the fit, and a bound of what they leave.
+// The iterates of odd quintics as a basis for σ^p: the weights by a fit, and a bound of its error.
 #pragma once
 
 #include <schatten/spectral/quintic.hpp>
@@ -21,7 +21,7 @@ struct IterateFit {
   std::vector<double> outer;                               ///< K + 1 weights
   std::vector<double> linear, square;                      ///< K weights each
   double error = std::numeric_limits<double>::infinity();  ///< bound of the relative error on [δ/scale_margin, 1]
-  double cancellation = 0;  ///< largest Σ|terms|/σ^p: what rounding of the terms is multiplied by
+  double cancellation = 0;  ///< largest Σ|terms|/σ^p, by which the rounding of terms is multiplied
   double under = 0;         ///< below that interval: largest |result| over σ^p or (δ/scale_margin)^p, the larger one
 
   /// Value and derivative by σ.
@@ -61,8 +61,8 @@ struct IterateBasis {
   }
 };
 
-/// Points of [delta, 1], ascending, at which the relative error of a fit is evaluated. The cells between them are
-/// narrow in ln σ towards delta and in σ towards 1, where a composition of K quintics has up to 3^K extrema.
+/// Points of [delta, 1], ascending, at which the relative error of a fit is evaluated. They are dense in ln σ near
+/// delta and dense in σ near 1, where a composition of K quintics has up to 3^K extrema.
 class IterateGrid {
  public:
   IterateGrid(double delta, double power, std::size_t count) : sigma_(count), inverse_(count), power_(power) {
@@ -77,12 +77,12 @@ class IterateGrid {
 
   struct Extrema {
     double largest = 0;          ///< |y/σ^p − 1|
-    double bound = 0;            ///< the same between the points as well, by the slopes
+    double bound = 0;            ///< bound of the same between the points, by the slopes
     double cancellation = 0;     ///< Σ|terms|/σ^p
     std::vector<double> points;  ///< σ of the local maxima above `threshold`
   };
 
-  /// The relative error of `fit` over all points, in blocks that vectorise.
+  /// Returns the relative error of `fit` over all points, computed in blocks that can be vectorized.
   [[nodiscard]] Extrema extrema(const IterateFit& fit, double threshold) const {
     Extrema result;
     double before = 0, last = 0, last_slope = 0;  // errors at two earlier points, slope in ln σ
@@ -154,7 +154,7 @@ class IterateGrid {
   double power_;
 };
 
-/// Log-spaced points for the small σ, evenly spaced ones for the many turns near 1.
+/// Returns logarithmically spaced points for small σ and evenly spaced points for the many extrema near 1.
 inline std::vector<double> iterate_start_grid(double delta) {
   std::vector<double> points = log_grid(delta, 500);
   for (int i = 1; i < 600; ++i) points.push_back(delta + (1 - delta) * double(i) / 600);
@@ -171,7 +171,7 @@ inline double largest_under(const IterateFit& fit, double power, double delta) {
   return largest;
 }
 
-/// Whether every iterate stays in [−2, 2] on [delta, 1]: beyond, a quintic grows without bound.
+/// Whether every iterate is in [−2, 2] on [delta, 1]. Outside, a quintic grows without bound.
 inline bool iterates_bounded(std::span<const Quintic> steps, double delta) {
   for (double x : iterate_start_grid(delta)) {
     for (const Quintic& q : steps) {
@@ -193,11 +193,12 @@ inline IterateFit iterate_fit_of(std::span<const Quintic> steps, const std::vect
 
 }  // namespace detail
 
-/// Weights of the iterates of `steps` for σ^p on [resolution/scale_margin, 1], and a bound of their error there.
+/// Returns the weights of the iterates of `steps` for σ^p on [resolution/scale_margin, 1], and a bound of their error
+/// there.
 ///
-/// Lawson's iteration on about a thousand points, then rounds that add the maxima found on 10⁵ points; the best of the
-/// rounds is kept. The bound adds to the errors at the ends of each cell of that grid what the larger slope at its ends
-/// allows over half the cell. Error infinite, and no weights, where the iterates leave [−2, 2].
+/// Method: Lawson's iteration on about a thousand points, then rounds that add the maxima found on 10⁵ points; the best
+/// round is used. The bound in a cell of that grid is the larger error at its ends plus half its width times the larger
+/// slope at its ends. If the iterates leave [−2, 2], the error is infinite and there are no weights.
 /// @pre steps not empty, power in (−0.5, 1], resolution in (0, 1]. Cost: tens of milliseconds.
 inline IterateFit fit_iterates(std::span<const Quintic> steps, double power, double resolution) {
   constexpr double ridge = 1e-13;  // the basis may be dependent to rounding

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Kernels of the iterate method. W is what matrices are stored as, Sum<W> what is computed in.
+// Kernels of the iterate method. W is the type in which matrices are stored, Sum<W> that of the arithmetic.
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
@@ -32,7 +32,7 @@ struct IterateScale {
   }
 };
 
-/// sum ← diagonal·I + Σ_k w_k x_k, k < count; x_k are the batches that follow each other in x.
+/// sum ← diagonal·I + Σ_k w_k x_k, k < count; x_k are the consecutive batches in x.
 template <class W, class Space>
 struct WeightedSum {
   Sum<W> diagonal;

@@ -19,25 +19,25 @@ inline std::size_t bytes_of(const IterateFit& fit) {
          (fit.outer.capacity() + fit.linear.capacity() + fit.square.capacity()) * sizeof(double);
 }
 
-/// fit_iterates of iterate_schedules[schedule], remembered.
+/// A cache of fit_iterates for iterate_schedules.
 class IterateFits {
  public:
-  /// The fit; the reference lives until the next call.
+  /// Returns the fit; the reference is valid until the next call.
   const IterateFit& get(std::size_t schedule, double power, double resolution) {
     return cache_.get({schedule, power, resolution},
                       [&] { return fit_iterates(iterate_schedules[schedule].steps, power, resolution); });
   }
-  /// Fits made so far.
+  /// Returns the number of fits that were computed.
   [[nodiscard]] std::size_t made() const { return cache_.made(); }
 
  private:
   FitCache<std::tuple<std::size_t, double, double>, IterateFit> cache_;
 };
 
-/// A schedule's error at a third of its resolution is above a few percent: coarser ones need no fit.
+/// At a third of its resolution a schedule's error exceeds a few percent, so coarser schedules are not fitted.
 inline constexpr double schedule_reach = 3;
 
-/// The number of the coarsest schedule that may be used for a resolution.
+/// Returns the number of the coarsest schedule that may be used for a resolution.
 inline std::size_t coarsest_schedule(double resolution) {
   std::size_t schedule = 0;
   while (schedule + 1 < iterate_schedules.size() &&
@@ -47,17 +47,19 @@ inline std::size_t coarsest_schedule(double resolution) {
   return schedule;
 }
 
-/// A fit, the form it is to run in and what it promises.
+/// A fit, its form and its error bound.
 struct IteratePlan {
   IterateFit fit;
   IterateForm form = IterateForm::direct;
   double error = std::numeric_limits<double>::infinity();
 };
 
-/// The shipped schedule of fewest steps that promises `tolerance` for matrices of a shape, or else the one that
-/// promises most, in the form of fewest flops that keeps the promise. `symmetric` as in iterate_flops.
+/// Returns the schedule with the fewest steps whose error bound is at most `tolerance` for matrices of a shape, in the
+/// form with the fewest flops. If there is none, it returns the schedule with the smallest bound. `symmetric`: see
+/// iterate_flops.
 ///
-/// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: a fit a schedule tried, milliseconds each, unless remembered.
+/// @pre power in (−0.5, 1], resolution in (0, 1]. Cost: milliseconds for each schedule tried whose fit is not in the
+/// cache.
 template <Scalar T, Element Work>
 IteratePlan plan_iterates(const Shape& shape, double power, double resolution, double tolerance, IterateFits& fits,
                           double symmetric = 1) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The iterate method: U Σ^p Vᵀ as a linear combination of the iterates of odd quintics. Matrix products alone.
+// The iterate method: U Σ^p Vᵀ as a linear combination of the iterates of odd quintics, by matrix products only.
 #pragma once
 
 #include <schatten/core/copy.hpp>
@@ -27,11 +27,12 @@ namespace schatten::spectral {
 
 namespace detail {
 
-/// What the forms work on. Of K matrices for each of the batch, number k of matrix b is k·batch + b.
+/// The matrices of a computation. Arrays with K matrices per matrix of the batch have number k of matrix b at k·batch +
+/// b.
 template <class W, class Space>
 struct IterateState {
   std::size_t batch;
-  BatchView<W, Space> x;        ///< the X_k that are formed (m×n); the first is M/s
+  BatchView<W, Space> x;        ///< the X_k that are computed (m×n); the first is M/s
   BatchView<W, Space> squares;  ///< A_0, A_0², A_1, A_1², ... (n×n)
   BatchView<W, Space> polynomial, factor;
   BatchView<W, Space> sum;
@@ -43,7 +44,7 @@ struct IterateState {
   }
 };
 
-/// 2^h so that the Gram matrix of m rows of entries under 2/2^h has entries that Work holds.
+/// Returns 2^h such that the Gram matrix of m rows with entries below 2/2^h does not exceed the range of Work.
 template <class Work>
 double room_for_gram(std::size_t m) {
   double room = 1;
@@ -51,7 +52,7 @@ double room_for_gram(std::size_t m) {
   return room;
 }
 
-/// sum ← diagonal·I + Σ_k w_k x_k, batches that follow each other in x.
+/// sum ← diagonal·I + Σ_k w_k x_k, with the consecutive batches x_k in x.
 template <class W, class Exec, class Space>
 void weighted_sum(const Exec& exec, const std::string& label, double diagonal, std::span<const double> w,
                   const BatchView<const W, Space>& x, const BatchView<W, Space>& sum) {
@@ -64,8 +65,8 @@ void weighted_sum(const Exec& exec, const std::string& label, double diagonal, s
   });
 }
 
-/// to ← P_k = a_k I + b_k A_k + c_k A_k²; the last one times the bracket w_K I + Σ_k (v_k A_k + u_k A_k²), so that
-/// X_{K−1} times it is every term with X_K.
+/// to ← P_k = a_k I + b_k A_k + c_k A_k². The last P is multiplied by the bracket w_K I + Σ_k (v_k A_k + u_k A_k²), so
+/// that X_{K−1} times the result is the sum of all terms with X_K.
 template <class Backend, class Exec, class W, class Space>
 void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, const IterateState<W, Space>& s,
                         const BatchView<W, Space>& to, Workspace<Space>& workspace) {
@@ -141,13 +142,13 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
 
 }  // namespace detail
 
-/// Spread of one rounding over n columns, in ε.
+/// Returns the effect of rounding in products over n columns, in ε.
 inline double iterate_epsilon(double epsilon, const Shape& shape) {
   return (1 + std::sqrt(double(std::max<std::size_t>(shape.short_side, 1))) / 8) * epsilon;
 }
 
-/// What segments of several steps mix of the other directions into the one at σ = δ, relative to σ^p there: an error ε
-/// of A becomes g²ε within one. 0 for the direct form.
+/// Returns the part of other directions that segments of several steps mix into the direction at σ = δ, relative to σ^p
+/// there. An error ε of A becomes g²ε within a segment. 0 for the direct form.
 template <Element Work>
 double iterate_turn(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   if (ReducedFloat<Work> || form == IterateForm::direct) return 0;
@@ -156,8 +157,8 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
   return 0.5 * error * std::pow(resolution, -(std::max)(power, 0.0));
 }
 
-/// Rounding of the iterates on σ^p, relative, at σ = δ: measured worst × 2 or more, n = 16 to 512, all shipped
-/// schedules (docs/mathematics.md).
+/// Relative rounding error of σ^p by the iterates at σ = δ: at least twice the largest measured, n = 16 to 512, all
+/// schedules of the library (docs/mathematics.md).
 ///
 /// By form. Direct: the rounding of each term, and of X, which counts ε/δ at σ = δ. Tail and gram: also the rounding of
 /// A, which grows to g²ε within a segment, changes the result and mixes other directions into the one at δ
@@ -187,10 +188,10 @@ double iterate_rounding(const IterateFit& fit, double power, double resolution, 
   return direct + 0.3 * error + 0.5 * turn * turn;
 }
 
-/// Promised relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound and rounding, in 16 bits
-/// for M as the format stores it. Infinite where rounding alone exceeds a tenth, and where directions under the
-/// resolution would come out larger than the map allows. @pre fit was made for this power and a resolution not above
-/// this one.
+/// Returns the bound of the relative error of σ^p at σ >= resolution·σ_max by iterate_power: the fit's bound plus
+/// rounding, in 16 bits relative to the map of the stored M. Infinite if the rounding exceeds a tenth, and if
+/// directions below the resolution would be larger than the map allows. @pre fit was made for this power and a
+/// resolution not above this one.
 template <Scalar T, Element Work>
 double iterate_error(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   const double rounding = iterate_rounding<Work>(fit, power, resolution, shape, form);
@@ -240,10 +241,11 @@ void iterate_power_of_rows(const Exec& exec, const IterateFit& fit, IterateForm 
 
 /// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: iterate_error. Directions under the resolution: |output| stays
-/// below a small multiple of the last σ^p that is fitted. A matrix with a NaN or an infinity becomes NaN throughout, a
-/// zero matrix zero. @pre fit has weights. Cost: iterate_flops, and linalg::largest_eigenvalue. Memory: an iterate
-/// (m×n) for each segment and 2K + 2 n×n matrices, two or three more where segments have several steps.
+/// M, out (m×n); the Gram matrices are those of the short side n <= m. Error: iterate_error. In directions below the
+/// resolution |output| is at most a small multiple of the last σ^p that is fitted. The result for a matrix with a NaN
+/// or an infinity is NaN in all elements, that for a zero matrix is zero. @pre fit has weights. Cost: iterate_flops,
+/// and linalg::largest_eigenvalue. Memory: an iterate (m×n) per segment and 2K + 2 n×n matrices; two or three more if
+/// segments have several steps.
 template <class Work, class Backend, ExecutionSpace Exec, class T, class Space>
 void iterate_power(const Exec& exec, const IterateFit& fit, IterateForm form, double power,
                    const BatchView<const T, Space>& m, const BatchView<T, Space>& out, Workspace<Space>& workspace) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How the iterate method's steps are cut into segments, what that costs and how it amplifies.
+// The division of the iterate method's steps into segments, its flops and its amplification of errors.
 #pragma once
 
 #include <schatten/core/stable_sort.hpp>
@@ -13,17 +13,17 @@
 
 namespace schatten::spectral {
 
-/// More steps than any shipped schedule has.
+/// An upper bound of the number of steps of the library's schedules.
 inline constexpr std::size_t most_iterates = 8;
 
-/// How the steps are cut into segments. Within a segment only n×n matrices are iterated, and X is multiplied once.
+/// The division of the steps into segments. Within a segment only n×n matrices are iterated, and X is multiplied once.
 enum class IterateForm {
-  direct,  ///< one step each: every iterate is formed
-  tail,    ///< the last two steps form a segment, the others one each
+  direct,  ///< segments of one step: every iterate is computed
+  tail,    ///< the last two steps are one segment, each other step is one
   gram     ///< at most three steps
 };
 
-/// Where the segments of K steps begin.
+/// The first steps of the segments of K steps.
 class IterateSegments {
  public:
   /// @pre 1 <= steps <= most_iterates
@@ -47,8 +47,8 @@ class IterateSegments {
   std::size_t count_;
 };
 
-/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is
-/// formed.
+/// Returns the flops of K steps on X (m×n), n <= m. A symmetric product n×k by k×n counts symmetric·n²k: symmetric is 1
+/// if half of it is computed.
 inline double iterate_flops(std::size_t steps, IterateForm form, double m, double n, double symmetric = 1) {
   const IterateSegments segments(steps, form);
   double tall = 0, square = double(steps) + 1;  // products with X; every A², and the bracket
@@ -61,8 +61,8 @@ inline double iterate_flops(std::size_t steps, IterateForm form, double m, doubl
   return n * n * (tall * m + symmetric * square * n);
 }
 
-/// The forms from the fastest on: by flops, a fifth more for `gram` and a twentieth for `tail`, whose products are
-/// smaller.
+/// Returns the forms in ascending order of flops. Those of `gram` count a fifth more and those of `tail` a twentieth
+/// more, because their products are smaller.
 inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, double n, double symmetric = 1) {
   std::array<IterateForm, 3> forms{IterateForm::direct, IterateForm::tail, IterateForm::gram};
   const auto cost = [&](IterateForm form) {
@@ -73,8 +73,8 @@ inline std::array<IterateForm, 3> iterate_forms(std::size_t steps, double m, dou
   return forms;
 }
 
-/// Largest g = Π|a_k| over a segment of several steps: what a small singular value is multiplied by there. 1 without
-/// one.
+/// Returns the largest g = Π|a_k| over a segment of several steps, by which the segment multiplies a small singular
+/// value. 1 if there is no such segment.
 inline double iterate_segment_gain(std::span<const Quintic> steps, IterateForm form) {
   const IterateSegments segments(steps.size(), form);
   double gain = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One parallel region for a map: its loops are many and short.
+// One parallel region for a map, which has many short loops.
 #pragma once
 
 #include <schatten/core/host_region.hpp>
@@ -10,8 +10,8 @@
 
 namespace schatten::spectral {
 
-/// f() in one region of the host's threads (core/host_region.hpp): on one thread where the matrices are so small that
-/// others would come too late; without a region where the backend has threads of its own.
+/// Calls f() in one region of the host's threads (core/host_region.hpp). For small matrices the region has one thread.
+/// If the backend has threads of its own, there is no region.
 template <class Backend, ExecutionSpace Exec, class T, class Space, class F>
 void in_map_region(const Exec& exec, const BatchView<const T, Space>& m, const F& f) {
   constexpr double one_threads = 3e6;  // n²m of all matrices together: a tenth of a millisecond or two

@@ -24,11 +24,11 @@
 
 namespace schatten::spectral {
 
-/// In the order in which they add candidates: what is cheap to tell and fast first.
+/// The methods in the order in which they add candidates: the first are fast and quickly evaluated.
 using Methods = std::tuple<RationalMethod, QuinticMethod, IteratesMethod, EighMethod, SvdMethod, NewtonSchulzMethod,
                            StreamingMethod, RankPowerMethod>;
 
-/// f(method) for each of them.
+/// Calls f(method) for each of them.
 template <class F>
 void for_each_method(const F& f) {
   std::apply([&](const auto&... method) { (f(method), ...); }, Methods{});

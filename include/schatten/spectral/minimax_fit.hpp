@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Minimax fits by Remez' exchange, for bases in which every fit has as many zeros at most as it has weights less one.
+// Minimax fits by Remez' exchange algorithm, for bases in which a nonzero combination has fewer zeros than weights.
 #pragma once
 
 #include <schatten/spectral/weight_fit.hpp>
@@ -14,13 +14,13 @@
 
 namespace schatten::spectral {
 
-/// Relative minimax fits of a function on [delta, 1] in one basis, for one allowance after another.
+/// Relative minimax fits of a function on [delta, 1] in one basis, for several allowances.
 ///
-/// The basis is a Haar system: no combination of its K functions but zero vanishes at K points of [delta, 1]. The best
-/// fit is then the one whose error takes its largest size with alternating signs at K + 1 points, which the exchange
-/// finds: it solves for the weights that have the same error ±h at K + 1 points, moves the points to the extrema of
-/// that error, and repeats; it converges quadratically. Deterministic. Cost: `points_each`·(K + 1) evaluations of the
-/// basis once; then an exchange 2K flops a point and (K + 1)³. Source: Remez (1934); Cheney, Introduction to
+/// @pre the basis is a Haar system: no nonzero combination of its K functions vanishes at K points of [delta, 1]. The
+/// error of the best fit then attains its largest absolute value with alternating signs at K + 1 points. The exchange
+/// algorithm solves for the weights that have the same error ±h at K + 1 points, moves the points to the extrema of
+/// that error, and repeats. It converges quadratically and is deterministic. Cost: `points_each`·(K + 1) evaluations of
+/// the basis once; then 2K flops per point and (K + 1)³ per exchange. Source: Remez (1934); Cheney, Introduction to
 /// Approximation Theory (1966), chapter 3.
 template <class Basis, class Target = PowerTarget>
 class MinimaxFit {
@@ -137,7 +137,8 @@ class MinimaxFit {
     return detail::solve_least_squares(matrix_, rhs_, size, x);
   }
 
-  /// extrema_ ← where the error of the weights x is largest between its zeros; returns the largest.
+  /// Sets extrema_ to the points between the zeros of the error at which it is largest, for the weights x. Returns the
+  /// largest error.
   double find_extrema(const std::vector<double>& x) {
     extrema_.clear();
     error_.resize(count_);
@@ -157,10 +158,11 @@ class MinimaxFit {
     return worst;
   }
 
-  /// places_ ← terms + 1 of the extrema, with alternating signs, without the smallest ones; false if there are too few.
+  /// Sets places_ to terms + 1 extrema with alternating signs, leaving out the smallest. Returns false if there are too
+  /// few.
   ///
-  /// With nearly optimal poles the error may have more extrema than needed. One is left out together with the smaller
-  /// of its neighbours, so that the signs still alternate.
+  /// With nearly optimal poles the error may have more extrema than needed. An extremum is left out together with its
+  /// smaller neighbour, so that the signs still alternate.
   bool move_points() {
     if (extrema_.size() < terms_ + 1) return false;
     places_ = extrema_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Scaling that comes before any squaring: gradients of 1e-30 and of 1e+30 are both legal.
+// Scaling before any squaring, so that gradients may be of the size of 1e-30 or 1e+30.
 #pragma once
 
 #include <schatten/linalg/norms.hpp>
@@ -10,8 +10,8 @@ namespace schatten::spectral {
 
 namespace detail {
 
-/// Largest power of two that does not exceed the largest entry, times another; 0 for a zero matrix, NaN for a
-/// non-finite one.
+/// The largest power of two that does not exceed the largest entry, times another power of two. 0 for a zero matrix,
+/// NaN for a matrix that is not finite.
 template <class Space>
 struct PowerOfTwo {
   NumberBatchView<double, Space> scale;
@@ -26,8 +26,8 @@ struct One {
   KOKKOS_FUNCTION double operator()(std::size_t) const { return 1.0; }
 };
 
-/// normalized ← factor·M / scale, one rounding; NaN throughout where the scale is NaN. The scale is a power of two, its
-/// reciprocal exact. Factor: a view of them, or One.
+/// normalized ← factor·M / scale, with one rounding; NaN in all elements if the scale is NaN. The scale is a power of
+/// two, so its reciprocal is exact. Factor: a View of factors, or One.
 template <class T, class Work, class Space, class Factor>
 struct Normalize {
   BatchView<const T, Space> m;
@@ -46,7 +46,7 @@ struct Normalize {
 
 }  // namespace detail
 
-/// normalized_b ← factor(b)·M_b / scale_b, rounded once. @pre scale as normalize leaves it.
+/// normalized_b ← factor(b)·M_b / scale_b, rounded once. @pre scale is a result of normalize.
 template <ExecutionSpace Exec, class T, class Work, class Space, class Factor = detail::One>
 void divide(const Exec& exec, const BatchView<const T, Space>& m, const NumberBatchView<double, Space>& scale,
             const BatchView<Work, Space>& normalized, const Factor& factor = {}) {
@@ -63,8 +63,9 @@ void power_of_two_scale(const Exec& exec, const BatchView<const T, Space>& m,
   for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale, times});
 }
 
-/// normalized_b ← M_b / s_b with s_b a power of two (so that no digit is lost) and 1 <= max |normalized| < 2.
-/// scale(b) = s_b; a zero matrix stays zero with s = 0, a matrix with a NaN or an infinity becomes NaN throughout.
+/// normalized_b ← M_b / s_b, where s_b is a power of two (so the division is exact) and 1 <= max |normalized| < 2.
+/// scale(b) ← s_b. The result for a zero matrix is zero, with s = 0; that for a matrix with a NaN or an infinity is NaN
+/// in all elements.
 template <ExecutionSpace Exec, class T, class Work, class Space>
 void normalize(const Exec& exec, const BatchView<const T, Space>& m, const BatchView<Work, Space>& normalized,
                const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace) {

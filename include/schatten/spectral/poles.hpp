@@ -13,9 +13,9 @@ namespace detail {
 
 /// sc(f·K' | 1 − δ²) = sn/cn, K' the complete elliptic integral of parameter 1 − δ², f in [0, 1).
 ///
-/// The arithmetic-geometric mean starts from (1, δ), so that 1 − δ² is never formed, and the amplitude comes down the
-/// Landen chain: sin(2φ_{k−1} − φ_k) = (c_k/a_k) sin φ_k. Relative error 1e-11 or better for δ >= 1e-8.
-/// Source: Abramowitz and Stegun, 16.4.
+/// The arithmetic-geometric mean starts from (1, δ), so that 1 − δ² is not computed. The amplitude follows from
+/// descending Landen transformations: sin(2φ_{k−1} − φ_k) = (c_k/a_k) sin φ_k. Relative error 1e-11 or better for δ >=
+/// 1e-8. Source: Abramowitz and Stegun, 16.4.
 inline double sc_of_fraction(double f, double delta) {
   constexpr std::size_t max_terms = 16;
   // nvcc 13 compiles no other std::array<double, 16> after one whose length is a constant of a function.

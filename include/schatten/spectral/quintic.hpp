@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Odd quintic iterations on the singular values: Muon's orthogonalisation.
+// Odd quintic iterations on the singular values: Muon's orthogonalization.
 #pragma once
 
 #include <schatten/core/copy.hpp>
@@ -25,20 +25,20 @@ struct Quintic {
   }
 };
 
-/// Muon's coefficients, chosen for slope at zero rather than convergence: singular values end in about [0.68, 1.13].
-/// Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024).
+/// Muon's coefficients, which were chosen for a large slope at zero, not for convergence: singular values end in about
+/// [0.68, 1.13]. Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024).
 inline constexpr Quintic muon_quintic{3.4445, -4.7750, 2.0315};
 inline constexpr int muon_steps = 5;
 
-/// Flops of K steps on X (m×n), n <= m: `symmetric`·n²k for a symmetric product n×k by k×n, 1 where half of it is
-/// formed.
+/// Returns the flops of K steps on X (m×n), n <= m. A symmetric product n×k by k×n counts symmetric·n²k: symmetric is 1
+/// if half of it is computed.
 inline double quintic_flops(std::size_t steps, double m, double n, double symmetric = 1) {
   return double(steps) * n * n * ((2 + symmetric) * m + symmetric * n);
 }
 
 namespace detail {
 
-/// ‖M/scale‖_F → what M/scale is multiplied by to become M/(‖M‖_F + added); 1 for a zero matrix.
+/// Replaces ‖M/scale‖_F by the factor of M/scale that gives M/(‖M‖_F + added); 1 for a zero matrix.
 template <class Space>
 struct InverseOfNorm {
   NumberBatchView<double, Space> norm, scale;
@@ -97,9 +97,10 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
 
 /// out ← U q_K(...q_1(Σ/‖M‖_F)) Vᵀ for the quintics q_1..q_K: approximately the polar factor U Vᵀ.
 ///
-/// M, out (m×n). Iterates on the short side (n <= m below). `added_to_norm` is added to ‖M‖_F: the published 1e-7 makes
-/// small matrices smaller; with 0 any scale is legal and only the zero matrix stays zero. Matrices are stored as W: T,
-/// Half or BFloat16 (published: bfloat16). Cost a step: n²m + n³ + 2n²m flops, symmetric halves used.
+/// M, out (m×n). The Gram matrices are those of the short side (n <= m). `added_to_norm` is added to ‖M‖_F: the
+/// published 1e-7 makes the result for small matrices smaller; with 0 the matrix may have any scale. Matrices are
+/// stored as W: T, Half or BFloat16 (published: bfloat16). Cost per step: n²m + n³ + 2n²m flops, with half of each
+/// symmetric product.
 template <class W, class Backend, ExecutionSpace Exec, class T, class Space>
 void quintic_iteration(const Exec& exec, std::span<const Quintic> steps, const BatchView<const T, Space>& m,
                        const BatchView<T, Space>& out, Workspace<Space>& workspace, double added_to_norm = 0) {
@@ -114,12 +115,13 @@ void quintic_iteration_of_rows(const Exec& exec, std::span<const Quintic> steps,
   detail::quintic_steps<W, Backend>(exec, steps, added_to_norm, m, out, workspace, parts);
 }
 
-/// Values from low to high.
+/// The interval [low, high].
 struct Interval {
   double low, high;
 };
 
-/// The values of a step over an interval: those at its ends and at the zeros of a + 3bx² + 5cx⁴ inside.
+/// Returns the image of an interval under a step: its ends are among the values at the ends and at the zeros of a +
+/// 3bx² + 5cx⁴ inside.
 inline Interval image_of(const Quintic& step, const Interval& x) {
   Interval image{(std::min)(step(x.low), step(x.high)), (std::max)(step(x.low), step(x.high))};
   const double root = 9 * step.b * step.b - 20 * step.a * step.c;
@@ -136,9 +138,9 @@ inline Interval image_of(const Quintic& step, const Interval& x) {
   return image;
 }
 
-/// The largest |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every normalisation s = ‖M‖_F/σ_max in [1, √rank].
-/// Exact up to rounding, for which it is taken 1e-10 larger: the image of an interval under a continuous function is an
-/// interval, so the images of the steps, one after the other, have no slack.
+/// Returns the largest |q_K(...q_1(σ/s)) − 1| over σ in [resolution, 1] and every s = ‖M‖_F/σ_max in [1, √rank]. The
+/// result is exact, plus 1e-10 for rounding: the image of an interval under a continuous function is an interval, so
+/// the composition of images is exact.
 inline double quintic_error(std::span<const Quintic> steps, double resolution, std::size_t rank) {
   constexpr double rounding = 1e-10;
   Interval x{resolution / std::sqrt(double(std::max<std::size_t>(rank, 1))), 1};

@@ -24,7 +24,7 @@
 
 namespace schatten::spectral {
 
-/// r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: `poles` poles in closed form, weights by the fit.
+/// A rational function r with σ·r(σ²) ≈ σ^p on [δ/scale_margin, 1]: poles in closed form, weights by a fit.
 struct RationalFit {
   linalg::Rational function;
   double error = std::numeric_limits<double>::infinity();  ///< largest relative error on that interval
@@ -38,8 +38,8 @@ inline std::size_t bytes_of(const RationalFit& fit) {
 
 namespace detail {
 
-/// σ, σ³, σ/(σ² + t_j) at sigma: σ times a combination of 1, x, 1/(x + t_j) with x = σ² > 0 and t_j > 0, which has at
-/// most as many zeros as poles and one more, so that this is a Haar system.
+/// The functions σ, σ³, σ/(σ² + t_j) at sigma. A combination of these is σ times one of 1, x, 1/(x + t_j) with x = σ² >
+/// 0 and t_j > 0, which has at most one zero more than there are poles. So this is a Haar system.
 struct PoleBasis {
   std::vector<double> poles;
   void operator()(double sigma, double* row) const {
@@ -52,7 +52,8 @@ struct PoleBasis {
 
 }  // namespace detail
 
-/// Weights with error(σ) + rounding·(δ/σ)² <= tolerance at every σ, if there are any; else the plain minimax fit.
+/// Returns weights with error(σ) + rounding·(δ/σ)² <= tolerance at every σ, if there are any, otherwise those of the
+/// plain minimax fit.
 ///
 /// Starts with the plain minimax fit. If that leaves rounding too little near δ, refits with the allowance
 /// min(level, tolerance − rounding(σ)) for the error at σ, lowering level from the tolerance until it equals the error
@@ -94,14 +95,15 @@ inline RationalFit fit_rational(std::size_t poles, double power, double resoluti
   return best;
 }
 
-/// Fits of fit_rational, remembered by what they depend on.
+/// A cache of fit_rational.
 ///
 /// The plain fit depends on the poles, p and δ. All shapes share it, and it is used wherever it leaves rounding its
 /// allowance. Elsewhere the fit depends on rounding as well, and so on the shape. Rounding is then taken up to 2 %
 /// larger than it is, which leaves few different values.
 class RationalFits {
  public:
-  /// As fit_rational; the bound is for at least the rounding given. The reference lives until the next call.
+  /// As fit_rational; the bound is that for the given rounding or a larger one. The reference is valid until the next
+  /// call.
   const RationalFit& get(std::size_t poles, double power, double resolution, double tolerance, double rounding) {
     const RationalFit& plain =
         plain_.get({poles, power, resolution}, [&] { return fit_rational(poles, power, resolution); });
@@ -115,7 +117,7 @@ class RationalFits {
     return result_;
   }
 
-  /// Fits made so far.
+  /// Returns the number of fits that were computed.
   [[nodiscard]] std::size_t made() const { return plain_.made() + shaped_.made(); }
 
  private:
@@ -133,7 +135,7 @@ class RationalFits {
 
 namespace detail {
 
-/// λ → scale = margin²·λ, and factor = scale^{(p−1)/2}·unit^p, which undoes both scalings of M.
+/// Replaces λ by scale = margin²·λ, and sets factor = scale^{(p−1)/2}·unit^p, which reverses both scalings of M.
 template <class Space>
 struct RationalScale {
   NumberBatchView<double, Space> unit, scale, factor;
@@ -166,7 +168,7 @@ std::size_t matrices_together(const Exec& exec, std::size_t elements) {
   return (threads == 1 ? 1 : 2 * threads) * (least_elements / (std::max<std::size_t>)(elements, 1) + 1);
 }
 
-/// The same in m's shape and order of storage.
+/// The same with m's shape and storage order.
 template <class Work, class T, class Space>
 BatchView<Work, Space> padded_like(const BatchView<const T, Space>& m, Workspace<Space>& workspace) {
   if (m.stride(1) < m.stride(2)) return transpose(padded_like<Work>(transpose(m), workspace));
@@ -227,9 +229,10 @@ void times_inverse_power(const Exec& exec, const BatchView<const Work, Space>& x
 /// out ← M·r(MᵀM/s²) s^{p−1} in precision Work, s ≈ σ₁ from a few Lanczos steps; the Gram matrix in precision Gram, in
 /// which the first `fine` poles are factored as well. R: as rational_of_gram has it.
 ///
-/// M, out (m×n); works on the short side n <= m. Error: the fit's and rational_rounding_error, or mixed_rounding_error
-/// and composed_error where Gram is not Work (error_model.hpp). Directions under the resolution come out damped for p >
-/// 0. Cost: n²m + 2n²m flops and those of linalg::rational_function.
+/// M, out (m×n); the Gram matrix is that of the short side n <= m. Error: that of the fit plus rational_rounding_error,
+/// or mixed_rounding_error or composed_error if Gram is not Work (error_model.hpp). For p > 0 directions below the
+/// resolution are damped.
+/// Cost: n²m + 2n²m flops and those of linalg::rational_function.
 template <class Work, class Backend, class Gram = Work, ExecutionSpace Exec, class R, class T, class Space>
 void rational_power(const Exec& exec, const R& r, double power, const BatchView<const T, Space>& m,
                     const BatchView<T, Space>& out, Workspace<Space>& workspace, std::size_t fine = 0) {

@@ -13,7 +13,7 @@
 
 namespace schatten::spectral {
 
-/// Powers for which a schedule's errors are stated; powers between them do as well.
+/// Powers for which a schedule has its errors; errors of powers between them are similar.
 inline constexpr std::array<double, 5> schedule_powers{-0.25, 0, 0.125, 0.25, 0.5};
 
 /// Quintics of a constant array, as std::span has them. (With -D_GLIBCXX_DEBUG and -fsanitize=undefined g++ refuses a
@@ -38,7 +38,7 @@ class QuinticList {
 /// Quintics q_0..q_{K−1} whose iterates x_{k+1} = q_k(x_k), x_0 = σ, are a basis for σ^p on [resolution/1.05, 1]
 /// (scale_margin), |x_k| <= 1 there and below 1.2 up to σ = 1.02.
 struct Schedule {
-  double resolution;  ///< what it is tuned for; coarser ones come out better
+  double resolution;  ///< the resolution for which it was optimized; errors at coarser ones are smaller
   QuinticList steps;
   std::array<double, 5> errors;  ///< largest relative error of σ^p after the fit, for schedule_powers
 };
@@ -135,16 +135,16 @@ inline std::vector<Quintic> with_safety(const PolarSchedule& schedule) {
   return steps;
 }
 
-/// Most steps of a schedule whose quintics are all the same.
+/// Largest number of steps of a schedule whose quintics are equal.
 inline constexpr std::size_t most_quintics = 32;
-/// Steps of the schedule `simple` where it is used (Aurora, modded-nanogpt).
+/// Number of steps of the schedule `simple`, as in published codes (Aurora, modded-nanogpt).
 inline constexpr std::size_t simple_steps = 12;
 /// Steps of Polar Express in its authors' training runs.
 inline constexpr std::size_t polar_express_steps = 5;
 
 namespace detail {
 
-/// Copies of one quintic, of which a schedule takes as many as it is asked for.
+/// Copies of one quintic, of which a schedule uses a part.
 constexpr std::array<Quintic, most_quintics> copies(const Quintic& quintic) {
   std::array<Quintic, most_quintics> all{};
   for (Quintic& step : all) step = quintic;
@@ -169,9 +169,9 @@ inline constexpr std::array<Quintic, polar_express_steps> polar_express_from_nor
 
 }  // namespace detail
 
-/// The quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included; the first
-/// `steps` of them where that is not 0. What the published ones add to the norm (1e-7) is left out: any scale is legal
-/// here.
+/// Returns the quintics that a schedule applies to M/‖M‖_F, its own factor of the norm and its safety included; the
+/// first `steps` of them if steps is not 0. The published codes add 1e-7 to the norm; these quintics do not include
+/// this.
 /// @pre schedule is one of the enumerators, steps <= largest_steps(schedule).
 constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule, std::size_t steps = 0) {
   const auto first = [steps](std::span<const Quintic> all, std::size_t own) { return all.first(steps ? steps : own); };
@@ -184,7 +184,7 @@ constexpr std::span<const Quintic> quintics_of(QuinticSchedule schedule, std::si
   return first(detail::muon_quintics, muon_steps);
 }
 
-/// The most steps that a schedule may be asked for: its own, or most_quintics where all quintics are the same.
+/// Returns the largest number of steps of a schedule: its own, or most_quintics if all quintics are equal.
 constexpr std::size_t largest_steps(QuinticSchedule schedule) {
   const bool equal = schedule == QuinticSchedule::muon || schedule == QuinticSchedule::simple;
   return equal ? most_quintics : quintics_of(schedule).size();

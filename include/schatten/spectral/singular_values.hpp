@@ -11,14 +11,14 @@
 
 namespace schatten::spectral {
 
-/// Singular values scale · relative[k], descending; apart, so that no product over- or underflows.
+/// Singular values scale · relative[k], descending. The factors are kept apart, so that no product over- or underflows.
 struct SingularValues {
   double scale = 0;
   std::vector<double> relative;
 };
 
-/// Singular values of one matrix (rank 2), any layout and scale; NaN throughout if it holds a NaN or an infinity.
-/// Fences `exec` and allocates scratch. Cost: one svd without vectors.
+/// Returns the singular values of one matrix (rank 2) of any layout and scale; all NaN if it has a NaN or an infinity.
+/// Fences `exec` and allocates scratch memory. Cost: one svd without vectors.
 template <class Backend = void, ExecutionSpace Exec, KokkosView V>
 SingularValues singular_values(const Exec& exec, const V& m) {
   using T = scalar_of<V>;

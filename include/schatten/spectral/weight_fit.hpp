@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fits of weights: a fixed basis of functions of σ, combined linearly to σ^p, or another function, with least relative
-// error.
+// Fits of weights: the linear combination of a fixed basis of functions of σ that approximates σ^p, or another
+// function, with the least relative error.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ struct WeightFit {
   double error = std::numeric_limits<double>::infinity();
 };
 
-/// What is fitted: σ^p.
+/// The function that is fitted: σ^p.
 struct PowerTarget {
   double power;
   PowerTarget(double p) : power(p) {}
@@ -35,7 +35,7 @@ struct EqualAllowance {
 
 namespace detail {
 
-/// Σ_i a_i b_i in eight partial sums, so that the compiler may vectorise without reassociating.
+/// Returns Σ_i a_i b_i, in eight partial sums so that the compiler can vectorize without reordering.
 inline double dot(const double* a, const double* b, std::size_t n) {
   constexpr std::size_t lanes = 8;
   double partial[lanes] = {}, sum = 0;
@@ -80,7 +80,7 @@ inline bool solve_least_squares(std::vector<double>& a, std::vector<double>& rhs
 
 }  // namespace detail
 
-/// Points of the grid, log-spaced in [delta, 1], ends included.
+/// Returns a logarithmically spaced grid on [delta, 1], ends included.
 inline std::vector<double> log_grid(double delta, std::size_t points) {
   std::vector<double> grid(points);
   for (std::size_t i = 0; i < points; ++i) grid[i] = std::exp(std::log(delta) * (1 - double(i) / double(points - 1)));
@@ -110,7 +110,7 @@ class LawsonFit {
     for (std::size_t i = 0; i < relative_.size(); ++i) relative_[i] /= scale_[i % terms];
   }
 
-  /// Adds points, each as important as a third of an average extremum.
+  /// Adds points, each with a third of the importance of an average extremum.
   void add(const std::vector<double>& points) {
     for (const double sigma : points) {
       append(sigma);
@@ -120,7 +120,7 @@ class LawsonFit {
     best_.error = std::numeric_limits<double>::infinity();  // of fewer points
   }
 
-  /// At most `iterations` more.
+  /// Makes at most `iterations` more iterations.
   void iterate(int iterations) {
     std::vector<double> x, error(importance_.size());
     for (int iteration = 0; iteration < iterations; ++iteration) {
@@ -139,7 +139,7 @@ class LawsonFit {
     }
   }
 
-  /// The best weights so far and their error on the points.
+  /// Returns the best weights so far and their error on the points.
   [[nodiscard]] WeightFit best() const {
     WeightFit fit = best_;
     for (std::size_t k = 0; k < fit.weights.size(); ++k) fit.weights[k] /= scale_[k];

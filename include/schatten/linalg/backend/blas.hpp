@@ -87,8 +87,8 @@ bool fortran_integers(Sizes... sizes) {
   return ((std::ptrdiff_t(sizes) <= std::ptrdiff_t((std::numeric_limits<int>::max)())) && ...);
 }
 
-/// Whether xGEQRF writes 32 bits of `info`. It is asked for its work memory, for an empty matrix. A LAPACK whose
-/// integers have 64 bits reads the same from the arguments, and writes 64 bits.
+/// Whether xGEQRF writes 32 bits of `info`. It is called for an empty matrix, with a query of the work memory. A LAPACK
+/// whose integers have 64 bits reads the same values from the arguments, and writes 64 bits.
 inline bool geqrf_writes_32_bits() {
   if (std::endian::native != std::endian::little) return true;  // the first half of 64 bits is another number there
   alignas(8) const int none[2] = {0, 0}, one[2] = {1, 0}, query[2] = {-1, -1};

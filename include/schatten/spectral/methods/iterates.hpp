@@ -9,7 +9,7 @@
 
 namespace schatten::spectral {
 
-/// The schedule of fewest steps that meets the tolerance in precision Work.
+/// The schedule with the fewest steps that meets the tolerance in precision Work.
 template <Scalar T, Element Work>
 MethodChoice choose_iterates(const SpectralPowerOptions& options, const Capabilities& capabilities, IterateFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
@@ -19,7 +19,7 @@ MethodChoice choose_iterates(const SpectralPowerOptions& options, const Capabili
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
 
-/// Linear combinations of the iterates of quintics, where they may be faster than what is found already.
+/// Linear combinations of the iterates of quintics. They are candidates if they may be faster than those found before.
 struct IteratesMethod {
   static constexpr SpectralMethod method = SpectralMethod::iterates;
 

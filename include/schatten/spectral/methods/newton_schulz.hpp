@@ -8,7 +8,7 @@
 
 namespace schatten::spectral {
 
-/// Promises nothing, so that it is no candidate of `automatic`.
+/// It has no error bound, so it is no candidate of `automatic`.
 struct NewtonSchulzMethod {
   static constexpr SpectralMethod method = SpectralMethod::newton_schulz;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The method `quintic` of a plan: a published schedule, p = 0 alone.
+// The method `quintic` of a plan: a published schedule, for p = 0 only.
 #pragma once
 
 #include <schatten/core/error.hpp>

@@ -7,7 +7,7 @@
 
 namespace schatten::spectral {
 
-/// Not UΣ^pVᵀ, so that it promises nothing.
+/// Its result is not UΣ^pVᵀ, so it has no error bound.
 struct RankPowerMethod {
   static constexpr SpectralMethod method = SpectralMethod::rank_power;
 

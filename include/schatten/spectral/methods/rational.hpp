@@ -15,22 +15,22 @@
 
 namespace schatten::spectral {
 
-/// r(x) for x >= 0.
+/// Returns r(x) for x >= 0.
 inline double value_at(const linalg::Rational& r, double x) {
   double sum = r.constant + r.linear * x;
   for (std::size_t j = 0; j < r.poles.size(); ++j) sum += r.weights[j] / (x + r.poles[j]);
   return sum;
 }
 
-/// The largest σ·r(σ²), to a few percent, where σ^p falls: p < 0, and the largest values lie under the resolution.
+/// Returns the largest σ·r(σ²), to a few percent, for p < 0, where the largest values are below the resolution.
 inline double largest_value(const linalg::Rational& r) {
   double largest = 1;
   for (const double x : r.poles) largest = (std::max)(largest, std::sqrt(x) * value_at(r, x));
   return largest;
 }
 
-/// The largest ‖(error of the fit, leak)‖ at σ >= δ: what mixes in is orthogonal to the direction. Near δ the fit
-/// leaves an allowance for rounding, up to where `falling`·(δ/σ)² and the fit's own error use it up.
+/// Returns the largest ‖(error of the fit, leak)‖ at σ >= δ; the leak is orthogonal to the direction. Near δ the fit
+/// leaves an allowance for rounding, as long as `falling`·(δ/σ)² and the fit's own error exceed the tolerance together.
 inline double with_leak(const RationalFit& fit, double power, double room, double falling, double leak) {
   const double at_resolution = std::hypot(fit.bound - falling, leak);
   if (fit.error + falling <= room) return at_resolution;
@@ -38,8 +38,8 @@ inline double with_leak(const RationalFit& fit, double power, double room, doubl
   return (std::max)(at_resolution, std::hypot(fit.error, leak * std::pow(ratio, 1 + power)));
 }
 
-/// The choice with_poles(poles) of the fewest poles that meets the tolerance; if none does, that of the most poles. The
-/// error falls as 1.5 exp(−π²K/ln(4/δ)) in their number K: the search starts where that is `room`.
+/// Returns with_poles(K) for the smallest number K of poles that meets the tolerance; if none does, for the largest.
+/// The error decreases as 1.5 exp(−π²K/ln(4/δ)). The search starts at the K for which this is `room`.
 template <class WithPoles>
 MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, const WithPoles& with_poles) {
   constexpr int most_poles = 32;
@@ -55,8 +55,9 @@ MethodChoice fewest_poles(const SpectralPowerOptions& options, double room, cons
   return choice;
 }
 
-/// The rational function of fewest poles that meets the tolerance together with the rounding of precision Work, the
-/// Gram matrix in precision Gram: two or three fits. Where rounding takes most of the tolerance the bound is infinite.
+/// Returns the rational function with the fewest poles that meets the tolerance, including the rounding of precision
+/// Work, with the Gram matrix in precision Gram. It needs two or three fits. If rounding needs most of the tolerance,
+/// the bound is infinite.
 template <Scalar T, Scalar Work, Scalar Gram = Work>
 MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& fits) {
   constexpr double largest_share = 0.9;
@@ -84,8 +85,8 @@ MethodChoice choose_rational(const SpectralPowerOptions& options, RationalFits& 
   return fewest_poles(options, tolerance - rounding.largest(), with_poles);
 }
 
-/// The same with the Gram matrix in double, and of the poles the fewest that it takes, the rest in T: for float
-/// matrices. These fits do not depend on the matrix's shape, so all shapes share them.
+/// Returns the same for float matrices with the Gram matrix and as few poles as possible in double, the others in T.
+/// These fits do not depend on the shape, so all shapes share them.
 template <Scalar T>
 MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
@@ -123,8 +124,8 @@ MethodChoice choose_mixed(const SpectralPowerOptions& options, RationalFits& fit
   return choice;
 }
 
-/// The composed fit of fewest poles, and then of the least resolution, that meets the tolerance, of those that cost
-/// less than most_cost: for float matrices.
+/// Returns, for float matrices, the composed fit that meets the tolerance with the fewest poles, and among these with
+/// the smallest resolution, of those that cost less than most_cost.
 template <Scalar T>
 MethodChoice choose_composed(const SpectralPowerOptions& options, ComposedFits& fits, double most_cost) {
   const Shape shape = Shape::of(options.rows, options.cols);

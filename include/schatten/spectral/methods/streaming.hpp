@@ -7,7 +7,7 @@
 
 namespace schatten::spectral {
 
-/// SpectralPower applies it with the right singular vectors that the caller keeps; it promises nothing.
+/// SpectralPower applies it with the right singular vectors that the caller keeps. It has no error bound.
 struct StreamingMethod {
   static constexpr SpectralMethod method = SpectralMethod::streaming;
 };
