@@ -55,14 +55,14 @@ inline void append_json(std::string& json, std::string_view text) {
   json += '"';
 }
 
-/// Reads a text from front to back; the caller says what must come next. Anything else throws FileError with the byte.
-/// No recursion and no tree: memory and time are linear in the length of the text.
+/// Reads a text from front to back. The caller states what must come next; anything else throws FileError with the
+/// offset. There is no recursion and no tree: memory and time are linear in the length of the text.
 class JsonReader {
  public:
   /// path: for errors.
   JsonReader(std::string_view text, std::string_view path) : text_(text), path_(path) {}
 
-  /// An object: member(name) for each of its members, reading the value.
+  /// Reads an object. Calls member(name) for each member, which must read the value.
   template <class F>
   void object(const F& member) {
     list('{', '}', [&] {
@@ -71,13 +71,13 @@ class JsonReader {
       member(name);
     });
   }
-  /// An array: element() for each of its elements, reading it.
+  /// Reads an array. Calls element() for each element, which must read it.
   template <class F>
   void array(const F& element) {
     list('[', ']', element);
   }
 
-  /// A string, its escapes resolved, as UTF-8.
+  /// Reads a string, with its escapes resolved, as UTF-8.
   std::string string() {
     std::string value;
     expect('"');
@@ -100,7 +100,7 @@ class JsonReader {
     return value;
   }
 
-  /// A whole number below 2⁶⁴, digits only.
+  /// Reads an integer below 2⁶⁴, digits only.
   std::uint64_t number() {
     skip_space();
     const std::size_t first = at_;
@@ -118,7 +118,7 @@ class JsonReader {
     return value;
   }
 
-  /// The end of the text.
+  /// Throws unless this is the end of the text.
   void end() {
     skip_space();
     if (at_ != text_.size()) fail("expected the end");
@@ -133,7 +133,7 @@ class JsonReader {
     const std::size_t next = text_.find_first_not_of(" \t\n\r", at_);
     at_ = next == std::string_view::npos ? text_.size() : next;
   }
-  /// Whether c is next, which is then read.
+  /// Returns whether c is next, and then reads it.
   bool accept(char c) {
     skip_space();
     if (at_ == text_.size() || text_[at_] != c) return false;

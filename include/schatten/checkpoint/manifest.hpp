@@ -27,7 +27,7 @@ struct GroupRecord {
   friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 };
 
-/// A parameter: its group's number, the shape of its View as "4x3", and how it is cut into blocks (optim::blocks_of).
+/// A parameter: its group's number, the shape of its View as "4x3", and its blocks (optim::blocks_of).
 struct ParameterRecord {
   std::uint64_t group = 0;
   std::string shape, blocks;
@@ -54,7 +54,7 @@ inline std::string state_tensor(std::string_view array, std::string_view paramet
 }
 inline std::string counts_tensor(std::string_view parameter) { return "count/" + std::string(parameter); }
 
-/// The shortest digits that read back as the same number.
+/// Returns the fewest digits from which the same number is read.
 inline std::string exact(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
@@ -241,8 +241,8 @@ class ManifestReader {
 
 }  // namespace detail
 
-/// The manifest that the metadata give. Throws FileError, naming the first key that is unknown, missing or has a value
-/// that it cannot have.
+/// Returns the manifest from the metadata. Throws FileError with the first key that is unknown, missing or has an
+/// invalid value.
 inline Manifest manifest_of(const Metadata& metadata, std::string_view path) {
   return detail::ManifestReader(metadata, path).read();
 }

@@ -160,7 +160,7 @@ inline TensorHeader parse_header(std::string_view text, std::uint64_t data_bytes
   return header;
 }
 
-/// Gives the tensors their places, larger elements first, so that each lies as its type is aligned. Throws
+/// Sets the offsets of the tensors, larger elements first, so that each has the alignment of its type. Throws
 /// InvalidArgument for unknown types, sizes that overflow, and names that occur twice or are not UTF-8.
 inline void place_tensors(std::vector<Tensor>& tensors, std::string_view function) {
   schatten::stable_sort(tensors,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A user's compiler flags: those that the library cannot work with are refused here, and those that change code of the
-// host go into its names.
+// A user's compiler flags. Flags with which the library does not work are refused here. Flags that change code of the
+// host become part of its names.
 #pragma once
 
 #include <cstddef>

@@ -18,7 +18,7 @@ struct CopyElement {
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const { to(b, i, j) = U(from(b, i, j)); }
 };
 
-/// to ← factor_b·from. May work in place.
+/// to ← factor_b·from. `to` may be `from`.
 template <class T, class U, class Space>
 struct ScaleElement {
   NumberBatchView<double, Space> factor;
@@ -31,8 +31,8 @@ struct ScaleElement {
 
 }  // namespace detail
 
-/// for_each_element along the contiguous index of `leader`, with the body that make(turn) returns. turn(view) is the
-/// transpose of the view if the leader's columns are contiguous, else the view itself.
+/// Calls for_each_element along the contiguous index of `leader`, with the body that make(oriented) returns.
+/// oriented(view) is the transpose of the view if the leader's columns are contiguous, otherwise the view itself.
 template <ExecutionSpace Exec, class T, class Space, class Make>
 void for_each_element_along(const Exec& exec, std::string_view label, const BatchView<T, Space>& leader,
                             const Make& make) {

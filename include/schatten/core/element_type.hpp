@@ -17,7 +17,7 @@
 
 namespace schatten {
 
-/// How an element lies in memory. float16 is IEEE binary16.
+/// The type of an element in memory. float16 is IEEE binary16.
 enum class ElementType : std::uint8_t { float32, float64, float16, bfloat16 };
 
 /// The type's name, as the enumerator spells it.
@@ -55,7 +55,7 @@ inline constexpr bool is_bfloat16 = std::same_as<E, BFloat16>;
 template <class E>
 concept ParameterElement = Scalar<E> || detail::is_float16<E> || detail::is_bfloat16<E>;
 
-/// How an E lies in memory.
+/// The ElementType of E.
 template <ParameterElement E>
 inline constexpr ElementType element_type_of = std::same_as<E, float>    ? ElementType::float32
                                                : std::same_as<E, double> ? ElementType::float64
@@ -143,7 +143,7 @@ KOKKOS_FUNCTION void store_at(const TypedMatrix& a, std::size_t at, T x, Bits...
 
 }  // namespace detail
 
-/// Element (i, j), rounded to the nearest T.
+/// Returns element (i, j), rounded to the nearest T.
 template <Scalar T>
 KOKKOS_FUNCTION T load_element(const TypedMatrix& a, std::size_t i, std::size_t j) {
   const std::size_t at = a.at(i, j);
@@ -172,7 +172,7 @@ KOKKOS_FUNCTION void store_element_stochastically(const TypedMatrix& a, std::siz
 
 namespace detail {
 
-/// use(Stored<E>()) with the E that `type` names.
+/// Calls use(Stored<E>()) with the E of `type`.
 template <class Use>
 void with_stored(ElementType type, const Use& use) {
   switch (type) {
@@ -243,7 +243,7 @@ void for_each_run(const TypedMatrix& a, std::size_t cols, std::size_t first, std
   }
 }
 
-/// store_elements, with random bits for each element if they are given.
+/// As store_elements, with random bits for each element if they are given.
 template <class T, class... Bits>
 void store_all(const TypedMatrix& a, std::size_t cols, std::size_t first, std::size_t count, const T* from,
                const Bits*... bits) {

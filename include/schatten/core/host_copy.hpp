@@ -9,13 +9,13 @@
 
 namespace schatten {
 
-/// The View itself if the host can read it, else a new one of the same extents on the host.
+/// Returns the View itself if the host can read it, otherwise a new View with the same extents on the host.
 template <KokkosView V>
 auto host_mirror(const V& view) {
   return Kokkos::create_mirror_view(Kokkos::HostSpace(), view);
 }
 
-/// The contents of a View on the host. Fences `exec`.
+/// Returns the contents of a View on the host. Fences `exec`.
 template <ExecutionSpace Exec, KokkosView V>
 auto copy_to_host(const Exec& exec, const V& view) {
   const auto host = host_mirror(view);
@@ -24,7 +24,7 @@ auto copy_to_host(const Exec& exec, const V& view) {
   return host;
 }
 
-/// The numbers of a batch on the host. Fences `exec`; allocates no Kokkos memory, unlike a mirror.
+/// Returns the numbers of a batch on the host. Fences `exec`. Allocates no Kokkos memory.
 template <ExecutionSpace Exec, class T, class Space>
 std::vector<std::remove_const_t<T>> values_on_host(const Exec& exec, const NumberBatchView<T, Space>& numbers) {
   std::vector<std::remove_const_t<T>> values(numbers.extent(0));

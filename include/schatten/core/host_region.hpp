@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One parallel region for many loops on the host. Its threads take a loop's indices in turn, and the thread that runs
-// the loops waits for no thread but those that hold indices.
+// One parallel region for many loops on the host. Its threads take chunks of a loop's indices, and at the end of a loop
+// the calling thread waits only for threads that have a chunk.
 //
-// A region of OpenMP for each loop waits at its end for all threads. On a machine with other busy processes each wait
-// lasts until the last of them is given a core, and the threads that wait by spinning take the cores away from it.
+// With an OpenMP region per loop, each loop waits at its end for all threads. On a machine with other busy processes
+// each wait lasts until the last thread has a core, and threads that wait by spinning occupy the cores that it needs.
 #pragma once
 
 #include <schatten/core/concepts.hpp>
@@ -43,7 +43,7 @@ inline void spin_once() {
 #endif
 }
 
-/// Seconds that the calling thread has run on a core; 0 where that cannot be told.
+/// Returns the seconds that the calling thread has run on a core; 0 if the system does not tell them.
 inline double seconds_on_core() {
 #if defined(CLOCK_THREAD_CPUTIME_ID)
   timespec time{};
@@ -61,18 +61,19 @@ inline bool waits_actively() {
   return active;
 }
 
-/// Whether regions pay. Where other processes keep the cores, a region waits for threads that hold indices and do not
-/// run, and may take longer than one thread: then the next regions, up to 31, are of one thread. One object a process.
+/// Whether regions are faster than one thread. If other processes occupy the cores, a region waits for threads that
+/// have a chunk but no core, and may take longer than one thread would. Then up to 31 following regions have one
+/// thread. One object per process.
 class RegionRecord {
  public:
-  /// Whether the next region is to have all threads.
+  /// Returns whether the next region should have all threads.
   bool next_has_all() {
     if (alone_.load(std::memory_order_relaxed) <= 0) return true;
     alone_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  /// Takes note of a region of all threads that took `seconds`; one thread that nobody disturbs would have taken
-  /// `alone` at most.
+  /// Records a region of all threads that took `seconds`. One undisturbed thread would have taken at most `alone`
+  /// seconds.
   void note(double seconds, double alone) {
     constexpr double least = 2e-4;
     constexpr int longest = 31;
@@ -94,7 +95,7 @@ class RegionRecord {
 /// A region and the loop that runs in it. Thread 0 is the caller's.
 class HostRegion {
  public:
-  /// parked: the loops are the calling thread's alone, and the others sleep.
+  /// parked: only the calling thread runs the loops, and the others sleep.
   explicit HostRegion(int threads, bool parked = false)
       : threads_(std::size_t(threads)), parked_(parked), shares_(std::size_t(threads)) {}
 
@@ -104,7 +105,7 @@ class HostRegion {
     return region;
   }
 
-  /// f() on the calling thread, its loops on all threads of the region.
+  /// Calls f() on the calling thread, with its loops on all threads of the region.
   template <class F>
   void run(const F& f) {
     if (threads_ == 1) return run_loops(f);
@@ -134,8 +135,7 @@ class HostRegion {
     if (error) std::rethrow_exception(error);
   }
 
-  /// body(k) for k < count: on the calling thread alone where loops of this body have been so short that others would
-  /// come too late.
+  /// Calls body(k) for k < count. If earlier loops of this body were very short, only the calling thread runs the loop.
   template <class Body>
   void loop(std::size_t count, const Body& body) {
     static std::atomic<float> seconds_an_index{1};  // of the last loop of this body; many before the first
@@ -169,7 +169,7 @@ class HostRegion {
   }
 
  private:
-  /// Indices of one thread, which others take when they have none left.
+  /// The indices of one thread. Threads that have no indices left take chunks of it.
   struct alignas(64) Share {
     std::atomic<std::size_t> next{0};
     std::size_t end = 0;
@@ -211,7 +211,7 @@ class HostRegion {
     return done;
   }
 
-  /// Spins for a while, then sleeps: a thread that sleeps is given a core at once when it is woken.
+  /// Spins for a while, then sleeps: the system gives a thread that wakes up a core at once.
   static void wait_until(const std::atomic<std::uint32_t>& number, std::uint32_t value) {
     for (;;) {
       std::uint32_t found = number.load();
@@ -224,7 +224,7 @@ class HostRegion {
     }
   }
 
-  /// What threads other than 0 do: a chunk after the other of every loop that is open.
+  /// The work of threads other than 0: chunks of every loop that is open.
   void help(std::size_t thread) {
     std::uint32_t done = 0;  // even: no loop
     for (int turn = 0;;) {
@@ -271,7 +271,7 @@ class HostRegion {
   std::atomic<std::uint32_t> asleep_{0}, gone_{0};
 };
 
-/// Reports a loop to Kokkos Tools as Kokkos does its own.
+/// Reports a loop to Kokkos Tools as Kokkos reports its own loops.
 class ReportedLoop {
  public:
   template <class Exec>
@@ -302,7 +302,7 @@ inline constexpr bool has_host_regions =
     false;
 #endif
 
-/// body(k) for k < count in the region that this thread is in; false where there is none.
+/// Calls body(k) for k < count in the region of this thread; returns false if there is none.
 template <class Exec, class Body>
 bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count, const Body& body) {
 #if defined(SCHATTEN_HOST_REGIONS)
@@ -320,10 +320,10 @@ bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count,
 
 }  // namespace detail
 
-/// f() with all loops of core/parallel.hpp in it in one parallel region of the threads of `exec`, where that is
-/// Kokkos::OpenMP; f() alone elsewhere and inside another region. `alone`: on the calling thread.
+/// Calls f(). If `exec` is Kokkos::OpenMP, all loops of core/parallel.hpp in f run in one parallel region of its
+/// threads, unless f is called inside another region. `alone`: only on the calling thread.
 ///
-/// f runs on the calling thread. Exceptions pass.
+/// f runs on the calling thread. Its exceptions are passed on.
 /// @pre f launches nothing by Kokkos itself but kernels over a range: Kokkos 3.4.1 reduces wrongly in a region.
 template <ExecutionSpace Exec, class F>
 void in_host_region(const Exec& exec, bool alone, const F& f) {

@@ -9,21 +9,21 @@
 
 namespace schatten {
 
-/// A team of one thread. Indices run in order, so that the compiler vectorises.
+/// A team of one thread. Indices run in order, so that the compiler can vectorize.
 struct OneThread {
-  /// f(k) for k < n; all are done when it returns.
+  /// Calls f(k) for all k < n. All calls are complete on return.
   template <class F>
   KOKKOS_FUNCTION void for_each(std::size_t n, const F& f) const {
     for (std::size_t k = 0; k < n; ++k) f(k);
   }
-  /// Σ_k f(k).
+  /// Returns Σ_k f(k).
   template <class F>
   KOKKOS_FUNCTION double sum(std::size_t n, const F& f) const {
     double total = 0;
     for (std::size_t k = 0; k < n; ++k) total += f(k);
     return total;
   }
-  /// max_k f(k), at least zero. T: an unsigned integer, or a floating-point number that is never NaN.
+  /// Returns max_k f(k), at least zero. T: an unsigned integer, or a floating-point number that is never NaN.
   template <class T, class F>
   KOKKOS_FUNCTION T(max)(std::size_t n, const F& f) const {
     T largest = 0;
@@ -33,7 +33,7 @@ struct OneThread {
     }
     return largest;
   }
-  /// Σ_k a_k b_k, in partial sums: the compiler vectorises them without reassociation.
+  /// Returns Σ_k a_k b_k, in partial sums, which the compiler can vectorize without reordering.
   template <Element T>
   KOKKOS_FUNCTION double dot(const T* a, const T* b, std::size_t n) const {
     using S = Sum<T>;
@@ -50,7 +50,7 @@ struct OneThread {
     for (; k < n; ++k) total += double(a[k]) * double(b[k]);
     return total;
   }
-  /// f() by one thread of the team.
+  /// Calls f() in one thread of the team.
   template <class F>
   KOKKOS_FUNCTION void once(const F& f) const {
     f();

@@ -64,7 +64,7 @@ struct Lanczos {
 };
 
 /// The starts: numbers in [−1, 1) by a hash of the index. A structured vector may be nearly orthogonal to one of them,
-/// hardly to all.
+/// but rarely to all.
 template <class T, class Space>
 struct LanczosStart {
   Lanczos<T, Space> l;
@@ -78,7 +78,7 @@ struct LanczosStart {
   }
 };
 
-/// Each start ← the start over its length.
+/// Divides each start by its norm.
 template <class T, class Space>
 struct LanczosNormalize {
   Lanczos<T, Space> l;

@@ -65,8 +65,8 @@ void rational_function(const Exec& exec, const Rational& r, std::size_t fine, co
 }
 
 /// The same for a function composed with another, T from one factorisation in S's precision, all else in W's. W = r(S)
-/// but for rounding, which leaves it unsymmetric: T's rounding is on the side where M's small singular values damp it
-/// in MW.
+/// up to rounding, because of which W is not exactly symmetric: the rounding of T is on the side on which the small
+/// singular values of M damp it in MW.
 ///
 /// Cost, K poles: in S's precision 2n³/3 flops; in W's (K + 7/3)n³, of which 2n³ for T's product.
 template <class Backend, ExecutionSpace Exec, class S, class T, class Space>

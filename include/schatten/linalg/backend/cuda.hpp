@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Device backend over cuBLAS and cuSOLVER: which of the libraries' matrices a batch of Views is, and back.
+// Device backend over cuBLAS and cuSOLVER: converts batches of Views to the libraries' matrices.
 //
-// The libraries read columns; a row-major batch is its transpose there, what has neither is packed. Handles belong to
-// the workspace and follow the execution space's stream. Products are asynchronous and may be captured in a CUDA graph
-// once they have run; decompositions wait for the stream at their end, to read whether they converged.
+// The libraries read columns. A row-major batch is the transpose there. A batch with neither contiguous rows nor
+// contiguous columns is packed. Handles belong to the workspace and follow the execution space's stream. Products are
+// asynchronous and may be captured in a CUDA graph once they have run; decompositions wait for the stream at their end,
+// to read whether they converged.
 #pragma once
 
 #include <schatten/core/copy.hpp>

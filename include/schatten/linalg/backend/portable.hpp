@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Backend in plain Kokkos kernels: any execution space, no vendor library. Short rather than quick: the reference in
-// tests, and what a device without a vendor backend falls back to.
+// Backend in plain Kokkos kernels, for any execution space, without a vendor library. It is simple, not fast: the
+// reference of the tests, and the backend of devices without a vendor backend.
 #pragma once
 
 #include <schatten/core/parallel.hpp>
@@ -12,7 +12,7 @@
 
 namespace schatten::linalg {
 
-/// Dense linear algebra by Kokkos kernels alone.
+/// Dense linear algebra by Kokkos kernels only.
 struct PortableBackend {};
 
 namespace backend {

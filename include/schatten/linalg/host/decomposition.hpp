@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Batched decompositions out of a host library's routine for one matrix.
+// Batched decompositions by a host library's routine for one matrix.
 //
 // The routine sees contiguous column-major matrices with rows >= cols and finite entries; strides, transposes, NaN,
 // empty matrices, threads and errors are dealt with here, once for all host libraries.
@@ -17,8 +17,8 @@
 
 namespace schatten::linalg::backend::inline SCHATTEN_HOST_CODE {
 
-/// decompose(b, slot) for every matrix of the batch, at most concurrency(exec) of them at a time with distinct slots.
-/// A single matrix gets all threads inside the library instead. Throws NumericalError if some decompose gave false.
+/// Calls decompose(b, slot) for every matrix of the batch, at most concurrency(exec) of them at a time with distinct
+/// slots. For a single matrix the library uses all threads. Throws NumericalError if a call of decompose returns false.
 template <ExecutionSpace Exec, class Decompose>
 void decompose_each(const Exec& exec, const std::string& routine, std::size_t batch, std::size_t slots,
                     const Decompose& decompose) {
@@ -37,7 +37,7 @@ void decompose_each(const Exec& exec, const std::string& routine, std::size_t ba
   if (failed) throw NumericalError("schatten::linalg::" + routine + ": the host library reports no convergence");
 }
 
-/// How many matrices are worked on at a time.
+/// Returns the number of matrices that are decomposed at the same time.
 template <ExecutionSpace Exec>
 std::size_t decomposition_slots(const Exec& exec, std::size_t batch) {
   return std::clamp<std::size_t>(batch, 1, static_cast<std::size_t>(concurrency(exec)));
