@@ -11,6 +11,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 
 namespace {
 
@@ -107,6 +108,26 @@ TEST_CASE("as_vectors takes contiguous vectors and refuses others by name and st
       caught([&] { as_vectors<Exec>(Kokkos::subview(right, Kokkos::ALL, std::pair<int, int>(0, 2)), "f", "sigma"); });
   CHECK(gaps.value() == "4");
   CHECK(contains(gaps.what(), "without gaps"));
+}
+
+TEST_CASE("an extent of more than 32 bits is kept or refused by name") {
+  constexpr std::size_t many = (std::size_t{1} << 32) + 5;
+  float number = 0;
+  for (const auto& [batch, rows, cols, name] :
+       {std::tuple{many, std::size_t{1}, std::size_t{1}, "batch = 4294967301"},
+        std::tuple{std::size_t{1}, many, std::size_t{1}, "rows = 4294967301"},
+        std::tuple{std::size_t{1}, std::size_t{1}, many, "cols = 4294967301"}}) {
+    std::string message;
+    std::size_t elements = 0;
+    try {
+      const auto view = batch_view(&number, batch, rows, cols);
+      elements = view.extent(0) * view.extent(1) * view.extent(2);
+    } catch (const InvalidArgument& error) {
+      message = error.what();
+    }
+    CAPTURE(message);
+    CHECK((elements == many || message.find(name) != std::string::npos));
+  }
 }
 
 TEST_CASE("require_shape names argument, extents and what was wanted") {

@@ -269,3 +269,13 @@ TEST_CASE("messages print numbers alike in every locale of the program") {
   std::locale::global(before);
   CHECK(contains(message, "power = 1234.5"));
 }
+
+TEST_CASE("an array without elements makes a bounded number of matrices") {
+  Fixture f;
+  const HostView<double**> w("w", 0, 3);
+  const std::string message =
+      message_of([&] { f.optimizer.add(f.spectral, "none", w, ParameterOptions{.row_blocks = std::size_t{1} << 40}); });
+  CHECK(contains(message, "w of none = 0x3"));
+  CHECK(contains(message, "2^20 matrices"));
+  CHECK_NOTHROW(f.optimizer.add(f.spectral, "none", w, ParameterOptions{.row_blocks = 3}));
+}

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace schatten {
@@ -30,12 +31,18 @@ template <class T, class MemorySpace>
 using NumberBatchView = Kokkos::View<T*, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
 /// Returns a BatchView of a pointer, extents and strides (in elements). The memory is in MemorySpace, by default on the
-/// host.
+/// host. Throws InvalidArgument for an extent of 2^32 or more if Kokkos keeps 32 bits of it, as Kokkos 3 does from rank
+/// 3 on.
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols,
                                      std::size_t batch_stride, std::size_t row_stride, std::size_t col_stride) {
   const Kokkos::LayoutStride layout(batch, batch_stride, rows, row_stride, cols, col_stride);
-  return BatchView<T, MemorySpace>(data, layout);
+  const BatchView<T, MemorySpace> view(data, layout);
+  constexpr std::string_view requirement = "must be below 2^32 in a View of rank 3 of this Kokkos";
+  require(view.extent(0) == batch, "batch_view", "batch", batch, requirement);
+  require(view.extent(1) == rows, "batch_view", "rows", rows, requirement);
+  require(view.extent(2) == cols, "batch_view", "cols", cols, requirement);
+  return view;
 }
 
 /// Returns a contiguous, row-major batch at `data`. The memory is in MemorySpace, by default on the host.

@@ -172,7 +172,8 @@ inline void check_blocks(const ParameterOptions& options, int rank, const TypedB
 ///
 /// Rank 1 (n): one 1×n matrix. Rank 2: one matrix. Rank 3: (batch, rows, cols). Rank 4 (out, a, b, c): one out×(a·b·c)
 /// matrix, as for convolutions, with any strides. Throws InvalidArgument, with the name of the parameter, for a null
-/// pointer, for a pointer without the alignment of its type, and for blocks that do not divide the shape.
+/// pointer, for a pointer without the alignment of its type, for blocks that do not divide the shape, and for more than
+/// 2^20 matrices without elements.
 template <ExecutionSpace Exec, KokkosView V>
 std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std::string_view function,
                              std::string_view argument, std::string_view parameter) {
@@ -188,6 +189,9 @@ std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std
   require_memory(memory, function, what);
   TypedBatch a = detail::whole_batch(view);
   detail::check_blocks(options, rank, a, extents_of(view), function, argument, parameter);
+  // Each matrix has a record, with elements or without.
+  require(!memory.empty() || double(a.batch) * double(options.row_blocks) * double(options.column_blocks) <= 0x1p20,
+          function, what, extents_of(view), "has no elements and must make at most 2^20 matrices");
   if (!options.row_sizes.empty()) {
     std::vector<Piece> pieces;
     std::size_t row = 0;
