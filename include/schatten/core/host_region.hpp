@@ -117,6 +117,7 @@ class HostRegion {
       const auto thread = std::size_t(omp_get_thread_num());
       if (thread == 0) {
         threads_ = std::size_t(omp_get_num_threads());
+        allow_launches_in_region();
         try {
           run_loops(f);
         } catch (...) {
@@ -324,7 +325,8 @@ bool loop_in_region(const Exec& exec, std::string_view label, std::size_t count,
 /// threads, unless f is called inside another region. `alone`: only on the calling thread.
 ///
 /// f runs on the calling thread. Its exceptions are passed on.
-/// @pre f launches nothing by Kokkos itself but kernels over a range: Kokkos 3.4.1 reduces wrongly in a region.
+/// @pre f launches nothing by Kokkos itself but kernels over a range: Kokkos 3.4.1 reduces wrongly in a region. Before
+/// Kokkos 5 the calling thread runs such a kernel; from 5 on a nested region of OpenMP does.
 template <ExecutionSpace Exec, class F>
 void in_host_region(const Exec& exec, bool alone, const F& f) {
 #if defined(SCHATTEN_HOST_REGIONS)

@@ -8,6 +8,9 @@
 
 #include <cmath>
 #include <string>
+#if defined(KOKKOS_ENABLE_OPENMP) && defined(_OPENMP)
+#include <omp.h>
+#endif
 
 #if KOKKOS_VERSION < 30401
 #error "Schatten needs Kokkos 3.4.1 or newer"
@@ -53,5 +56,16 @@ int concurrency(const Exec& exec) {
   return static_cast<int>(const_cast<Exec&>(exec).concurrency());  // static there, and not const in every backend
 #endif
 }
+
+#if defined(KOKKOS_ENABLE_OPENMP) && defined(_OPENMP)
+/// Lets the calling thread launch kernels in its OpenMP region. Before Kokkos 5 it runs such a kernel itself. From 5 on
+/// Kokkos runs the kernel in a nested region, and aborts if OpenMP has no nested regions. The setting ends with the
+/// region: it belongs to the region's task.
+inline void allow_launches_in_region() {
+#if KOKKOS_VERSION >= 50000
+  if (omp_get_max_active_levels() < 2) omp_set_max_active_levels(2);
+#endif
+}
+#endif
 
 }  // namespace schatten
