@@ -43,10 +43,12 @@ class RuleGroup final : public Group<T, Exec> {
   /// Throws InvalidArgument for numbers out of range, and if the rule accepts no shape.
   RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::FitCaches> fits)
       : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
-    static_assert(
-        by_element || requires(View & bucket, const typename View::Batch& out) { rule.direction(bucket, out); },
-        "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
-        "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
+    constexpr bool has_direction = by_element || requires(View & bucket, const typename View::Batch& out) {
+      rule.direction(bucket, out);
+    };
+    static_assert(has_direction,
+                  "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
+                  "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
     check(rule_, "Optimizer::add_group");
   }
 

@@ -190,7 +190,8 @@ class SpectralMap {
   template <class VM, class VO, class... More>
     requires(!(KokkosView<VM> && KokkosView<VO>))
   void apply(const Exec&, const VM&, const VO&, const More&...) const {
-    static_assert(KokkosView<VM> && KokkosView<VO>,
+    constexpr bool views = KokkosView<VM> && KokkosView<VO>;  // of a concept itself compilers say more
+    static_assert(views,
                   "schatten: M and out must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
   }
