@@ -135,7 +135,7 @@ TEST_CASE("the search finds a shipped schedule again") {
 
 TEST_CASE("Polar Express: each quintic is minimax on its interval, the eight of them orthogonalise down to 1e-3") {
   // Published for l = 1e-3 with intervals cut at 0.024 of their upper end; the first three are centred anew for that.
-  const auto steps = spectral::polar_express.steps;
+  const std::span<const spectral::Quintic> steps = spectral::polar_express.steps;
   double worst = 0;
   for (int k = 0; k <= 20000; ++k) {
     worst = std::max(worst, std::abs(value(steps, std::pow(1e-3, k / 20000.0)) - 1));

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A training program in C. Its parameters lie in one flat array, as in llm.c: the layers' query-key-value matrices
  * stacked as [L, 3C, C], the projections as [L, C, C], the biases as [L, 3C]. Query, key and value of each layer are
- * matrices of their own: row_blocks = 3. One optimizer does half of the run. Another one goes on from its
- * file.
+ * matrices of their own: row_blocks = 3. One optimizer does half of the run. Another goes on from its file.
  *
  * The loss is half the squared distance to weights that are drawn at random; its gradient is the difference. */
 #include <schatten/interop/c_api.h>

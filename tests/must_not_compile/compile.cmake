@@ -25,8 +25,7 @@ math(EXPR position "${position} + 1")
 list(REMOVE_AT command ${position})
 list(INSERT command ${position} /dev/null)
 list(APPEND command -O0)
-list(GET command 0 compiler)
-if(NOT compiler MATCHES "nvcc")  # which has no such option
+if(NOT command MATCHES "nvcc")  # which has no such option
   list(APPEND command -fsyntax-only)
 endif()
 if(MODE STREQUAL accept)

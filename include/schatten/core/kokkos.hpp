@@ -60,7 +60,7 @@ int concurrency(const Exec& exec) {
 #if defined(KOKKOS_ENABLE_OPENMP) && defined(_OPENMP)
 /// Lets the calling thread launch kernels in its OpenMP region. Before Kokkos 5 it runs such a kernel itself. From 5 on
 /// Kokkos runs the kernel in a nested region, and aborts if OpenMP has no nested regions. The setting ends with the
-/// region: it belongs to the region's task.
+/// region: it belongs to the region's task (libomp; libgomp of g++ 12 and later).
 inline void allow_launches_in_region() {
 #if KOKKOS_VERSION >= 50000
   if (omp_get_max_active_levels() < 2) omp_set_max_active_levels(2);

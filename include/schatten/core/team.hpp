@@ -23,7 +23,7 @@ struct OneThread {
     for (std::size_t k = 0; k < n; ++k) total += f(k);
     return total;
   }
-  /// Returns max_k f(k), at least zero. T: an unsigned integer, or a floating-point number that is never NaN.
+  /// Returns max_k f(k), at least zero. T: an integer, or a floating-point number that is never NaN.
   template <class T, class F>
   KOKKOS_FUNCTION T(max)(std::size_t n, const F& f) const {
     T largest = 0;

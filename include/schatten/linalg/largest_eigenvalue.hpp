@@ -135,11 +135,11 @@ struct LargestRitzValue {
     }
     return true;
   }
-  /// The bits of an upper bound by row j of matrix k (Gershgorin), ordered as the bounds are: 0 for a negative one, NaN
-  /// for what is not finite.
+  /// The bits of an upper bound by row j of matrix k (Gershgorin), ordered as the bounds are: 0 for a negative one. NaN
+  /// is above all others.
   KOKKOS_FUNCTION std::uint64_t bound_bits(std::size_t b, std::size_t k, std::size_t j) const {
     const double bound = alpha(b, k, j) + beta(b, k, j) + (j == 0 ? 0.0 : beta(b, k, j - 1));
-    if (!is_finite(bound)) return std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
+    if (bound != bound) return std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
     return bound > 0 ? std::bit_cast<std::uint64_t>(bound) : 0;
   }
   template <class Team>
@@ -148,7 +148,9 @@ struct LargestRitzValue {
     double low = 0, high = std::bit_cast<double>(team.template max<std::uint64_t>(
                         starts * steps, [&](std::size_t at) { return bound_bits(b, at / steps, at % steps); }));
     for (int round = 0; is_finite(high) && round < rounds; ++round) {
-      const auto cut = [&](int k) { return (double(int(parts) - k) * low + double(k) * high) / double(parts); };
+      const auto cut = [&](int k) {
+        return low * (double(int(parts) - k) / double(parts)) + high * (double(k) / double(parts));
+      };
       const int above = team.template max<int>((parts - 1) * starts, [&](std::size_t at) {
         const int k = int(at / starts) + 1;
         return all_below(b, at % starts, cut(k)) ? 0 : k;

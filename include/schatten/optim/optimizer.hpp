@@ -43,11 +43,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   template <class R>
   GroupId add_group(const R& rule) {
     if constexpr (optim::require_rule<R>()) {
-      return this->add_group_of(
-          std::make_unique<optim::RuleGroup<R, T, Exec, Backend>>(rule, this->options_.batch_bytes, this->fits()));
-    } else {
-      return {};
+      using RuleGroup = optim::RuleGroup<R, T, Exec, Backend>;
+      if constexpr (RuleGroup::require_direction()) {
+        return this->add_group_of(std::make_unique<RuleGroup>(rule, this->options_.batch_bytes, this->fits()));
+      }
     }
+    return {};
   }
 
   /// Sets a number of a group by name ("lr", "beta2", "power", …), valid from the next step on. Throws InvalidArgument,
@@ -272,7 +273,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::map_error_bound;
 
  private:
-  /// Returns the number of the first requirement that the type of a gradient does not meet; 0 if it meets all.
+  /// Returns the number of the first requirement that the type of a gradient or observed array does not meet, else 0.
   template <class V>
   static constexpr int unmet_by_array() {
     if constexpr (!KokkosView<V>) {

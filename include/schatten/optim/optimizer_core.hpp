@@ -141,7 +141,7 @@ class OptimizerCore {
     constexpr bool is_view = KokkosView<V>;
     static_assert(is_view,
                   "schatten: values must be a Kokkos View; schatten::batch_view makes one of a pointer "
-                  "(interop/pointers.hpp)");
+                  "(core/views.hpp)");
     if constexpr (is_view) write_state_view(exec, name, slot, values);
   }
 

@@ -103,7 +103,7 @@ struct MapOptions {
   double tolerance = 3e-2;                           ///< relative error of σ^p
   Format format = Format::automatic;                 ///< type in which quintic and iterates store matrices
   QuinticSchedule schedule = QuinticSchedule::muon;  ///< quintic only: the quintics
-  std::size_t rank = 0;                              ///< streaming only: number of directions tracked; 0: all
+  std::size_t rank = 0;           ///< streaming only: number of directions tracked, other directions give 0; 0: all
   std::size_t quintic_steps = 0;  ///< quintic only: number of the schedule's quintics; 0: as published
   double norm_epsilon = 0;        ///< quintic only: added to the norm before the quintics; published codes have 1e-7
 

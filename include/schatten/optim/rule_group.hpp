@@ -38,17 +38,23 @@ class RuleGroup final : public Group<T, Exec> {
   using Factors = NumberBatchView<SplitFactor, Space>;
   using ConstFactors = NumberBatchView<const SplitFactor, Space>;
   static constexpr bool by_element = ElementRule<R>;
+  static constexpr bool has_direction =
+      by_element || requires(const R& rule, View& bucket, const typename View::Batch& out) {
+    rule.direction(bucket, out);
+  };
 
  public:
-  /// Throws InvalidArgument for numbers out of range, and if the rule accepts no shape.
-  RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::FitCaches> fits)
-      : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
-    constexpr bool has_direction = by_element || requires(View & bucket, const typename View::Batch& out) {
-      rule.direction(bucket, out);
-    };
+  /// Whether the rule has `element` or `direction`. Does not compile without, and says so.
+  static constexpr bool require_direction() {
     static_assert(has_direction,
                   "schatten: a rule needs `template <class T> KOKKOS_FUNCTION auto element(double step) const` or "
                   "`template <class Bucket> void direction(Bucket&, const typename Bucket::Batch& out) const`");
+    return has_direction;
+  }
+
+  /// Throws InvalidArgument for numbers out of range, and if the rule accepts no shape.
+  RuleGroup(const R& rule, std::size_t batch_bytes, std::shared_ptr<spectral::FitCaches> fits)
+      : rule_(rule), batch_bytes_(batch_bytes), fits_(std::move(fits)) {
     check(rule_, "Optimizer::add_group");
   }
 

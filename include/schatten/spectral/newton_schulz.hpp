@@ -27,7 +27,8 @@ inline int halvings(double power) {
   return std::frexp(power, &exponent) == 0.5 ? 1 - exponent : -1;
 }
 
-/// scale ← max(scale, 1), exponent ← log2(scale²). M is divided only if its squares could overflow.
+/// scale ← max(scale, 1), exponent ← log2(scale²). M is divided if its largest entry is 2 or more, so that
+/// its squares do not overflow.
 template <class Space>
 struct ScaleAboveOne {
   NumberBatchView<double, Space> scale, exponent;

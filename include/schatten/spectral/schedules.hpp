@@ -26,9 +26,6 @@ class QuinticList {
   [[nodiscard]] constexpr std::size_t size() const { return count_; }
   [[nodiscard]] constexpr const Quintic* begin() const { return first_; }
   [[nodiscard]] constexpr const Quintic* end() const { return first_ + count_; }
-  constexpr const Quintic& operator[](std::size_t k) const { return first_[k]; }
-  [[nodiscard]] constexpr const Quintic& back() const { return first_[count_ - 1]; }
-  [[nodiscard]] constexpr std::span<const Quintic> first(std::size_t count) const { return {first_, count}; }
 
  private:
   const Quintic* first_;
