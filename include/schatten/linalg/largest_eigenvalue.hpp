@@ -149,7 +149,8 @@ struct LargestRitzValue {
                         starts * steps, [&](std::size_t at) { return bound_bits(b, at / steps, at % steps); }));
     for (int round = 0; is_finite(high) && round < rounds; ++round) {
       const auto cut = [&](int k) {
-        return low * (double(int(parts) - k) / double(parts)) + high * (double(k) / double(parts));
+        const double share = double(k) / double(parts);
+        return low * (1 - share) + high * share;
       };
       const int above = team.template max<int>((parts - 1) * starts, [&](std::size_t at) {
         const int k = int(at / starts) + 1;
