@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: bare
+// labels: bare portable
 // max_abs, frobenius_norm and inner_product, over every scale that the scalar has.
 
 #include "support/typed.hpp"

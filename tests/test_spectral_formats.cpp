@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Half and BFloat16 as what iterates and quintics store: their promise, in every direction of the matrix as stored.
-// labels: accuracy
+// labels: accuracy portable
 
 #include "support/errors.hpp"
 #include "support/known_spectrum.hpp"

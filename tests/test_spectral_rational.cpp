@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// labels: compilers
+// labels: compilers portable
 // What the rational method is made of: its poles, its fit, and rational functions of a matrix.
 
 #include "support/known_spectrum.hpp"
