@@ -307,25 +307,23 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Returns the number of the first requirement that the types of W and G do not meet; 0 if they meet all.
   template <class VW, class VG>
   static constexpr int unmet_requirement() {
-    if constexpr (!KokkosView<VW> || !KokkosView<VG>) {
+    constexpr int w = unmet_by_array<VW>(), g = unmet_by_array<VG>();
+    if constexpr (w == 1 || g == 1) {
       return 1;
     } else if constexpr (std::is_const_v<typename VW::value_type>) {
       return 2;
     } else if constexpr (int(view_rank<VW>) != int(view_rank<VG>)) {
       return 3;
-    } else if constexpr (!ParameterElement<scalar_of<VW>> || !ParameterElement<scalar_of<VG>>) {
+    } else if constexpr (w == 2 || g == 2) {
       return 4;
     } else if constexpr (sizeof(scalar_of<VW>) > sizeof(T)) {
       return 5;
-    } else if constexpr (view_rank<VW> < 1 || view_rank<VW> > 4) {
+    } else if constexpr (w == 3) {
       return 6;
-    } else if constexpr (!accessible_from<Exec, typename VW::memory_space> ||
-                         !accessible_from<Exec, typename VG::memory_space>) {
+    } else if constexpr (w == 4 || g == 4) {
       return 7;
-    } else if constexpr (!has_strides<VW> || !has_strides<VG>) {
-      return 8;
     }
-    return 0;
+    return w == 5 || g == 5 ? 8 : 0;
   }
   /// Returns whether W and G may be registered. The compiler reports only the first requirement that is not met.
   template <class VW, class VG = VW>

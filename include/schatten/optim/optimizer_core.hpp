@@ -142,19 +142,16 @@ class OptimizerCore {
     static_assert(is_view,
                   "schatten: values must be a Kokkos View; schatten::batch_view makes one of a pointer "
                   "(core/views.hpp)");
-    if constexpr (is_view) write_state_view(exec, name, slot, values);
-  }
-
-  template <KokkosView V>
-  void write_state_view(const Exec& exec, std::string_view name, std::string_view slot, const V& values) {
-    static_assert(view_rank<V> == 3, "schatten: state arrays have rank 3, (matrices, rows, cols)");
-    static_assert(accessible_from<Kokkos::HostSpace::execution_space, typename V::memory_space>,
-                  "schatten: the host must be able to read the values");
-    constexpr std::string_view function = "Optimizer::write_state";
-    const Parameter& p = prepared(exec, name, function);
-    const StateArray<Exec>& array = find_state(bucket_of(p).states(), slot, function);
-    check_state_extents(array, p, values, function);
-    optim::write_state<T>(exec, array, p, values);
+    if constexpr (is_view) {
+      static_assert(view_rank<V> == 3, "schatten: state arrays have rank 3, (matrices, rows, cols)");
+      static_assert(accessible_from<Kokkos::HostSpace::execution_space, typename V::memory_space>,
+                    "schatten: the host must be able to read the values");
+      constexpr std::string_view function = "Optimizer::write_state";
+      const Parameter& p = prepared(exec, name, function);
+      const StateArray<Exec>& array = find_state(bucket_of(p).states(), slot, function);
+      check_state_extents(array, p, values, function);
+      optim::write_state<T>(exec, array, p, values);
+    }
   }
 
   [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) {
