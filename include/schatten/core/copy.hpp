@@ -29,6 +29,36 @@ struct ScaleElement {
   }
 };
 
+/// to ← from in square tiles, where the rows of `to` and the columns of `from` are contiguous. Neighbouring threads read
+/// and write neighbouring numbers; the tile is turned in shared memory.
+template <class T, class U, class Space>
+struct CopyTurnedTile {
+  static constexpr std::size_t tile = 32, padded = tile + 1;  // columns of a tile are in different banks
+  static constexpr std::size_t team_bytes = tile * padded * sizeof(T);
+  BatchView<const T, Space> from;
+  BatchView<U, Space> to;
+
+  /// Tile `number` of matrix b, counted along the rows of tiles.
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t number) const {
+    const std::size_t across = tiles(to.extent(2)), row = number / across * tile, col = number % across * tile;
+    const std::size_t rows = least(tile, to.extent(1) - row), cols = least(tile, to.extent(2) - col);
+    T* const turned = team.template shared<T>(tile * padded);
+    team.for_each(tile * tile, [&](std::size_t e) {
+      const std::size_t i = e % tile, j = e / tile;
+      if (i < rows && j < cols) turned[i * padded + j] = from(b, row + i, col + j);
+    });
+    team.for_each(tile * tile, [&](std::size_t e) {
+      const std::size_t i = e / tile, j = e % tile;
+      if (i < rows && j < cols) to(b, row + i, col + j) = U(turned[i * padded + j]);
+    });
+  }
+
+  /// Returns the number of tiles along an extent.
+  KOKKOS_FUNCTION static constexpr std::size_t tiles(std::size_t extent) { return (extent + tile - 1) / tile; }
+  KOKKOS_FUNCTION static constexpr std::size_t least(std::size_t a, std::size_t b) { return a < b ? a : b; }
+};
+
 }  // namespace detail
 
 /// Calls for_each_element along the contiguous index of `leader`, with the body that make(oriented) returns.
@@ -43,10 +73,18 @@ void for_each_element_along(const Exec& exec, std::string_view label, const Batc
 }
 
 /// to ← from, rounded to the nearest U. @pre equal extents; no element is shared. Asynchronous on `exec`. One pass,
-/// along the contiguous index of `to`.
+/// along the contiguous index of `to`; on a device in tiles if that of `from` is another.
 template <ExecutionSpace Exec, class T, class U, class Space>
 void copy_elements(const Exec& exec, std::string_view label, const BatchView<const T, Space>& from,
                    const BatchView<U, Space>& to) {
+  if constexpr (loops_as_on_device<Exec>) {
+    if (to.stride(1) < to.stride(2)) return copy_elements(exec, label, transpose(from), transpose(to));
+    if (from.stride(1) < from.stride(2)) {
+      using Tile = detail::CopyTurnedTile<T, U, Space>;
+      return for_each_row_by_team(exec, label, to.extent(0), Tile::tiles(to.extent(1)) * Tile::tiles(to.extent(2)),
+                                  Tile{from, to});
+    }
+  }
   for_each_element_along(exec, label, to, [&](const auto& turn) {
     return detail::CopyElement<T, U, Space>{turn(from), turn(to)};
   });

@@ -129,14 +129,15 @@ template <ExecutionSpace Exec, class Body>
 }
 
 /// Calls body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) divide loops among
-/// its threads.
+/// its threads. On a device a team has Body::team_bytes of shared memory, if there is such a member.
 template <ExecutionSpace Exec, class Body>
 void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
                           const Body& body) {
   if (batch * rows == 0) return;
   if constexpr (loops_as_on_device<Exec>) {
     const detail::TeamRow<Exec, Body> loop{body, rows};
-    const Kokkos::TeamPolicy<Exec> policy(exec, int(batch * rows), Kokkos::AUTO);
+    Kokkos::TeamPolicy<Exec> policy(exec, int(batch * rows), Kokkos::AUTO);
+    if constexpr (requires { Body::team_bytes; }) policy.set_scratch_size(0, Kokkos::PerTeam(Body::team_bytes));
     Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, loop), loop);
   } else {
     for_each_row(exec, label, batch, rows, detail::OneThreadRow<Body>{body});

@@ -94,6 +94,11 @@ struct ThreadTeam {
   KOKKOS_FUNCTION void once(const F& f) const {
     Kokkos::single(Kokkos::PerTeam(member), f);
   }
+  /// Returns the team's shared memory for n numbers, not initialized. @pre the body has team_bytes >= n·sizeof(T)
+  template <Element T>
+  KOKKOS_FUNCTION T* shared(std::size_t n) const {
+    return static_cast<T*>(member.team_scratch(0).get_shmem(n * sizeof(T)));
+  }
 };
 
 }  // namespace schatten

@@ -88,7 +88,18 @@ void gemm(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, 
   }
 }
 
+/// Returns how many rows of blocks a device computes of a symmetric n×n product: one for each 1024 rows, at most 4.
+inline constexpr std::size_t symmetric_block_rows(std::size_t n) {
+  return (std::max)((std::min)(n / 1024, std::size_t{4}), std::size_t{1});
+}
+
 namespace detail {
+
+/// Returns the first row of row r of `count` rows of blocks; n for r = count. Blocks begin at multiples of 128
+/// elements, for the alignment that tensor cores need.
+inline constexpr std::size_t block_row_begin(std::size_t n, std::size_t count, std::size_t r) {
+  return r == count ? n : n * r / count / 128 * 128;
+}
 
 /// Copies the lower triangle to the upper triangle, in square tiles so that both stay in cache.
 template <class T, class Space>
@@ -123,6 +134,22 @@ void lower_product(const Exec& exec, Coefficient alpha, const BatchView<const A,
   lower_product<Backend>(exec, alpha, lower_a, right_b, block(c, half, half, rest, rest), workspace);
 }
 
+/// Computes a symmetric C ← αAB in `count` rows of blocks, on a device: row r by one product, from the first column to
+/// the diagonal block's last. The blocks right of the diagonal are transposes of those below it.
+template <class Backend, class Exec, class Coefficient, class A, class C, class Space>
+void block_row_product(const Exec& exec, Coefficient alpha, const BatchView<const A, Space>& a,
+                       const BatchView<const A, Space>& b, const BatchView<C, Space>& c, std::size_t count,
+                       Workspace<Space>& workspace) {
+  const std::size_t n = c.extent(1), k = a.extent(2);
+  for (std::size_t r = 0; r < count; ++r) {
+    const std::size_t begin = block_row_begin(n, count, r), end = block_row_begin(n, count, r + 1), rows = end - begin;
+    product<Backend>(exec, alpha, block(a, begin, 0, rows, k), block(b, 0, 0, k, end), Coefficient(0),
+                     block(c, begin, 0, rows, end), workspace);
+    const BatchView<const C, Space> left = block(c, begin, 0, rows, begin);
+    if (r > 0) copy_elements(exec, "schatten::mirror_blocks", transpose(left), block(c, 0, begin, begin, rows));
+  }
+}
+
 template <class Exec, class T, class Space>
 void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
   using Kernel = Mirror<T, Space>;
@@ -134,8 +161,9 @@ void mirror_lower(const Exec& exec, const BatchView<T, Space>& c) {
 /// C ← αAB for a product that is known to be symmetric, such as AᵀA or a polynomial of one symmetric matrix.
 ///
 /// A (n×k), B (k×n), C (n×n), as for gemm. On the host only the blocks on and below the diagonal are computed, and the
-/// others are copied: C is exactly symmetric. Cost: about n²k flops. On a device the whole product is computed, 2n²k
-/// flops, because blocks need more launches and memory traffic. @pre AB = (AB)ᵀ up to rounding.
+/// others are copied: C is exactly symmetric. Cost: about n²k flops. A device computes the whole product for n < 2048,
+/// because blocks need more launches and memory traffic, and from 2048 on two to four rows of blocks up to the diagonal
+/// blocks: see symmetric_flops. @pre AB = (AB)ᵀ up to rounding.
 template <class Backend = void, ExecutionSpace Exec, KokkosView VA, KokkosView VB, KokkosView VC>
 void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, const VB& b, const VC& c,
                        Workspace<typename Exec::memory_space>& workspace) {
@@ -151,12 +179,24 @@ void symmetric_product(const Exec& exec, coefficient_of<VA> alpha, const VA& a, 
     require(!overlap(batch_a, batch_c) && !overlap(batch_b, batch_c), "linalg::symmetric_product", "c",
             shape_of(batch_c), "must not overlap a or b");
     if constexpr (loops_as_on_device<Exec>) {
-      detail::product<Chosen>(exec, alpha, batch_a, batch_b, coefficient_of<VA>(0), batch_c, workspace);
+      detail::block_row_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, symmetric_block_rows(n), workspace);
     } else {
       detail::lower_product<Chosen>(exec, alpha, batch_a, batch_b, batch_c, workspace);
       detail::mirror_lower(exec, batch_c);
     }
   }
+}
+
+/// Returns the flops of symmetric_product on a device over n²k: 2 for the whole product, 1.5 for two rows of blocks,
+/// 1.25 for four.
+inline constexpr double symmetric_flops(std::size_t n) {
+  const std::size_t count = symmetric_block_rows(n);
+  double elements = 0;
+  for (std::size_t r = 0; r < count; ++r) {
+    const std::size_t end = detail::block_row_begin(n, count, r + 1);
+    elements += double(end) * double(end - detail::block_row_begin(n, count, r));
+  }
+  return n == 0 ? 2 : 2 * elements / (double(n) * double(n));
 }
 
 /// C ← AᵀA, the Gram matrix of the columns. A (m×n), C (n×n), as for symmetric_product. Cost: about n²m flops on the

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/core/reduced_float.hpp>
+#include <schatten/linalg/gemm.hpp>
 #include <schatten/spectral/error_model.hpp>
 #include <schatten/spectral/iterate_plan.hpp>
 #include <schatten/spectral/method.hpp>
@@ -22,7 +23,9 @@ namespace schatten::spectral {
 struct Capabilities {
   bool host = true;             ///< the rational method
   bool reduced_floats = false;  ///< products of the types in core/reduced_float.hpp
-  double symmetric = 1;         ///< flops of a symmetric product n×k by k×n over n²k: 2 if it is formed whole
+  bool block_rows = false;      ///< symmetric products in rows of blocks, as on a device
+  /// Returns the flops of a symmetric product n×k by k×n over n²k.
+  [[nodiscard]] double symmetric(std::size_t n) const { return block_rows ? linalg::symmetric_flops(n) : 1; }
 };
 
 /// A method with its error bound and cost.
@@ -55,10 +58,13 @@ struct FitCaches {
 /// of float's, tf32's a quarter, decompositions thirty times what they are on the host.
 struct CostModel {
   explicit CostModel(const Shape& shape, const Capabilities& on = {})
-      : m(double(shape.long_side)), n(double(shape.short_side)), capabilities(on) {}
-  double m, n;
+      : m(double(shape.long_side)),
+        n(double(shape.short_side)),
+        symmetric(on.symmetric(shape.short_side)),
+        capabilities(on) {}
+  double m, n, symmetric;
   Capabilities capabilities;
-  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, capabilities.symmetric); }
+  [[nodiscard]] double quintic(std::size_t steps) const { return quintic_flops(steps, m, n, symmetric); }
   [[nodiscard]] double rational(std::size_t poles) const { return 3 * n * n * m + 1.3 * double(poles) * n * n * n; }
   /// The Gram matrix costs twice as much, and each of the `fine` poles 1.75 times as much: all but its last third is in
   /// double.
@@ -71,7 +77,7 @@ struct CostModel {
   }
   [[nodiscard]] double iterates(const IteratePlan& plan) const { return iterates(plan.fit.steps.size(), plan.form); }
   [[nodiscard]] double iterates(std::size_t steps, IterateForm form) const {
-    return 1.35 * iterate_flops(steps, form, m, n, capabilities.symmetric);
+    return 1.35 * iterate_flops(steps, form, m, n, symmetric);
   }
   /// Returns the least cost of iterates at a resolution.
   [[nodiscard]] double least_iterates(double resolution) const {

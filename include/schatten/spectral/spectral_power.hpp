@@ -125,15 +125,14 @@ class SpectralPower {
   /// Returns the number of poles in double if the format is `mixed`.
   [[nodiscard]] std::size_t fine_poles() const noexcept { return choice_.fine_poles; }
   /// Returns the flops of the products for one matrix if the method has matrix products only (quintic, iterates).
-  /// Symmetric products count half on the host. 0 for other methods.
+  /// Symmetric products count what is computed of them. 0 for other methods.
   [[nodiscard]] double product_flops() const {
     const spectral::Shape shape = spectral::Shape::of(options_.rows, options_.cols);
     const auto m = double(shape.long_side), n = double(shape.short_side);
-    if (method() == SpectralMethod::quintic) {
-      return spectral::quintic_flops(quintics().size(), m, n, capabilities.symmetric);
-    }
+    const double symmetric = capabilities.symmetric(shape.short_side);
+    if (method() == SpectralMethod::quintic) return spectral::quintic_flops(quintics().size(), m, n, symmetric);
     if (method() != SpectralMethod::iterates) return 0;
-    return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, capabilities.symmetric);
+    return spectral::iterate_flops(steps(), choice_.iterates.form, m, n, symmetric);
   }
   /// Returns the options of the plan.
   [[nodiscard]] const SpectralPowerOptions& options() const noexcept { return options_; }
@@ -163,7 +162,7 @@ class SpectralPower {
 
   static constexpr spectral::Capabilities capabilities{
       is_host_execution_space<Exec>, std::is_same_v<T, float>&& linalg::multiplies_reduced_floats<Backend>,
-      loops_as_on_device<Exec> ? 2.0 : 1.0};
+      loops_as_on_device<Exec>};
 
   SpectralPowerOptions options_;
   std::shared_ptr<spectral::FitCaches> fits_;

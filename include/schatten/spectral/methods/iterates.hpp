@@ -13,8 +13,8 @@ namespace schatten::spectral {
 template <Scalar T, Element Work>
 MethodChoice choose_iterates(const SpectralPowerOptions& options, const Capabilities& capabilities, IterateFits& fits) {
   const Shape shape = Shape::of(options.rows, options.cols);
-  IteratePlan plan =
-      plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits, capabilities.symmetric);
+  IteratePlan plan = plan_iterates<T, Work>(shape, options.power, options.resolution, options.tolerance, fits,
+                                            capabilities.symmetric(shape.short_side));
   const double cost = product_cost<T, Work> * CostModel(shape, capabilities).iterates(plan), error = plan.error;
   return {SpectralMethod::iterates, format_of<T, Work>, error, cost, {}, std::move(plan)};
 }
