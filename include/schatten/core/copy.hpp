@@ -29,8 +29,8 @@ struct ScaleElement {
   }
 };
 
-/// to ← from in square tiles, where the rows of `to` and the columns of `from` are contiguous. Neighbouring threads read
-/// and write neighbouring numbers; the tile is turned in shared memory.
+/// to ← from in square tiles, where the rows of `to` and the columns of `from` are contiguous. Neighbouring threads
+/// read and write neighbouring numbers; the tile is turned in shared memory.
 template <class T, class U, class Space>
 struct CopyTurnedTile {
   static constexpr std::size_t tile = 32, padded = tile + 1;  // columns of a tile are in different banks
