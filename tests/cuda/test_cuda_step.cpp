@@ -35,16 +35,25 @@ class Model {
  public:
   using View = Kokkos::View<float**, Kokkos::LayoutRight, Kokkos::CudaHostPinnedSpace>;
   explicit Model(unsigned seed) {
-    const auto htmuon = optimizer.add_group(HTMuonOptions{.map = {.resolution = 3e-3, .tolerance = 2e-2}});
-    const auto muon = optimizer.add_group(MuonOptions{});
-    const auto adamw = optimizer.add_group(AdamWOptions{});
-    for (const GroupId group : {htmuon, muon, adamw}) {
+    groups = {optimizer.add_group(HTMuonOptions{.map = {.resolution = 3e-3, .tolerance = 2e-2}}),
+              optimizer.add_group(MuonOptions{}), optimizer.add_group(AdamWOptions{}), optimizer.add_group(Adam{}),
+              optimizer.add_group(SPlus{.interval = 1000})};
+    for (const GroupId group : groups) {
       for (const auto& [rows, cols] : {std::pair<std::size_t, std::size_t>{64, 64}, {64, 64}, {48, 96}}) {
         weights.push_back(filled(rows, cols, ++seed));
         gradients.push_back(filled(rows, cols, ++seed));
         optimizer.add(group, std::to_string(weights.size()), weights.back(), gradients.back());
       }
     }
+  }
+  /// Other rates, as a schedule sets them.
+  void set_rates(int step) {
+    for (const GroupId group : groups) {
+      optimizer.set_lr_factor(group, 1.0 / (1 + step));
+      optimizer.set_weight_decay(group, 0.01 * step);
+    }
+    optimizer.set_lr(groups[2], 1e-3 + 1e-4 * step);
+    optimizer.set_decay_factor("1", 0.5 * step);
   }
   /// Other gradients, from step to step.
   void next_gradients() {
@@ -54,6 +63,7 @@ class Model {
   }
 
   Optimizer<float, Kokkos::Cuda> optimizer;
+  std::vector<GroupId> groups;
   std::vector<View> weights, gradients;
 
  private:
@@ -74,9 +84,32 @@ bool equal(const Model& a, const Model& b) {
   return true;
 }
 
+/// A graph of one step of an Optimizer.
+class StepGraph {
+ public:
+  StepGraph(const Stream& stream, Model& model) : stream_(stream.get()) {
+    expect_success(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed));
+    model.optimizer.step(Kokkos::Cuda(stream_));
+    expect_success(cudaStreamEndCapture(stream_, &graph_));
+    expect_success(cudaGraphInstantiate(&program_, graph_, 0));
+  }
+  StepGraph(const StepGraph&) = delete;
+  StepGraph& operator=(const StepGraph&) = delete;
+  ~StepGraph() {
+    cudaGraphExecDestroy(program_);
+    cudaGraphDestroy(graph_);
+  }
+  void launch() const { expect_success(cudaGraphLaunch(program_, stream_)); }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraph_t graph_{};
+  cudaGraphExec_t program_{};
+};
+
 }  // namespace
 
-TEST_CASE("a step captured in a graph does what step does, counts included") {
+TEST_CASE("a step captured in a graph does what step does, counts and schedules included") {
   const Stream stream;
   const Kokkos::Cuda exec(stream.get());
   Model plain(1), captured(1);
@@ -85,17 +118,17 @@ TEST_CASE("a step captured in a graph does what step does, counts included") {
   exec.fence();
   REQUIRE(equal(plain, captured));
 
-  cudaGraph_t graph{};
-  cudaGraphExec_t program{};
-  expect_success(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeRelaxed));
-  captured.optimizer.step(exec);
-  expect_success(cudaStreamEndCapture(stream.get(), &graph));
-  expect_success(cudaGraphInstantiate(&program, graph, 0));
-  for (int step = 0; step < 3; ++step) {
+  const StepGraph graph(stream, captured);
+  for (int step = 0; step < 4; ++step) {
     plain.next_gradients();
     captured.next_gradients();
+    if (step > 1) {  // before, the numbers are those of the capture
+      plain.set_rates(step);
+      captured.set_rates(step);
+      captured.optimizer.update_numbers(exec);
+    }
     plain.optimizer.step(exec);
-    expect_success(cudaGraphLaunch(program, stream.get()));
+    graph.launch();
     exec.fence();
     CHECK(equal(plain, captured));
   }
@@ -106,8 +139,23 @@ TEST_CASE("a step captured in a graph does what step does, counts included") {
     CHECK(captured_counts[k].applied == plain_counts[k].applied);
   }
   CHECK(captured.optimizer.skipped_steps(exec) == 0);
-  cudaGraphExecDestroy(program);
+}
+
+TEST_CASE("a step with numbers that have changed is not captured, and says what to call") {
+  const Stream stream;
+  const Kokkos::Cuda exec(stream.get());
+  Model model(7);
+  model.optimizer.step(exec);
+  model.set_rates(1);
+  expect_success(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeRelaxed));
+  CHECK_THROWS_WITH_AS(model.optimizer.step(exec), doctest::Contains("update_numbers"), InvalidArgument);
+  cudaGraph_t graph{};
+  expect_success(cudaStreamEndCapture(stream.get(), &graph));
   cudaGraphDestroy(graph);
+  model.optimizer.update_numbers(exec);
+  const StepGraph after(stream, model);
+  after.launch();
+  exec.fence();
 }
 
 TEST_CASE("Optimizers on streams of their own step as they do one after the other") {

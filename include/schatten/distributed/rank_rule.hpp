@@ -169,7 +169,12 @@ struct RankRule : R {
     const auto [whole_rows, whole_cols] = whole_or(rows, cols);
     return optim::rule_scale<R>(*this, whole_rows, whole_cols);
   }
-  [[nodiscard]] double lr_at(std::size_t step, std::size_t rows, std::size_t cols) const {
+  [[nodiscard]] double lr_at(std::size_t rows, std::size_t cols) const requires(!optim::has_lr_of_step<R>) {
+    const auto [whole_rows, whole_cols] = whole_or(rows, cols);
+    return optim::rule_lr<R>(*this, 1, whole_rows, whole_cols);
+  }
+  [[nodiscard]] double lr_at(std::size_t step, std::size_t rows,
+                             std::size_t cols) const requires optim::has_lr_of_step<R> {
     const auto [whole_rows, whole_cols] = whole_or(rows, cols);
     return optim::rule_lr<R>(*this, step, whole_rows, whole_cols);
   }

@@ -4,6 +4,7 @@
 
 #include <schatten/core/random_bits.hpp>
 #include <schatten/optim/elements.hpp>
+#include <schatten/optim/rates.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +61,7 @@ struct WeightUpdate {
   SlotMemory master;                                 ///< copies of the weights in T; empty: no copies
   NumberBatchView<const SplitFactor, Space> factor;  ///< of each matrix; empty: 1
   NumberBatchView<MatrixCounts, Space> counts;       ///< for stochastic rounding: the steps that a matrix has taken
-  double lr, decay;                                  ///< decay: share of W, lr·weight_decay except with `fixed`
+  StepRates rates;
   DecayMode mode;
   bool transposed;  ///< whether the rows here are the user's columns
   std::size_t rows, cols;
@@ -85,8 +86,8 @@ struct ApplySink {
   KOKKOS_FUNCTION Block begin(std::size_t k) const {
     const MatrixRecord& record = update.records(k);
     const double moves = update.moves(k) ? 1 : 0;
-    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, moves * update.lr * record.scale,
-            moves * update.decay * record.decay};
+    return {update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{}, moves * update.rates.lr() * record.scale,
+            moves * update.rates.decay() * record.decay};
   }
   void store(const Block& block, std::size_t k, std::size_t cols, std::size_t first, std::size_t count,
              const T* direction) const {

@@ -185,10 +185,13 @@ class Bucket {
   [[nodiscard]] WeightReader<T, Space> weights() const {
     return {records(), key().master ? slot(slots() - 1) : SlotMemory{}};
   }
-  /// The learning rate of this step, including the lr factor. D is multiplied by it and by factor().
-  [[nodiscard]] double lr() const { return lr_; }
+  /// The learning rate of this step, including the lr factor. D is multiplied by it and by factor(). A kernel with this
+  /// number keeps it in a CUDA graph; one with rates() does not.
+  [[nodiscard]] double lr() const { return rates_.host.lr; }
   /// The factor of W in this step's decay.
-  [[nodiscard]] double decay() const { return decay_; }
+  [[nodiscard]] double decay() const { return rates_.host.decay; }
+  /// rates().lr() and rates().decay(), in kernels: the same numbers; in a CUDA graph the present ones.
+  [[nodiscard]] const StepRates& rates() const { return rates_; }
 
   /// Calls f(team, k, i) for every row i of every matrix k that is not skipped. `team`: core/team.hpp.
   template <class F>
@@ -249,11 +252,10 @@ class Bucket {
     if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_);
     checked_ = true;
   }
-  /// Sets the step's learning rate and decay. coupled: the factor of W in the gradient that the rule reads.
-  void set_rates(double lr, double decay, double coupled) {
-    lr_ = lr;
-    decay_ = decay;
-    coupled_ = coupled;
+  /// Sets the step's learning rate and decay. couples: whether the rule reads g + rates.coupled()·W.
+  void set_rates(const StepRates& rates, bool couples) {
+    rates_ = rates;
+    couples_ = couples;
   }
   /// Determines first_steps(), once per step.
   void note_first_steps() { first_steps_ = storage_.take_first_steps(first_, count_); }
@@ -262,7 +264,7 @@ class Bucket {
   /// Lets the rule read `observed`, arrays of `rows` rows each from Optimizer::observe, instead of the gradients.
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
-    coupled_ = 0;
+    couples_ = false;
     observed_rows_ = rows;
   }
   /// Sets the memory of the factors, and the factors to 1.
@@ -324,7 +326,7 @@ class Bucket {
   [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
 
   [[nodiscard]] GradientSource<T, Space> gradients() const {
-    return {records(), coupled_ != 0 ? weights() : WeightReader<T, Space>{}, coupled_};
+    return {records(), couples_ ? weights() : WeightReader<T, Space>{}, couples_ ? rates_ : StepRates{}};
   }
 
   /// Sets the loop's slots: arrays with an element per element of the matrix, or with a number per block of rows.
@@ -380,7 +382,8 @@ class Bucket {
   bool checked_, first_steps_ = false;
   Records<Space> records_;
   std::size_t observed_rows_ = 0;  ///< of each observed array; 0: none, the gradients are there
-  double lr_ = 0, decay_ = 0, coupled_ = 0;
+  StepRates rates_{};
+  bool couples_ = false;
   bool averaged_ = false;  ///< whether `average` has been called
   Numbers size_{};         ///< on devices: the largest entry of each matrix that it has made
   double beta_ = 0, stuck_ = 0;

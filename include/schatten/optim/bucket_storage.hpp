@@ -5,6 +5,7 @@
 #include <schatten/optim/apply.hpp>
 #include <schatten/optim/elements.hpp>
 #include <schatten/optim/parameter.hpp>
+#include <schatten/optim/rates.hpp>
 #include <schatten/optim/state.hpp>
 
 #include <algorithm>
@@ -165,6 +166,7 @@ class BucketStorage {
   std::shared_ptr<void> plans{};                ///< of the spectral maps, where the rule has some (plans.hpp)
   std::shared_ptr<void> function_plans{};       ///< of those by a SpectralFunction (function_rule.hpp)
   std::shared_ptr<spectral::FitCaches> fits{};  ///< shared by the plans
+  const Rates* rates = nullptr;                 ///< where kernels read them; null on hosts (rates.hpp)
   /// To be called when the parameter's counts have been written: its matrices may be in their first step again.
   void forget_steps(const Parameter& parameter) {
     for (Member& member : members_) {

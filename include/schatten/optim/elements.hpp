@@ -11,6 +11,7 @@
 #include <schatten/core/atomic.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/norms.hpp>
+#include <schatten/optim/rates.hpp>
 #include <schatten/optim/records.hpp>
 #include <schatten/optim/skip.hpp>
 #include <schatten/optim/state.hpp>
@@ -78,13 +79,14 @@ template <Scalar T, class Space>
 struct GradientSource {
   Records<Space> records;
   WeightReader<T, Space> weights{};
-  double decay = 0;
+  StepRates rates{};  ///< all zero: no decay
   /// Pointer to the elements if they are contiguous, else null.
   [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
-    return decay != 0 ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
+    return rates.host.coupled != 0 ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
   }
   void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
     load_elements<T>(records(k).gradient, cols, first, count, to);
+    const double decay = rates.host.coupled;
     if (decay == 0) return;
     T weight[chunk];
     load_elements<T>(weights.matrix(k), cols, first, count, weight);
@@ -93,6 +95,7 @@ struct GradientSource {
   }
   KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const {
     const T g = load_element<T>(records(k).gradient, i, j);
+    const double decay = rates.coupled();
     return decay != 0 ? g + T(decay * records(k).decay) * weights(k, i, j) : g;
   }
 };

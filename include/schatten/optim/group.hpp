@@ -61,6 +61,9 @@ class Group {
   /// The error bound of the spectral map of a bucket; 0 if the rule has no map.
   [[nodiscard]] virtual double map_error(Storage& storage) = 0;
 
+  /// The rates of a bucket in the group's step number `step`, counted from 1.
+  [[nodiscard]] virtual Rates rates(const BucketKey& key, std::size_t step) const = 0;
+
   // ---- a run of matrices --------------------------------------------------------------------------------------------
   /// Computes direction and apply, in as few passes as the rule allows.
   virtual void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) = 0;

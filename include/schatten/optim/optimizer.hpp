@@ -243,6 +243,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// has computed.
   using Core::direction_of;
 
+  /// Brings to the device's kernels what set_lr, set_lr_factor, set_weight_decay and set_decay_factor have changed, in
+  /// order with other work on `exec`. For steps that a CUDA graph has captured (docs/gpu.md): call it before a launch;
+  /// step, direction and apply do the same. Throws InvalidArgument while `exec` is captured, if something has changed.
+  /// Cost: a launch; nothing if nothing has changed, and on hosts.
+  using Core::update_numbers;
+
   // ---- state, counts, telemetry -------------------------------------------------------------------------------------
 
   /// Returns the names of a parameter's state arrays: "momentum", … . Allocates arrays that do not exist yet; then it

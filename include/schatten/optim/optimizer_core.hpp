@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/optim/groups.hpp>
+#include <schatten/optim/rates.hpp>
 #include <schatten/optim/registry.hpp>
 #include <schatten/optim/state_access.hpp>
 #include <schatten/optim/step_counters.hpp>
@@ -76,6 +77,7 @@ class OptimizerCore {
   void apply(const Exec& exec) {
     require(pending_, "Optimizer::apply", "direction", "missing", "must be computed first, by direction(exec)");
     const ProfilingRegion region("schatten::Optimizer::apply");
+    write_rates(exec, "Optimizer::apply");
     pending_ = false;
     run(exec, [&](Group& group, const Step& step, Storage& storage, std::size_t first, std::size_t count) {
       const auto d = as_const(storage.direction(first, count));
@@ -89,6 +91,11 @@ class OptimizerCore {
     require(pending_, "Optimizer::direction_of", "direction", "missing", "must be computed first, by direction(exec)");
     const BatchView<T, Space> d = groups_[p.group]->bucket(p.bucket).direction(p.place, p.matrices());
     return p.transposed ? transpose(d) : d;
+  }
+
+  void update_numbers(const Exec& exec) {
+    prepare(exec);
+    write_rates(exec, "Optimizer::update_numbers");
   }
 
   /// As Optimizer::observe. `input`: with the user's rows and columns, or (matrices, samples, cols) for a layer's
@@ -325,10 +332,39 @@ class OptimizerCore {
     if (!stale) return;
     require(Kokkos::is_initialized(), "Optimizer::step", "Kokkos", "not initialized",
             "must be initialized before the first step, for example by a Kokkos::ScopeGuard in main");
+    require_not_captured(exec, "Optimizer::step");
     for (const auto& group : groups_) group->prepare(exec);
+    make_rates();
     counters_.resize(exec, matrices_, options_.non_finite == NonFinite::raise);
     if (measures_) telemetry_.resize(exec, matrices_);
     dirty_ = false;
+  }
+
+  /// Calls f(group, bucket) for all buckets, also for those without matrices.
+  template <class F>
+  void for_each_storage(const F& f) {
+    for (const auto& group : groups_) {
+      for (std::size_t k = 0; k < group->buckets(); ++k) f(*group, group->bucket(k));
+    }
+  }
+  /// Makes room for the rates of all buckets in a device's memory. Nothing on hosts.
+  void make_rates() {
+    if constexpr (RateTable<Exec>::in_memory) {
+      std::size_t count = 0;
+      for_each_storage([&](Group&, Storage&) { ++count; });
+      rate_table_.resize(count);
+      rates_.resize(count);
+      count = 0;
+      for_each_storage([&](Group&, Storage& storage) { storage.rates = rate_table_.of(count++); });
+    }
+  }
+  /// Writes the rates there, if some have changed.
+  void write_rates(const Exec& exec, std::string_view function) {
+    if constexpr (RateTable<Exec>::in_memory) {
+      std::size_t count = 0;
+      for_each_storage([&](Group& group, Storage& storage) { rates_[count++] = group.rates(storage.key(), 1); });
+      rate_table_.write(exec, rates_, function);
+    }
   }
 
   [[nodiscard]] Step context(const Exec& exec) {
@@ -338,6 +374,7 @@ class OptimizerCore {
   /// Prepares a step. It first does everything that may throw, then increments the groups' step numbers.
   void begin_step(const Exec& exec) {
     prepare(exec);
+    write_rates(exec, "Optimizer::step");
     if (options_.non_finite == NonFinite::raise) raise_non_finite(exec);
     for (const auto& group : groups_) ++group->steps;
   }
@@ -405,6 +442,8 @@ class OptimizerCore {
   std::size_t matrices_ = 0;       ///< of all parameters, removed ones included
   std::size_t live_matrices_ = 0;  ///< of the present ones
   bool dirty_ = false, pending_ = false, measures_ = false;
+  RateTable<Exec> rate_table_;
+  std::vector<Rates> rates_;  ///< of the present numbers
   StepCounters<Exec> counters_;
   TelemetryTable<Exec> telemetry_;
   Workspace<Space> workspace_;

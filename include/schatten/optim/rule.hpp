@@ -38,7 +38,8 @@
 //   void check_shape(rows, cols, function, parameter) const        the same for a shape
 //   static constexpr bool takes_vectors              direction(): whether the rule takes vectors, as 1×n matrices
 //   static constexpr long long waits                 the number of first steps that do not change a matrix
-//   double lr_at(step, rows, cols) const             the learning rate of a step, counted from 1, instead of lr
+//   double lr_at(rows, cols) const                   the learning rate of a shape instead of lr
+//   double lr_at(step, rows, cols) const             the same of a step, counted from 1; a CUDA graph keeps it
 //   template <class Bucket>
 //   void finish(Bucket& bucket) const                is called after the update of the weights
 //   template <class Bucket>
@@ -179,10 +180,17 @@ DecayMode decay_mode(const R& rule) {
   return DecayMode::decoupled;
 }
 
+/// Whether the rule's learning rate depends on the step.
+template <class R>
+inline constexpr bool has_lr_of_step = requires(const R& rule) {
+  rule.lr_at(std::size_t(1), std::size_t(1), std::size_t(1));
+};
+
 /// The learning rate of step `step`, counted from 1, of a rows×cols matrix.
 template <class R>
 double rule_lr(const R& rule, std::size_t step, std::size_t rows, std::size_t cols) {
-  if constexpr (requires { rule.lr_at(step, rows, cols); }) return rule.lr_at(step, rows, cols);
+  if constexpr (has_lr_of_step<R>) return rule.lr_at(step, rows, cols);
+  if constexpr (requires { rule.lr_at(rows, cols); }) return rule.lr_at(rows, cols);
   return rule.lr;
 }
 

@@ -131,6 +131,16 @@ class RuleGroup final : public Group<T, Exec> {
     return error;
   }
 
+  [[nodiscard]] Rates rates(const BucketKey& key, std::size_t step) const override {
+    const auto [rows, cols] = key.user_shape();
+    const double lr = rule_lr(rule_, step, rows, cols) * this->lr_factor;
+    switch (decay_mode(rule_)) {
+      case DecayMode::coupled: return {lr, 0, rule_.weight_decay};
+      case DecayMode::fixed: return {lr, rule_.weight_decay, 0};
+      default: return {lr, lr * rule_.weight_decay, 0};
+    }
+  }
+
   void step(const Step& step, Storage& storage, std::size_t first, std::size_t count) override {
     const typename Workspace<Space>::Frame frame(step.workspace);
     View bucket = bucket_of(step, storage, first, count);
@@ -270,19 +280,12 @@ class RuleGroup final : public Group<T, Exec> {
     bucket.apply_floor(own_slots_);
   }
 
-  /// Matrices of a bucket with the rates of this step.
+  /// Matrices of a bucket with the rates of this step. Rates that depend on the step stay in the kernels' bodies.
   [[nodiscard]] View bucket_of(const Step& step, Storage& storage, std::size_t first, std::size_t count) const {
-    const auto [rows, cols] = storage.key().user_shape();
-    const double lr = rule_lr(rule_, this->steps, rows, cols) * this->lr_factor;
-    const DecayMode mode = decay_mode(rule_);
-    const double share = mode == DecayMode::fixed ? rule_.weight_decay : lr * rule_.weight_decay;
     View bucket(step, storage, first, count, this->steps);
     if constexpr (requires { bucket.set_rule(rule_); }) bucket.set_rule(rule_);
-    if (mode == DecayMode::coupled) {
-      bucket.set_rates(lr, 0, rule_.weight_decay);
-    } else {
-      bucket.set_rates(lr, share, 0);
-    }
+    const StepRates now{rates(storage.key(), this->steps), has_lr_of_step<R> ? nullptr : storage.rates};
+    bucket.set_rates(now, decay_mode(rule_) == DecayMode::coupled && (now.memory != nullptr || now.host.coupled != 0));
     return bucket;
   }
 
@@ -291,8 +294,7 @@ class RuleGroup final : public Group<T, Exec> {
             .master = bucket.weights().master,
             .factor = factor,
             .counts = bucket.counts(),
-            .lr = bucket.lr(),
-            .decay = bucket.decay(),
+            .rates = bucket.rates(),
             .mode = decay_mode(rule_),
             .transposed = bucket.key().transposed,
             .rows = bucket.rows(),

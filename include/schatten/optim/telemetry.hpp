@@ -57,12 +57,13 @@ struct Measure {
     for (std::size_t i = 0; i < direction.extent(1); ++i) {
       for (std::size_t j = 0; j < direction.extent(2); ++j) {
         const double w = WeightReader<double, Space>{update.records, update.master}(k, i, j);
-        const double step = double(direction(k, i, j)) * factor.first * (update.lr * record.scale) * factor.second;
+        const double step =
+            double(direction(k, i, j)) * factor.first * (update.rates.lr() * record.scale) * factor.second;
         gradient.add(load_element<double>(record.gradient, i, j));
         weight.add(w);
         if (!update.moves(k)) continue;
-        change.add(
-            with_decay(update.mode, update.decay * record.decay, [&](const auto& decay) { return decay(w, step); }));
+        change.add(with_decay(update.mode, update.rates.decay() * record.decay,
+                              [&](const auto& decay) { return decay(w, step); }));
       }
     }
     const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));

@@ -50,7 +50,7 @@ struct SPlus {
     for (const StateSlot& slot : optim::kronecker_slots(rows, cols, max_side)) slots.push_back(slot);
     return slots;
   }
-  [[nodiscard]] double lr_at(std::size_t, std::size_t rows, std::size_t cols) const {
+  [[nodiscard]] double lr_at(std::size_t rows, std::size_t cols) const {
     const bool standard = rows > 1 && cols > 1 && (std::max)(rows, cols) <= max_side;
     return lr * (standard ? 2.0 / double(rows + cols) : vector_rate);
   }
@@ -72,7 +72,8 @@ struct SPlus {
   /// Updates the average with the weights before their decay.
   template <class Bucket>
   void finish(Bucket& bucket) const {
-    optim::average_weights(bucket, average_beta, decay == DecayMode::after_step ? bucket.decay() : 0.0, 1);
+    optim::average_weights(bucket, average_beta, decay == DecayMode::after_step ? bucket.rates() : optim::StepRates{},
+                           1);
   }
 };
 
