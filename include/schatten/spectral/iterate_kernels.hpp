@@ -47,5 +47,20 @@ struct WeightedSum {
   }
 };
 
+/// out ← factor_b·(sum + Σ_k w_k x_k), k < count, rounded once; x_k are the consecutive batches in x. `out` may be `sum`.
+template <class W, class T, class Space>
+struct IterateResult {
+  NumberBatchView<double, Space> factor;
+  Sum<W> w[most_iterates];
+  std::size_t count;
+  BatchView<const W, Space> x, sum;
+  BatchView<T, Space> out;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    auto total = Sum<W>(sum(b, i, j));
+    for (std::size_t k = 0; k < count; ++k) total += w[k] * Sum<W>(x(k * out.extent(0) + b, i, j));
+    out(b, i, j) = T(factor(b) * double(total));
+  }
+};
+
 }  // namespace detail
 }  // namespace schatten::spectral

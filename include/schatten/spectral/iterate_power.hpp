@@ -91,13 +91,13 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
   if (last) linalg::symmetric_product<Backend>(exec, S(1), polynomial, s.polynomial, to, workspace);
 }
 
-/// sum ← Σ_{k<K} w_k X_k + X_{K−1} P_{K−1} bracket.
+/// sum ← Σ_{a≤k<K} w_k X_k + X_{K−1} P_{K−1} bracket. Returns a: iterate_result adds the terms before.
 ///
 /// In a segment that starts at step r, X_k = X_r Q_k, Q_{k+1} = Q_k P_k and A_{k+1} = A_k P_k²: products of commuting
-/// symmetric matrices. The segment adds X_r Σ_k w_k Q_k. Segments of one step, which come first, add w_r X_r together.
+/// symmetric matrices. The segment adds X_r Σ_k w_k Q_k. The first a segments have one step each and add nothing here.
 template <class Backend, class Exec, class W, class Space, class Parts>
-void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateSegments& segments,
-                         const IterateState<W, Space>& s, Workspace<Space>& workspace, const Parts& parts) {
+std::size_t iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateSegments& segments,
+                                const IterateState<W, Space>& s, Workspace<Space>& workspace, const Parts& parts) {
   using S = Sum<W>;
   const std::size_t n = s.factor.extent(1), count = segments.count(), longest = segments.length(count - 1);
   const auto products = workspace.template aligned_batch<W>(longest > 1 ? longest * s.batch : 0, n, n);
@@ -128,16 +128,28 @@ void iterate_in_segments(const Exec& exec, const IterateFit& fit, const IterateS
       weighted_sum(exec, "schatten::iterate_power/terms", outer[begin],
                    std::span(weights).first(last ? length : length - 1), as_const(products), terms);
     }
-    if (segment == first && alone > 0) {
-      weighted_sum(exec, "schatten::iterate_power/sum", 0, outer.first(alone), as_const(s.x), s.sum);
-    }
     if (segment >= first) {
-      linalg::gemm<Backend>(exec, S(1), x, terms, S(segment > first || alone > 0 ? 1 : 0), s.sum, workspace);
+      linalg::gemm<Backend>(exec, S(1), x, terms, S(segment > first ? 1 : 0), s.sum, workspace);
     }
     if (last) break;
     linalg::gemm<Backend>(exec, S(1), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1), workspace);
     parts.template gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
   }
+  return alone;
+}
+
+/// out ← factor_b·(sum + Σ_{k<a} w_k X_k).
+template <class W, class Exec, class T, class Space>
+void iterate_result(const Exec& exec, std::span<const double> w, const IterateState<W, Space>& s,
+                    const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& out) {
+  IterateResult<W, T, Space> body{factor, {}, w.size(), {}, {}, {}};
+  std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
+  for_each_element_along(exec, "schatten::iterate_power/result", out, [&](const auto& turn) {
+    body.x = turn(as_const(s.x));
+    body.sum = turn(as_const(s.sum));
+    body.out = turn(out);
+    return body;
+  });
 }
 
 }  // namespace detail
@@ -235,8 +247,8 @@ void iterate_power_of_rows(const Exec& exec, const IterateFit& fit, IterateForm 
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
   divide(exec, m, unit, x, scale);
   scale_elements(exec, "schatten::iterate_power/scale", square, as_const(gram), gram);
-  detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace, parts);
-  scale_elements(exec, "schatten::iterate_power/store", factor, as_const(state.sum), out);
+  const std::size_t alone = detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace, parts);
+  detail::iterate_result(exec, std::span(fit.outer).first(alone), state, factor, out);
 }
 
 /// out ← Σ_k w_k X_k + X_K Σ_k (v_k A_k + u_k A_k²) in precision Work, A_k = X_kᵀX_k, X_0 = M/s, s about 1.05σ₁.
