@@ -47,7 +47,8 @@ struct WeightedSum {
   }
 };
 
-/// out ← factor_b·(sum + Σ_k w_k x_k), k < count, rounded once; x_k are the consecutive batches in x. `out` may be `sum`.
+/// out ← factor_b·(sum + Σ_k w_k x_k), k < count, rounded once; x_k are the consecutive batches in x. `out` may be
+/// `sum`.
 template <class W, class T, class Space>
 struct IterateResult {
   NumberBatchView<double, Space> factor;

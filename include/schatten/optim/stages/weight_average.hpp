@@ -25,8 +25,8 @@ struct AverageWeight {
 };
 
 /// Slot k ← β·slot + (1−β)W, for a rule's finish(). W are the weights before their decay, if the decay of `rates` comes
-/// last and has multiplied them by 1 − decay·(the parameter's decay factor). The slot divided by 1 − β^t is the mean of the
-/// weights. Cost: one pass.
+/// last and has multiplied them by 1 − decay·(the parameter's decay factor). The slot divided by 1 − β^t is the mean of
+/// the weights. Cost: one pass.
 template <class Bucket>
 void average_weights(Bucket& bucket, double beta, const StepRates& rates, std::size_t k) {
   using T = typename Bucket::Scalar;
