@@ -190,7 +190,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
         }
         require(view_rank<V> >= 2 && batch.batch == p->matrices() && batch.cols == p->cols() && batch.rows > 0,
                 function, optim::argument_of("x", name), optim::extents_of(x),
-                "must be (samples, " + std::to_string(p->cols()) + "), before them the matrices of a batch");
+                {"must be (samples, ", p->cols(), "), before them the matrices of a batch"});
       }
     } else {
       given = gradient_of(*parts[0], x, function, "x");
@@ -363,7 +363,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
       Parameter part;
       part.name = options.row_sizes.empty() ? name : optim::part_name(name, parts.size());
       part.whole = name;
-      part.extents = optim::extents_of(w);
+      part.extents = optim::extents_of(w).text();
       part.shape = options.row_sizes.empty() ? optim::view_shape(w) : optim::batch_shape(piece.batch);
       part.rank = view_rank<VW>;
       part.options = options;
@@ -379,9 +379,9 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   template <class VG>
   static std::vector<optim::Piece> gradient_of(const Parameter& part, const VG& g, std::string_view function,
                                                std::string_view argument = "g") {
-    const std::string extents = optim::extents_of(g);
-    require(extents == part.extents, function, optim::argument_of(argument, part.whole), extents,
-            "must have the extents of w, " + part.extents);
+    const Words extents = optim::extents_of(g);
+    require(extents.text() == part.extents, function, optim::argument_of(argument, part.whole), extents,
+            {"must have the extents of w, ", part.extents});
     return optim::pieces_of<Exec>(g, part.options, function, argument, part.whole);
   }
   template <class VG>

@@ -257,8 +257,7 @@ class OptimizerCore {
     require(!name.empty(), function, "name", name, "must not be empty");
     require(!registry_->has(name), function, "name", name, "is registered already");
     require(!group.only_matrices() || rank > 1, function, argument_of("rank", name), rank,
-            "must be at least 2: " + std::string(group.rule_name()) +
-                " takes matrices; put vectors into a group with AdamW or SGD");
+            {"must be at least 2: ", group.rule_name(), " takes matrices; put vectors into a group with AdamW or SGD"});
   }
 
   /// Adds a parameter, given as its parts. weight, gradient: the user's Views; gradient: null if there is none yet.
