@@ -289,6 +289,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
     return 0;
   }
+  /// What the compiler says of a View's memory space and layout.
+  template <bool elsewhere, bool without_strides>
+  static constexpr void check_place() {
+    static_assert(!elsewhere, "schatten: the View's memory space is not accessible from the execution space");
+    static_assert(!without_strides, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+  }
   /// Whether the array may be a gradient or what a rule observes. The compiler reports the first requirement that is
   /// not met, and nothing else.
   template <class V>
@@ -299,8 +305,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
     static_assert(unmet != 2, "schatten: the array must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
     static_assert(unmet != 3, "schatten: the array must have rank 1 to 4");
-    static_assert(unmet != 4, "schatten: the View's memory space is not accessible from the execution space");
-    static_assert(unmet != 5, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+    check_place<unmet == 4, unmet == 5>();
     return unmet == 0;
   }
 
@@ -340,8 +345,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     static_assert(unmet != 5,
                   "schatten: W has more digits than the Optimizer's scalar; Optimizer<double> takes double weights");
     static_assert(unmet != 6, "schatten: a parameter must have rank 1 to 4");
-    static_assert(unmet != 7, "schatten: the View's memory space is not accessible from the execution space");
-    static_assert(unmet != 8, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+    check_place<unmet == 7, unmet == 8>();
     return unmet == 0;
   }
 
