@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -56,11 +58,11 @@ TEST_CASE_TEMPLATE("as_batch, transpose, block and matrices name the elements of
   const auto part = block(all, 1, 2, 3, 2);
   const auto last = matrices(all, 1, 2);
   const auto constant = as_const(all);
-  REQUIRE(shape_of(all) == "3x4x5");
-  REQUIRE(shape_of(one) == "1x4x5");
-  REQUIRE(shape_of(swapped) == "3x5x4");
-  REQUIRE(shape_of(part) == "3x3x2");
-  REQUIRE(shape_of(last) == "2x4x5");
+  REQUIRE(shape_of(all).text() == "3x4x5");
+  REQUIRE(shape_of(one).text() == "1x4x5");
+  REQUIRE(shape_of(swapped).text() == "3x5x4");
+  REQUIRE(shape_of(part).text() == "3x3x2");
+  REQUIRE(shape_of(last).text() == "2x4x5");
   for (std::size_t b = 0; b < 3; ++b) {
     for (std::size_t i = 0; i < 4; ++i) {
       for (std::size_t j = 0; j < 5; ++j) {
@@ -78,7 +80,7 @@ TEST_CASE_TEMPLATE("as_batch, transpose, block and matrices name the elements of
 
 TEST_CASE("as_batch takes empty Views and Views of const") {
   const Kokkos::View<double**, Kokkos::LayoutLeft, Kokkos::HostSpace> empty("schatten::test::empty", 0, 7);
-  CHECK(shape_of(as_batch<Exec>(empty)) == "1x0x7");
+  CHECK(shape_of(as_batch<Exec>(empty)).text() == "1x0x7");
   const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> matrix("schatten::test::matrix", 2, 3);
   const Kokkos::View<const double**, Kokkos::LayoutRight, Kokkos::HostSpace> constant = matrix;
   static_assert(std::is_same_v<decltype(as_batch<Exec>(constant)), BatchView<const double, Space>>);
@@ -243,4 +245,18 @@ TEST_CASE("copies run along the contiguous index of what is written, and round")
       for (std::size_t j = 0; j < 4; ++j) CHECK(float(to(b, j, i)) == float(schatten::Half(from(b, i, j))));
     }
   }
+}
+
+TEST_CASE("the words of a message: pieces in their order, integers of any type") {
+  const std::string name = "layers.0";
+  const Words inner(std::string_view("w"), " of ", name);
+  CHECK(inner.text() == "w of layers.0");
+  CHECK(Words("a", std::int8_t(-128), " ", (std::numeric_limits<long long>::min)(), " ",
+              (std::numeric_limits<unsigned long long>::max)(), " ", inner)
+            .text() == "a-128 -9223372036854775808 18446744073709551615 w of layers.0");
+  CHECK(Words(0).text() == "0");
+  const InvalidArgument error = caught([&] { require(false, "f", {"g of ", name}, {2, "x", 3}, {"must be ", 4}); });
+  CHECK(std::string(error.what()) == "schatten::f: g of layers.0 = 2x3, but it must be 4");
+  CHECK(error.argument() == "g of layers.0");
+  CHECK(error.value() == "2x3");
 }

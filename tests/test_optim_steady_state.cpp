@@ -228,3 +228,16 @@ TEST_CASE("a steady step takes from the heap the labels of its kernels and nothi
   CHECK(calls <= static_cast<long long>(kernels));
   CHECK(largest < 64);
 }
+
+TEST_CASE("checks that hold take nothing from the heap") {
+  const Kokkos::View<double***, TestSpace> a("schatten::test::a", 2, 5, 3), b("schatten::test::b", 2, 5, 3);
+  const auto batch = as_batch<SerialExec>(a);
+  const std::string name = "a name that does not fit into the string itself";
+  const long long before = heap_calls;
+  require_memory(strided_array(a), "f", {"w of ", name});
+  require_shape(batch, 2, 5, 3, "a function with a long name", "an argument with a long name");
+  require_own_elements(batch, "a function with a long name", "an argument with a long name");
+  require(!overlap(batch, as_batch<SerialExec>(b)), "f", optim::argument_of("w", name), shape_of(batch),
+          {"must not overlap the parameter ", name});
+  CHECK(heap_calls == before);
+}

@@ -20,6 +20,7 @@
   EXTERN template class Optimizer<T, Exec, linalg::Backend>;
 /// What the optimizers of a scalar share, whatever their backend.
 #define SCHATTEN_TEST_OPTIMIZER_CORE(EXTERN, Exec, T)                \
+  EXTERN template class optim::OptimizerState<T, Exec>;              \
   EXTERN template class optim::OptimizerCore<T, Exec>;               \
   EXTERN template spectral::MethodChoice spectral::choose_method<T>( \
       const SpectralPowerOptions&, const spectral::Capabilities&, spectral::FitCaches&);

@@ -86,7 +86,7 @@ StridedArray strided_array(const V& view) {
 
 /// Throws InvalidArgument for a null pointer with elements, a pointer without the alignment of its type, and extents or
 /// strides that exceed the address space.
-inline void require_memory(const StridedArray& a, std::string_view function, std::string_view argument) {
+inline void require_memory(const StridedArray& a, std::string_view function, const Words& argument) {
   if (a.empty()) return;
   require(a.data != nullptr, function, argument, "null", "must point to memory");
   require(reinterpret_cast<std::uintptr_t>(a.data) % a.element_bytes == 0, function, argument, a.data,
@@ -101,15 +101,10 @@ inline void require_memory(const StridedArray& a, std::string_view function, std
     span += double(a.extent[d] - 1) * double(a.stride[d]);
     longest = (std::max)(longest, a.stride[d]);
   }
-  // Names are made for an error alone: this runs in every step.
-  if (count * double(a.element_bytes) >= address_space) {
-    throw InvalidArgument(function, "extent of " + std::string(argument), detail::printed(largest),
-                          "must not make more elements than there are addresses");
-  }
-  if (span * double(a.element_bytes) >= address_space) {
-    throw InvalidArgument(function, "stride of " + std::string(argument), detail::printed(longest),
-                          "must not lead beyond the address space");
-  }
+  require(count * double(a.element_bytes) < address_space, function, {"extent of ", argument}, largest,
+          "must not make more elements than there are addresses");
+  require(span * double(a.element_bytes) < address_space, function, {"stride of ", argument}, longest,
+          "must not lead beyond the address space");
 }
 
 /// Returns the batch of a View of rank 2 (rows, cols) or 3 (batch, rows, cols) of any layout, without a copy. Throws
@@ -137,7 +132,7 @@ auto as_batch(const V& view) {
 /// Returns a View of rank 1 (n) or 2 (batch, n) as one contiguous vector per matrix, without a copy. Throws
 /// InvalidArgument if the vectors are not one after the other in memory.
 template <ExecutionSpace Exec, KokkosView V>
-auto as_vectors(const V& view, std::string_view function, std::string_view argument) {
+auto as_vectors(const V& view, std::string_view function, const Words& argument) {
   using T = typename V::value_type;
   static_assert(Scalar<std::remove_const_t<T>>, "schatten: the View's value type must be float or double");
   static_assert(view_rank<V> == 1 || view_rank<V> == 2,
@@ -182,18 +177,16 @@ BatchView<const T, Space> as_const(const BatchView<T, Space>& a) {
 
 /// Returns "batch x rows x cols", for messages.
 template <class T, class Space>
-std::string shape_of(const BatchView<T, Space>& a) {
-  return std::to_string(a.extent(0)) + "x" + std::to_string(a.extent(1)) + "x" + std::to_string(a.extent(2));
+Words shape_of(const BatchView<T, Space>& a) {
+  return {a.extent(0), "x", a.extent(1), "x", a.extent(2)};
 }
 
 /// Throws InvalidArgument unless `a` has the given extents.
 template <class T, class Space>
 void require_shape(const BatchView<T, Space>& a, std::size_t batch, std::size_t rows, std::size_t cols,
-                   std::string_view function, std::string_view argument) {
-  if (a.extent(0) == batch && a.extent(1) == rows && a.extent(2) == cols) return;
-  const std::string wanted = "must have the extents " + std::to_string(batch) + "x" + std::to_string(rows) + "x" +
-                             std::to_string(cols) + " (batch x rows x cols)";
-  throw InvalidArgument(function, argument, shape_of(a), wanted);
+                   std::string_view function, const Words& argument) {
+  require(a.extent(0) == batch && a.extent(1) == rows && a.extent(2) == cols, function, argument, shape_of(a),
+          {"must have the extents ", batch, "x", rows, "x", cols, " (batch x rows x cols)"});
 }
 
 namespace detail {
@@ -304,7 +297,7 @@ bool overlaps_itself(const BatchView<T, Space>& a) {
 
 /// Throws InvalidArgument if the array, which a function writes, overlaps itself.
 template <class T, class Space>
-void require_own_elements(const BatchView<T, Space>& a, std::string_view function, std::string_view argument) {
+void require_own_elements(const BatchView<T, Space>& a, std::string_view function, const Words& argument) {
   require(!overlaps_itself(a), function, argument, shape_of(a), "is written and must not overlap itself");
 }
 

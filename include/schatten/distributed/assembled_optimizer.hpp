@@ -81,9 +81,8 @@ class AssembledOptimizer {
     const auto of = [&](std::string_view argument) { return optim::argument_of(argument, name); };
     require(id.index < has_map_.size(), function, "group", id.index, "is not a group");
     require(first <= rows * cols && w.extent(0) <= rows * cols - first, function, of("w"), w.extent(0),
-            "must lie inside " + std::to_string(rows) + "x" + std::to_string(cols));
-    require(g.extent(0) == w.extent(0), function, of("g"), g.extent(0),
-            "must have the length of w, " + std::to_string(w.extent(0)));
+            {"must lie inside ", rows, "x", cols});
+    require(g.extent(0) == w.extent(0), function, of("g"), g.extent(0), {"must have the length of w, ", w.extent(0)});
     const bool contiguous = w.extent(0) <= 1 || (w.stride(0) == 1 && g.stride(0) == 1);
     require(contiguous, function, of("w"), w.extent(0), "must be contiguous, its gradient too");
     arrays_.push_back({.name = name,
@@ -113,7 +112,7 @@ class AssembledOptimizer {
     const std::size_t end = first + w.extent(0);
     for (const Entry& entry : table) total += entry.rows * entry.cols;
     require(end <= total, "distributed::AssembledOptimizer::add_flat", "w", end,
-            "must end inside the table, which has " + std::to_string(total) + " elements");
+            {"must end inside the table, which has ", total, " elements"});
     for (const Entry& entry : table) {
       const std::size_t stop = begin + entry.rows * entry.cols;
       const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
@@ -224,7 +223,7 @@ class AssembledOptimizer {
       // On all ranks alike: they have the same numbers.
       require(end == a.rows * a.cols && (ranges.empty() || ranges.back().second == end),
               "distributed::AssembledOptimizer", optim::argument_of("ranges", a.name), end,
-              "must be those of all ranks, without gaps and overlaps, up to " + std::to_string(a.rows * a.cols));
+              {"must be those of all ranks, without gaps and overlaps, up to ", a.rows * a.cols});
       cost.push_back(step_cost(has_map_[a.group.index], 1, a.rows, a.cols));
     }
     const std::vector<std::size_t> owner = share_out(cost, load_);

@@ -143,7 +143,7 @@ std::vector<std::uint64_t> agree(const Comm& comm, std::string_view function, co
     for (std::size_t k = 1; k < ranks; ++k) {
       if (all[k].digest == all[0].digest) continue;
       throw InvalidArgument(function, "arguments",
-                            "'" + texts[0] + "' on rank 0 and '" + texts[k] + "' on rank " + std::to_string(k),
+                            Words("'", texts[0], "' on rank 0 and '", texts[k], "' on rank ", k).text(),
                             "must be the same on all ranks");
     }
   };

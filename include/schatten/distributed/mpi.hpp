@@ -208,7 +208,7 @@ class MpiCommunicator {
 
   /// Puts the `bytes` bytes of every rank into `all`, on host memory; complete on return.
   void exchange(const void* mine, std::size_t bytes, void* all) const {
-    require(bytes <= most, "MpiCommunicator::exchange", "bytes", bytes, "must be at most " + std::to_string(most));
+    require(bytes <= most, "MpiCommunicator::exchange", "bytes", bytes, {"must be at most ", most});
     detail::check_mpi(MPI_Allgather(mine, int(bytes), MPI_BYTE, all, int(bytes), MPI_BYTE, comm_), "MPI_Allgather");
   }
 

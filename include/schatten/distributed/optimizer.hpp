@@ -263,7 +263,7 @@ class Optimizer {
     for (const optim::Piece& part : optim::pieces_of<Exec>(g, options, function, "g", name)) {
       piece.gradient.push_back(part.batch);
     }
-    piece.words = name + " " + optim::extents_of(w) + " " + to_string(piece.weight[0].type) + "/" +
+    piece.words = name + " " + optim::extents_of(w).text() + " " + to_string(piece.weight[0].type) + "/" +
                   to_string(piece.gradient[0].type) + " in group " + std::to_string(id.index) + " (" +
                   std::string(local_.rule_name(id)) + "), blocks " + std::to_string(options.row_blocks) + "/" +
                   std::to_string(options.column_blocks) + "/" + std::to_string(int(options.interleaved)) + ", " +

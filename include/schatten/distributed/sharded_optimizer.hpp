@@ -130,12 +130,11 @@ class ShardedOptimizer {
           require(rank == 2 || (whole.rows == 1 && !by_rows), function, argument("whole"), whole_words(whole),
                   "must be one row, cut by columns, for a vector");
           require(by_rows ? cols == whole.cols : rows == whole.rows, function, argument("w"), optim::extents_of(w),
-                  "must be " + to_string(whole.side) + " of a matrix " + whole_words(whole));
-          require(optim::extents_of(g) == optim::extents_of(w), function, argument("g"), optim::extents_of(g),
-                  "must have the extents of w, " + optim::extents_of(w));
+                  {"must be ", to_string(whole.side), " of a matrix ", whole_words(whole)});
+          require(optim::extents_of(g).text() == optim::extents_of(w).text(), function, argument("g"),
+                  optim::extents_of(g), {"must have the extents of w, ", optim::extents_of(w)});
           const auto no_blocks = [&](std::string_view option, std::size_t value, std::size_t wanted) {
-            require(value == wanted, function, argument(option), value,
-                    "must be " + std::to_string(wanted) + " for shards");
+            require(value == wanted, function, argument(option), value, {"must be ", wanted, " for shards"});
           };
           no_blocks("row_blocks", options.row_blocks, 1);
           no_blocks("column_blocks", options.column_blocks, 1);
@@ -149,8 +148,7 @@ class ShardedOptimizer {
     std::size_t sum = 0;
     for (const std::uint64_t one : counts) sum += one;
     const std::size_t length = by_rows ? whole.rows : whole.cols;
-    require(sum == length, function, argument("whole"), length,
-            "must be what all ranks have together, " + std::to_string(sum));
+    require(sum == length, function, argument("whole"), length, {"must be what all ranks have together, ", sum});
     const bool master = sizeof(scalar_of<VW>) < 4 && options.reduced_weight == ReducedWeight::master_copy;
     const GroupId set = set_of(groups_[id.index], whole, counts, rank == 1, master);  // on all ranks alike
     bool added = false;

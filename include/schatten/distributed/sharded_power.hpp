@@ -97,8 +97,7 @@ class ShardedPower {
         *comm_, function,
         [&] {
           require(m.extent(by_rows ? 2 : 1) == map_->side_length(), function, "m", shape_of(m),
-                  "must have the whole " + std::string(by_rows ? "rows" : "columns") + " of " +
-                      std::to_string(map_->side_length()));
+                  {"must have the whole ", by_rows ? "rows" : "columns", " of ", map_->side_length()});
           require_shape(out, m.extent(0), m.extent(1), m.extent(2), function, "out");
           require_own_elements(out, function, "out");
           require(!overlap(m, out), function, "out", shape_of(out), "must not overlap m");
@@ -117,8 +116,7 @@ class ShardedPower {
       extremes += one % 2;
     }
     require(rows == map_->cut_length(), function, "m", rows,
-            "must be what all ranks have together of " + std::to_string(map_->cut_length()) + " " +
-                to_string(map_->side()));
+            {"must be what all ranks have together of ", map_->cut_length(), " ", to_string(map_->side())});
     const bool any = extremes > 0;
     map_->apply(exec, m, out, workspace_, any);
   }

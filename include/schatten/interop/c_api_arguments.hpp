@@ -172,9 +172,7 @@ inline TensorRef tensor_of(const schatten_buffer& buffer, ElementType type, cons
   TensorRef tensor = contiguous_tensor(nullptr, type, shape_of(entry.rank, entry.shape, function, entry_name + "."),
                                        function, entry_name + ".shape");
   require(offset <= buffer.size && tensor.size() <= buffer.size - offset, function, entry_name + "." + offset_name,
-          offset,
-          "must leave room for " + std::to_string(tensor.size()) + " elements in a buffer of " +
-              std::to_string(buffer.size));
+          offset, {"must leave room for ", tensor.size(), " elements in a buffer of ", buffer.size});
   tensor.data = static_cast<char*>(buffer.data) + offset * size_of(type);
   return tensor;
 }
@@ -189,9 +187,9 @@ inline void require_apart(const schatten_entry* table, std::vector<std::size_t> 
     const char* const end = static_cast<char*>(before.data) + before.size() * size_of(before.type);
     const std::size_t later = (std::max)(order[k - 1], order[k]), other = (std::min)(order[k - 1], order[k]);
     require(
-        end <= after.data, function, "table[" + std::to_string(later) + "]." + offset_name,
+        end <= after.data, function, {"table[", later, "].", offset_name},
         offset_name == std::string_view("weight_offset") ? table[later].weight_offset : table[later].gradient_offset,
-        "must not overlap table[" + std::to_string(other) + "]");
+        {"must not overlap table[", other, "]"});
   }
 }
 

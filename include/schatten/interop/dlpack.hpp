@@ -107,14 +107,13 @@ bool device_is(std::int32_t type) {
 /// the element's size.
 template <class MemorySpace = Kokkos::HostSpace, dlpack::TensorLike D>
 TensorRef tensor_of(const D& t, std::string_view function = "tensor_of", std::string_view argument = "tensor") {
-  const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
+  const auto of = [&](std::string_view member) { return Words(argument, ".", member); };
   require(dlpack::device_is<MemorySpace>(static_cast<std::int32_t>(t.device.device_type)), function, of("device"),
-          static_cast<std::int32_t>(t.device.device_type), std::string("must be one of ") + MemorySpace::name());
+          static_cast<std::int32_t>(t.device.device_type), {"must be one of ", MemorySpace::name()});
   const int code = int(t.dtype.code), bits = int(t.dtype.bits);
   require(t.dtype.lanes == 1, function, of("dtype.lanes"), t.dtype.lanes, "must be 1");
   const bool ieee = code == 2 && (bits == 16 || bits == 32 || bits == 64);
-  require(ieee || (code == 4 && bits == 16), function, of("dtype"),
-          "code " + std::to_string(code) + " of " + std::to_string(bits) + " bits",
+  require(ieee || (code == 4 && bits == 16), function, of("dtype"), {"code ", code, " of ", bits, " bits"},
           "must be float16, bfloat16, float32 or float64");
   require(t.ndim >= 1 && t.ndim <= 4, function, of("ndim"), t.ndim, "must be 1 to 4");
   require(t.shape != nullptr, function, of("shape"), "null", "must point to the extents");
@@ -145,9 +144,9 @@ template <class MemorySpace = Kokkos::HostSpace, dlpack::ManagedLike M>
 TensorRef tensor_of(const M& managed, std::string_view function = "tensor_of", std::string_view argument = "tensor",
                     bool reads_only = false) {
   if constexpr (requires { managed.version.major; }) {
-    require(managed.version.major == 1, function, std::string(argument) + ".version", managed.version.major,
+    require(managed.version.major == 1, function, {argument, ".version"}, managed.version.major,
             "must be 1, the major version that is known");
-    require(reads_only || (managed.flags & 1) == 0, function, std::string(argument) + ".flags", managed.flags,
+    require(reads_only || (managed.flags & 1) == 0, function, {argument, ".flags"}, managed.flags,
             "must not say that the memory is read-only");
   }
   return tensor_of<MemorySpace>(managed.dl_tensor, function, argument);

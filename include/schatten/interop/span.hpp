@@ -22,7 +22,7 @@ template <class MemorySpace = Kokkos::HostSpace, class T, std::size_t N>
 auto matrix_view(std::span<T, N> numbers, std::size_t rows, std::size_t cols) {
   const bool holds = cols == 0 ? numbers.empty() : numbers.size() % cols == 0 && numbers.size() / cols == rows;
   require(holds, "matrix_view", "numbers", numbers.size(),
-          "must have rows times cols = " + std::to_string(rows) + " times " + std::to_string(cols) + " elements");
+          {"must have rows times cols = ", rows, " times ", cols, " elements"});
   return matrix_view<MemorySpace>(numbers.data(), rows, cols);
 }
 

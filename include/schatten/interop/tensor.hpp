@@ -86,8 +86,7 @@ void with_view_of_rank(const TensorRef& t, const F& f) {
 /// above 4.
 template <class MemorySpace = Kokkos::HostSpace, class F>
 void with_view(const TensorRef& tensor, std::string_view function, std::string_view argument, const F& f) {
-  require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, "rank " + std::to_string(tensor.rank),
-          "must have rank 1 to 4");
+  require(tensor.rank >= 1 && tensor.rank <= 4, function, argument, {"rank ", tensor.rank}, "must have rank 1 to 4");
   StridedArray memory{.data = tensor.data, .element_bytes = size_of(tensor.type)};
   std::copy_n(tensor.shape, tensor.rank, memory.extent);
   std::copy_n(tensor.stride, tensor.rank, memory.stride);

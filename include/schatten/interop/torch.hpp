@@ -124,7 +124,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     c10::IValue groups;
     archive.read("groups", groups);
     require(groups.toInt() == std::int64_t(param_groups_.size()), function, "groups", groups.toInt(),
-            "must be as many as here, " + std::to_string(param_groups_.size()));
+            {"must be as many as here, ", param_groups_.size()});
     std::vector<Options> all;
     for (std::size_t k = 0; k < param_groups_.size(); ++k) {
       torch::serialize::InputArchive options;
@@ -180,8 +180,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
 
   static std::vector<torch::Tensor> defined(std::vector<torch::Tensor> parameters) {
     for (std::size_t k = 0; k < parameters.size(); ++k) {
-      require(parameters[k].defined(), "TorchOptimizer", "parameters[" + std::to_string(k) + "]", "undefined",
-              "must be defined");
+      require(parameters[k].defined(), "TorchOptimizer", {"parameters[", k, "]"}, "undefined", "must be defined");
     }
     return parameters;
   }
@@ -214,15 +213,15 @@ class TorchOptimizer : public torch::optim::Optimizer {
     torch::Tensor tensor;
     archive.read(name, tensor, true);
     require(tensor.scalar_type() == type && tensor.numel() == std::int64_t(size) && tensor.is_contiguous(), function,
-            name, tensor.numel(), "must have " + std::to_string(size) + " elements, as here");
+            name, tensor.numel(), {"must have ", size, " elements, as here"});
     return tensor;
   }
 
   Options& options_of(std::size_t k) const {
     auto& group = const_cast<torch::optim::OptimizerParamGroup&>(param_groups_[k]);
     auto* const options = dynamic_cast<Options*>(&group.options());
-    require(options != nullptr, "TorchOptimizer", "options of group " + std::to_string(k), "another type",
-            "must be TorchOptions of the rule " + std::string(R::name));
+    require(options != nullptr, "TorchOptimizer", {"options of group ", k}, "another type",
+            {"must be TorchOptions of the rule ", std::string_view(R::name)});
     return *options;
   }
   std::vector<const Options*> options_of_groups() const {
@@ -261,7 +260,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
       for (std::size_t i = kept.entries[k].size(); i < parameters.size(); ++i) {
         Entry entry{std::to_string(k) + "/" + std::to_string(i), parameters[i].unsafeGetTensorImpl(), {}};
         entry.weight = tensor_of<Space>(parameters[i], function, entry.name);
-        require(size_of(entry.weight.type) <= sizeof(T), function, entry.name + ".dtype", "float64",
+        require(size_of(entry.weight.type) <= sizeof(T), function, {entry.name, ".dtype"}, "float64",
                 "must have no more digits than the optimizer's scalar, float");
         with_view<Space>(entry.weight, function, entry.name, [&](const auto& w) {
           if constexpr (sizeof(scalar_of<decltype(w)>) <= sizeof(T)) {

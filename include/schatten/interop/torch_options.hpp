@@ -101,7 +101,8 @@ struct TorchOptions : public torch::optim::OptimizerCloneableOptions<TorchOption
     constexpr std::string_view function = "TorchOptions::serialize";
     c10::IValue value;
     archive.read("rule", value);
-    require(value.toStringRef() == R::name, function, "rule", value.toStringRef(), "must be " + std::string(R::name));
+    require(value.toStringRef() == R::name, function, "rule", value.toStringRef(),
+            {"must be ", std::string_view(R::name)});
     R read = rule;
     for (const FieldInfo& field : optim::list_fields(rule)) {
       archive.read(field.name, value);

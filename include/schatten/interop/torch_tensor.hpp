@@ -29,12 +29,12 @@ namespace schatten {
 template <class MemorySpace = Kokkos::HostSpace>
 TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_of",
                     std::string_view argument = "tensor") {
-  const auto of = [&](std::string_view member) { return std::string(argument) + "." + std::string(member); };
+  const auto of = [&](std::string_view member) { return Words(argument, ".", member); };
   require(t.defined(), function, argument, "undefined", "must be defined");
   require(t.layout() == torch::kStrided, function, of("layout"), t.layout(), "must be strided");
   constexpr bool host = is_host_execution_space<typename MemorySpace::execution_space>;
   require(host ? t.device().is_cpu() : t.device().is_cuda(), function, of("device"), t.device().str(),
-          std::string("must be one of ") + MemorySpace::name());
+          {"must be one of ", MemorySpace::name()});
   require(!t.is_neg() && !t.is_conj(), function, argument, "a lazy negative or conjugate", "must be resolved first");
   TensorRef tensor;
   switch (t.scalar_type()) {
@@ -59,7 +59,7 @@ TensorRef tensor_of(const torch::Tensor& t, std::string_view function = "tensor_
   // from_blob of older releases makes a storage that is longer by the offset's number, in bytes.
   const std::size_t bytes = end == 0 ? 0 : end * size_of(tensor.type) + static_cast<std::size_t>(t.storage_offset());
   require(bytes <= t.storage().nbytes(), function, of("storage"), t.storage().nbytes(),
-          "must hold the tensor's elements, " + std::to_string(bytes) + " bytes");
+          {"must hold the tensor's elements, ", bytes, " bytes"});
   return tensor;
 }
 

@@ -24,17 +24,15 @@ namespace detail {
 template <class T, class Space>
 void require_vectors(const VectorBatchView<T, Space>& v, std::size_t batch, std::size_t length,
                      std::string_view function, std::string_view argument) {
-  if (v.extent(0) == batch && v.extent(1) == length) return;
-  throw InvalidArgument(function, argument, std::to_string(v.extent(0)) + "x" + std::to_string(v.extent(1)),
-                        "must hold " + std::to_string(batch) + " vectors of length " + std::to_string(length));
+  require(v.extent(0) == batch && v.extent(1) == length, function, argument, {v.extent(0), "x", v.extent(1)},
+          {"must hold ", batch, " vectors of length ", length});
 }
 
 /// Throws InvalidArgument if the vectors that a function writes share an element with the matrices.
 template <class T, class U, class Space>
 void require_apart(const VectorBatchView<T, Space>& v, const BatchView<U, Space>& a, std::string_view function,
                    std::string_view argument, std::string_view other) {
-  if (!overlap(strided_array(v), strided_array(a))) return;
-  throw InvalidArgument(function, argument, "View", "must not overlap " + std::string(other));
+  require(!overlap(strided_array(v), strided_array(a)), function, argument, "View", {"must not overlap ", other});
 }
 
 }  // namespace detail

@@ -3,7 +3,7 @@
 // Checkpoints use it. Use it for formats of your own.
 #pragma once
 
-#include <schatten/optim/optimizer_core.hpp>
+#include <schatten/optim/optimizer_state.hpp>
 #include <schatten/optim/stored_bytes.hpp>
 
 #include <cstddef>
@@ -59,37 +59,37 @@ inline std::string blocks_of(const ParameterOptions& options) {
 /// unknown parameter name. They do not check the number of a group.
 template <Scalar T, ExecutionSpace Exec>
 class Inventory {
-  using Core = OptimizerCore<T, Exec>;
+  using State = OptimizerState<T, Exec>;
 
  public:
-  /// An inventory of the Optimizer whose base is `core`.
-  explicit Inventory(Core& core) : core_(core) {}
+  /// An inventory of the Optimizer whose base is `state`.
+  explicit Inventory(State& state) : state_(state) {}
 
   /// OptimizerOptions::seed.
-  [[nodiscard]] std::uint64_t seed() const { return core_.options_.seed; }
+  [[nodiscard]] std::uint64_t seed() const { return state_.options_.seed; }
   /// Throws InvalidArgument between direction and apply.
-  void require_settled(std::string_view function) const { core_.require_settled(function); }
+  void require_settled(std::string_view function) const { state_.require_settled(function); }
 
   /// Number of groups.
-  [[nodiscard]] std::size_t groups() const { return core_.groups_.size(); }
+  [[nodiscard]] std::size_t groups() const { return state_.groups_.size(); }
   /// Group k. @pre k < groups().
   [[nodiscard]] GroupInfo group(std::size_t k) const {
-    const auto& group = *core_.groups_[k];
+    const auto& group = *state_.groups_[k];
     return {std::string(group.rule_name()), group.fields(), group.steps, group.lr_factor};
   }
   /// As Optimizer::set. Arrays are allocated in the next step or copy.
   void set(std::size_t k, const std::vector<std::pair<std::string_view, double>>& values, std::string_view function) {
-    core_.groups_[k]->set(values, function);
+    state_.groups_[k]->set(values, function);
   }
   /// As Optimizer::set_lr_factor. @pre the factor is finite and not negative.
-  void set_lr_factor(std::size_t k, double factor) { core_.groups_[k]->lr_factor = factor; }
+  void set_lr_factor(std::size_t k, double factor) { state_.groups_[k]->lr_factor = factor; }
   /// Sets the group's number of steps, which rules with an `interval` use.
-  void set_steps(std::size_t k, std::size_t steps) { core_.groups_[k]->steps = steps; }
+  void set_steps(std::size_t k, std::size_t steps) { state_.groups_[k]->steps = steps; }
 
   /// Returns the parameters in the order of their registration.
   [[nodiscard]] std::vector<ParameterInfo> parameters() const {
     std::vector<ParameterInfo> all;
-    core_.registry_->for_each([&](const Parameter& p) {
+    state_.registry_->for_each([&](const Parameter& p) {
       all.push_back({p.name, p.group, p.shape, p.matrices(), blocks_of(p.options), p.weight.type, p.stochastic(),
                      p.paused, p.decay_factor});
     });
@@ -98,14 +98,14 @@ class Inventory {
   /// Pauses or resumes a parameter.
   void set_paused(std::string_view name, bool paused) { at(name).paused = paused; }
   /// As Optimizer::set_decay_factor.
-  void set_decay_factor(std::string_view name, double factor) { core_.set_decay_factor(name, factor); }
+  void set_decay_factor(std::string_view name, double factor) { state_.set_decay_factor(name, factor); }
 
   /// Returns the arrays that the parameter has with its group's present numbers. Allocates nothing.
   [[nodiscard]] std::vector<ArrayInfo> arrays(std::string_view name) const {
     const Parameter& p = at(name);
-    const BucketKey& key = core_.bucket_of(p).key();
+    const BucketKey& key = state_.bucket_of(p).key();
     std::vector<ArrayInfo> all;
-    for (const StateSlot& slot : core_.groups_[p.group]->slots(key)) {
+    for (const StateSlot& slot : state_.groups_[p.group]->slots(key)) {
       auto [rows, cols] = slot_shape(slot, key.rows, key.cols);
       if (p.matrices() * rows * cols == 0) continue;
       if (key.transposed && slot.extent == Extent::matrix) std::swap(rows, cols);
@@ -116,19 +116,19 @@ class Inventory {
 
   /// Returns the slots of a matrix with this key in group k. @pre k < groups().
   [[nodiscard]] std::vector<StateSlot> slots(std::size_t k, const BucketKey& key) const {
-    return core_.groups_[k]->slots(key);
+    return state_.groups_[k]->slots(key);
   }
 
   /// Copies the bytes of an array to `to`, row-major, with the type and extents that arrays() returns. Allocates arrays
   /// that do not exist yet. Fences `exec`.
   void read(const Exec& exec, std::string_view name, std::string_view array, char* to) {
-    const Parameter& p = core_.prepared(exec, name, "Inventory::read");
-    read_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::read"), p, to);
+    const Parameter& p = state_.prepared(exec, name, "Inventory::read");
+    read_state_bytes(exec, find_state(state_.bucket_of(p).states(), array, "Inventory::read"), p, to);
   }
   /// Writes the array from such bytes. Fences `exec`.
   void write(const Exec& exec, std::string_view name, std::string_view array, const char* from) {
-    const Parameter& p = core_.prepared(exec, name, "Inventory::write");
-    write_state_bytes(exec, find_state(core_.bucket_of(p).states(), array, "Inventory::write"), p, from);
+    const Parameter& p = state_.prepared(exec, name, "Inventory::write");
+    write_state_bytes(exec, find_state(state_.bucket_of(p).states(), array, "Inventory::write"), p, from);
   }
   /// Copies the bytes of the weight to `to`, row-major, with the parameter's type and shape. Fences `exec`.
   void read_weight(const Exec& exec, std::string_view name, char* to) const { read_weight_bytes(exec, at(name), to); }
@@ -138,14 +138,14 @@ class Inventory {
   }
 
   /// As Optimizer::read_counts. Fences `exec`.
-  [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) { return core_.read_counts(exec); }
+  [[nodiscard]] std::vector<ParameterCounts> read_counts(const Exec& exec) { return state_.read_counts(exec); }
   /// As Optimizer::write_counts. Fences `exec`.
-  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { core_.write_counts(exec, counts); }
+  void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) { state_.write_counts(exec, counts); }
 
  private:
-  [[nodiscard]] Parameter& at(std::string_view name) const { return core_.registry_->at(name, "Inventory"); }
+  [[nodiscard]] Parameter& at(std::string_view name) const { return state_.registry_->at(name, "Inventory"); }
 
-  Core& core_;
+  State& state_;
 };
 
 }  // namespace optim

@@ -190,7 +190,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
         }
         require(view_rank<V> >= 2 && batch.batch == p->matrices() && batch.cols == p->cols() && batch.rows > 0,
                 function, optim::argument_of("x", name), optim::extents_of(x),
-                "must be (samples, " + std::to_string(p->cols()) + "), before them the matrices of a batch");
+                {"must be (samples, ", p->cols(), "), before them the matrices of a batch"});
       }
     } else {
       given = gradient_of(*parts[0], x, function, "x");
@@ -295,6 +295,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     }
     return 0;
   }
+  /// What the compiler says of a View's memory space and layout.
+  template <bool elsewhere, bool without_strides>
+  static constexpr void check_place() {
+    static_assert(!elsewhere, "schatten: the View's memory space is not accessible from the execution space");
+    static_assert(!without_strides, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+  }
   /// Whether the array may be a gradient or what a rule observes. The compiler reports the first requirement that is
   /// not met, and nothing else.
   template <class V>
@@ -305,8 +311,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
                   "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
     static_assert(unmet != 2, "schatten: the array must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
     static_assert(unmet != 3, "schatten: the array must have rank 1 to 4");
-    static_assert(unmet != 4, "schatten: the View's memory space is not accessible from the execution space");
-    static_assert(unmet != 5, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+    check_place<unmet == 4, unmet == 5>();
     return unmet == 0;
   }
 
@@ -346,8 +351,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
     static_assert(unmet != 5,
                   "schatten: W has more digits than the Optimizer's scalar; Optimizer<double> takes double weights");
     static_assert(unmet != 6, "schatten: a parameter must have rank 1 to 4");
-    static_assert(unmet != 7, "schatten: the View's memory space is not accessible from the execution space");
-    static_assert(unmet != 8, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
+    check_place<unmet == 7, unmet == 8>();
     return unmet == 0;
   }
 
@@ -369,7 +373,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
       Parameter part;
       part.name = options.row_sizes.empty() ? name : optim::part_name(name, parts.size());
       part.whole = name;
-      part.extents = optim::extents_of(w);
+      part.extents = optim::extents_of(w).text();
       part.shape = options.row_sizes.empty() ? optim::view_shape(w) : optim::batch_shape(piece.batch);
       part.rank = view_rank<VW>;
       part.options = options;
@@ -385,9 +389,9 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   template <class VG>
   static std::vector<optim::Piece> gradient_of(const Parameter& part, const VG& g, std::string_view function,
                                                std::string_view argument = "g") {
-    const std::string extents = optim::extents_of(g);
-    require(extents == part.extents, function, optim::argument_of(argument, part.whole), extents,
-            "must have the extents of w, " + part.extents);
+    const Words extents = optim::extents_of(g);
+    require(extents.text() == part.extents, function, optim::argument_of(argument, part.whole), extents,
+            {"must have the extents of w, ", part.extents});
     return optim::pieces_of<Exec>(g, part.options, function, argument, part.whole);
   }
   template <class VG>

@@ -34,10 +34,10 @@ class Registry {
     Parameter* const found = find(name);
     if (found != nullptr) return *found;
     const auto parts = parts_.find(std::string(name));
-    require(parts == parts_.end(), function, "name", name,
-            "has several parts: name one of " + part_name(name, 0) + " to " +
-                part_name(name, parts == parts_.end() ? 0 : parts->second.size() - 1));
-    throw InvalidArgument(function, "name", std::string(name), "is not registered");
+    require(parts != parts_.end(), function, "name", name, "is not registered");
+    throw InvalidArgument(
+        function, "name", std::string(name),
+        {"has several parts: name one of ", part_name(name, 0), " to ", part_name(name, parts->second.size() - 1)});
   }
   /// Returns the parts of the parameter of that name, or the parameter or part itself. Throws InvalidArgument for an
   /// unknown name.
@@ -51,7 +51,7 @@ class Registry {
   /// As parts, but throws for the name of a part.
   [[nodiscard]] std::vector<Parameter*> all_parts(std::string_view name, std::string_view function) const {
     std::vector<Parameter*> all = parts(name, function);
-    require(all[0]->whole == name, function, "name", name, "is a part of the parameter " + all[0]->whole);
+    require(all[0]->whole == name, function, "name", name, {"is a part of the parameter ", all[0]->whole});
     return all;
   }
   /// Whether a parameter or a part has that name.
@@ -111,20 +111,21 @@ class Registry {
     weights_.for_each_meeting(weight.data, weight.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
       require(!overlap(weight, other.weight_memory), function, "w", name,
-              "must not overlap the parameter " + other.name);
+              {"must not overlap the parameter ", other.name});
     });
     gradients_.for_each_meeting(weight.data, weight.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
       require(!overlap(weight, other.gradient_memory), function, "w", name,
-              "must not overlap the gradient of " + other.name);
+              {"must not overlap the gradient of ", other.name});
     });
   }
   /// Throws InvalidArgument if this gradient of the parameter `name` overlaps a registered weight.
   void check_gradient(const StridedArray& gradient, std::string_view name, std::string_view function) const {
     weights_.for_each_meeting(gradient.data, gradient.end(), [&](std::size_t id) {
       const Parameter& other = *parameters_[id];
-      require(!overlap(gradient, other.weight_memory), function, "g", name,
-              other.whole == name ? "must not overlap w" : "must not overlap the parameter " + other.name);
+      require(
+          !overlap(gradient, other.weight_memory), function, "g", name,
+          {"must not overlap ", other.whole == name ? "w" : "the parameter ", other.whole == name ? "" : other.name});
     });
   }
 

@@ -92,7 +92,7 @@ class RuleGroup final : public Group<T, Exec> {
     }
     for (const StateSlot& slot : rule_slots(rule_, key.rows, key.cols)) {
       require(slot.extent != Extent::right_factor || slot.rank <= (std::min)(key.rows, key.cols), function,
-              argument_of("rank", p.name), slot.rank, "must not exceed the rows or the columns of " + p.extents);
+              argument_of("rank", p.name), slot.rank, {"must not exceed the rows or the columns of ", p.extents});
     }
     for_each_map(rule_, [&](const auto& of, const MapOptions& map) { check_map(of, map, key.rows, key.cols); });
   }
@@ -252,7 +252,7 @@ class RuleGroup final : public Group<T, Exec> {
     const std::vector<StateSlot> slots = rule_slots(rule, 1, 1);
     if constexpr (by_element) {
       require(element_slots<R, T>() <= slots.size(), function, "state", slots.size(),
-              "must have a slot for each reference that the functor of " + std::string(R::name) + " takes");
+              {"must have a slot for each reference that the functor of ", std::string_view(R::name), " takes"});
     }
     for (const StateSlot& slot : slots) {
       const bool turns = slot.extent == Extent::none || slot.extent == Extent::number || slot.extent == Extent::matrix;

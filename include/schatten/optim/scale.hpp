@@ -52,7 +52,7 @@ inline void check_map_and_scale(std::string_view function, double power, const M
                                 std::string_view why = "it is HTMuon's, for streaming") {
   require(map.method != SpectralMethod::streaming, function, "method", to_string(map.method),
           "must not be streaming: HTMuon has it");
-  require(map.rank == 0, function, "rank", map.rank, "must be 0: " + std::string(why));
+  require(map.rank == 0, function, "rank", map.rank, {"must be 0: ", why});
   require(!needs_norm(scale) || power >= 0, function, "power", power,
           "must not be negative with a ScaleMode that divides by a norm: no ball belongs to it");
   require(!needs_norm(scale) || map.method != SpectralMethod::rank_power, function, "method", to_string(map.method),

@@ -34,7 +34,7 @@ namespace optim {
 inline void check_schedule(const LrScheduleOptions& options, std::string_view function) {
   require(options.steps >= 1, function, "steps", options.steps, "must be at least 1");
   require(options.warmup <= options.steps, function, "warmup", options.warmup,
-          "must not exceed steps = " + std::to_string(options.steps));
+          {"must not exceed steps = ", options.steps});
   require(std::isfinite(options.end) && options.end >= 0 && options.end <= 1, function, "end", options.end,
           "must lie in [0, 1]");
 }
@@ -116,7 +116,7 @@ class WarmupStableDecayLr {
     constexpr std::string_view function = "WarmupStableDecayLr";
     optim::check_schedule({options.steps, options.warmup, options.end}, function);
     require(options.decay <= options.steps - options.warmup, function, "decay", options.decay,
-            "must not exceed the steps after the warm-up, " + std::to_string(options.steps - options.warmup));
+            {"must not exceed the steps after the warm-up, ", options.steps - options.warmup});
   }
   /// Returns the factor for the step after t steps.
   double operator()(std::size_t t) const {

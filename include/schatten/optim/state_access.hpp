@@ -82,8 +82,7 @@ void check_state_extents(const StateArray<Exec>& array, const Parameter& p, cons
   const std::size_t rows = turned ? array.cols : array.rows, cols = turned ? array.rows : array.cols;
   require(values.extent(0) == p.matrices() && values.extent(1) == rows && values.extent(2) == cols, function,
           argument_of(array.slot.name, p.name), extents_of(values),
-          "must have the extents " + std::to_string(p.matrices()) + "x" + std::to_string(rows) + "x" +
-              std::to_string(cols) + " (matrices x rows x cols)");
+          {"must have the extents ", p.matrices(), "x", rows, "x", cols, " (matrices x rows x cols)"});
 }
 
 /// Writes a parameter's matrices of an array. @pre check_state_extents has passed. Fences `exec`.
@@ -109,11 +108,11 @@ inline void check_counts(const ParameterCounts& counts, const Parameter& p, std:
   check_one(counts.group_steps, "group_steps");
   check_one(counts.attempted, "attempted");
   require(counts.applied.size() == p.matrices(), function, argument_of("number of applied", p.name),
-          counts.applied.size(), "must be that of the parameter's matrices, " + std::to_string(p.matrices()));
+          counts.applied.size(), {"must be that of the parameter's matrices, ", p.matrices()});
   for (const long long applied : counts.applied) {
     check_one(applied, "applied");
     require(applied <= counts.attempted, function, argument_of("applied", p.name), applied,
-            "must not exceed attempted = " + std::to_string(counts.attempted));
+            {"must not exceed attempted = ", counts.attempted});
   }
 }
 

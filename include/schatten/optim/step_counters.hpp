@@ -55,7 +55,7 @@ inline void check_counts(const std::vector<ParameterCounts>& all, const Registry
     check_counts(counts, p, function);
     long long& steps = group_steps[p.group];
     require(steps < 0 || steps == counts.group_steps, function, argument_of("group_steps", p.name), counts.group_steps,
-            "must be that of the other parameters of its group, " + std::to_string(steps));
+            {"must be that of the other parameters of its group, ", steps});
     steps = counts.group_steps;
   }
 }

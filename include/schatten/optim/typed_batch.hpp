@@ -66,13 +66,18 @@ inline std::vector<std::size_t> batch_shape(const TypedBatch& a) {
 
 /// "4x3", the extents of a user's View.
 template <KokkosView V>
-std::string extents_of(const V& view) {
-  return schatten::detail::shape_text(view_shape(view));
+Words extents_of(const V& view) {
+  const auto n = [&](std::size_t d) { return view.extent(d); };
+  if constexpr (view_rank<V> == 0) return "()";
+  if constexpr (view_rank<V> == 1) return {n(0)};
+  if constexpr (view_rank<V> == 2) return {n(0), "x", n(1)};
+  if constexpr (view_rank<V> == 3) return {n(0), "x", n(1), "x", n(2)};
+  if constexpr (view_rank<V> >= 4) return {n(0), "x", n(1), "x", n(2), "x", n(3)};
 }
 
 /// Returns the name of a parameter's argument for messages: "g of layers.0.up".
-inline std::string argument_of(std::string_view argument, std::string_view parameter) {
-  return std::string(argument) + " of " + std::string(parameter);
+inline Words argument_of(std::string_view argument, std::string_view parameter) {
+  return {argument, " of ", parameter};
 }
 
 namespace detail {
@@ -132,10 +137,10 @@ TypedBatch whole_batch(const V& view) {
 }
 
 /// Throws InvalidArgument for blocks into which a View of `rows` rows cannot be divided.
-inline void check_blocks(const ParameterOptions& options, int rank, const TypedBatch& whole, const std::string& extents,
+inline void check_blocks(const ParameterOptions& options, int rank, const TypedBatch& whole, const Words& extents,
                          std::string_view function, std::string_view argument, std::string_view parameter) {
   const auto of = [&](std::string_view name) { return argument_of(name, parameter); };
-  const std::string what = of(argument);
+  const Words what = of(argument);
   const bool by_rows = options.row_blocks != 1, by_columns = options.column_blocks != 1;
   const bool by_sizes = !options.row_sizes.empty();
   require(options.row_blocks >= 1, function, of("row_blocks"), options.row_blocks, "must be at least 1");
@@ -143,26 +148,26 @@ inline void check_blocks(const ParameterOptions& options, int rank, const TypedB
   require(!by_sizes || (!by_rows && !by_columns), function, of("row_sizes"), options.row_sizes.size(),
           "must not stand beside row_blocks or column_blocks");
   require(!by_rows || !by_columns, function, of("column_blocks"), options.column_blocks,
-          "must not stand beside row_blocks = " + std::to_string(options.row_blocks));
+          {"must not stand beside row_blocks = ", options.row_blocks});
   require(!options.interleaved || by_rows, function, of("interleaved"), options.interleaved,
           "must stand beside row_blocks, which says how many blocks take turns");
   if (!by_rows && !by_columns && !by_sizes) return;
   require(rank != 1, function, what, extents, "is a vector and cannot be cut into blocks");
   require(whole.rows % options.row_blocks == 0, function, what, extents,
-          "must have rows that divide by row_blocks = " + std::to_string(options.row_blocks));
+          {"must have rows that divide by row_blocks = ", options.row_blocks});
   require(!by_columns || rank != 4, function, what, extents, "must have rank 2 or 3 to be cut into column_blocks");
   require(whole.cols % options.column_blocks == 0, function, what, extents,
-          "must have columns that divide by column_blocks = " + std::to_string(options.column_blocks));
+          {"must have columns that divide by column_blocks = ", options.column_blocks});
   std::size_t sum = 0;
   std::string sizes;
   for (const std::size_t size : options.row_sizes) {
     require(size >= 1 && size <= whole.rows, function, of("row_sizes"), size,
-            "must be at least 1 and at most the rows of " + extents);
+            {"must be at least 1 and at most the rows of ", extents});
     sum += size;
     if (!sizes.empty()) sizes += '+';
     sizes += std::to_string(size);
   }
-  require(!by_sizes || sum == whole.rows, function, of("row_sizes"), sizes, "must add up to the rows of " + extents);
+  require(!by_sizes || sum == whole.rows, function, of("row_sizes"), sizes, {"must add up to the rows of ", extents});
 }
 
 }  // namespace detail
@@ -184,7 +189,7 @@ std::vector<Piece> pieces_of(const V& view, const ParameterOptions& options, std
   static_assert(rank >= 1 && rank <= 4, "schatten: a parameter must have rank 1 to 4");
   static_assert(accessible_from<Exec, typename std::remove_cvref_t<V>::memory_space>,
                 "schatten: the View's memory space is not accessible from the execution space");
-  const std::string what = argument_of(argument, parameter);
+  const Words what = argument_of(argument, parameter);
   const StridedArray memory = strided_array(view);
   require_memory(memory, function, what);
   TypedBatch a = detail::whole_batch(view);

@@ -36,20 +36,20 @@ inline void require_valid(const SpectralPowerOptions& options, const Capabilitie
   require(!std::isnan(p) && p > -0.5 && p <= 1.0, "SpectralPower", "power", p, "must lie in (-0.5, 1]");
   require_accuracy("SpectralPower", options.resolution, options.tolerance);
   require(traits_of(options.method) != nullptr, "SpectralPower", "method", to_string(options.method),
-          "must be one of " + method_names());
+          {"must be one of ", method_names()});
   require(options.format >= Format::automatic && options.format <= Format::tf32, "SpectralPower", "format",
           to_string(options.format), "must be one of automatic, scalar, float64, float16, bfloat16, tf32");
   require(options.schedule >= QuinticSchedule::muon && options.schedule <= QuinticSchedule::simple, "SpectralPower",
           "schedule", to_string(options.schedule), "must be one of muon, polar_express, cans, simple");
   const std::size_t most = largest_steps(options.schedule);
   require(options.quintic_steps <= most, "SpectralPower", "quintic_steps", options.quintic_steps,
-          "must be at most " + std::to_string(most) + " for the schedule " + to_string(options.schedule));
+          {"must be at most ", most, " for the schedule ", to_string(options.schedule)});
   require(std::isfinite(options.norm_epsilon) && options.norm_epsilon >= 0, "SpectralPower", "norm_epsilon",
           options.norm_epsilon, "must be finite and not negative");
   require(capabilities.reduced_floats || options.format < Format::float16, "SpectralPower", "format",
           to_string(options.format), "needs float matrices and a backend that multiplies such numbers (a device's)");
   require(options.format == Format::automatic || traits_of(options.method)->formats, "SpectralPower", "format",
-          to_string(options.format), "must be automatic for the method " + to_string(options.method));
+          to_string(options.format), {"must be automatic for the method ", to_string(options.method)});
   for_each_method([&]<class M>(const M&) {
     if constexpr (requires { M::check(options, capabilities); }) {
       if (options.method == M::method) M::check(options, capabilities);

@@ -46,9 +46,8 @@ void require_stored(const Matrices<T>& a, bool tall, std::string_view function) 
 template <class T>
 void require_shape(const Matrices<T>& a, std::int64_t rows, std::int64_t cols, std::string_view function,
                    std::string_view argument) {
-  const auto shape = [](std::int64_t m, std::int64_t n) { return std::to_string(m) + "x" + std::to_string(n); };
-  require(a.op == CUBLAS_OP_N && a.rows == rows && a.cols == cols, function, argument, shape(a.rows, a.cols),
-          "must be stored, and have the extents " + shape(rows, cols));
+  require(a.op == CUBLAS_OP_N && a.rows == rows && a.cols == cols, function, argument, {a.rows, "x", a.cols},
+          {"must be stored, and have the extents ", rows, "x", cols});
 }
 
 /// Of a scratch of that many bytes: what cuSOLVER's older calls count in int.
