@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace schatten::spectral {
@@ -82,15 +83,23 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
   for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});
   divide(exec, m, scale, x, norm);
   using S = Sum<W>;
+  if (steps.empty()) return copy_elements(exec, "schatten::quintic/store", as_const(x), out);
   for (const Quintic& step : steps) {  // X ← X(aI + bA + cA²), A = XᵀX
     parts.template gram<Backend>(exec, x, gram, workspace);
     linalg::symmetric_product<Backend>(exec, S(1), gram, gram, polynomial, workspace);
     for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
                      QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial, polynomial});
+    if (&step == &steps.back()) break;
     linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
     std::swap(x, next);
   }
-  copy_elements(exec, "schatten::quintic/store", as_const(x), out);
+  // The last X is not rounded to W if `out` may have the type of the products' sums.
+  if constexpr (std::is_same_v<T, W> || std::is_same_v<T, S>) {
+    linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), out, workspace);
+  } else {
+    linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
+    copy_elements(exec, "schatten::quintic/store", as_const(next), out);
+  }
 }
 
 }  // namespace detail
