@@ -58,7 +58,7 @@ struct RowMaxAbs {
   }
 };
 
-/// partial(b, i) ← Σ_j (a(b, i, j)/s_b)(c(b, i, j)/t_b), in double; scales of zero count as one.
+/// partial(b, i) ← Σ_j (a(b, i, j)/s_b)(c(b, i, j)/t_b), in double; scales of zero count as one, as no scales do.
 template <class T, class U, class Space>
 struct RowInnerProduct {
   BatchView<const T, Space> a;
@@ -67,9 +67,14 @@ struct RowInnerProduct {
   VectorBatchView<double, Space> partial;
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b, std::size_t i) const {
-    const double unit_a = scale_a(b) == 0.0 ? 1.0 : scale_a(b), unit_c = scale_c(b) == 0.0 ? 1.0 : scale_c(b);
-    const double sum = team.sum(
-        a.extent(2), [&](std::size_t j) { return (double(a(b, i, j)) / unit_a) * (double(c(b, i, j)) / unit_c); });
+    double sum = 0;
+    if (scale_a.extent(0) == 0) {
+      sum = team.sum(a.extent(2), [&](std::size_t j) { return double(a(b, i, j)) * double(c(b, i, j)); });
+    } else {
+      const double unit_a = scale_a(b) == 0.0 ? 1.0 : scale_a(b), unit_c = scale_c(b) == 0.0 ? 1.0 : scale_c(b);
+      sum = team.sum(a.extent(2),
+                     [&](std::size_t j) { return (double(a(b, i, j)) / unit_a) * (double(c(b, i, j)) / unit_c); });
+    }
     team.once([&] { partial(b, i) = sum; });
   }
 };
@@ -88,7 +93,7 @@ struct MaxOfPartials {
   }
 };
 
-/// result(b) ← s_b t_b Σ_i partial(b, i), or its square root; s = t = 1 without scales.
+/// result(b) ← s_b t_b Σ_i partial(b, i), or its square root, NaN if that is not finite; s = t = 1 without scales.
 template <class Space>
 struct SumOfPartials {
   VectorBatchView<double, Space> partial;
@@ -105,11 +110,12 @@ struct SumOfPartials {
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t b) const {
     const double sum = team.sum(partial.extent(1), [&](std::size_t i) { return partial(b, i); });
     const double s = scale_a.extent(0) == 0 ? 1.0 : scale_a(b), t = scale_c.extent(0) == 0 ? 1.0 : scale_c(b);
-    team.once([&] { result(b) = square_root ? s * math::sqrt(sum) : product(s, t, sum); });
+    const double root = is_finite(sum) ? math::sqrt(sum) : std::numeric_limits<double>::quiet_NaN();
+    team.once([&] { result(b) = square_root ? s * root : product(s, t, sum); });
   }
 };
 
-/// Computes ⟨A/s, C/t⟩ or its square root; if `scaled` is set, times s·t or s.
+/// Computes ⟨A/s, C/t⟩ or its square root; if `scaled` is set, times s·t or s. Without scales s = t = 1.
 template <class Exec, class T, class U, class Space>
 void scaled_inner_product(const Exec& exec, const BatchView<const T, Space>& a, const BatchView<const U, Space>& c,
                           const NumberBatchView<double, Space>& scale_a, const NumberBatchView<double, Space>& scale_c,
@@ -162,7 +168,8 @@ void inner_product(const Exec& exec, const VA& view_a, const VC& view_c, const N
   detail::scaled_inner_product(exec, a, c, scale_a, scale_c, false, true, result, workspace);
 }
 
-/// result(b) ← ‖A_b‖_F, without over- or underflow of squares; NaN if A_b has a NaN or an infinity. Cost: two passes.
+/// result(b) ← ‖A_b‖_F, without over- or underflow of squares; NaN if A_b has a NaN or an infinity. Cost: one pass for
+/// float, whose squares are in the range of double, two for double.
 template <ExecutionSpace Exec, KokkosView V, class Space>
 void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<double, Space>& result,
                     Workspace<Space>& workspace) {
@@ -170,9 +177,13 @@ void frobenius_norm(const Exec& exec, const V& view, const NumberBatchView<doubl
   require(result.extent(0) >= a.extent(0), "linalg::frobenius_norm", "result", result.extent(0),
           "must have a number for each matrix");
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto scale = workspace.template numbers<double>(a.extent(0));
-  max_abs(exec, a, scale, workspace);
-  detail::scaled_inner_product(exec, a, a, scale, scale, true, true, result, workspace);
+  NumberBatchView<double, Space> scale;
+  if constexpr (std::is_same_v<scalar_of<V>, double>) {
+    scale = workspace.template numbers<double>(a.extent(0));
+    max_abs(exec, a, scale, workspace);
+  }
+  const BatchView<const scalar_of<V>, Space> along = a.stride(1) < a.stride(2) ? transpose(a) : a;
+  detail::scaled_inner_product(exec, along, along, scale, scale, true, true, result, workspace);
 }
 
 /// result(b) ← ‖A_b/s_b‖_F for scales near A_b's largest entry. A scale of zero counts as one; for a scale of NaN the

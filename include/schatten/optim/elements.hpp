@@ -80,9 +80,11 @@ struct GradientSource {
   Records<Space> records;
   WeightReader<T, Space> weights{};
   StepRates rates{};  ///< all zero: no decay
+  /// Whether the gradients may have a decay. The host may call it for rates in memory of a device.
+  [[nodiscard]] bool couples() const { return rates.memory != nullptr || rates.host.coupled != 0; }
   /// Pointer to the elements if they are contiguous, else null.
   [[nodiscard]] const T* pointer(std::size_t k, std::size_t cols, std::size_t first, std::size_t count) const {
-    return rates.host.coupled != 0 ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
+    return couples() ? nullptr : contiguous_elements<T>(records(k).gradient, cols, first, count);
   }
   void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
     load_elements<T>(records(k).gradient, cols, first, count, to);

@@ -5,6 +5,7 @@
 #include <schatten/core/reduced_float.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/spectral/iterate_segments.hpp>
+#include <schatten/spectral/quintic.hpp>
 #include <schatten/spectral/weight_fit.hpp>
 
 #include <cstddef>
@@ -44,6 +45,17 @@ struct WeightedSum {
     Sum<W> total = i == j ? diagonal : Sum<W>(0);
     for (std::size_t k = 0; k < count; ++k) total += w[k] * Sum<W>(x(k * sum.extent(0) + b, i, j));
     sum(b, i, j) = W(total);
+  }
+};
+
+/// The bracket of the last step, a WeightedSum of all A and A², and the step's polynomial in place of its A².
+template <class W, class Space>
+struct BracketAndPolynomial {
+  WeightedSum<W, Space> bracket;
+  QuinticPolynomial<W, Space> polynomial;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    bracket(b, i, j);  // the last to need A²
+    polynomial(b, i, j);
   }
 };
 

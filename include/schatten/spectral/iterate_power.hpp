@@ -52,17 +52,13 @@ double room_for_gram(std::size_t m) {
   return room;
 }
 
-/// sum ← diagonal·I + Σ_k w_k x_k, with the consecutive batches x_k in x.
-template <class W, class Exec, class Space>
-void weighted_sum(const Exec& exec, const std::string& label, double diagonal, std::span<const double> w,
-                  const BatchView<const W, Space>& x, const BatchView<W, Space>& sum) {
-  WeightedSum<W, Space> body{Sum<W>(diagonal), {}, w.size(), {}, {}};
+/// The body of sum ← diagonal·I + Σ_k w_k x_k, with the consecutive batches x_k in x.
+template <class W, class Space>
+WeightedSum<W, Space> weighted_sum(double diagonal, std::span<const double> w, const BatchView<const W, Space>& x,
+                                   const BatchView<W, Space>& sum) {
+  WeightedSum<W, Space> body{Sum<W>(diagonal), {}, w.size(), x, sum};
   std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
-  for_each_element_along(exec, label, sum, [&](const auto& turn) {
-    body.x = turn(x);
-    body.sum = turn(sum);
-    return body;
-  });
+  return body;
 }
 
 /// to ← P_k = a_k I + b_k A_k + c_k A_k². The last P is multiplied by the bracket w_K I + Σ_k (v_k A_k + u_k A_k²), so
@@ -73,22 +69,23 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
   using S = Sum<W>;
   const std::size_t n = to.extent(1);
   const auto gram = s.gram(k), square = s.square(k);
-  const bool last = k + 1 == fit.steps.size();
-  linalg::symmetric_product<Backend>(exec, S(1), gram, gram, square, workspace);
-  if (last) {
-    std::array<double, 2 * most_iterates> weights{};
-    for (std::size_t l = 0; l <= k; ++l) {
-      weights[2 * l] = fit.linear[l];
-      weights[2 * l + 1] = fit.square[l];
-    }
-    weighted_sum(exec, "schatten::iterate_power/bracket", fit.outer.back(), std::span(weights).first(2 * (k + 1)),
-                 as_const(s.squares), s.polynomial);
-  }
   const Quintic& q = fit.steps[k];
-  const BatchView<W, Space>& polynomial = last ? square : to;  // the bracket was the last to need A²
-  for_each_element(exec, "schatten::iterate_power/polynomial", s.batch, n, n,
-                   QuinticPolynomial<W, Space>{S(q.a), S(q.b), S(q.c), gram, square, polynomial});
-  if (last) linalg::symmetric_product<Backend>(exec, S(1), polynomial, s.polynomial, to, workspace);
+  linalg::symmetric_product<Backend>(exec, S(1), gram, gram, square, workspace);
+  QuinticPolynomial<W, Space> polynomial{S(q.a), S(q.b), S(q.c), gram, square, to};
+  if (k + 1 < fit.steps.size()) {
+    return for_each_element(exec, "schatten::iterate_power/polynomial", s.batch, n, n, polynomial);
+  }
+  std::array<double, 2 * most_iterates> weights{};
+  for (std::size_t l = 0; l <= k; ++l) {
+    weights[2 * l] = fit.linear[l];
+    weights[2 * l + 1] = fit.square[l];
+  }
+  polynomial.polynomial = square;
+  const auto w = std::span(weights).first(2 * (k + 1));
+  for_each_element(
+      exec, "schatten::iterate_power/polynomial", s.batch, n, n,
+      BracketAndPolynomial<W, Space>{weighted_sum(fit.outer.back(), w, as_const(s.squares), s.polynomial), polynomial});
+  linalg::symmetric_product<Backend>(exec, S(1), square, s.polynomial, to, workspace);
 }
 
 /// sum ← Σ_{a≤k<K} w_k X_k + X_{K−1} P_{K−1} bracket. Returns a: iterate_result adds the terms before.
@@ -125,8 +122,9 @@ std::size_t iterate_in_segments(const Exec& exec, const IterateFit& fit, const I
       std::array<double, 3> weights{outer[begin + 1], length > 2 ? outer[begin + 2] : 0.0, 0.0};
       weights[length - 1] = 1;  // the last Q holds the bracket
       terms = s.polynomial;
-      weighted_sum(exec, "schatten::iterate_power/terms", outer[begin],
-                   std::span(weights).first(last ? length : length - 1), as_const(products), terms);
+      const auto w = std::span<const double>(weights).first(last ? length : length - 1);
+      for_each_element(exec, "schatten::iterate_power/terms", s.batch, n, n,
+                       weighted_sum(outer[begin], w, as_const(products), terms));
     }
     if (segment >= first) {
       linalg::gemm<Backend>(exec, S(1), x, terms, S(segment > first ? 1 : 0), s.sum, workspace);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace schatten::spectral {
@@ -38,12 +39,15 @@ inline double quintic_flops(std::size_t steps, double m, double n, double symmet
 
 namespace detail {
 
-/// Replaces ‖M/scale‖_F by the factor of M/scale that gives M/(‖M‖_F + added); 1 for a zero matrix.
+/// Replaces ‖M/scale‖_F by the factor of M/scale that gives M/(‖M‖_F + added); 1 for a zero matrix. If `unscaled` is
+/// set, the scale becomes 1, or NaN if the norm is.
 template <class Space>
 struct InverseOfNorm {
   NumberBatchView<double, Space> norm, scale;
   double added;
+  bool unscaled;
   KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    if (unscaled) scale(b) = linalg::is_finite(norm(b)) ? 1.0 : norm(b);
     norm(b) = norm(b) == 0.0 ? 1.0 : 1 / (norm(b) + added / scale(b));
   }
 };
@@ -75,22 +79,35 @@ void quintic_steps(const Exec& exec, std::span<const Quintic> steps, double adde
   auto x = batch_like<W>(m, workspace), next = batch_like<W>(m, workspace);
   const auto gram = workspace.template aligned_batch<W>(batch, cols, cols);
   const auto polynomial = workspace.template aligned_batch<W>(batch, cols, cols);
-  power_of_two_scale(exec, m, scale, workspace);
-  parts.largest(exec, scale);
-  linalg::relative_norm(exec, m, scale, norm, workspace);
+  constexpr bool unscaled = std::is_same_v<T, float>;  // double has the squares of floats
+  if constexpr (unscaled) {
+    linalg::frobenius_norm(exec, m, norm, workspace);
+  } else {
+    power_of_two_scale(exec, m, scale, workspace);
+    parts.largest(exec, scale);
+    linalg::relative_norm(exec, m, scale, norm, workspace);
+  }
   parts.norms(exec, norm.data(), batch);
-  for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm});
+  for_each_matrix(exec, "schatten::quintic/scale", batch, InverseOfNorm<Space>{norm, scale, added_to_norm, unscaled});
   divide(exec, m, scale, x, norm);
   using S = Sum<W>;
+  if (steps.empty()) return copy_elements(exec, "schatten::quintic/store", as_const(x), out);
   for (const Quintic& step : steps) {  // X ← X(aI + bA + cA²), A = XᵀX
     parts.template gram<Backend>(exec, x, gram, workspace);
     linalg::symmetric_product<Backend>(exec, S(1), gram, gram, polynomial, workspace);
     for_each_element(exec, "schatten::quintic/polynomial", batch, cols, cols,
                      QuinticPolynomial<W, Space>{S(step.a), S(step.b), S(step.c), gram, polynomial, polynomial});
+    if (&step == &steps.back()) break;
     linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
     std::swap(x, next);
   }
-  copy_elements(exec, "schatten::quintic/store", as_const(x), out);
+  // The last X is not rounded to W if `out` may have the type of the products' sums.
+  if constexpr (std::is_same_v<T, W> || std::is_same_v<T, S>) {
+    linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), out, workspace);
+  } else {
+    linalg::gemm<Backend>(exec, S(1), x, polynomial, S(0), next, workspace);
+    copy_elements(exec, "schatten::quintic/store", as_const(next), out);
+  }
 }
 
 }  // namespace detail
