@@ -188,7 +188,7 @@ TEST_CASE("a rule's rate by step, its work after the weights have moved, and wha
   optimizer.add(group, "v", v, vg);
   CHECK(message_of<InvalidArgument>([&] { optimizer.add(group, "tall", tall); }).find("fewer than nine") !=
         std::string::npos);
-  const std::vector<std::string> names{"observed", "after", "recent_size"};
+  const std::vector<std::string> names{"observed", "after", "recent_size", "last_size"};
   CHECK(optimizer.state_names(exec, "w") == names);
   CHECK(optimizer.read_state(exec, "wide", "square").extent(1) == 3);
   CHECK(optimizer.read_state(exec, "wide", "square").extent(2) == 5);

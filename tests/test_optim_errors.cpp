@@ -60,7 +60,7 @@ struct Fixture {
     if (name.empty() || name == "known") return;
     const HostView<double**> right("right", 2, 2), right_g("right_g", 2, 2);
     optimizer.add(spectral, name, right, right_g);
-    CHECK(state_of(Exec{}, optimizer).size() == before.size() + 2);  // momentum and recent_size
+    CHECK(state_of(Exec{}, optimizer).size() == before.size() + 3);  // momentum, recent_size, last_size
   }
 };
 

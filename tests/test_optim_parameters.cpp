@@ -274,7 +274,7 @@ TEST_CASE("the state is named, zero after add, and shaped as the user's rows and
   };
   using Shape = std::vector<std::size_t>;
   const std::vector<StateArray> arrays = state_of(exec, optimizer);
-  REQUIRE(arrays.size() == 5);
+  REQUIRE(arrays.size() == 6);
   CHECK(arrays[0].name == "layers.0/momentum");
   CHECK(shape(arrays[0]) == Shape{2, 3, 4});
   CHECK(arrays[1].name == "layers.0/second_moment_root");
@@ -283,8 +283,10 @@ TEST_CASE("the state is named, zero after add, and shaped as the user's rows and
   CHECK(shape(arrays[2]) == Shape{2, 3, 5});
   CHECK(arrays[3].name == "layers.1/recent_size");
   CHECK(shape(arrays[3]) == Shape{2, 1, 1});
-  CHECK(arrays[4].name == "bias/momentum");
-  CHECK(shape(arrays[4]) == Shape{1, 1, 7});
+  CHECK(arrays[4].name == "layers.1/last_size");
+  CHECK(shape(arrays[4]) == Shape{2, 1, 1});
+  CHECK(arrays[5].name == "bias/momentum");
+  CHECK(shape(arrays[5]) == Shape{1, 1, 7});
   for (const StateArray& array : arrays) {
     for (const Matrix& matrix : array.matrices) CHECK(max_abs(matrix) == 0);
   }

@@ -204,3 +204,30 @@ TEST_CASE("iterates: segments of several steps mix directions in") {
                           -0x1.175be4p-1, 0, 0x1.b8eb9cp-1,  0x1.b58c82p-1, 0, -0x1.878p-10, 0, 0,
                           0x1.39e652p+0,  0, -0x1.38ef3ep+0, 0x1.0c8c32p-1, 0, -0x1.cp-11,   0, 0});
 }
+
+namespace {
+
+/// M of power 1 in every method that promises something, also where σ₁ or the elements are beyond normal numbers.
+template <class T>
+void check_identity(double scale) {
+  const std::vector<double> entries{scale, scale, 0.75 * scale, scale, scale, 0.5 * scale};
+  for (const SpectralMethod method : {SpectralMethod::svd, SpectralMethod::eigh, SpectralMethod::rational}) {
+    for (const Backend backend : {Backend::standard, Backend::portable}) {
+      CAPTURE(to_string(method));
+      CAPTURE(scale);
+      check<T>({.rows = 2, .cols = 3, .power = 1, .resolution = 1e-2, .tolerance = 0.1, .method = method}, backend,
+               entries);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a result near the largest number does not overflow, and subnormal results are rounded once") {
+  check_identity<float>(0x1.fp127);  // σ₁ is more than the largest float
+  check_identity<float>(0x1p-140);
+  check_identity<float>(0x1p-147);
+  check_identity<double>(0x1.fp1023);
+  check_identity<double>(0x1p-1065);
+  check_identity<double>(0x1p-1072);
+}

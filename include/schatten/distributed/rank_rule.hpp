@@ -139,7 +139,7 @@ class RankBucket : public Base {
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
     this->find_sizes(k);
     reduce(this->largest(), detail::Larger{});
-    this->keep_sizes(recent, beta);
+    this->keep_sizes(k, recent, beta);
   }
 
  private:

@@ -281,19 +281,19 @@ class Bucket {
   /// Numbers of steps of the matrices.
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
   /// Multiplies the factors by the floor of floor.hpp, which is computed from the largest entries that `average` has
-  /// stored. `recent`: the slot of r.
+  /// stored. `recent`: the slot of r; that of x follows.
   void apply_floor(std::size_t recent) {
     if (!averaged_) return;
     const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
     for_each_matrix(exec(), "schatten::step/floor", count_,
-                    ApplyFloor<T, Space>{bits, size_, slot(recent), floor_decay(beta_), stuck_, finite(), factor_});
+                    ApplyFloor<T, Space>{bits, size_, slot(recent), slot(recent + 1), momentum_, finite(), factor_});
   }
 
   /// Computes x and r of floor.hpp for an element rule from the largest entries of its slot k, which over_gradients has
   /// stored.
   void note_sizes(std::size_t k, std::size_t recent, double beta) {
     find_sizes(k);
-    keep_sizes(recent, beta);
+    keep_sizes(k, recent, beta);
   }
   /// The first half of note_sizes: on a device it computes the largest entries of slot k.
   void find_sizes(std::size_t k) {
@@ -302,9 +302,10 @@ class Bucket {
     }
   }
   /// The second half of note_sizes: computes x and r.
-  void keep_sizes(std::size_t recent, double beta) {
-    for_each_matrix(exec(), "schatten::step/note_size", count_,
-                    NoteSize<T, Space>{largest(), slot(recent + 1), slot(recent), floor_decay(beta), finite()});
+  void keep_sizes(std::size_t k, std::size_t recent, double beta) {
+    for_each_matrix(
+        exec(), "schatten::step/note_size", count_,
+        NoteSize<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_decay<T>(beta, slot(k).type), finite()});
   }
   /// Shape and orientation.
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
@@ -368,11 +369,11 @@ class Bucket {
   template <std::size_t n>
   void note_average(const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     averaged_ = true;
-    beta_ = beta;
     if constexpr (loops_as_on_device<Exec>) linalg::max_abs(exec(), out, size_, workspace());
+    momentum_ = momentum_decay<T>(beta, element_type_of<T>, false);
     if constexpr (n > 0) {
       const SlotMemory memory = slot(slots[0]);
-      stuck_ = memory.data == nullptr ? 0 : stuck_size(beta, memory.type);
+      if (memory.data != nullptr) momentum_ = momentum_decay<T>(beta, memory.type);
     }
   }
 
@@ -386,7 +387,7 @@ class Bucket {
   bool couples_ = false;
   bool averaged_ = false;  ///< whether `average` has been called
   Numbers size_{};         ///< on devices: the largest entry of each matrix that it has made
-  double beta_ = 0, stuck_ = 0;
+  MomentumDecay momentum_{};
   NumberBatchView<SplitFactor, Space> factor_{};
 };
 

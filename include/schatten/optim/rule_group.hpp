@@ -102,8 +102,10 @@ class RuleGroup final : public Group<T, Exec> {
     for (StateSlot& slot : all) {
       if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = (std::min)(key.rows, key.cols);
     }
-    if (!by_element || ScaleFreeElementRule<R>) all.push_back({"recent_size", Extent::number});
-    if (ScaleFreeElementRule<R>) all.push_back({"last_size", Extent::number});
+    if (!by_element || ScaleFreeElementRule<R>) {
+      all.push_back({"recent_size", Extent::number});
+      all.push_back({"last_size", Extent::number});
+    }
     if (key.master) all.push_back({"master", Extent::matrix, Start::weight});
     return all;
   }
@@ -353,8 +355,8 @@ class RuleGroup final : public Group<T, Exec> {
   }
   void elements_factor(View& bucket, const Factors& factor) requires ScaleFreeElementRule<R> {
     for_each_matrix(bucket.exec(), "schatten::step/floor_factor", bucket.matrices(),
-                    LastFloor<T, Space>{bucket.slot(own_slots_ + 1), bucket.slot(own_slots_),
-                                        stuck_size(rule_.floor_beta(), bucket.slot(0).type), factor});
+                    LastFloor<T, Space>{bucket.slot(own_slots_), bucket.slot(own_slots_ + 1),
+                                        momentum_decay<T>(rule_.floor_beta(), bucket.slot(0).type).stuck, factor});
   }
   void note_sizes(View& bucket) {
     if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(0, own_slots_, rule_.floor_beta());

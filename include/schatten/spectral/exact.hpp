@@ -30,6 +30,7 @@ namespace detail {
 template <class T>
 struct PowerOfSigma {
   double power;
+  [[nodiscard]] double degree() const { return power; }
   KOKKOS_FUNCTION double operator()(double value, double largest, double scale, std::size_t) const {
     if (value == 0.0 || (power <= 0.0 && value <= sigma_floor<T> * largest)) return 0.0;
     return math::pow(scale, power) * math::pow(value, power);
@@ -56,6 +57,7 @@ struct ScaleLeftVectors {
 /// The function that eigh_map applies to a Gram matrix for σ^p: h(λ) = s^p λ^{(p−1)/2}, and d ln h/d ln λ.
 struct PowerOfGram {
   double power;
+  [[nodiscard]] double degree() const { return power; }
   KOKKOS_FUNCTION double operator()(double lambda, double, double scale) const {
     return math::pow(scale, power) * math::pow(lambda, 0.5 * (power - 1));
   }
@@ -113,21 +115,32 @@ struct GramFunction {
   KOKKOS_FUNCTION static double magnitude(double x) { return x < 0 ? -x : x; }
 };
 
+/// Returns h of a map f with f(cσ) = c^h f(σ): map.degree(), or 0.
+template <class Map>
+double degree_of(const Map& map) {
+  if constexpr (requires { map.degree(); }) return map.degree();
+  return 0;
+}
+
 /// out ← U diag(f(σ_k, σ_0, s, k)) Vᵀ by the singular value decomposition of M/s; `map` is f, a functor for kernels.
 template <class Backend, ExecutionSpace Exec, class Map, class T, class Space>
 void svd_map(const Exec& exec, const std::string& label, const Map& map, const BatchView<const T, Space>& m,
              const BatchView<T, Space>& out, Workspace<Space>& workspace) {
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2), k = (std::min)(rows, cols);
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto scale = workspace.template numbers<double>(batch);
+  const double degree = degree_of(map);
+  const auto scale = workspace.template numbers<double>(batch), rest = workspace.template numbers<double>(batch),
+             unit = workspace.template numbers<double>(batch);
   const auto normalized = workspace.template batch<T>(batch, rows, cols);
   const auto u = workspace.template batch<T>(batch, rows, k);
   const auto sigma = workspace.template vectors<T>(batch, k);
   const auto vt = workspace.template batch<T>(batch, k, cols);
   normalize(exec, m, normalized, scale, workspace);
+  split_scale(exec, degree, scale, rest, unit);
   linalg::svd<Backend>(exec, normalized, u, sigma, vt, workspace);
-  for_each_element(exec, label, batch, rows, k, ScaleLeftVectors<Map, T, Space>{map, sigma, scale, u});
+  for_each_element(exec, label, batch, rows, k, ScaleLeftVectors<Map, T, Space>{map, sigma, rest, u});
   linalg::gemm<Backend>(exec, T(1), u, vt, T(0), out, workspace);
+  if (degree != 0) scale_elements(exec, "schatten::svd_power/store", unit, as_const(out), out);
 }
 
 }  // namespace detail
@@ -155,7 +168,8 @@ void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchVi
   }
   const std::size_t batch = m.extent(0), rows = m.extent(1), cols = m.extent(2);
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto scale = workspace.template numbers<double>(batch);
+  const auto scale = workspace.template numbers<double>(batch), rest = workspace.template numbers<double>(batch),
+             unit = workspace.template numbers<double>(batch);
   const auto normalized = workspace.template batch<Work>(batch, rows, cols);
   const auto turned = workspace.template batch<Work>(batch, rows, cols);
   const auto gram = workspace.template batch<Work>(batch, cols, cols);
@@ -166,24 +180,21 @@ void eigh_map(const Exec& exec, const Map& map, double resolution, const BatchVi
   const auto rotation = workspace.template batch<Work>(batch, cols, cols);
   const auto right = workspace.template batch<Work>(batch, cols, cols);
   normalize(exec, m, normalized, scale, workspace);
+  split_scale(exec, map.degree(), scale, rest, unit);
   linalg::gram<Backend>(exec, normalized, gram, workspace);
   linalg::eigh<Backend>(exec, gram, lambda, v, workspace);
   linalg::gemm<Backend>(exec, Work(1), normalized, v, Work(0), turned, workspace);
   linalg::gram<Backend>(exec, turned, gram, workspace);
   for_each_row(exec, "schatten::eigh_power/values", batch, cols,
-               GramFunctionValues<Map, Work, Space>{map, gram, lambda, scale, gram_floor<Work>, square, value});
+               GramFunctionValues<Map, Work, Space>{map, gram, lambda, rest, gram_floor<Work>, square, value});
   for_each_element(exec, "schatten::eigh_power/function", batch, cols, cols,
                    GramFunction<Map, Work, Space>{map, resolution, lambda, square, value, gram, rotation});
   // out = W R H Rᵀ Vᵀ
   linalg::gemm<Backend>(exec, Work(1), transpose(rotation), transpose(v), Work(0), right, workspace);
   linalg::gemm<Backend>(exec, Work(1), gram, right, Work(0), v, workspace);
   linalg::gemm<Backend>(exec, Work(1), rotation, v, Work(0), right, workspace);
-  if constexpr (std::is_same_v<Work, T>) {
-    linalg::gemm<Backend>(exec, T(1), turned, right, T(0), out, workspace);
-  } else {
-    linalg::gemm<Backend>(exec, Work(1), turned, right, Work(0), normalized, workspace);
-    copy_elements(exec, "schatten::convert", as_const(normalized), out);
-  }
+  linalg::gemm<Backend>(exec, Work(1), turned, right, Work(0), normalized, workspace);
+  scale_elements(exec, "schatten::eigh_power/store", unit, as_const(normalized), out);
 }
 
 }  // namespace detail

@@ -44,6 +44,28 @@ struct Normalize {
   }
 };
 
+/// For s a power of two: unit = 2^k with k the integer nearest to h·log₂ s, at most 1000 from zero, and rest^h·unit =
+/// s^h. unit = 1 where s is zero or not finite.
+template <class Space>
+struct SplitScale {
+  NumberBatchView<double, Space> scale;
+  double degree;  ///< h
+  NumberBatchView<double, Space> rest, unit;
+  KOKKOS_FUNCTION void operator()(std::size_t b) const {
+    rest(b) = scale(b);
+    unit(b) = 1;
+    if (!linalg::is_finite(scale(b)) || scale(b) == 0.0) return;
+    int exponent = 0;
+    (void)std::frexp(scale(b), &exponent);
+    constexpr double most = 1000;
+    const double whole = double(exponent - 1), power = degree * whole;
+    const double nearest = std::floor((power > most ? most : (power < -most ? -most : power)) + 0.5);
+    if (nearest == 0.0) return;
+    unit(b) = std::ldexp(1.0, int(nearest));
+    rest(b) = std::exp2(whole - nearest / degree);
+  }
+};
+
 }  // namespace detail
 
 /// normalized_b ← factor(b)·M_b / scale_b, rounded once. @pre scale is a result of normalize.
@@ -61,6 +83,15 @@ void power_of_two_scale(const Exec& exec, const BatchView<const T, Space>& m,
                         const NumberBatchView<double, Space>& scale, Workspace<Space>& workspace, double times = 1) {
   linalg::max_abs(exec, m.stride(1) < m.stride(2) ? transpose(m) : m, scale, workspace);
   for_each_matrix(exec, "schatten::normalize/scale", m.extent(0), detail::PowerOfTwo<Space>{scale, times});
+}
+
+/// Splits s^degree of every matrix into rest^degree and a power of two by which results are multiplied last. So nothing
+/// before overflows or loses digits in subnormal numbers if the results do not. @pre scale is a result of normalize.
+template <ExecutionSpace Exec, class Space>
+void split_scale(const Exec& exec, double degree, const NumberBatchView<double, Space>& scale,
+                 const NumberBatchView<double, Space>& rest, const NumberBatchView<double, Space>& unit) {
+  for_each_matrix(exec, "schatten::normalize/split", scale.extent(0),
+                  detail::SplitScale<Space>{scale, degree, rest, unit});
 }
 
 /// normalized_b ← M_b / s_b, where s_b is a power of two (so the division is exact) and 1 <= max |normalized| < 2.

@@ -35,10 +35,11 @@ namespace detail {
 template <class T, SpectralFunction F>
 struct FunctionOfSigma {
   F f;
-  double degree, order;
+  double of_scale, order;  ///< h, and the order of f at 0
+  [[nodiscard]] double degree() const { return of_scale; }
   KOKKOS_FUNCTION double operator()(double value, double largest, double scale, std::size_t) const {
     if (value == 0.0 || (order <= 0.0 && value <= sigma_floor<T> * largest)) return 0.0;
-    return math::pow(scale, degree) * math::pow(largest, degree) * f(value / largest);
+    return math::pow(scale, of_scale) * math::pow(largest, of_scale) * f(value / largest);
   }
 };
 
@@ -46,9 +47,10 @@ struct FunctionOfSigma {
 template <SpectralFunction F>
 struct FunctionOfGram {
   F f;
-  double degree;
+  double of_scale;  ///< h
+  [[nodiscard]] double degree() const { return of_scale; }
   KOKKOS_FUNCTION double operator()(double lambda, double largest, double scale) const {
-    const double unit = math::pow(scale, degree) * math::pow(largest, 0.5 * degree);
+    const double unit = math::pow(scale, of_scale) * math::pow(largest, 0.5 * of_scale);
     return unit * f(math::sqrt(lambda / largest)) / math::sqrt(lambda);
   }
   KOKKOS_FUNCTION double slope(double lambda, double largest) const {

@@ -92,21 +92,24 @@ void streaming_power(const Exec& exec, double power, const BatchView<const T, Sp
           "must not exceed the rows or the columns of m");
   require_shape(v, batch, cols, rank, "spectral::streaming_power", "v");
   const typename Workspace<Space>::Frame frame(workspace);
-  const auto scale = workspace.template numbers<double>(batch);
+  const auto scale = workspace.template numbers<double>(batch), rest = workspace.template numbers<double>(batch),
+             unit = workspace.template numbers<double>(batch);
   const auto factor = workspace.template vectors<double>(batch, rank);
   const auto normalized = workspace.template batch<T>(batch, rows, cols);
   const auto image = workspace.template batch<T>(batch, rank, rows);  // (MV)ᵀ: its rows are columns of MV
   const auto product = workspace.template batch<T>(batch, cols, rank);
   const auto q = workspace.template batch<T>(batch, cols, rank);
   normalize(exec, m, normalized, scale, workspace);
+  split_scale(exec, power, scale, rest, unit);
   linalg::gemm<Backend>(exec, T(1), normalized, v, T(0), transpose(image), workspace);
   linalg::gemm<Backend>(exec, T(1), transpose(normalized), transpose(image), T(0), product, workspace);
   linalg::orthonormal_basis<Backend>(exec, product, q, workspace);
   linalg::gemm<Backend>(exec, T(1), normalized, q, T(0), transpose(image), workspace);
   for_each_row_by_team(exec, "schatten::streaming/factor", batch, rank,
-                       detail::StreamingFactor<T, Space>{image, scale, power, factor});
+                       detail::StreamingFactor<T, Space>{image, rest, power, factor});
   for_each_element(exec, "schatten::streaming/scale", batch, rank, rows, detail::ScaleRows<T, Space>{factor, image});
   linalg::gemm<Backend>(exec, T(1), transpose(image), transpose(q), T(0), out, workspace);
+  scale_elements(exec, "schatten::streaming/store", unit, as_const(out), out);
   for_each_element(exec, "schatten::streaming/state", batch, cols, rank, detail::KeepBasis<T, Space>{q, scale, v});
 }
 
