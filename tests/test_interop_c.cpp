@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstring>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -479,12 +480,25 @@ TEST_CASE("managed DLPack tensors, out and in") {
   CHECK(contains(message_of([&] { tensor_of(*owner); }), "tensor.version = 2"));
 }
 
+template <class R>
+concept Viewable = requires(R&& numbers) {
+  vector_view(std::forward<R>(numbers));
+};
+
 TEST_CASE("spans and mdspans") {
   std::vector<double> memory(12);
   const auto matrix = matrix_view(std::span(memory), 3, 4);
   CHECK(&matrix(2, 1) == &memory[9]);
   CHECK(vector_view(std::span<const double>(memory)).extent(0) == 12);
   CHECK(contains(message_of([&] { matrix_view(std::span(memory), 3, 5); }), "numbers = 12"));
+  // Vectors and arrays are taken too, unless they are temporaries.
+  CHECK(&matrix_view(memory, 3, 4)(2, 1) == &memory[9]);
+  CHECK(contains(message_of([&] { matrix_view(memory, 3, 5); }), "numbers = 12"));
+  static_assert(std::is_const_v<decltype(vector_view(std::as_const(memory)))::value_type>);
+  double array[12] = {};
+  CHECK(&matrix_view(array, 4, 3)(1, 1) == &array[4]);
+  CHECK(vector_view(array).extent(0) == 12);
+  static_assert(Viewable<std::span<double>> && Viewable<std::vector<double>&> && !Viewable<std::vector<double>>);
   const auto columns = view(ColumnMajor{memory.data(), 3, 4});
   static_assert(std::is_const_v<decltype(columns)::value_type>);
   CHECK(&columns(2, 1) == &memory[5]);

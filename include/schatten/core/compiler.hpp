@@ -5,22 +5,33 @@
 
 #include <cstddef>
 
+#if __cplusplus < 201709L  // g++ 10 has this number with -std=c++20
+#error "Schatten needs C++20: compile with -std=c++20 or a later standard"
+#define SCHATTEN_REFUSED
+#endif
 // Guards against NaN and infinity are comparisons that this flag removes.
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #error \
     "Schatten skips gradients that are not finite, which -ffast-math, -Ofast and -ffinite-math-only make impossible: \
 compile without them, or add -fno-finite-math-only -fno-associative-math -fno-reciprocal-math after them"
+#define SCHATTEN_REFUSED
 #elif defined(__ASSOCIATIVE_MATH__) && __ASSOCIATIVE_MATH__
 #error "Schatten promises bounds of rounding that -fassociative-math breaks: add -fno-associative-math"
+#define SCHATTEN_REFUSED
 #endif
 static_assert(0.1 < double(0.1F),
               "Schatten computes its bounds in double: compile without -fsingle-precision-constant");
 #if !defined(__CUDA_ARCH__) && !defined(__HIP_DEVICE_COMPILE__)
 #if !defined(__cpp_exceptions)
 #error "Schatten reports errors by exceptions: compile without -fno-exceptions"
+#define SCHATTEN_REFUSED
 #elif !defined(__cpp_rtti)
 #error "Schatten, as Kokkos, asks for the types of objects: compile without -fno-rtti"
+#define SCHATTEN_REFUSED
 #endif
+#endif
+#if defined(SCHATTEN_REFUSED)
+#include <compile with the flags that the message above names>  // no file: errors by the thousand would follow
 #endif
 
 // Units of one program may be compiled with different -m flags, or some without OpenMP. What depends on either is in an

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,23 @@ BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t row
 template <class MemorySpace = Kokkos::HostSpace, class T>
 BatchView<T, MemorySpace> batch_view(T* data, std::size_t batch, std::size_t rows, std::size_t cols) {
   return batch_view<MemorySpace>(data, batch, rows, cols, rows * cols, cols, std::size_t{1});
+}
+
+/// Returns whether `for (const auto& [key, view] : range)` gives Views. Otherwise it does not compile; the message says
+/// what the range must be.
+template <class Range>
+constexpr bool require_keyed_views() {
+  constexpr bool pairs = requires(const Range& range) { (*std::begin(range)).second; };
+  static_assert(pairs, "schatten: the weights must be a range of pairs, such as std::map<std::string, View>");
+  if constexpr (pairs) {
+    constexpr bool views = KokkosView<decltype((*std::begin(std::declval<const Range&>())).second)>;
+    static_assert(views,
+                  "schatten: the second of each pair must be a Kokkos View; schatten::view(matrix) makes one of "
+                  "an Eigen matrix (interop/eigen.hpp), schatten::matrix_view of a pointer "
+                  "(interop/pointers.hpp)");
+    return views;
+  }
+  return pairs;
 }
 
 /// Memory of an array of any element type with up to four indices. Missing indices have extent 1.

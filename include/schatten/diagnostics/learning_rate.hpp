@@ -43,23 +43,27 @@ std::vector<double> set_layer_lrs(const Exec& exec, Optimizer& optimizer, const 
                                   const LayerLrOptions& options = {}) {
   constexpr std::string_view function = "set_layer_lrs";
   require(std::isfinite(lr) && lr >= 0, function, "lr", lr, "must be finite and not negative");
-  std::vector<double> exponents;
-  std::vector<std::size_t> seen;
-  for (const auto& [group, w] : layers) {
-    (void)optimizer.get(group, "lr");  // refuses an unknown group
-    require(std::find(seen.begin(), seen.end(), group.index) == seen.end(), function, "group", group.index,
-            "must be given once");
-    seen.push_back(group.index);
-    const bool takes_part = (std::min)(w.extent(0), w.extent(1)) >= options.least_values;
-    exponents.push_back(takes_part ? alpha_decay_exponent<Backend>(exec, w) : std::numeric_limits<double>::quiet_NaN());
+  if constexpr (require_keyed_views<Layers>()) {
+    std::vector<double> exponents;
+    std::vector<std::size_t> seen;
+    for (const auto& [group, w] : layers) {
+      (void)optimizer.get(group, "lr");  // refuses an unknown group
+      require(std::find(seen.begin(), seen.end(), group.index) == seen.end(), function, "group", group.index,
+              "must be given once");
+      seen.push_back(group.index);
+      const bool takes_part = (std::min)(w.extent(0), w.extent(1)) >= options.least_values;
+      exponents.push_back(takes_part ? alpha_decay_exponent<Backend>(exec, w)
+                                     : std::numeric_limits<double>::quiet_NaN());
+    }
+    const std::vector<double> factors = layer_lr_factors(exponents, options);
+    for (const double factor : factors) {
+      require(std::isfinite(lr * factor), function, "lr", lr, "must be finite times its factor");
+    }
+    auto next = factors.begin();
+    for (const auto& [group, w] : layers) optimizer.set_lr(group, lr * *next++);
+    return factors;
   }
-  const std::vector<double> factors = layer_lr_factors(exponents, options);
-  for (const double factor : factors) {
-    require(std::isfinite(lr * factor), function, "lr", lr, "must be finite times its factor");
-  }
-  auto next = factors.begin();
-  for (const auto& [group, w] : layers) optimizer.set_lr(group, lr * *next++);
-  return factors;
+  return {};
 }
 
 }  // namespace schatten

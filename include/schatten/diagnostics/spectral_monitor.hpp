@@ -58,9 +58,11 @@ class SpectralMonitor {
   /// std::system_error with the file's name if a file cannot be written; the records are then kept.
   template <class Backend = void, ExecutionSpace Exec, class Weights>
   bool operator()(const Exec& exec, std::size_t step, const Weights& weights) {
-    if (!due(step)) return false;
-    for (const auto& [name, w] : weights) measure<Backend>(exec, step, name, w);
-    write();
+    if constexpr (require_keyed_views<Weights>()) {
+      if (!due(step)) return false;
+      for (const auto& [name, w] : weights) measure<Backend>(exec, step, name, w);
+      write();
+    }
     return true;
   }
 

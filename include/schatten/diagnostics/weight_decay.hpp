@@ -62,16 +62,20 @@ inline std::vector<double> alpha_decay_factors(const std::vector<double>& expone
 template <class Backend = void, ExecutionSpace Exec, class Optimizer, class Weights>
 std::vector<double> set_alpha_decay(const Exec& exec, Optimizer& optimizer, const Weights& weights,
                                     const AlphaDecayOptions& options = {}) {
-  std::vector<double> exponents;
-  for (const auto& [name, w] : weights) {
-    (void)optimizer.decay_factor(name);  // refuses an unknown name
-    const bool takes_part = (std::min)(w.extent(0), w.extent(1)) >= options.least_values;
-    exponents.push_back(takes_part ? alpha_decay_exponent<Backend>(exec, w) : std::numeric_limits<double>::quiet_NaN());
+  if constexpr (require_keyed_views<Weights>()) {
+    std::vector<double> exponents;
+    for (const auto& [name, w] : weights) {
+      (void)optimizer.decay_factor(name);  // refuses an unknown name
+      const bool takes_part = (std::min)(w.extent(0), w.extent(1)) >= options.least_values;
+      exponents.push_back(takes_part ? alpha_decay_exponent<Backend>(exec, w)
+                                     : std::numeric_limits<double>::quiet_NaN());
+    }
+    const std::vector<double> factors = alpha_decay_factors(exponents, options);
+    auto next = factors.begin();
+    for (const auto& [name, w] : weights) optimizer.set_decay_factor(name, *next++);
+    return factors;
   }
-  const std::vector<double> factors = alpha_decay_factors(exponents, options);
-  auto next = factors.begin();
-  for (const auto& [name, w] : weights) optimizer.set_decay_factor(name, *next++);
-  return factors;
+  return {};
 }
 
 /// The Frobenius norm of several arrays together.

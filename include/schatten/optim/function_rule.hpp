@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace schatten {
@@ -105,6 +107,10 @@ inline constexpr auto function_rule_name = [] {
 
 }  // namespace detail
 
+/// A rule with a spectral map whose options are its member `map`.
+template <class R>
+concept HasMap = std::same_as<std::remove_cvref_t<decltype(R::map)>, MapOptions>;
+
 /// A function whose numbers are listed by `fields`.
 template <class F>
 concept HasOwnFields = requires(detail::AnyFields& fields) {
@@ -178,8 +184,14 @@ struct FunctionRule : R {
 
 /// Returns the rule with f instead of its power.
 template <class R, SpectralFunction F>
-[[nodiscard]] FunctionRule<R, F> with_function(const R& rule, const F& f) {
-  return {rule, f};
+  requires optim::HasMap<R>
+[[nodiscard]] FunctionRule<R, F> with_function(const R& rule, const F& f) { return {rule, f}; }
+/// Does not compile for a rule without a map, such as AdamW.
+template <class R, SpectralFunction F>
+  requires(!optim::HasMap<R>)
+auto with_function(const R& rule, const F&) {
+  static_assert(optim::HasMap<R>, "schatten: with_function takes rules with a member `MapOptions map`, such as Muon");
+  return rule;
 }
 
 }  // namespace schatten

@@ -35,6 +35,11 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
 
   /// An Optimizer without groups. It has no Kokkos memory.
   explicit Optimizer(const OptimizerOptions& options = {}) : Core(options) {}
+  /// Cannot be copied.
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+  Optimizer(Optimizer&&) = default;             ///< Takes the groups and parameters of the other.
+  Optimizer& operator=(Optimizer&&) = default;  ///< Takes the groups and parameters of the other.
 
   // ---- groups -----------------------------------------------------------------------------------------------------
 

@@ -275,7 +275,7 @@ class SpectralMap {
         "is out of reach for " + std::string(F::name) +
             (range.positive ? ": rational needs more than 32 poles or more digits, and decompositions promise " +
                                   (std::isfinite(best) ? schatten::detail::printed(best) : "less")
-                            : ": it is not positive above the resolution, so that no relative error is"));
+                            : ": it is not positive above the resolution, where a relative error needs f > 0"));
   }
 
   template <class Work>
