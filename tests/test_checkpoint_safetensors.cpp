@@ -17,6 +17,7 @@
 #include <limits>
 #include <string>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -140,6 +141,9 @@ TEST_CASE("files that are none") {
   CHECK(contains(refusal_of(bytes_of("{\"a\":" + std::string(50000, '[') + "}", 0)), "expected {"));
   const std::string folder = std::filesystem::temp_directory_path().string();
   CHECK(contains(message_of<FileError>([&] { const SafetensorsFile file(folder); }), "is no regular file"));
+  const TemporaryFolder own;
+  REQUIRE(::mkfifo(own.file("pipe").c_str(), 0600) == 0);
+  CHECK(contains(message_of<FileError>([&] { const SafetensorsFile file(own.file("pipe")); }), "is no regular file"));
   CHECK(contains(message_of<FileError>([&] { const SafetensorsFile file(folder + "/none/a"); }),
                  "none/a: cannot be opened: No such file or directory"));
 }

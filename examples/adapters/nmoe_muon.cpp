@@ -75,6 +75,7 @@ void muon_plan_destroy(void* plan) { delete static_cast<Plan*>(plan); }
 
 /// 0 if the plan has that power from now on; otherwise it stays as it is.
 int schatten_muon_plan_set_power(void* plan, double power) {
+  if (plan == nullptr) return 1;
   try {
     static_cast<Plan*>(plan)->map.set_power(power);
     return 0;

@@ -43,7 +43,7 @@ class Schatten(torch.optim.Optimizer):
     """Schatten(params, rule="htmuon", lr=0.02, power=0.125, ...): any rule and its numbers, per group too."""
 
     def __init__(self, params, rule="htmuon", threads=0, row_blocks=1, **numbers):
-        self.handle, self.ids = c.c_uint64(), []
+        self.handle, self.ids, self.kept = c.c_uint64(), [], {}  # kept: host memory and name of each parameter
         call("initialize", c.c_int(threads))
         call("create", c.byref(self.handle))
         super().__init__(params, dict(numbers, rule=rule, row_blocks=row_blocks))
@@ -63,12 +63,12 @@ class Schatten(torch.optim.Optimizer):
             call("add_group", self.handle, group["rule"].encode(), table, c.c_size_t(len(names)), c.byref(number))
             for k, p in enumerate(group["params"]):
                 name, host = f"{number.value}.{k}".encode(), p.detach().cpu()  # of host memory: p itself
-                self.state[p] = {"host": host, "name": name}
+                self.kept[p] = host, name
                 call("add", self.handle, number, name, c.byref(tensor(host, f"parameter {k}")), None,
                      c.c_size_t(group["row_blocks"]))
         except Exception:  # the group has not been there
             for p in self.param_groups.pop()["params"]:
-                library.schatten_remove(self.handle, self.state.pop(p, {}).get("name"))
+                library.schatten_remove(self.handle, self.kept.pop(p, (None, None))[1])
             raise
         self.ids.append(number)
 
@@ -81,17 +81,24 @@ class Schatten(torch.optim.Optimizer):
             if "lr" in group:
                 call("set", self.handle, number, b"lr", c.c_double(group["lr"]))
             for p in group["params"]:
-                name = self.state[p]["name"]
+                host, name = self.kept[p]
+                if p.device.type == "cpu" and p.data_ptr() != host.data_ptr():
+                    raise ValueError(f"parameter {name.decode()} is no longer where it was when it was added")
                 call("include", self.handle, name, c.c_int(p.grad is not None))
                 if p.grad is not None:
                     gradients.append(p.grad.cpu())
                     gradient = tensor(gradients[-1], f"gradient of {name.decode()}")
                     call("set_gradient", self.handle, name, c.byref(gradient))
         call("step", self.handle)
-        for p, kept in self.state.items():
+        for p, (host, _) in self.kept.items():
             if p.device.type != "cpu":
-                p.copy_(kept["host"])
+                p.copy_(host)
         return loss
+
+    def state_dict(self, *_):
+        raise NotImplementedError("the state is in the library: use save(path) and load(path)")
+
+    load_state_dict = state_dict
 
     def save(self, path):
         call("save", self.handle, path.encode())

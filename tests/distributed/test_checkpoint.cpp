@@ -12,6 +12,7 @@
 #include <schatten/optim/rules/normuon.hpp>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 namespace {
@@ -279,6 +280,92 @@ TEST_CASE("a rank that owns nothing gets the notes too") {
   optimizer.step(exec);
   distributed::save(exec, optimizer, folder.file("run.json"), {.notes = {{"step", "1"}}});
   CHECK(distributed::load(exec, optimizer, folder.file("run.json")).notes.at("step") == "1");
+}
+
+TEST_CASE("a group goes on where it was on the ranks that had none of its pieces") {
+  const RankExec exec;
+  const SharedFolder folder;
+  const CountedRanks comm(ranks());
+  const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace> w("w", 2, 2), g("g", 2, 2);
+  RankOptimizer optimizer(comm), resumed(comm);
+  const GroupId id = optimizer.add_group(HTMuon{});
+  optimizer.add(id, "w", w, g);
+  optimizer.set_lr(id, 0.125);
+  optimizer.set_lr_factor(id, 0.5);
+  for (int step = 0; step < 3; ++step) optimizer.step(exec);
+  distributed::save(exec, optimizer, folder.file("run.json"));
+  resumed.add(resumed.add_group(HTMuon{}), "w", w, g);
+  distributed::load(exec, resumed, folder.file("run.json"));
+  const GroupInfo group = resumed.local().inventory().group(0);
+  CHECK(group.steps == 3);
+  CHECK(group.lr_factor == 0.5);
+  CHECK(group.fields[0].value == 0.125);  // lr
+}
+
+TEST_CASE("shards go back to an earlier save, with its number of steps") {
+  const RankExec exec;
+  const SharedFolder folder;
+  const Whole whole(AdamW{}, {{6, 4}});
+  Parts parts(AdamW{}, whole, distributed::Side::rows, Split::even);
+  for (int step = 1; step <= 5; ++step) {
+    if (step == 3) distributed::save(exec, parts.optimizer, folder.file("run.json"));
+    parts.optimizer.step(exec);
+  }
+  distributed::load(exec, parts.optimizer, folder.file("run.json"));
+  CHECK(parts.optimizer.local().inventory().group(0).steps == 2);
+}
+
+TEST_CASE("options of a save or load that differ between ranks are refused on all") {
+  if (ranks().size() == 1) return;
+  const RankExec exec;
+  const SharedFolder folder;
+  const std::string path = folder.file("run.json");
+  const bool mine = ranks().rank() == 0;
+  const Whole whole(AdamW{}, {{6, 4}});
+  Parts parts(AdamW{}, whole, distributed::Side::rows, Split::even);
+  Run<AdamW> run(ranks());
+  const auto refused = [&](const auto& call) {
+    CHECK_THROWS_WITH_AS(call(), doctest::Contains("must be the same on all ranks"), InvalidArgument);
+  };
+  refused([&] { distributed::save(exec, parts.optimizer, path, {.weights = mine}); });
+  refused([&] { distributed::save(exec, run.optimizer, path, {.weights = mine}); });
+  CHECK(folder.files() == 0);
+  SharedFolder::barrier();
+  distributed::save(exec, run.optimizer, path);
+  refused([&] { distributed::load(exec, run.optimizer, path, {.weights = mine}); });
+  refused([&] { distributed::load(exec, run.optimizer, path, {.numbers = mine}); });
+}
+
+TEST_CASE("an index that is damaged is refused on all ranks, and no save replaces it") {
+  const SharedFolder folder;
+  Run<AdamW> run(ranks());
+  run.steps(1, 1);
+  const std::string path = folder.file("run.json");
+  const auto refused = [&](const std::string& text, const char* words) {
+    CAPTURE(text);
+    SharedFolder::barrier();
+    if (ranks().rank() == 0) std::ofstream(path) << text;
+    SharedFolder::barrier();
+    CHECK_THROWS_WITH_AS(distributed::load(run.exec, run.optimizer, path), doctest::Contains(words),
+                         checkpoint::FileError);
+    if (ranks().rank() == 0) {
+      CHECK_THROWS_WITH_AS(distributed::save(run.exec, run.optimizer, path), doctest::Contains(words),
+                           checkpoint::FileError);
+    } else {
+      CHECK_THROWS_AS(distributed::save(run.exec, run.optimizer, path), distributed::RefusedByRank);
+    }
+  };
+  const std::string ranks_and_save = R"("metadata": {"save": "1", "ranks": "2"})";
+  refused("", "expected {");
+  refused("{" + ranks_and_save + "}", "is no index");
+  refused(R"({"metadata": {"save": "1"}, "weight_map": {}})", "is no index");
+  refused(R"({"metadata": {"save": "1", "ranks": "18446744073709551615"}, "weight_map": {}})", "a number from 1 to");
+  refused(R"({"metadata": {"save": "0", "ranks": "2"}, "weight_map": {}})", "a number from 1 to");
+  refused(R"({"metadata": {"save": "1", "ranks": "2", "total_size": "3"}, "weight_map": {}})", "unknown member");
+  refused("{" + ranks_and_save + ", " + ranks_and_save + R"(, "weight_map": {}})", "two members");
+  refused("{" + ranks_and_save + R"(, "weight_map": {"a": "x", "a": "y"}})", "two tensors are called a");
+  refused("{" + ranks_and_save + R"(, "weight_map": {"a": "../x"}})", "in another folder");
+  refused("{" + ranks_and_save + R"(, "weight_map": {}, "more": {"a": "x"}})", "unknown member");
 }
 
 TEST_CASE("a checkpoint from N ranks goes on, to the last bit, on 1 to N ranks, from its files or from one") {

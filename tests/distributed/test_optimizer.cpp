@@ -205,6 +205,32 @@ TEST_CASE("fewer matrices than ranks, and none") {
   CHECK(std::memcmp(one.w[0].data(), other.w[0].data(), 25 * sizeof(double)) == 0);
 }
 
+TEST_CASE("what add refuses is refused on all ranks, also after owners were found, and nothing has changed") {
+  const RankExec exec;
+  const CountedRanks comm(ranks());
+  const Layers layers(2, 5), more(1, 5);
+  RankOptimizer optimizer(comm);
+  const GroupId id = optimizer.add_group(HTMuon{});
+  layers.add_to(optimizer, id);
+  optimizer.step(exec);
+  const Kokkos::View<double***, Kokkos::LayoutRight, Kokkos::HostSpace> three("w", 3, 2, 2), three_g("g", 3, 2, 2);
+  const auto& w = more.w[0];
+  const auto& g = more.g[0];
+  CHECK_THROWS_WITH_AS(optimizer.add(id, "layer0", w, g), doctest::Contains("is registered already"), InvalidArgument);
+  CHECK_THROWS_WITH_AS(optimizer.add(id, "new", layers.w[0], g), doctest::Contains("the parameter layer0"),
+                       InvalidArgument);
+  CHECK_THROWS_WITH_AS(optimizer.add(id, "new", w, layers.w[1]), doctest::Contains("the parameter layer1"),
+                       InvalidArgument);
+  CHECK_THROWS_WITH_AS(optimizer.add(id, "", three, three_g), doctest::Contains("must not be empty"), InvalidArgument);
+  optimizer.add(id, "experts[2]", w, g);
+  CHECK_THROWS_WITH_AS(optimizer.add(id, "experts", three, three_g), doctest::Contains("name = experts[2]"),
+                       InvalidArgument);  // after two matrices
+  CHECK(optimizer.pieces() == std::vector<std::string>{"layer0", "layer1", "experts[2]"});
+  optimizer.add(id, "others", three, three_g);
+  optimizer.step(exec);
+  CHECK(optimizer.pieces().size() == 6);
+}
+
 TEST_CASE("what one rank refuses, or fails in, ends the call on all") {
   const RankExec exec;
   const CountedRanks comm(ranks());

@@ -132,7 +132,30 @@ TEST_CASE("columns over ranks, put together; ranges that do not make up a matrix
   }
   CHECK(largest < 1e-12);
   Assembled gaps(comm);
-  const Numbers none("none", 0), one("one", 1);
-  gaps.add(gaps.add_group(AdamW{}), "w", 6, 8, 3, me == 0 ? one : none, me == 0 ? one : none);
+  const Numbers none("none", 0), one("one", 1), other("other", 1);
+  gaps.add(gaps.add_group(AdamW{}), "w", 6, 8, 3, me == 0 ? one : none, me == 0 ? other : none);
   CHECK_THROWS_WITH_AS(gaps.step(exec), doctest::Contains("without gaps"), InvalidArgument);
+}
+
+TEST_CASE("ranges that add refuses change nothing") {
+  const RankExec exec;
+  const CountedRanks comm(ranks());
+  Assembled optimizer(comm), another(comm);
+  const GroupId id = optimizer.add_group(AdamW{}), foreign = another.add_group(AdamW{});
+  const std::size_t n = ranks().rank() == 0 ? 6 : 0;
+  const Numbers w("w", n), g("g", n), small("small", 5), g_small("g", 5), longer("longer", 7), g_longer("g", 7);
+  optimizer.add(id, "w", 2, 3, 0, w, g);
+  const auto refused = [&](const char* words, const auto& call) {
+    CHECK_THROWS_WITH_AS(call(), doctest::Contains(words), InvalidArgument);
+  };
+  refused("name = w, but it is registered already", [&] { optimizer.add(id, "w", 1, 5, 0, small, g_small); });
+  refused("another Optimizer", [&] { optimizer.add(foreign, "v", 1, 5, 0, small, g_small); });
+  refused("must not overlap w", [&] { optimizer.add(id, "v", 1, 5, 0, small, small); });
+  refused("fits into memory", [&] { optimizer.add(id, "v", 1UL << 32, 1UL << 32, 0, small, g_small); });
+  refused("must have the length of w", [&] { optimizer.add_flat({{"v", 1, 7, id}}, 0, longer, g_small); });
+  refused("must end inside the table", [&] { optimizer.add_flat({{"v", 1, 7, id}}, ~std::size_t{0}, small, g_small); });
+  refused("name = w", [&] { optimizer.add_flat({{"v", 1, 4, id}, {"w", 1, 3, id}}, 0, longer, g_longer); });
+  CHECK(optimizer.parts() == std::vector<std::string>{"w"});
+  optimizer.step(exec);
+  CHECK(optimizer.parts().size() == 1);
 }

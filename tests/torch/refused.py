@@ -50,7 +50,7 @@ for words, parameter in {
     refused(words, lambda: optimizer.add_param_group({"params": [matrix(), parameter]}), [w])
 refused("name = beta9", lambda: optimizer.add_param_group({"params": [matrix()], "rule": "adamw", "beta9": 1.0}), [w])
 refused("rule = lbfgs", lambda: optimizer.add_param_group({"params": [matrix()], "rule": "lbfgs"}), [w])
-expect(len(optimizer.param_groups) == 1 and len(optimizer.state) == 1, "what was refused has left nothing behind")
+expect(len(optimizer.param_groups) == 1 and len(optimizer.kept) == 1, "what was refused has left nothing behind")
 
 table = torch.nn.Embedding(4, 3, sparse=True)
 optimizer.add_param_group({"params": table.parameters()})
@@ -62,6 +62,13 @@ refused("lr = -1", optimizer.step, [w, table.weight])
 optimizer.param_groups[0]["lr"] = 0.1
 optimizer.step()
 expect(not torch.equal(w, torch.ones(4, 3)), "after that the step is taken")
+
+refused("save(path)", optimizer.state_dict)
+refused("load(path)", lambda: optimizer.load_state_dict({}), [w])
+there = w.data
+w.data = there.clone()
+refused("0.0 is no longer where it was", optimizer.step, [w, there])
+w.data = there
 
 closed = ctypes.c_uint64(optimizer.handle.value)
 schatten.library.schatten_destroy(closed)

@@ -133,6 +133,10 @@ void check_bad_parameters() {
   optimizer.step();  // what was refused has left nothing behind
   other.set_data(other.detach().clone());
   expect_refused("0/1", optimizer, w);
+  optimizer.param_groups()[0].params().pop_back();
+  expect_refused("parameters of group 0 = 1", optimizer, w);
+  optimizer.param_groups().clear();
+  expect_refused("groups = 0", optimizer, w);
 
   expect_error("parameters[1] = undefined", [&] { Optim<HTMuon>(std::vector<torch::Tensor>{w, torch::Tensor()}); });
   Optim<HTMuon> foreign({stays()});

@@ -3,18 +3,15 @@
 #pragma once
 
 #include <schatten/checkpoint/atomic_file.hpp>
+#include <schatten/checkpoint/input_file.hpp>
 #include <schatten/checkpoint/tensor_header.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <fcntl.h>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -56,27 +53,21 @@ void write_safetensors(const std::string& path, std::vector<Tensor> tensors, con
 class SafetensorsFile {
  public:
   /// Opens the file and checks the header. Throws FileError.
-  explicit SafetensorsFile(std::string path)
-      : path_(std::move(path)), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (!file_.open()) throw_system_error(path_, "cannot be opened");
-    struct ::stat status {};
-    if (::fstat(file_.number(), &status) != 0) throw_system_error(path_, "cannot be looked at");
-    if (!S_ISREG(status.st_mode)) throw FileError(path_, "is no regular file");
-    const auto size = static_cast<std::uint64_t>(status.st_size);
+  explicit SafetensorsFile(std::string path) : file_(std::move(path)) {
     char prefix[8] = {};
-    read(0, prefix, std::min<std::uint64_t>(size, sizeof(prefix)));
-    const std::uint64_t length = header_length(prefix, size, path_);
+    file_.read(0, prefix, std::min<std::uint64_t>(file_.size(), sizeof(prefix)));
+    const std::uint64_t length = header_length(prefix, file_.size(), this->path());
     std::string text(length, '\0');
-    read(8, text.data(), length);
+    file_.read(8, text.data(), length);
     data_ = 8 + length;
-    header_ = parse_header(text, size - data_, path_);
+    header_ = parse_header(text, file_.size() - data_, this->path());
     for (const Tensor& tensor : header_.tensors) names_.emplace(tensor.name, &tensor);
   }
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   /// The path of the file.
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return file_.path(); }
   /// The tensors, in the order of their data.
   [[nodiscard]] const std::vector<Tensor>& tensors() const { return header_.tensors; }
   /// The metadata: strings by key.
@@ -88,23 +79,10 @@ class SafetensorsFile {
   }
 
   /// Copies a tensor's bytes to `to`. @pre it is one of tensors(). Throws FileError.
-  void read(const Tensor& tensor, void* to) const { read(data_ + tensor.begin, to, tensor.bytes()); }
+  void read(const Tensor& tensor, void* to) const { file_.read(data_ + tensor.begin, to, tensor.bytes()); }
 
  private:
-  void read(std::uint64_t from, void* to, std::uint64_t bytes) const {
-    constexpr std::uint64_t most = std::uint64_t{1} << 30;
-    for (std::uint64_t done = 0; done < bytes;) {
-      const ::ssize_t count = ::pread(file_.number(), static_cast<char*>(to) + done, (std::min)(bytes - done, most),
-                                      static_cast<::off_t>(from + done));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw_system_error(path_, "cannot be read");
-      if (count == 0) throw FileError(path_, "has become shorter while it was read");
-      done += static_cast<std::uint64_t>(count);
-    }
-  }
-
-  std::string path_;
-  FileHandle file_;
+  InputFile file_;
   std::uint64_t data_ = 0;  ///< where the data begin
   TensorHeader header_;
   std::unordered_map<std::string_view, const Tensor*> names_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Differences between Kokkos' versions (3.4.1 to 5.x). No other header asks for the version.
+// Differences between Kokkos' versions (3.4.1 to 5.x).
 #pragma once
 
 #include <schatten/core/compiler.hpp>

@@ -34,7 +34,7 @@ struct SpectralDensity {
 /// Returns the density of values in any order. For weight_eigenvalues(exec, W) it is the empirical spectral density
 /// (ESD) of WWᵀ.
 ///
-/// If no value is above 1e-300, there are no bins and all values are `below`. If first and last edge would be equal to
+/// If no value is 1e-300 or above, there are no bins and all values are `below`. If first and last edge would be equal to
 /// a relative 1e-6, an edge that is not given is moved away by a factor of 2. Throws InvalidArgument for a value that
 /// is negative or not finite, and for edges that are negative, not finite or not ascending. Cost: two passes.
 inline SpectralDensity spectral_density(const std::vector<double>& values, const SpectralDensityOptions& options = {}) {
@@ -58,7 +58,7 @@ inline SpectralDensity spectral_density(const std::vector<double>& values, const
   double low = low_given ? options.lowest : (std::max)(smallest, 1e-12 * largest);
   double high = high_given ? options.highest : largest;
   if (!(high > (1 + 1e-6) * low)) {
-    require(!low_given || !high_given, function, "highest", high, "must be above lowest = " + std::to_string(low));
+    require(!low_given || !high_given, function, "highest", high, "must be above lowest = " + detail::printed(low));
     const double last = low_given ? low : high;
     if (!low_given) low = high / 2;
     if (!high_given) high = 2 * (std::min)(last, (std::numeric_limits<double>::max)() / 2);

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -79,12 +80,26 @@ class AssembledOptimizer {
                   "schatten: weights and gradients must have the Optimizer's scalar type");
     constexpr std::string_view function = "distributed::AssembledOptimizer::add";
     const auto of = [&](std::string_view argument) { return optim::argument_of(argument, name); };
-    require(id.index < has_map_.size(), function, "group", id.index, "is not a group");
+    (void)local_.rule_name(id);  // refuses an unknown group
+    require(!name.empty(), function, "name", name, "must not be empty");
+    require(!registry_.has(name), function, "name", name, "is registered already");
+    require_extents(rows, cols, function, of("rows"));
     require(first <= rows * cols && w.extent(0) <= rows * cols - first, function, of("w"), w.extent(0),
             {"must lie inside ", rows, "x", cols});
     require(g.extent(0) == w.extent(0), function, of("g"), g.extent(0), {"must have the length of w, ", w.extent(0)});
     const bool contiguous = w.extent(0) <= 1 || (w.stride(0) == 1 && g.stride(0) == 1);
     require(contiguous, function, of("w"), w.extent(0), "must be contiguous, its gradient too");
+    optim::Parameter range;  // of this rank
+    range.name = range.whole = name;
+    range.weight_memory = strided_array(w);
+    range.gradient_memory = strided_array(g);
+    range.has_gradient = true;
+    require_memory(range.weight_memory, function, of("w"));
+    require_memory(range.gradient_memory, function, of("g"));
+    require(!overlap(range.gradient_memory, range.weight_memory), function, "g", name, "must not overlap w");
+    registry_.check_weight(range.weight_memory, name, function);
+    registry_.check_gradient(range.gradient_memory, name, function);
+    (void)registry_.add(std::move(range));
     arrays_.push_back({.name = name,
                        .group = id,
                        .rows = rows,
@@ -105,22 +120,25 @@ class AssembledOptimizer {
     GroupId group;     ///< its group
   };
   /// Adds a shard of a flat buffer: the elements [first, first + n) of the matrices of `table`, which lie one after the
-  /// other, row-major. w and g have n elements, those of this rank.
+  /// other, row-major. w and g have n elements, those of this rank. Throws InvalidArgument, and changes nothing, for an
+  /// entry that `add` refuses.
   template <KokkosView VW, KokkosView VG>
   void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
-    std::size_t begin = 0, total = 0;
-    const std::size_t end = first + w.extent(0);
-    for (const Entry& entry : table) total += entry.rows * entry.cols;
-    require(end <= total, "distributed::AssembledOptimizer::add_flat", "w", end,
-            {"must end inside the table, which has ", total, " elements"});
+    constexpr std::string_view function = "distributed::AssembledOptimizer::add_flat";
+    std::size_t total = 0;
     for (const Entry& entry : table) {
-      const std::size_t stop = begin + entry.rows * entry.cols;
-      const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
-      const std::size_t at = from < to ? from - first : 0;
-      const std::pair<std::size_t, std::size_t> range(at, at + (to - from));
-      add(entry.group, entry.name, entry.rows, entry.cols, from - begin, Kokkos::subview(w, range),
-          Kokkos::subview(g, range));
-      begin = stop;
+      require_extents(entry.rows, entry.cols, function, optim::argument_of("rows", entry.name));
+      total += entry.rows * entry.cols;
+    }
+    require(first <= total && w.extent(0) <= total - first, function, "w", w.extent(0),
+            {"must end inside the table, which has ", total, " elements, and begins at ", first});
+    require(g.extent(0) == w.extent(0), function, "g", g.extent(0), {"must have the length of w, ", w.extent(0)});
+    const std::size_t end = first + w.extent(0), arrays = arrays_.size();
+    try {
+      add_entries(table, first, end, w, g);
+    } catch (...) {  // a later entry
+      for (; arrays_.size() > arrays; arrays_.pop_back()) registry_.remove(*registry_.find(arrays_.back().name));
+      throw;
     }
   }
 
@@ -166,6 +184,12 @@ class AssembledOptimizer {
     for (const Array& a : arrays_) names.push_back(a.name);
     return names;
   }
+  /// The numbers of the groups of parts(), in their order.
+  [[nodiscard]] std::vector<std::size_t> part_groups() const {
+    std::vector<std::size_t> groups;
+    for (const Array& a : arrays_) groups.push_back(a.group.index);
+    return groups;
+  }
 
  private:
   using Memory = Kokkos::View<T*, Kokkos::LayoutRight, typename Exec::device_type>;
@@ -184,6 +208,24 @@ class AssembledOptimizer {
 
   [[nodiscard]] std::size_t me() const { return std::size_t(comm_->rank()); }
   [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
+
+  static void require_extents(std::size_t rows, std::size_t cols, std::string_view function, const Words& argument) {
+    require(cols == 0 || rows <= (std::numeric_limits<std::size_t>::max)() / sizeof(T) / cols, function, argument, rows,
+            {"must be those of a matrix that fits into memory, with ", cols, " columns"});
+  }
+  template <class VW, class VG>
+  void add_entries(const std::vector<Entry>& table, std::size_t first, std::size_t end, const VW& w, const VG& g) {
+    std::size_t begin = 0;
+    for (const Entry& entry : table) {
+      const std::size_t stop = begin + entry.rows * entry.cols;
+      const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
+      const std::size_t at = from < to ? from - first : 0;
+      const std::pair<std::size_t, std::size_t> range(at, at + (to - from));
+      add(entry.group, entry.name, entry.rows, entry.cols, from - begin, Kokkos::subview(w, range),
+          Kokkos::subview(g, range));
+      begin = stop;
+    }
+  }
 
   void assign_owners(const Exec& exec) {
     agree(*comm_, "distributed::AssembledOptimizer", [&] {
@@ -226,7 +268,8 @@ class AssembledOptimizer {
               {"must be those of all ranks, without gaps and overlaps, up to ", a.rows * a.cols});
       cost.push_back(step_cost(has_map_[a.group.index], 1, a.rows, a.cols));
     }
-    const std::vector<std::size_t> owner = share_out(cost, load_);
+    std::vector<double> load = load_;
+    const std::vector<std::size_t> owner = share_out(cost, load);
     for (std::size_t k = owned_; k < arrays_.size(); ++k) {
       Array& a = arrays_[k];
       a.owner = owner[k - owned_];
@@ -235,12 +278,21 @@ class AssembledOptimizer {
       a.gradient = Memory(Kokkos::view_alloc(exec, "schatten::distributed/gradient"), a.rows * a.cols);
     }
     to_owners(exec, &Array::w, &Array::weight, owned_);
-    agree(*comm_, "distributed::AssembledOptimizer", [&] {
-      for (std::size_t k = owned_; k < arrays_.size(); ++k) {
-        if (arrays_[k].owner == me()) add_owned(arrays_[k]);
-      }
-      return std::string();
-    });
+    std::vector<std::string> owned;
+    try {
+      agree(*comm_, "distributed::AssembledOptimizer", [&] {
+        for (std::size_t k = owned_; k < arrays_.size(); ++k) {
+          if (arrays_[k].owner != me()) continue;
+          add_owned(arrays_[k]);
+          owned.push_back(arrays_[k].name);
+        }
+        return std::string();
+      });
+    } catch (...) {  // a rule refuses a shape
+      for (const std::string& name : owned) local_.remove(name);
+      throw;
+    }
+    load_ = std::move(load);
     owned_ = arrays_.size();
   }
   void add_owned(const Array& a) {
@@ -335,6 +387,7 @@ class AssembledOptimizer {
 
   const Comm* comm_;
   std::vector<bool> has_map_;
+  optim::Registry registry_;  ///< this rank's ranges of all arrays
   std::vector<Array> arrays_;
   std::size_t owned_ = 0;
   std::vector<double> load_;

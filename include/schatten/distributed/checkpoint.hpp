@@ -9,7 +9,6 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <fcntl.h>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,7 +16,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -34,39 +32,45 @@ struct CheckpointIndex {
   std::map<std::string, std::string> files{};
 };
 
+/// Throws FileError for a file that write_index has not written.
 inline CheckpointIndex read_index(const std::string& path) {
-  const checkpoint::FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.open()) checkpoint::throw_system_error(path, "cannot be opened");
-  std::string text;
-  char buffer[4096];
-  while (true) {
-    const ::ssize_t count = ::read(file.number(), buffer, sizeof(buffer));
-    if (count < 0) checkpoint::throw_system_error(path, "cannot be read");
-    if (count == 0) break;
-    text.append(buffer, static_cast<std::size_t>(count));
-  }
+  constexpr std::uint64_t most_ranks = std::uint64_t{1} << 24, most_saves = std::uint64_t{1} << 62;
+  const checkpoint::InputFile file(path);
+  if (file.size() > checkpoint::longest_header) throw checkpoint::FileError(path, "is longer than 100 MB");
+  std::string text(file.size(), '\0');
+  file.read(0, text.data(), text.size());
   CheckpointIndex index;
   std::set<std::string> seen;
   checkpoint::JsonReader reader(text, path);
-  const auto number = [&] {
+  const auto number = [&](std::uint64_t most) {
     const std::string digits = reader.string();
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size()) reader.fail("expected a number as a string");
+    const bool whole = error == std::errc() && end == digits.data() + digits.size();
+    if (!whole || value == 0 || value > most) reader.fail("expected a number from 1 to " + std::to_string(most));
     return value;
   };
+  const auto once = [&](const std::string& name) {
+    if (!seen.insert(name).second) reader.fail("two members are called " + name);
+  };
   reader.object([&](const std::string& room) {
-    seen.insert(room);
-    if (room == "metadata") {
-      reader.object([&](const std::string& name) { (name == "save" ? index.save : index.ranks) = number(); });
-    } else {
-      reader.object([&](const std::string& name) { index.files[name] = reader.string(); });
-    }
+    once(room);
+    reader.object([&](const std::string& name) {
+      if (room == "metadata" && (name == "save" || name == "ranks")) {
+        once(name);
+        (name == "save" ? index.save : index.ranks) = number(name == "save" ? most_saves : most_ranks);
+      } else if (room == "weight_map") {
+        const std::string tensor_file = reader.string();
+        if (tensor_file.find('/') != std::string::npos) reader.fail("a file in another folder");
+        if (!index.files.emplace(name, tensor_file).second) reader.fail("two tensors are called " + name);
+      } else {
+        reader.fail("an unknown member " + name);
+      }
+    });
   });
   reader.end();
-  if (seen != std::set<std::string>{"metadata", "weight_map"} || index.save == 0 || index.ranks == 0) {
+  if (index.save == 0 || index.ranks == 0 || !seen.contains("weight_map"))
     throw checkpoint::FileError(path, "is no index of a checkpoint over ranks");
-  }
   return index;
 }
 
@@ -105,10 +109,20 @@ inline std::vector<std::string> files_of(const std::string& path) {
   return {names.begin(), names.end()};
 }
 
+/// The path and the options of a save or load as text, which ranks compare.
+inline std::string words_of(const std::string& path, const checkpoint::SaveOptions& options) {
+  return path + (options.weights ? " with weights" : " without weights");
+}
+inline std::string words_of(const std::string& path, const checkpoint::LoadOptions& options) {
+  const auto flag = [](bool value, const char* name) { return std::string(value ? ", " : ", not ") + name; };
+  return path + flag(options.weights, "weights") + flag(options.numbers, "numbers") +
+         flag(options.allow_missing, "allow_missing") + flag(options.allow_extra, "allow_extra");
+}
+
 /// Writes a file of each rank beside `path` by write(file), then the index, and removes the files of the previous save.
-/// All ranks together. Throws what `write` throws, and RefusedByRank on the other ranks.
+/// All ranks together, with equal options. Throws what `write` throws, and RefusedByRank on the other ranks.
 template <class Comm, class Write>
-void save_files(const Comm& comm, const std::string& path, const Write& write) {
+void save_files(const Comm& comm, const std::string& path, const checkpoint::SaveOptions& options, const Write& write) {
   constexpr std::string_view function = "distributed::save";
   const auto me = std::size_t(comm.rank()), ranks = std::size_t(comm.size());
   CheckpointIndex before;
@@ -117,8 +131,9 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
       [&] {
         require(!path.ends_with(".safetensors"), function, "path", path,
                 "must not end with .safetensors, which names one file for load; end it with .json");
-        if (me == 0 && std::filesystem::exists(path)) before = read_index(path);
-        return path;
+        std::error_code unknown;  // what cannot be looked at cannot be written either
+        if (me == 0 && std::filesystem::exists(path, unknown)) before = read_index(path);
+        return words_of(path, options);
       },
       before.save);
   const std::uint64_t number = saves[0] + 1;
@@ -143,24 +158,22 @@ void save_files(const Comm& comm, const std::string& path, const Write& write) {
   });
 }
 
-/// Returns the parameters of each file of a checkpoint. Writes to the report which parameters of `here` the checkpoint
+/// Returns the manifest of each file of a checkpoint. Writes to the report which parameters of `here` the checkpoint
 /// does not have, which others it has, and the notes of the last file. Throws MismatchError for those that the options
 /// do not allow.
-inline std::map<std::string, std::set<std::string>> compare_names(const std::string& path,
-                                                                  const std::vector<std::string>& here,
-                                                                  const checkpoint::LoadOptions& options,
-                                                                  checkpoint::LoadReport& report) {
-  std::map<std::string, std::set<std::string>> holds;
+inline std::map<std::string, checkpoint::Manifest> compare_names(const std::string& path,
+                                                                 const std::vector<std::string>& here,
+                                                                 const checkpoint::LoadOptions& options,
+                                                                 checkpoint::LoadReport& report) {
+  std::map<std::string, checkpoint::Manifest> files;
   std::set<std::string> there;
   std::vector<std::string> mismatches;
   for (const std::string& name : files_of(path)) {
     const checkpoint::SafetensorsFile file(name);
-    checkpoint::Manifest manifest = checkpoint::manifest_of(file.metadata(), name);
-    for (const auto& [parameter, record] : manifest.parameters) {
-      holds[name].insert(parameter);
-      there.insert(parameter);
-    }
-    report.notes = std::move(manifest.notes);
+    const checkpoint::Manifest& manifest =
+        files.emplace(name, checkpoint::manifest_of(file.metadata(), name)).first->second;
+    for (const auto& [parameter, record] : manifest.parameters) there.insert(parameter);
+    report.notes = manifest.notes;
   }
   for (const std::string& parameter : here) {
     if (there.erase(parameter) > 0) continue;
@@ -174,7 +187,35 @@ inline std::map<std::string, std::set<std::string>> compare_names(const std::str
       mismatches.push_back(parameter + ": is in the files, but not here (LoadOptions::allow_extra)");
   }
   if (!mismatches.empty()) throw checkpoint::MismatchError(path, mismatches);
-  return holds;
+  return files;
+}
+
+/// Sets steps, lr factors and numbers of the groups to those of the files, also of groups of which no piece is on this
+/// rank: pieces that are added later may be. group_of: the group of each piece of all ranks.
+template <class Inventory>
+void set_groups(Inventory inventory, const std::map<std::string, std::size_t>& group_of,
+                const std::map<std::string, checkpoint::Manifest>& files, const checkpoint::LoadOptions& options) {
+  std::map<std::size_t, const checkpoint::GroupRecord*> records;
+  for (const auto& [name, manifest] : files) {
+    for (const auto& [parameter, record] : manifest.parameters) {
+      const auto found = group_of.find(parameter);
+      if (found != group_of.end()) records.emplace(found->second, &manifest.groups[record.group]);
+    }
+  }
+  for (const auto& [k, record] : records) {
+    const GroupInfo group = inventory.group(k);
+    if (group.rule != record->rule) continue;  // the ranks that have its pieces refuse it
+    if (options.numbers) {
+      std::vector<std::pair<std::string_view, double>> numbers;
+      for (const FieldInfo& field : group.fields) {
+        const auto number = record->numbers.find(field.name);
+        if (!field.fixed && number != record->numbers.end()) numbers.emplace_back(field.name, number->second);
+      }
+      inventory.set(k, numbers, "distributed::load");
+      inventory.set_lr_factor(k, record->lr_factor);
+    }
+    inventory.set_steps(k, std::size_t(record->steps));
+  }
 }
 
 /// An Optimizer, or an AssembledOptimizer.
@@ -203,7 +244,7 @@ void find_owners(const Exec& exec, O& optimizer) {
 template <ExecutionSpace Exec, detail::OwnerOptimizer<Exec> O>
 void save(const Exec& exec, O& optimizer, const std::string& path, const checkpoint::SaveOptions& options = {}) {
   detail::find_owners(exec, optimizer);
-  detail::save_files(optimizer.communicator(), path,
+  detail::save_files(optimizer.communicator(), path, options,
                      [&](const std::string& file) { checkpoint::save(exec, optimizer.local(), file, options); });
 }
 
@@ -219,21 +260,26 @@ checkpoint::LoadReport load(const Exec& exec, O& optimizer, const std::string& p
   const auto& comm = optimizer.communicator();
   detail::find_owners(exec, optimizer);
   checkpoint::LoadReport report;
-  std::map<std::string, std::set<std::string>> holds;  // by file
+  std::map<std::string, checkpoint::Manifest> files;
+  std::map<std::string, std::size_t> group_of;
   agree(comm, "distributed::load", [&] {
-    holds = detail::compare_names(path, optimizer.parts(), options, report);
-    return path;
+    const std::vector<std::string> parts = optimizer.parts();
+    const std::vector<std::size_t> groups = optimizer.part_groups();
+    for (std::size_t k = 0; k < parts.size(); ++k) group_of.emplace(parts[k], groups[k]);
+    files = detail::compare_names(path, parts, options, report);
+    return detail::words_of(path, options);
   });
   agree(comm, "distributed::load", [&] {
     std::set<std::string> mine;
     for (const ParameterInfo& p : optimizer.local().inventory().parameters()) mine.insert(p.name);
     checkpoint::LoadOptions some = options;
     some.allow_missing = some.allow_extra = true;
-    for (const auto& [name, parameters] : holds) {
-      const bool needed = std::any_of(parameters.begin(), parameters.end(),
-                                      [&](const std::string& parameter) { return mine.contains(parameter); });
+    for (const auto& [name, manifest] : files) {
+      const bool needed = std::any_of(manifest.parameters.begin(), manifest.parameters.end(),
+                                      [&](const auto& parameter) { return mine.contains(parameter.first); });
       if (needed) (void)checkpoint::load(exec, optimizer.local(), name, some);
     }
+    detail::set_groups(optimizer.local().inventory(), group_of, files, options);
     return std::string();
   });
   if (options.weights) optimizer.share_weights(exec);

@@ -124,8 +124,9 @@ class MpiCommunicator {
   void all_reduce(const Exec& exec, T* x, std::size_t n) const {
     ready(exec);
     const MPI_Datatype type = std::is_same_v<T, float> ? MPI_FLOAT : MPI_DOUBLE;
-    for (std::size_t done = 0; done < n; done += most) {
-      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, x + done, int((std::min)(n - done, most)), type, MPI_SUM, comm_),
+    constexpr std::size_t piece = most / sizeof(T);
+    for (std::size_t done = 0; done < n; done += piece) {
+      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, x + done, int((std::min)(n - done, piece)), type, MPI_SUM, comm_),
                         "MPI_Allreduce");
     }
   }

@@ -100,45 +100,23 @@ class Optimizer {
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 
-  /// As schatten::Optimizer::add. Owners are chosen in the next step. @pre the memory of the Views does not change.
+  /// As schatten::Optimizer::add. If it throws, nothing has changed. Owners are chosen in the next step. @pre the
+  /// memory of the Views does not change.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
-    constexpr int rank = view_rank<VW>;
     require(id.index < groups_.size(), "distributed::Optimizer::add", "group", id.index, "is not a group");
-    const auto cut = [&](std::size_t count, std::size_t each, const auto& part) {
-      for (std::size_t first = 0; first < count; first += each) part(first, (std::min)(first + each, count));
-    };
-    const bool plain = options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty();
-    const auto each = [&](std::size_t elements) {
-      return std::max<std::size_t>(options_.piece_elements / elements, 1);
-    };
-    const auto range = [&](std::size_t first, std::size_t end) {
-      return name + "[" + std::to_string(first) + ":" + std::to_string(end) + "]";
-    };
-    using Range = std::pair<std::size_t, std::size_t>;
-    if constexpr (rank == 3) {
-      if (w.extent(0) > 1 && w.extent(0) == g.extent(0)) {
-        return cut(w.extent(0), 1, [&](std::size_t b, std::size_t) {
-          add_piece(id, name + "[" + std::to_string(b) + "]", Kokkos::subview(w, b, Kokkos::ALL, Kokkos::ALL),
-                    Kokkos::subview(g, b, Kokkos::ALL, Kokkos::ALL), options);
-        });
+    require(!name.empty(), "distributed::Optimizer::add", "name", name, "must not be empty");
+    const std::size_t pieces = pieces_.size(), shapes = shapes_.size();
+    try {
+      add_pieces(id, name, w, g, options);
+    } catch (...) {  // a later piece
+      for (; pieces_.size() > pieces; pieces_.pop_back()) {
+        local_.remove(pieces_.back().name);
+        for (const std::string& part : pieces_.back().parts) registry_.remove(*registry_.find(part));
       }
+      std::erase_if(shapes_, [&](const auto& shape) { return shape.second >= shapes; });
+      throw;
     }
-    if (groups_[id.index].splits && plain && w.size() > options_.piece_elements && w.extent(0) == g.extent(0)) {
-      if constexpr (rank == 1) {
-        return cut(w.extent(0), each(1), [&](std::size_t first, std::size_t end) {
-          const Range r(first, end);
-          add_piece(id, range(first, end), Kokkos::subview(w, r), Kokkos::subview(g, r), options);
-        });
-      } else if constexpr (rank == 2) {
-        return cut(w.extent(0), each(w.extent(1)), [&](std::size_t first, std::size_t end) {
-          const Range r(first, end);
-          add_piece(id, range(first, end), Kokkos::subview(w, r, Kokkos::ALL), Kokkos::subview(g, r, Kokkos::ALL),
-                    options);
-        });
-      }
-    }
-    add_piece(id, name, w, g, options);
   }
 
   /// As schatten::Optimizer::observe, for a piece. The argument of the owner is used.
@@ -221,6 +199,12 @@ class Optimizer {
     for (const detail::OwnedPiece& piece : pieces_) names.insert(names.end(), piece.parts.begin(), piece.parts.end());
     return names;
   }
+  /// The numbers of the groups of parts(), in their order.
+  [[nodiscard]] std::vector<std::size_t> part_groups() const {
+    std::vector<std::size_t> groups;
+    for (const detail::OwnedPiece& piece : pieces_) groups.insert(groups.end(), piece.parts.size(), piece.turn.first);
+    return groups;
+  }
   /// The rank that updates a piece. @pre find_owners() or a step after its add. Throws InvalidArgument for an unknown
   /// name.
   [[nodiscard]] std::size_t owner(std::string_view name) const {
@@ -241,9 +225,50 @@ class Optimizer {
   [[nodiscard]] std::size_t ranks() const { return std::size_t(comm_->size()); }
 
   template <class VW, class VG>
+  void add_pieces(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options) {
+    constexpr int rank = view_rank<VW>;
+    const auto cut = [&](std::size_t count, std::size_t each, const auto& part) {
+      for (std::size_t first = 0; first < count; first += each) part(first, (std::min)(first + each, count));
+    };
+    const bool plain = options.row_blocks == 1 && options.column_blocks == 1 && options.row_sizes.empty();
+    const auto each = [&](std::size_t elements) {
+      return std::max<std::size_t>(options_.piece_elements / elements, 1);
+    };
+    const auto range = [&](std::size_t first, std::size_t end) {
+      return name + "[" + std::to_string(first) + ":" + std::to_string(end) + "]";
+    };
+    using Range = std::pair<std::size_t, std::size_t>;
+    if constexpr (rank == 3) {
+      if (w.extent(0) > 1 && w.extent(0) == g.extent(0)) {
+        return cut(w.extent(0), 1, [&](std::size_t b, std::size_t) {
+          add_piece(id, name + "[" + std::to_string(b) + "]", Kokkos::subview(w, b, Kokkos::ALL, Kokkos::ALL),
+                    Kokkos::subview(g, b, Kokkos::ALL, Kokkos::ALL), options);
+        });
+      }
+    }
+    if (groups_[id.index].splits && plain && w.size() > options_.piece_elements && w.extent(0) == g.extent(0)) {
+      if constexpr (rank == 1) {
+        return cut(w.extent(0), each(1), [&](std::size_t first, std::size_t end) {
+          const Range r(first, end);
+          add_piece(id, range(first, end), Kokkos::subview(w, r), Kokkos::subview(g, r), options);
+        });
+      } else if constexpr (rank == 2) {
+        return cut(w.extent(0), each(w.extent(1)), [&](std::size_t first, std::size_t end) {
+          const Range r(first, end);
+          add_piece(id, range(first, end), Kokkos::subview(w, r, Kokkos::ALL), Kokkos::subview(g, r, Kokkos::ALL),
+                    options);
+        });
+      }
+    }
+    add_piece(id, name, w, g, options);
+  }
+  template <class VW, class VG>
   void add_piece(GroupId id, const std::string& name, const VW& w, const VG& g, const ParameterOptions& options) {
     constexpr std::string_view function = "distributed::Optimizer::add";
-    local_.add(id, name, w, g, options);  // checks everything; no memory before the next step
+    require(!registry_.has(name), function, "name", name, "is registered already");
+    registry_.check_weight(strided_array(w), name, function);
+    registry_.check_gradient(strided_array(g), name, function);
+    local_.add(id, name, w, g, options);  // checks the rest; no memory before the next step
     detail::OwnedPiece piece{.name = name,
                              .words = {},
                              .parts = local_.part_names(name),
@@ -253,22 +278,31 @@ class Optimizer {
                              .gradient = {},
                              .weight_owner = std::make_shared<VW>(w),
                              .gradient_owner = std::make_shared<VG>(g)};
-    for (const optim::Piece& part : optim::pieces_of<Exec>(w, options, function, "w", name)) {
+    const std::vector<optim::Piece> weights = optim::pieces_of<Exec>(w, options, function, "w", name),
+                                    gradients = optim::pieces_of<Exec>(g, options, function, "g", name);
+    for (const optim::Piece& part : weights) {
       const optim::TypedBatch& a = part.batch;
       piece.cost += step_cost(groups_[id.index].has_map, a.batch, a.rows, a.cols);
       const std::array<std::size_t, 4> shape{id.index, a.rows, a.cols, size_of(a.type)};
       piece.turn.second = (std::max)(piece.turn.second, shapes_.emplace(shape, shapes_.size()).first->second);
       piece.weight.push_back(a);
     }
-    for (const optim::Piece& part : optim::pieces_of<Exec>(g, options, function, "g", name)) {
-      piece.gradient.push_back(part.batch);
-    }
+    for (const optim::Piece& part : gradients) piece.gradient.push_back(part.batch);
     piece.words = name + " " + optim::extents_of(w).text() + " " + to_string(piece.weight[0].type) + "/" +
                   to_string(piece.gradient[0].type) + " in group " + std::to_string(id.index) + " (" +
                   std::string(local_.rule_name(id)) + "), blocks " + std::to_string(options.row_blocks) + "/" +
                   std::to_string(options.column_blocks) + "/" + std::to_string(int(options.interleaved)) + ", " +
                   std::to_string(int(options.reduced_weight));
     for (const std::size_t rows : options.row_sizes) piece.words += " " + std::to_string(rows);
+    for (std::size_t k = 0; k < weights.size(); ++k) {
+      optim::Parameter part;
+      part.name = piece.parts[k];
+      part.whole = name;
+      part.weight_memory = weights[k].memory;
+      part.gradient_memory = gradients[k].memory;
+      part.has_gradient = true;
+      (void)registry_.add(std::move(part));
+    }
     pieces_.push_back(std::move(piece));
   }
 
@@ -305,6 +339,7 @@ class Optimizer {
   detail::WeightRounds plan_;
   std::vector<detail::Round> gradient_rounds_;  ///< where gradients are summed
   Local local_;
+  optim::Registry registry_;  ///< all pieces: local_ does not know those of other ranks
   Workspace<Space> workspace_;
 };
 

@@ -5,13 +5,11 @@
 #include <schatten/distributed/checkpoint.hpp>
 #include <schatten/distributed/sharded_optimizer.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <numeric>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,8 +118,9 @@ class ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>> {
   }
   void write_counts(const Exec& exec, const std::vector<ParameterCounts>& counts) {
     local_.write_counts(exec, counts);
-    for (auto& group : self_->groups_) {
-      for (const auto& set : group.sets) group.steps = (std::max)(group.steps, local_.group(set.id.index).steps);
+    for (const ParameterCounts& c : counts) {
+      auto& group = self_->groups_[at(c.name).group];
+      group.steps = static_cast<std::size_t>(c.group_steps);
       for (const auto& set : group.sets) local_.set_steps(set.id.index, group.steps);
     }
   }
@@ -250,10 +249,10 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
   agree(optimizer.communicator(), function, [&] {
     optimizer.local().inventory().require_settled(function);
     (void)inventory.parameters();  // throws for one that is not sharded
-    return path;
+    return detail::words_of(path, options);
   });
   const std::vector<ParameterInfo> mine = inventory.assemble(exec, options.weights);
-  detail::save_files(optimizer.communicator(), path, [&](const std::string& file) {
+  detail::save_files(optimizer.communicator(), path, options, [&](const std::string& file) {
     checkpoint::detail::save(exec, inventory, mine, file, options, function);
   });
 }
@@ -266,18 +265,19 @@ checkpoint::LoadReport load(const Exec& exec, ShardedOptimizer<T, Exec, Backend,
   using Inventory = detail::ShardInventory<ShardedOptimizer<T, Exec, Backend, Comm>>;
   const Comm& comm = optimizer.communicator();
   checkpoint::LoadReport report;
-  std::map<std::string, std::set<std::string>> holds;  // by file
+  std::map<std::string, checkpoint::Manifest> files;
   agree(comm, "distributed::load", [&] {
     optimizer.local().inventory().require_settled("distributed::load");
     std::vector<std::string> here;
     for (const ParameterInfo& p : Inventory(optimizer).parameters()) here.push_back(p.name);
-    holds = detail::compare_names(path, here, options, report);
-    return path;
+    files = detail::compare_names(path, here, options, report);
+    return detail::words_of(path, options);
   });
   agree(comm, "distributed::load", [&] {
     checkpoint::LoadOptions some = options;
     some.allow_missing = some.allow_extra = true;
-    for (const auto& [name, parameters] : holds) {
+    for (const auto& [name, manifest] : files) {
+      if (manifest.parameters.empty()) continue;
       (void)checkpoint::detail::Loading<Exec, Inventory>(Inventory(optimizer), name, some).run(exec);
     }
     return std::string();

@@ -67,11 +67,14 @@ schatten_status schatten_finalize(void) {
   using namespace schatten::c_api;
   return guarded([&] {
     Library& all = library();
+    if (!Kokkos::is_initialized()) {  // the program has finalized it: memory of Views cannot be freed any more
+      for (auto& [handle, instance] : all.instances) (void)instance.release();
+    }
     all.instances.clear();
     if (!all.started_kokkos) return;
     all.started_kokkos = false;
     all.ended = true;
-    Kokkos::finalize();
+    if (Kokkos::is_initialized()) Kokkos::finalize();
   });
 }
 

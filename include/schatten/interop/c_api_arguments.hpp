@@ -45,7 +45,7 @@ struct Library {
   std::map<schatten_optimizer, std::unique_ptr<Instance>> instances;
   schatten_optimizer next = 1;
   bool started_kokkos = false, ended = false;
-  std::thread::id thread{};  ///< the thread that has initialized Kokkos
+  std::thread::id thread{};  ///< the thread of the first call that needs Kokkos
 };
 
 /// Never destroyed: at the end of a process Kokkos may be finalized already.
@@ -95,6 +95,8 @@ schatten_status guarded(const F& f) noexcept {
 inline void start(int threads, std::string_view function) {
   Library& all = library();
   require(!all.ended, function, "schatten_finalize", "called", "must not have been called before");
+  require(all.thread == std::thread::id() || Kokkos::is_initialized(), function, "Kokkos", "finalized",
+          "must be finalized by schatten_finalize, or after it");
   if (start_kokkos(threads)) all.started_kokkos = true;
   if (all.thread == std::thread::id()) all.thread = std::this_thread::get_id();
 #if KOKKOS_VERSION < 40000
@@ -193,8 +195,7 @@ inline void require_apart(const schatten_entry* table, std::vector<std::size_t> 
   }
 }
 
-// ---- parameters
-// -------------------------------------------------------------------------------------------------------
+// ---- parameters -----------------------------------------------------------------------------------------------------
 
 /// Registers one parameter. If it throws, nothing has changed.
 inline void add(Instance& i, GroupId group, const std::string& name, const TensorRef& weight, const TensorRef* gradient,

@@ -26,7 +26,8 @@ struct Version {
   std::uint32_t major, minor;
 };
 struct Device {
-  /// 1: host, 2: CUDA, 3: host memory that CUDA pinned, 10: ROCm, 11: host memory that ROCm pinned, 13: managed by CUDA
+  /// 1: host, 2: CUDA, 3: host memory that CUDA pinned, 10: ROCm, 11: host memory that ROCm pinned, 13: managed by CUDA,
+  /// 14: oneAPI
   std::int32_t device_type;
   std::int32_t device_id;
 };
@@ -78,22 +79,31 @@ concept ManagedLike = requires(const M& m) {
   m.manager_ctx;
 };
 
+/// The device type of the memory of the device that this build of Kokkos uses.
+#if defined(KOKKOS_ENABLE_HIP)
+inline constexpr std::int32_t kokkos_device = 10;
+#elif defined(KOKKOS_ENABLE_SYCL)
+inline constexpr std::int32_t kokkos_device = 14;
+#else
+inline constexpr std::int32_t kokkos_device = 2;
+#endif
+
 /// Whether memory of a device type is accessible as this memory space of Kokkos.
 template <class MemorySpace>
 bool device_is(std::int32_t type) {
-  [[maybe_unused]] constexpr std::int32_t host = 1, cuda = 2, cuda_pinned = 3, rocm = 10, rocm_pinned = 11, oneapi = 14,
-                                          cuda_managed = 13;
+  [[maybe_unused]] constexpr std::int32_t host = 1, cuda_pinned = 3, rocm_pinned = 11, cuda_managed = 13;
   const bool of_cuda = type == cuda_pinned || type == cuda_managed,
              of_rocm = type == rocm_pinned;  // both sides reach it
   if constexpr (std::is_same_v<MemorySpace, Kokkos::HostSpace>) {
     return type == host || of_cuda || of_rocm;
   } else {
 #if defined(KOKKOS_ENABLE_HIP)
-    return type == rocm || of_rocm;
+    return type == kokkos_device || of_rocm;
 #elif defined(KOKKOS_ENABLE_SYCL)
-    return type == oneapi;
+    return type == kokkos_device;
 #else
-    return of_cuda || (type == cuda && !bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible));
+    return of_cuda ||
+           (type == kokkos_device && !bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible));
 #endif
   }
 }
@@ -193,7 +203,7 @@ Managed* to_dlpack(const V& view, std::int32_t device_id = 0) {
   auto& t = managed.dl_tensor;
   const bool host = bool(Kokkos::SpaceAccessibility<Kokkos::HostSpace, typename V::memory_space>::accessible);
   t.data = const_cast<E*>(view.data());
-  t.device.device_type = static_cast<decltype(t.device.device_type)>(host ? 1 : 2);
+  t.device.device_type = static_cast<decltype(t.device.device_type)>(host ? 1 : dlpack::kokkos_device);
   t.device.device_id = device_id;
   t.ndim = view_rank<V>;
   t.dtype.code = element_type_of<E> == ElementType::bfloat16 ? 4 : 2;

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <ranges>
-#include <string>
 
 namespace schatten {
 
