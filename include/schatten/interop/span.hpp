@@ -30,8 +30,7 @@ template <class MemorySpace = Kokkos::HostSpace, detail::Numbers R>
 auto matrix_view(R&& numbers, std::size_t rows, std::size_t cols) {
   const std::size_t size = std::ranges::size(numbers);
   const bool holds = cols == 0 ? size == 0 : size % cols == 0 && size / cols == rows;
-  require(holds, "matrix_view", "numbers", size,
-          {"must have rows times cols = ", rows, " times ", cols, " elements"});
+  require(holds, "matrix_view", "numbers", size, {"must have rows times cols = ", rows, " times ", cols, " elements"});
   return matrix_view<MemorySpace>(std::ranges::data(numbers), rows, cols);
 }
 
