@@ -62,19 +62,18 @@ KOKKOS_FUNCTION double keep_recent(const SlotMemory& recent, std::size_t k, doub
   return now;
 }
 
-/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0, or
-/// from `size` if `bits` is empty. Skipped matrices keep r.
+/// r(k) ← max(x(k), ρ r(k)) and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0.
+/// Skipped matrices keep r.
 template <Scalar T, class Space>
 struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
-  NumberBatchView<const double, Space> size;
   SlotMemory recent;  ///< r, one number per matrix
   double decay, stuck;
   FiniteFlags<Space> finite;
   NumberBatchView<SplitFactor, Space> factor;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    const double x = bits.extent(0) > 0 ? double(std::bit_cast<T>(bits(k))) : size(k);
-    if (bits.extent(0) > 0) bits(k) = 0;
+    const double x = double(std::bit_cast<T>(bits(k)));
+    bits(k) = 0;
     if (!finite(k)) return;
     factor(k).first *= floor_factor(x, keep_recent<T>(recent, k, x, decay), stuck);
   }
@@ -105,20 +104,6 @@ struct NoteSize {
     if (!finite(k)) return;
     slot_number<T>(last, k) = x;
     (void)keep_recent<T>(recent, k, double(x), decay);
-  }
-};
-
-/// bits(k) ← the bits of the largest entry of matrix k of a state array, on a device.
-template <Scalar T, class Space>
-struct LargestOfRow {
-  SlotMemory array;
-  NumberBatchView<MagnitudeBits<T>, Space> bits;
-  template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
-    const TypedMatrix matrix = array.matrix(k);
-    const auto largest = team.template max<MagnitudeBits<T>>(
-        array.cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j)); });
-    team.once([&] { atomic_raise(&bits(k), largest); });
   }
 };
 

@@ -185,7 +185,7 @@ class OptimizerCore {
     groups_.for_each_bucket([&](Group&, Storage& storage) {
       const FiniteFlags<Space> finite{flags, storage.records().view(0, storage.matrices())};
       check_finite<T, &MatrixRecord::weight>(exec, finite, storage.key().rows, storage.key().cols, 0,
-                                             storage.matrices());
+                                             storage.matrices(), storage.records().grouped().weights);
     });
     return cleared_names(copy_to_host(exec, flags), *registry_);  // fences: documented
   }
@@ -345,7 +345,7 @@ class OptimizerCore {
   void raise_non_finite(const Exec& exec) {
     groups_.for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
       check_finite<T>(exec, counters_.finite(storage.records().view(first, count)), storage.key().rows,
-                      storage.key().cols, 0, count);
+                      storage.key().cols, 0, count, storage.records().grouped().gradients);
     });
     counters_.raise(exec, *registry_, matrices_);  // fences: documented
   }
