@@ -32,4 +32,24 @@ KOKKOS_FUNCTION void atomic_raise(T* to, T value) {
 #endif
 }
 
+/// *to ← max(*to, value), atomically. On CUDA the threads of a warp with the same `to` first compute their maximum. T:
+/// an unsigned integer.
+template <class T>
+KOKKOS_FUNCTION void atomic_raise_together(T* to, T value) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  const unsigned peers = __match_any_sync(__activemask(), reinterpret_cast<unsigned long long>(to));
+  if constexpr (sizeof(T) == 4) {
+    value = __reduce_max_sync(peers, value);
+  } else {
+    const auto high = static_cast<unsigned>(value >> 32), largest = __reduce_max_sync(peers, high);
+    const auto low = __reduce_max_sync(peers, high == largest ? static_cast<unsigned>(value) : 0U);
+    value = T(largest) << 32 | low;
+  }
+  unsigned lane;
+  asm("mov.u32 %0, %%laneid;" : "=r"(lane));
+  if (static_cast<int>(lane) != __ffs(static_cast<int>(peers)) - 1) return;
+#endif
+  atomic_raise(to, value);
+}
+
 }  // namespace schatten

@@ -28,7 +28,56 @@ template <class Exec>
 inline constexpr bool loops_as_on_device = !is_host_execution_space<Exec>;
 #endif
 
+/// Number of consecutive elements that a thread of a device works on at a time.
+inline constexpr std::size_t group_size = 4;
+
+/// The elements of a matrix that a thread of a device works on: `count` of them at a time, group_size or 1.
+template <std::size_t count>
+struct ElementsOfThread {
+  static constexpr std::uint32_t lanes = 128;  ///< threads that work side by side
+
+  std::size_t first = 0;     ///< the thread's first element, row-major
+  std::size_t size = 0;      ///< elements of the matrix
+  std::uint32_t rounds = 1;  ///< times that the thread works on `count` elements
+
+  /// Calls f(at) for elements [at, at + count), `rounds` times or until the matrix ends. Neighbouring threads have
+  /// neighbouring elements.
+  template <class F>
+  KOKKOS_FORCEINLINE_FUNCTION void for_each(const F& f) const {
+    std::size_t at = first;
+    for (std::uint32_t round = 0; round < rounds && at < size; ++round, at += lanes * count) f(at);
+  }
+};
+
 namespace detail {
+
+/// The loop of for_each_group.
+template <class Body, std::size_t count>
+struct GroupLoop {
+  Body body;
+  std::size_t size;             ///< elements of a matrix
+  std::uint32_t tiles, rounds;  ///< tiles of `lanes` threads that a matrix has
+  KOKKOS_FUNCTION void operator()(std::uint32_t thread) const {
+    constexpr std::uint32_t lanes = ElementsOfThread<count>::lanes;
+    const std::uint32_t all = thread / lanes, b = all / tiles, tile = all - b * tiles;
+    const std::size_t first = (std::size_t(tile) * rounds * lanes + thread % lanes) * count;
+    body(std::size_t(b), ElementsOfThread<count>{first, size, rounds});
+  }
+};
+
+template <std::size_t count, class Exec, class Body>
+void group_loop(const Exec& exec, std::string_view label, std::size_t batch, std::size_t size, const Body& body) {
+  constexpr std::size_t lanes = ElementsOfThread<count>::lanes, most = std::size_t{1} << 30;
+  const std::size_t groups = (size + count - 1) / count, wanted = batch * groups >> 18;
+  std::size_t rounds = wanted < 1 ? 1 : wanted < 4 ? wanted : 4;
+  const auto tiles = [&] { return (groups + rounds * lanes - 1) / (rounds * lanes); };
+  while (batch * tiles() * lanes > most && tiles() > 1) rounds *= 2;
+  const GroupLoop<Body, count> loop{body, size, std::uint32_t(tiles()), std::uint32_t(rounds)};
+  // At least 640 threads of a multiprocessor: their reads of 64 bytes keep an H100's memory busy.
+  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::uint32_t>, Kokkos::LaunchBounds<128, 5>>;
+  const Policy policy(exec, 0, std::uint32_t(batch * tiles() * lanes));
+  Kokkos::parallel_for(std::string(label), as_argument<Exec>(policy, loop), loop);
+}
 
 template <class Body>
 struct RowLoop {
@@ -148,6 +197,18 @@ void for_each_row_by_team(const Exec& exec, std::string_view label, std::size_t 
 template <ExecutionSpace Exec, class Body>
 void for_each_matrix_by_team(const Exec& exec, std::string_view label, std::size_t batch, const Body& body) {
   for_each_row_by_team(exec, label, batch, 1, detail::MatrixAsRow<Body>{body});
+}
+
+/// Device: calls body(b, elements) in the threads of every matrix b of a batch, each of `size` elements. `elements`:
+/// ElementsOfThread of group_size elements at a time if `grouped`, otherwise of single ones. From some 2^18 threads on
+/// a thread works up to four times, so that what it reads once for all of them costs little. A thread divides once, by
+/// 32 bits. @pre grouped: group_size divides `size`.
+template <ExecutionSpace Exec, class Body>
+[[gnu::noinline]] void for_each_group(const Exec& exec, std::string_view label, std::size_t batch, std::size_t size,
+                                      bool grouped, const Body& body) {
+  if (batch * size == 0) return;
+  if (grouped) return detail::group_loop<group_size>(exec, label, batch, size, body);
+  detail::group_loop<1>(exec, label, batch, size, body);
 }
 
 /// Calls body(b, i, j) for every element. The last index should be contiguous in memory.

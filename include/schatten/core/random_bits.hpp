@@ -87,6 +87,19 @@ struct RandomBits {
     return part(block(element / 8), element % 8);
   }
 
+  /// to[k] ← sixteen(element[k]), for a fixed number of elements in a kernel. Cost: one block for neighbours in it.
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void each(const std::uint64_t* element, std::uint32_t* to) const {
+    std::uint64_t number = element[0] / 8;
+    RandomBlock bits = block(number);
+    for (std::size_t k = 0; k < count; ++k) {
+      if (element[k] / 8 != number) bits = block(number = element[k] / 8);
+      const std::uint64_t at = element[k] % 8;  // no index at run time, so that the words stay in registers
+      const std::uint32_t low = at < 2 ? bits.word[0] : bits.word[1], high = at < 6 ? bits.word[2] : bits.word[3];
+      to[k] = ((at < 4 ? low : high) >> (at % 2 * 16)) & 0xffffU;
+    }
+  }
+
   /// to[k] ← sixteen(first + k) for k < count. Cost: one block for eight elements, vectorised.
   void fill(std::uint64_t first, std::size_t count, std::uint16_t* to) const {
     constexpr std::size_t blocks = 16;

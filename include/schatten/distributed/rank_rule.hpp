@@ -127,19 +127,12 @@ class RankBucket : public Base {
                            parts());
   }
   void apply_floor(std::size_t recent) {
-    if (this->averaged()) {
-      if constexpr (loops_as_on_device<Exec>) {
-        reduce(this->sizes(), detail::Larger{});
-      } else {
-        reduce(this->largest(), detail::Larger{});
-      }
-    }
+    if (this->averaged()) reduce(this->largest(), detail::Larger{});
     Base::apply_floor(recent);
   }
-  void note_sizes(std::size_t k, std::size_t recent, double beta) {
-    this->find_sizes(k);
+  void note_sizes(std::size_t recent, double beta) {
     reduce(this->largest(), detail::Larger{});
-    this->keep_sizes(k, recent, beta);
+    Base::note_sizes(recent, beta);
   }
 
  private:

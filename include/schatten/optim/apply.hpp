@@ -65,6 +65,7 @@ struct WeightUpdate {
   DecayMode mode;
   bool transposed;  ///< whether the rows here are the user's columns
   std::size_t rows, cols;
+  GroupedArrays grouped{};
   long long waits = 0;  ///< first steps of a matrix that leave its weights as they are
 
   [[nodiscard]] KOKKOS_FUNCTION bool moves(std::size_t k) const {
@@ -110,34 +111,70 @@ struct ApplySink {
   void end(const Block&, std::size_t) const {}
   void skip(std::size_t, std::size_t, std::size_t) const {}
 
-  KOKKOS_FUNCTION void element(std::size_t k, std::size_t i, std::size_t j, T direction) const {
-    const MatrixRecord& record = update.records(k);
-    const bool has_master = update.master.data != nullptr;
-    const Block block = begin(k);
-    const T change = block.factor.is_one() ? T(block.rate) * direction : scaled(block, direction);
-    T weight = has_master ? load_element<T>(update.master.matrix(k), i, j) : load_element<T>(record.weight, i, j);
-    weight -= with_decay(update.mode, T(block.decay), [&](const auto& decay) { return decay(weight, change); });
-    if (has_master) store_element<T>(update.master.matrix(k), i, j, weight);
-    if (!record.stochastic) return store_element<T>(record.weight, i, j, weight);
-    const std::uint64_t number = update.transposed ? j * update.rows + i : i * update.cols + j;
-    store_element_stochastically<T>(record.weight, i, j, weight, bits_of(k).sixteen(record.first_element + number));
+  /// Device: as begin and store, for groups of elements.
+  struct OfThread {
+    const MatrixRecord* record;
+    GroupedMatrix weight;
+    T rate, decay;
+    bool plain;  ///< whether the factor is 1
+  };
+  [[nodiscard]] bool can_group(std::size_t) const {
+    return update.grouped.weights && reinterpret_cast<std::uintptr_t>(update.master.data) % 16 == 0;
   }
-  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
+  KOKKOS_FORCEINLINE_FUNCTION OfThread begin_thread(std::size_t k) const {
+    const MatrixRecord& record = update.records(k);
+    const Block block = begin(k);
+    return {&record, GroupedMatrix(record.weight), T(block.rate), T(block.decay), block.factor.is_one()};
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const Place<count>& place,
+                                              T* weight) const {
+    if (update.master.data == nullptr) return schatten::load_group<T>(its.weight, its.record->weight, place, weight);
+    const TypedMatrix copy = update.master.matrix(k);
+    schatten::load_group<T>(GroupedMatrix(copy), copy, place, weight);
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void store_group(const OfThread& its, std::size_t k, const Place<count>& place,
+                                               const T* direction, T* weight) const {
+    with_decay(update.mode, its.decay, [&](const auto& decay) {
+      if (its.plain) {
+        change_by<count>(decay, its.rate, direction, weight);
+      } else {
+        change_by<count>(decay, begin(k), count, direction, weight);
+      }
+    });
+    if (update.master.data != nullptr) {
+      const TypedMatrix copy = update.master.matrix(k);
+      schatten::store_group<T>(GroupedMatrix(copy), copy, place, weight);
+    }
+    if (!its.record->stochastic) return schatten::store_group<T>(its.weight, its.record->weight, place, weight);
+    std::uint32_t bits[count];
+    bits_of_group(k, place, bits);
+    schatten::store_group<T>(its.weight, its.record->weight, place, weight, bits);
+  }
+  KOKKOS_FUNCTION void end_thread(const OfThread&, std::size_t) const {}
+  template <std::size_t count>
+  KOKKOS_FUNCTION void skip_group(const OfThread&, std::size_t, const Place<count>&) const {}
 
  private:
   void change(const Block& block, std::size_t count, const T* direction, T* weight) const {
-    with_decay(update.mode, T(block.decay),
-               [&](const auto& decay) { change_by(decay, block, count, direction, weight); });
+    with_decay(update.mode, T(block.decay), [&](const auto& decay) {
+      if (block.factor.is_one()) {
+        change_by<chunk>(decay, T(block.rate), direction, weight);
+      } else {
+        change_by<chunk>(decay, block, count, direction, weight);
+      }
+    });
   }
-  template <class D>
-  static void change_by(const D decay, const Block& block, std::size_t count, const T* KOKKOS_RESTRICT direction,
-                        T* KOKKOS_RESTRICT weight) {
-    const T rate = T(block.rate);
-    if (block.factor.is_one()) {
-      for (std::size_t c = 0; c < chunk; ++c) weight[c] -= decay(weight[c], rate * direction[c]);
-    } else {
-      for (std::size_t c = 0; c < count; ++c) weight[c] -= decay(weight[c], scaled(block, direction[c]));
-    }
+  template <std::size_t length, class D>
+  KOKKOS_FORCEINLINE_FUNCTION static void change_by(const D decay, T rate, const T* KOKKOS_RESTRICT direction,
+                                                    T* KOKKOS_RESTRICT weight) {
+    for (std::size_t c = 0; c < length; ++c) weight[c] -= decay(weight[c], rate * direction[c]);
+  }
+  template <std::size_t length, class D>
+  KOKKOS_FORCEINLINE_FUNCTION static void change_by(const D decay, const Block& block, std::size_t count,
+                                                    const T* KOKKOS_RESTRICT direction, T* KOKKOS_RESTRICT weight) {
+    for (std::size_t c = 0; c < count; ++c) weight[c] -= decay(weight[c], scaled(block, direction[c]));
   }
   /// rate·factor·d; the factor that brings d closer to the result is applied first.
   KOKKOS_FUNCTION static T scaled(const Block& block, T d) {
@@ -146,6 +183,17 @@ struct ApplySink {
   [[nodiscard]] KOKKOS_FUNCTION RandomBits bits_of(std::size_t k) const {
     const MatrixRecord& record = update.records(k);
     return {record.key, std::uint64_t(update.counts(record.number).applied)};
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void bits_of_group(std::size_t k, const Place<count>& place, std::uint32_t* bits) const {
+    const std::uint64_t start = update.records(k).first_element;
+    std::uint64_t number[count];
+    if (update.transposed) {
+      place.for_each([&](std::size_t c, std::size_t i, std::size_t j) { number[c] = start + j * update.rows + i; });
+    } else {
+      for (std::size_t c = 0; c < count; ++c) number[c] = start + place.at + c;
+    }
+    bits_of(k).template each<count>(number, bits);
   }
   void store_at_random(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, const T* weight) const {
     const MatrixRecord& record = update.records(k);

@@ -80,7 +80,8 @@ class Bucket {
         count_(count),
         number_(number),
         checked_(step.checked),
-        records_(storage.records().view(first, count)) {}
+        records_(storage.records().view(first, count)),
+        grouped_(storage.records().grouped()) {}
 
   /// The instance on which the step runs.
   [[nodiscard]] const Exec& exec() const { return step_.exec; }
@@ -132,7 +133,7 @@ class Bucket {
   template <class Maker, std::size_t n>
   void average_each(const Maker& maker, const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
     over_gradients("schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
-    note_average(slots, beta, out);
+    note_average(slots, beta);
   }
   /// As average_each, with the elements of `in`, a result of buffer() or transform(), instead of the gradient. `in` may
   /// be `out`.
@@ -141,7 +142,7 @@ class Bucket {
                   const Batch& out) {
     check();
     run_over(BatchSource<T, Space>{in}, "schatten::step/momentum", maker, StoreSink<T, Space>{out, largest()}, slots);
-    note_average(slots, beta, out);
+    note_average(slots, beta);
   }
 
   /// out ← f(g, s₁, s₂, …) as in average, but without the floor, for arrays that are computed before an average. Cost:
@@ -239,7 +240,8 @@ class Bucket {
   // ---- for the group, which runs the rule -----------------------------------------------------------------------
 
   /// Calls the functors for the elements of gradients and slots and passes the results to `sink`. Checks the gradients
-  /// first if that has not been done; on the host a few matrices at a time, so that their gradients stay in cache.
+  /// first if that has not been done, a few matrices at a time, so that their gradients stay in cache: 4 MiB of them on
+  /// the host, 16 MiB on a device, where a cache has 40 to 50 MiB and the other arrays are read as data not used again.
   /// notes_size: whether to collect the largest entries of the first slot for note_sizes.
   template <class Maker, class Sink, std::size_t n>
   void over_gradients(std::string_view label, const Maker& maker, const Sink& sink,
@@ -249,7 +251,7 @@ class Bucket {
 
   /// Checks whether the gradients are finite, if that has not been done.
   void check() {
-    if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_);
+    if (!checked_) check_finite<T>(exec(), finite(), gradient_rows(), cols(), 0, count_, grouped_.gradients);
     checked_ = true;
   }
   /// Sets the step's learning rate and decay. couples: whether the rule reads g + rates.coupled()·W.
@@ -265,17 +267,17 @@ class Bucket {
   void set_observed(const Records<Space>& observed, std::size_t rows) {
     records_ = observed;
     couples_ = false;
+    grouped_ = {};
     observed_rows_ = rows;
   }
   /// Sets the memory of the factors, and the factors to 1.
-  void set_factor(const NumberBatchView<SplitFactor, Space>& factor) {
-    factor_ = factor;
-    if constexpr (loops_as_on_device<Exec>) size_ = workspace().template numbers<double>(count_);
-  }
+  void set_factor(const NumberBatchView<SplitFactor, Space>& factor) { factor_ = factor; }
   /// The array of slot k, in the form that loops over elements use.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
   /// Records of the matrices.
   [[nodiscard]] Records<Space> records() const { return records_; }
+  /// Which arrays of the records a device can read and write in groups.
+  [[nodiscard]] GroupedArrays grouped() const { return grouped_; }
   /// Flags of finite gradients.
   [[nodiscard]] FiniteFlags<Space> finite() const { return {step_.flags, records()}; }
   /// Numbers of steps of the matrices.
@@ -284,28 +286,16 @@ class Bucket {
   /// stored. `recent`: the slot of r; that of x follows.
   void apply_floor(std::size_t recent) {
     if (!averaged_) return;
-    const auto bits = loops_as_on_device<Exec> ? decltype(largest()){} : largest();
     for_each_matrix(exec(), "schatten::step/floor", count_,
-                    ApplyFloor<T, Space>{bits, size_, slot(recent), slot(recent + 1), momentum_, finite(), factor_});
+                    ApplyFloor<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_, finite(), factor_});
   }
 
-  /// Computes x and r of floor.hpp for an element rule from the largest entries of its slot k, which over_gradients has
-  /// stored.
-  void note_sizes(std::size_t k, std::size_t recent, double beta) {
-    find_sizes(k);
-    keep_sizes(k, recent, beta);
-  }
-  /// The first half of note_sizes: on a device it computes the largest entries of slot k.
-  void find_sizes(std::size_t k) {
-    if constexpr (loops_as_on_device<Exec>) {
-      for_each_row_by_team(exec(), "schatten::step/size", count_, rows(), LargestOfRow<T, Space>{slot(k), largest()});
-    }
-  }
-  /// The second half of note_sizes: computes x and r.
-  void keep_sizes(std::size_t k, std::size_t recent, double beta) {
+  /// Computes x and r of floor.hpp for an element rule from the largest entries of its first slot, which
+  /// over_gradients has stored.
+  void note_sizes(std::size_t recent, double beta) {
     for_each_matrix(
         exec(), "schatten::step/note_size", count_,
-        NoteSize<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_decay<T>(beta, slot(k).type), finite()});
+        NoteSize<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_decay<T>(beta, slot(0).type), finite()});
   }
   /// Shape and orientation.
   [[nodiscard]] const BucketKey& key() const { return storage_.key(); }
@@ -313,11 +303,8 @@ class Bucket {
   [[nodiscard]] std::size_t slots() const { return storage_.states().size(); }
 
  protected:
-  /// The largest entry of each matrix, as bits, that `average` and loops over elements have stored; on a device
-  /// `average` stores it in sizes().
+  /// The largest entry of each matrix, as bits, that `average` and loops over elements have stored.
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
-  /// On a device, the largest entry of each matrix that `average` has stored.
-  [[nodiscard]] Numbers sizes() const { return size_; }
   /// Whether `average` has been called.
   [[nodiscard]] bool averaged() const { return averaged_; }
   /// Whether the gradients have been checked.
@@ -327,7 +314,7 @@ class Bucket {
   [[nodiscard]] std::size_t gradient_rows() const { return observed_rows_ > 0 ? observed_rows_ : rows(); }
 
   [[nodiscard]] GradientSource<T, Space> gradients() const {
-    return {records(), couples_ ? weights() : WeightReader<T, Space>{}, couples_ ? rates_ : StepRates{}};
+    return {records(), couples_ ? weights() : WeightReader<T, Space>{}, couples_ ? rates_ : StepRates{}, grouped_};
   }
 
   /// Sets the loop's slots: arrays with an element per element of the matrix, or with a number per block of rows.
@@ -349,27 +336,23 @@ class Bucket {
   void run_over(const Source& source, std::string_view label, const Maker& maker, const Sink& sink,
                 const std::array<std::size_t, n>& slots, bool notes_size = false) {
     ElementLoop<T, Space, Source, Maker, Sink, n> loop{source, maker, sink, finite(), gradient_rows(), cols()};
-    if (notes_size && !loops_as_on_device<Exec>) loop.largest = largest();
+    if (notes_size) loop.largest = largest();
     read_slots(loop, slots);
-    if (checked_ || loops_as_on_device<Exec>) {
-      check();
-      return run_elements(exec(), label, loop, 0, count_);
-    }
-    constexpr std::size_t wave_bytes = std::size_t{4} << 20;
+    if (checked_) return run_elements(exec(), label, loop, 0, count_);
+    constexpr std::size_t wave_bytes = std::size_t{loops_as_on_device<Exec> ? 16 : 4} << 20;
     const std::size_t bytes = std::max<std::size_t>(gradient_rows() * cols() * sizeof(T), 1);
     const std::size_t wave = std::max<std::size_t>(wave_bytes / bytes, 1);
     for (std::size_t k = 0; k < count_; k += wave) {
       const std::size_t count = (std::min)(wave, count_ - k);
-      check_finite<T>(exec(), finite(), gradient_rows(), cols(), k, count);
+      check_finite<T>(exec(), finite(), gradient_rows(), cols(), k, count, grouped_.gradients);
       run_elements(exec(), label, loop, k, count);
     }
     checked_ = true;
   }
 
   template <std::size_t n>
-  void note_average(const std::array<std::size_t, n>& slots, double beta, const Batch& out) {
+  void note_average(const std::array<std::size_t, n>& slots, double beta) {
     averaged_ = true;
-    if constexpr (loops_as_on_device<Exec>) linalg::max_abs(exec(), out, size_, workspace());
     momentum_ = momentum_decay<T>(beta, element_type_of<T>, false);
     if constexpr (n > 0) {
       const SlotMemory memory = slot(slots[0]);
@@ -382,11 +365,11 @@ class Bucket {
   std::size_t first_, count_, number_;
   bool checked_, first_steps_ = false;
   Records<Space> records_;
+  GroupedArrays grouped_;
   std::size_t observed_rows_ = 0;  ///< of each observed array; 0: none, the gradients are there
   StepRates rates_{};
   bool couples_ = false;
   bool averaged_ = false;  ///< whether `average` has been called
-  Numbers size_{};         ///< on devices: the largest entry of each matrix that it has made
   MomentumDecay momentum_{};
   NumberBatchView<SplitFactor, Space> factor_{};
 };

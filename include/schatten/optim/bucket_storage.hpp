@@ -80,7 +80,7 @@ class BucketStorage {
   void prepare(const Exec& exec, const std::vector<StateSlot>& slots, const Scale& scale) {
     if (stale_) make_arrays(exec, slots);
     auto member = members_.begin();
-    records_.update(exec, [&](std::size_t k) {
+    records_.update(exec, key_.rows, key_.cols, [&](std::size_t k) {
       while (k >= member->parameter->place + member->parameter->matrices()) ++member;
       const Parameter& p = *member->parameter;
       const std::size_t b = k - p.place;

@@ -59,8 +59,6 @@ struct NormSink {
   }
   void end(const Block& taken, std::size_t k) const { partial(k, taken.number) = taken.squares.value(); }
   void skip(std::size_t k, std::size_t first, std::size_t) const { partial(k, first / block) = 0; }
-  KOKKOS_FUNCTION void element(std::size_t, std::size_t, std::size_t, T) const {}
-  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
 };
 
 /// Sets partial(k, i) to √Σ of the squares of row i, by a team. On a device.
@@ -71,11 +69,12 @@ struct NormOfRow {
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
     const std::size_t cols = loop.finite(k) ? loop.cols : 0;
+    const auto functor = loop.maker(k);
     const auto bits = team.template max<MagnitudeBits<T>>(
-        cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(loop.value(k, i, j)); });
+        cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(loop.value(functor, k, i, j)); });
     const math::Unit<T> unit(std::bit_cast<T>(bits));
     const double sum = team.sum(cols, [&](std::size_t j) {
-      const double x = double(loop.value(k, i, j) * unit.inverse);
+      const double x = double(loop.value(functor, k, i, j) * unit.inverse);
       return x * x;
     });
     team.once([&] { partial(k, i) = double(unit.unit) * math::sqrt(sum); });

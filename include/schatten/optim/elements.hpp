@@ -4,11 +4,13 @@
 //
 // The functor is f(x, s₁, s₂, …) → direction, with x the source's element and s_k references to the state's. On the
 // host a thread works on blocks of elements, in chunks that it copies to local arrays. So the functor's loop always
-// runs over contiguous numbers of the Optimizer's scalar type and can be vectorized. On a device a thread works on one
-// element.
+// runs over contiguous numbers of the Optimizer's scalar type and can be vectorized. On a device a thread works on four
+// consecutive elements at a time, with one access to each array, if all arrays of the loop are contiguous and aligned
+// (core/element_group.hpp), otherwise on one.
 #pragma once
 
 #include <schatten/core/atomic.hpp>
+#include <schatten/core/element_group.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/rates.hpp>
@@ -18,6 +20,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -33,9 +36,9 @@ template <Scalar T>
 using MagnitudeBits = decltype(linalg::detail::magnitude_bits(T(0)));
 
 /// The largest of `bits` and the bits of a chunk; a chunk that is not full repeats its last number.
-template <Scalar T>
-MagnitudeBits<T> largest_bits(const T* numbers, MagnitudeBits<T> bits) {
-  for (std::size_t c = 0; c < chunk; ++c) {
+template <std::size_t length = chunk, Scalar T>
+KOKKOS_FORCEINLINE_FUNCTION MagnitudeBits<T> largest_bits(const T* numbers, MagnitudeBits<T> bits) {
+  for (std::size_t c = 0; c < length; ++c) {
     const MagnitudeBits<T> size = linalg::detail::magnitude_bits(numbers[c]);
     bits = size > bits ? size : bits;
   }
@@ -80,6 +83,7 @@ struct GradientSource {
   Records<Space> records;
   WeightReader<T, Space> weights{};
   StepRates rates{};  ///< all zero: no decay
+  GroupedArrays grouped{};
   /// Whether the gradients may have a decay. The host may call it for rates in memory of a device.
   [[nodiscard]] bool couples() const { return rates.memory != nullptr || rates.host.coupled != 0; }
   /// Pointer to the elements if they are contiguous, else null.
@@ -95,12 +99,45 @@ struct GradientSource {
     const T share = T(decay * records(k).decay);
     for (std::size_t c = 0; c < count; ++c) to[c] += share * weight[c];
   }
+  /// Device: what a thread reads once for the groups of matrix k.
+  struct OfThread {
+    const MatrixRecord* record;
+    GroupedMatrix gradient;
+    T share;
+    bool couples;
+  };
+  /// Device: whether all elements can be read in groups. size: elements of a matrix.
+  [[nodiscard]] bool can_group(std::size_t) const {
+    return grouped.gradients && (!couples() || grouped.weights || weights.master.data != nullptr);
+  }
+  KOKKOS_FORCEINLINE_FUNCTION OfThread begin(std::size_t k) const {
+    const MatrixRecord& record = records(k);
+    const double decay = rates.coupled();
+    return {&record, GroupedMatrix(record.gradient), T(decay * record.decay), decay != 0};
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const Place<count>& place,
+                                              T* to) const {
+    schatten::load_group<T>(its.gradient, its.record->gradient, place, to);
+    if (!its.couples) return;
+    T weight[count];
+    const TypedMatrix matrix = weights.matrix(k);
+    schatten::load_group<T>(GroupedMatrix(matrix), matrix, place, weight);
+    for (std::size_t c = 0; c < count; ++c) to[c] += its.share * weight[c];
+  }
   KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const {
     const T g = load_element<T>(records(k).gradient, i, j);
     const double decay = rates.coupled();
     return decay != 0 ? g + T(decay * records(k).decay) * weights(k, i, j) : g;
   }
 };
+
+/// Whether the matrices of a batch, each of `size` contiguous elements, can be read and written in groups.
+template <class Batch>
+bool can_group_batch(const Batch& batch, std::size_t size) {
+  return size % group_size == 0 && batch.stride(0) % group_size == 0 &&
+         reinterpret_cast<std::uintptr_t>(batch.data()) % 16 == 0;
+}
 
 /// Reads a batch that is row-major and contiguous.
 template <Scalar T, class Space>
@@ -112,7 +149,18 @@ struct BatchSource {
   void load(std::size_t k, std::size_t cols, std::size_t first, std::size_t count, T* to) const {
     std::copy_n(pointer(k, cols, first, count), count, to);
   }
-  KOKKOS_FUNCTION T element(std::size_t k, std::size_t i, std::size_t j) const { return batch(k, i, j); }
+  /// Device: what a thread reads once for the groups of matrix k.
+  struct OfThread {
+    const T* data;
+  };
+  [[nodiscard]] bool can_group(std::size_t size) const { return can_group_batch(batch, size); }
+  KOKKOS_FORCEINLINE_FUNCTION OfThread begin(std::size_t k) const { return {batch.data() + k * batch.stride(0)}; }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t, const Place<count>& place,
+                                              T* to) const {
+    const TypedMatrix matrix = contiguous_matrix(its.data, place.cols);
+    schatten::load_group<T>(GroupedMatrix(matrix), matrix, place, to);
+  }
 };
 
 /// x ↦ x.
@@ -213,10 +261,30 @@ struct StoreSink {
     T* const to = out.data() + k * out.stride(0) + first;
     for (std::size_t c = 0; c < count; ++c) to[c] = T(0);
   }
-  KOKKOS_FUNCTION void element(std::size_t k, std::size_t i, std::size_t j, T direction) const {
-    out(k, i, j) = direction;
+  /// Device: as begin, store, end and skip, for groups of elements.
+  struct OfThread {
+    T* data;
+    Block block{};
+  };
+  [[nodiscard]] bool can_group(std::size_t size) const { return can_group_batch(out, size); }
+  KOKKOS_FORCEINLINE_FUNCTION OfThread begin_thread(std::size_t k) const { return {out.data() + k * out.stride(0)}; }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread&, std::size_t, const Place<count>&, T*) const {}
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void store_group(OfThread& its, std::size_t, const Place<count>& place,
+                                               const T* direction, T*) const {
+    its.block.largest = largest_bits<count>(direction, its.block.largest);
+    const TypedMatrix matrix = contiguous_matrix(its.data, place.cols);
+    schatten::store_group<T, Reuse::soon>(GroupedMatrix(matrix), matrix, place, direction);
   }
-  KOKKOS_FUNCTION void skip_element(std::size_t k, std::size_t i, std::size_t j) const { out(k, i, j) = T(0); }
+  KOKKOS_FORCEINLINE_FUNCTION void end_thread(const OfThread& its, std::size_t k) const {
+    if (largest.extent(0) > 0) atomic_raise_together(&largest(k), its.block.largest);
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void skip_group(OfThread& its, std::size_t k, const Place<count>& place) const {
+    const T zeros[count] = {};
+    store_group(its, k, place, zeros, nullptr);
+  }
 };
 
 /// Discards the direction, for functors that only change the state.
@@ -227,8 +295,16 @@ struct DropSink {
   void store(Block, std::size_t, std::size_t, std::size_t, std::size_t, const T*) const {}
   void end(Block, std::size_t) const {}
   void skip(std::size_t, std::size_t, std::size_t) const {}
-  KOKKOS_FUNCTION void element(std::size_t, std::size_t, std::size_t, T) const {}
-  KOKKOS_FUNCTION void skip_element(std::size_t, std::size_t, std::size_t) const {}
+  struct OfThread {};
+  [[nodiscard]] bool can_group(std::size_t) const { return true; }
+  KOKKOS_FUNCTION OfThread begin_thread(std::size_t) const { return {}; }
+  template <std::size_t count>
+  KOKKOS_FUNCTION void load_group(OfThread, std::size_t, const Place<count>&, T*) const {}
+  template <std::size_t count>
+  KOKKOS_FUNCTION void store_group(OfThread, std::size_t, const Place<count>&, const T*, T*) const {}
+  KOKKOS_FUNCTION void end_thread(OfThread, std::size_t) const {}
+  template <std::size_t count>
+  KOKKOS_FUNCTION void skip_group(OfThread, std::size_t, const Place<count>&) const {}
 };
 
 /// The loop over the matrices of a window, as a functor.
@@ -239,10 +315,9 @@ struct ElementLoop {
   Sink sink;
   FiniteFlags<Space> finite;
   std::size_t rows, cols;
-  NumberBatchView<MagnitudeBits<T>, Space>
-      largest{};                       ///< host: (k) ← the bits of the largest |s₁|; empty: not computed
-  std::size_t blocks = 0, first = 0;   ///< blocks of a matrix; the first matrix of the loop
-  std::size_t block = block_elements;  ///< elements of a block
+  NumberBatchView<MagnitudeBits<T>, Space> largest{};  ///< (k) ← the bits of the largest |s₁|; empty: not computed
+  std::size_t blocks = 0, first = 0;                   ///< blocks of a matrix; the first matrix of the loop
+  std::size_t block = block_elements;                  ///< elements of a block
   SlotMemory slot[slots == 0 ? 1 : slots] = {};
 
   /// Host: block task % blocks of matrix first + task / blocks.
@@ -256,20 +331,32 @@ struct ElementLoop {
     }
   }
 
-  /// Device: element (i, j) of matrix first + k.
-  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t i, std::size_t j) const {
+  /// Device: whether source, sink and slots can be read and written in groups.
+  [[nodiscard]] bool can_group() const {
+    const std::size_t size = rows * cols;
+    bool all = size % group_size == 0 && source.can_group(size) && sink.can_group(size);
+    for (std::size_t s = 0; s < slots; ++s) {
+      const bool shared = slot[s].data != nullptr && slot[s].rows_each > 0;
+      all = all && (shared ? cols % group_size == 0 : reinterpret_cast<std::uintptr_t>(slot[s].data) % 16 == 0);
+    }
+    return all;
+  }
+  /// Device: a thread's elements of matrix first + k.
+  template <std::size_t count>
+  KOKKOS_FUNCTION void operator()(std::size_t k, const ElementsOfThread<count>& elements) const {
     k += first;
     if (finite(k)) {
-      run_element(k, i, j, std::make_index_sequence<slots>());
+      run_groups(k, elements, std::make_index_sequence<slots>());
     } else {
-      sink.skip_element(k, i, j);
+      auto to = sink.begin_thread(k);
+      elements.for_each([&](std::size_t at) { sink.skip_group(to, k, Place<count>{at, cols}); });
     }
   }
 
-  /// The functor's value at element (i, j) of matrix k. Does not change the state.
-  KOKKOS_FUNCTION T value(std::size_t k, std::size_t i, std::size_t j) const {
-    T state[slots == 0 ? 1 : slots];
-    return evaluate(k, i, j, state, std::make_index_sequence<slots>());
+  /// The value of functor, maker(k), at element (i, j) of matrix k. Does not change the state.
+  template <class F>
+  KOKKOS_FUNCTION T value(const F& functor, std::size_t k, std::size_t i, std::size_t j) const {
+    return evaluate(functor, k, i, j, std::make_index_sequence<slots>());
   }
 
  private:
@@ -334,20 +421,52 @@ struct ElementLoop {
     if (slot.data != nullptr && slot.rows_each == 0 && used == copy)
       store_elements<T>(slot.matrix(k), slot.cols, at, count, copy);
   }
-  template <std::size_t... s>
-  KOKKOS_FUNCTION void run_element(std::size_t k, std::size_t i, std::size_t j, std::index_sequence<s...>) const {
-    T state[slots == 0 ? 1 : slots];
-    const T direction = evaluate(k, i, j, state, std::index_sequence<s...>());
-    ((void)(slot[s].data != nullptr && slot[s].rows_each == 0 &&
-            (store_element<T>(slot[s].matrix(k), i, j, state[s]), true)),
-     ...);
-    sink.element(k, i, j, direction);
+  template <std::size_t count, std::size_t... s>
+  KOKKOS_FORCEINLINE_FUNCTION void run_groups(std::size_t k, const ElementsOfThread<count>& elements,
+                                              std::index_sequence<s...>) const {
+    const auto functor = maker(k);
+    const auto from = source.begin(k);
+    auto to = sink.begin_thread(k);
+    MagnitudeBits<T> size = 0;
+    elements.for_each([&](std::size_t at) {
+      const Place<count> place{at, cols};
+      T in[count], out[count], taken[count];
+      [[maybe_unused]] T state[slots == 0 ? 1 : slots][count];
+      source.load_group(from, k, place, in);  // all loads come first: a store may be to the same array
+      (load_states(slot[s], k, place, state[s]), ...);
+      sink.load_group(to, k, place, taken);
+      for (std::size_t c = 0; c < count; ++c) out[c] = functor(in[c], state[s][c]...);
+      if (slots > 0 && largest.extent(0) > 0) size = largest_bits<count>(state[0], size);
+      (store_states(slot[s], k, place, state[s]), ...);
+      sink.store_group(to, k, place, out, taken);
+    });
+    sink.end_thread(to, k);
+    if (slots > 0 && largest.extent(0) > 0) atomic_raise_together(&largest(k), size);
   }
-  template <std::size_t... s>
-  KOKKOS_FUNCTION T evaluate(std::size_t k, std::size_t i, std::size_t j, [[maybe_unused]] T* state,
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void load_states(const SlotMemory& memory, std::size_t k, const Place<count>& place,
+                                               T* to) const {
+    if (memory.data != nullptr && memory.rows_each == 0) {
+      const TypedMatrix matrix = memory.matrix(k);
+      return load_group<T>(GroupedMatrix(matrix), matrix, place, to);
+    }
+    T shared = T(0);  // a group lies in one row
+    if (memory.data != nullptr) shared = load_element<T>(memory.matrix(k), place.at / (memory.rows_each * cols), 0);
+    for (std::size_t c = 0; c < count; ++c) to[c] = shared;
+  }
+  template <std::size_t count>
+  KOKKOS_FORCEINLINE_FUNCTION void store_states(const SlotMemory& memory, std::size_t k, const Place<count>& place,
+                                                const T* from) const {
+    if (memory.data == nullptr || memory.rows_each > 0) return;
+    const TypedMatrix matrix = memory.matrix(k);
+    store_group<T>(GroupedMatrix(matrix), matrix, place, from);
+  }
+  template <class F, std::size_t... s>
+  KOKKOS_FUNCTION T evaluate(const F& functor, std::size_t k, std::size_t i, std::size_t j,
                              std::index_sequence<s...>) const {
+    [[maybe_unused]] T state[slots == 0 ? 1 : slots];
     ((state[s] = load_state(slot[s], k, i, j)), ...);
-    return maker(k)(source.element(k, i, j), state[s]...);
+    return functor(source.element(k, i, j), state[s]...);
   }
   KOKKOS_FUNCTION static T load_state(const SlotMemory& slot, std::size_t k, std::size_t i, std::size_t j) {
     if (slot.data == nullptr) return T(0);
@@ -361,7 +480,7 @@ template <ExecutionSpace Exec, class Loop>
 void run_elements(const Exec& exec, std::string_view label, Loop loop, std::size_t first, std::size_t count) {
   loop.first = first;
   if constexpr (loops_as_on_device<Exec>) {
-    for_each_element(exec, label, count, loop.rows, loop.cols, loop);
+    for_each_group(exec, label, count, loop.rows * loop.cols, loop.can_group(), loop);
   } else {
     loop.blocks = (loop.rows * loop.cols + loop.block - 1) / loop.block;
     for_each_matrix(exec, label, count * loop.blocks, loop);

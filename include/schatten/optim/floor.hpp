@@ -80,19 +80,18 @@ KOKKOS_FUNCTION double keep_sizes(const SlotMemory& recent, const SlotMemory& la
   return now;
 }
 
-/// x and r of each matrix, and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0, or
-/// from `size` if `bits` is empty. Skipped matrices keep both.
+/// x and r of each matrix, and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0.
+/// Skipped matrices keep both.
 template <Scalar T, class Space>
 struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
-  NumberBatchView<const double, Space> size;
   SlotMemory recent, last;  ///< r and x, one number per matrix
   MomentumDecay decay;
   FiniteFlags<Space> finite;
   NumberBatchView<SplitFactor, Space> factor;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    const double x = bits.extent(0) > 0 ? double(std::bit_cast<T>(bits(k))) : size(k);
-    if (bits.extent(0) > 0) bits(k) = 0;
+    const double x = double(std::bit_cast<T>(bits(k)));
+    bits(k) = 0;
     if (!finite(k)) return;
     factor(k).first *= floor_factor(x, keep_sizes<T>(recent, last, k, x, decay), decay.stuck);
   }
@@ -122,20 +121,6 @@ struct NoteSize {
     bits(k) = 0;
     if (!finite(k)) return;
     (void)keep_sizes<T>(recent, last, k, double(x), decay);
-  }
-};
-
-/// bits(k) ← the bits of the largest entry of matrix k of a state array, on a device.
-template <Scalar T, class Space>
-struct LargestOfRow {
-  SlotMemory array;
-  NumberBatchView<MagnitudeBits<T>, Space> bits;
-  template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
-    const TypedMatrix matrix = array.matrix(k);
-    const auto largest = team.template max<MagnitudeBits<T>>(
-        array.cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(load_element<T>(matrix, i, j)); });
-    team.once([&] { atomic_raise(&bits(k), largest); });
   }
 };
 

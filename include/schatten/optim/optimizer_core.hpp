@@ -214,7 +214,7 @@ class OptimizerCore : public OptimizerState<T, Exec> {
   void raise_non_finite(const Exec& exec) {
     groups_.for_each_run([&](Group&, Storage& storage, std::size_t first, std::size_t count) {
       check_finite<T>(exec, counters_.finite(storage.records().view(first, count)), storage.key().rows,
-                      storage.key().cols, 0, count);
+                      storage.key().cols, 0, count, storage.records().grouped().gradients);
     });
     counters_.raise(exec, *registry_, matrices_);  // fences: documented
   }

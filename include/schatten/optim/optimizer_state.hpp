@@ -96,7 +96,7 @@ class OptimizerState {
     groups_.for_each_bucket([&](Group&, Storage& storage) {
       const FiniteFlags<Space> finite{flags, storage.records().view(0, storage.matrices())};
       check_finite<T, &MatrixRecord::weight>(exec, finite, storage.key().rows, storage.key().cols, 0,
-                                             storage.matrices());
+                                             storage.matrices(), storage.records().grouped().weights);
     });
     return cleared_names(copy_to_host(exec, flags), *registry_);  // fences: documented
   }

@@ -3,6 +3,7 @@
 // the matrices of many parameters.
 #pragma once
 
+#include <schatten/core/element_group.hpp>
 #include <schatten/core/element_type.hpp>
 #include <schatten/core/host_copy.hpp>
 #include <schatten/core/views.hpp>
@@ -41,6 +42,11 @@ struct ObservedRecord {
   }
 };
 
+/// Which arrays of a bucket's records a device can read and write in groups (core/element_group.hpp).
+struct GroupedArrays {
+  bool gradients = false, weights = false;
+};
+
 /// The records of one bucket, on the host and in memory that kernels read.
 template <ExecutionSpace Exec>
 class RecordTable {
@@ -53,14 +59,22 @@ class RecordTable {
   }
   /// Marks the records as outdated: the next `update` fills them again.
   void invalidate() { stale_ = true; }
-  /// Sets every record k to fill(k) if the records are outdated. In order with other work on `exec`.
+  /// Sets every record k to fill(k) if the records are outdated. In order with other work on `exec`. rows, cols: of
+  /// every matrix.
   template <class Fill>
-  void update(const Exec& exec, const Fill& fill) {
+  void update(const Exec& exec, std::size_t rows, std::size_t cols, const Fill& fill) {
     if (!stale_) return;
-    for (std::size_t k = 0; k < host_.extent(0); ++k) host_(k) = fill(k);
+    grouped_.gradients = grouped_.weights = rows * cols % group_size == 0;
+    for (std::size_t k = 0; k < host_.extent(0); ++k) {
+      host_(k) = fill(k);
+      grouped_.gradients = grouped_.gradients && is_grouped(host_(k).gradient, cols);
+      grouped_.weights = grouped_.weights && is_grouped(host_(k).weight, cols);
+    }
     if (host_.data() != table_.data()) Kokkos::deep_copy(exec, table_, host_);
     stale_ = false;
   }
+  /// For the records of the last update.
+  [[nodiscard]] GroupedArrays grouped() const { return grouped_; }
   /// Records [first, first + count).
   [[nodiscard]] Records<typename Exec::memory_space> view(std::size_t first, std::size_t count) const {
     return Records<typename Exec::memory_space>(table_.data() + first, count);
@@ -70,6 +84,7 @@ class RecordTable {
   using Table = Kokkos::View<MatrixRecord*, Kokkos::LayoutRight, typename Exec::device_type>;
   Table table_;
   decltype(host_mirror(Table())) host_;
+  GroupedArrays grouped_;
   bool stale_ = false;
 };
 

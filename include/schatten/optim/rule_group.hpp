@@ -301,6 +301,7 @@ class RuleGroup final : public Group<T, Exec> {
             .transposed = bucket.key().transposed,
             .rows = bucket.rows(),
             .cols = bucket.cols(),
+            .grouped = bucket.grouped(),
             .waits = rule_waits<R>()};
   }
 
@@ -332,7 +333,7 @@ class RuleGroup final : public Group<T, Exec> {
       rule_.prepare(bucket, prepared);
       maker.prepared = prepared;
     }
-    if constexpr (loops_as_on_device<Exec>) {  // there a thread has one element only, so functors are made before
+    if constexpr (loops_as_on_device<Exec>) {  // there a thread has few elements, so functors are made before
       using F = decltype(maker(0));
       const auto stored = bucket.workspace().template numbers<F>(bucket.matrices());
       for_each_matrix(bucket.exec(), "schatten::step/functor", bucket.matrices(),
@@ -359,7 +360,7 @@ class RuleGroup final : public Group<T, Exec> {
                                         momentum_decay<T>(rule_.floor_beta(), bucket.slot(0).type).stuck, factor});
   }
   void note_sizes(View& bucket) {
-    if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(0, own_slots_, rule_.floor_beta());
+    if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(own_slots_, rule_.floor_beta());
   }
 
   R rule_;

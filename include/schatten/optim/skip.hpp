@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/core/atomic.hpp>
+#include <schatten/core/element_group.hpp>
 #include <schatten/core/parallel.hpp>
 #include <schatten/linalg/norms.hpp>
 #include <schatten/optim/records.hpp>
@@ -66,28 +67,32 @@ struct CheckFinite {
     if (!linalg::is_finite(std::bit_cast<T>(largest))) finite.clear(k);
   }
 
-  /// Device: row i of matrix first + k, shared by a team.
-  template <class Team>
-  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+  /// Device: a thread's elements of matrix first + k.
+  template <std::size_t count>
+  KOKKOS_FUNCTION void operator()(std::size_t k, const ElementsOfThread<count>& elements) const {
     k += first;
     const TypedMatrix& matrix = finite.records(k).*array;
-    const int not_finite = team.template max<int>(
-        cols, [&](std::size_t j) { return linalg::is_finite(load_element<T>(matrix, i, j)) ? 0 : 1; });
-    if (not_finite == 0) return;
-    team.once([&] { finite.clear(k); });
+    const GroupedMatrix grouped(matrix);
+    bool all = true;
+    elements.for_each([&](std::size_t at) {
+      T numbers[count];
+      load_group<T, Reuse::soon>(grouped, matrix, Place<count>{at, cols}, numbers);
+      for (std::size_t c = 0; c < count; ++c) all = all && linalg::is_finite(numbers[c]);
+    });
+    if (!all) finite.clear(k);
   }
 };
 
-/// Checks the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. Cost: one pass,
-/// one launch.
+/// Checks the gradients (or the weights) of matrices [first, first + count) of a window of rows×cols. grouped: whether
+/// a device can read them in groups. Cost: one pass, one launch.
 template <Scalar T, TypedMatrix MatrixRecord::*array = &MatrixRecord::gradient, ExecutionSpace Exec, class Space>
 void check_finite(const Exec& exec, const FiniteFlags<Space>& finite, std::size_t rows, std::size_t cols,
-                  std::size_t first, std::size_t count) {
+                  std::size_t first, std::size_t count, [[maybe_unused]] bool grouped) {
   using Check = CheckFinite<T, Space, array>;
   const std::size_t size = rows * cols, blocks = (size + Check::block_elements - 1) / Check::block_elements;
   const Check check{finite, cols, size, blocks, first};
   if constexpr (loops_as_on_device<Exec>) {
-    for_each_row_by_team(exec, "schatten::step/check_gradient", count, rows, check);
+    for_each_group(exec, "schatten::step/check_gradient", count, size, grouped, check);
   } else {
     for_each_matrix(exec, "schatten::step/check_gradient", count * blocks, check);
   }
