@@ -26,8 +26,8 @@ struct Version {
   std::uint32_t major, minor;
 };
 struct Device {
-  /// 1: host, 2: CUDA, 3: host memory that CUDA pinned, 10: ROCm, 11: host memory that ROCm pinned, 13: managed by CUDA,
-  /// 14: oneAPI
+  /// 1: host, 2: CUDA, 3: host memory that CUDA pinned, 10: ROCm, 11: host memory that ROCm pinned, 13: managed by
+  /// CUDA, 14: oneAPI
   std::int32_t device_type;
   std::int32_t device_id;
 };

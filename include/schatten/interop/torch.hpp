@@ -24,10 +24,10 @@ namespace schatten {
 /// A rule as a torch::optim::Optimizer. T: the scalar of state and arithmetic; parameters have no more digits.
 ///
 /// Parameters are updated in place; those of 16 bits through a copy in T. A parameter whose memory is replaced
-/// (set_data, Module::to) after the first step is refused, and so are fewer parameters or groups than before. A step leaves out parameters without a gradient; their step
-/// counts do not change. Options that a group does not set are the rule's defaults. The state is in the optimizer and
-/// its archive, not in state(). Initializes Kokkos if it is not initialized. From the second step on no Kokkos memory
-/// is allocated, unless groups, parameters or the stream are new.
+/// (set_data, Module::to) after the first step is refused, and so are fewer parameters or groups than before. A step
+/// leaves out parameters without a gradient; their step counts do not change. Options that a group does not set are the
+/// rule's defaults. The state is in the optimizer and its archive, not in state(). Initializes Kokkos if it is not
+/// initialized. From the second step on no Kokkos memory is allocated, unless groups, parameters or the stream are new.
 ///
 /// The constructors throw InvalidArgument for an undefined tensor, and LibTorch's exception for a tensor that is no
 /// leaf.
@@ -233,12 +233,11 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// Copies the present groups, numbers, parameters and gradients to the optimizer.
   void take_in(Kept& kept, const std::vector<const Options*>& all, std::string_view function) const {
     require(all.size() >= kept.groups.size(), function, "groups", all.size(),
-            "must not be fewer than there were, " + std::to_string(kept.groups.size()));
+            {"must not be fewer than there were, ", kept.groups.size()});
     for (std::size_t k = 0; k < kept.entries.size(); ++k) {
       const std::size_t count = param_groups_[k].params().size(), before = kept.entries[k].size();
-      require(count >= before, function, "parameters of group " + std::to_string(k), count,
-              "must not be fewer than there were, " + std::to_string(before) +
-                  "; a parameter without a gradient is left out");
+      require(count >= before, function, {"parameters of group ", k}, count,
+              {"must not be fewer than there were, ", before, "; a parameter without a gradient is left out"});
     }
     for (std::size_t k = 0; k < all.size(); ++k) {
       const std::vector<double> numbers = numbers_of(all[k]->rule);
