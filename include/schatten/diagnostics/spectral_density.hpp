@@ -35,8 +35,8 @@ struct SpectralDensity {
 /// (ESD) of WWᵀ.
 ///
 /// If no value is 1e-300 or above, there are no bins and all values are `below`. If first and last edge would be equal
-/// to a relative 1e-6, an edge that is not given is moved away by a factor of 2. Throws InvalidArgument for a value that
-/// is negative or not finite, and for edges that are negative, not finite or not ascending. Cost: two passes.
+/// to a relative 1e-6, an edge that is not given is moved away by a factor of 2. Throws InvalidArgument for a value
+/// that is negative or not finite, and for edges that are negative, not finite or not ascending. Cost: two passes.
 inline SpectralDensity spectral_density(const std::vector<double>& values, const SpectralDensityOptions& options = {}) {
   constexpr std::string_view function = "spectral_density";
   require(options.bins >= 1, function, "bins", options.bins, "must be at least 1");
