@@ -112,7 +112,10 @@ double train(const Comm& comm, const Settings& settings) {
       std::printf("step %4d  loss %.4f\n", step, loss);
     }
   }
-  if (csv != nullptr) std::fclose(csv);
+  if (csv != nullptr) {
+    const bool written = std::ferror(csv) == 0;
+    if (std::fclose(csv) != 0 || !written) throw BadOption("--csv: cannot write " + settings.csv);
+  }
   return loss;
 }
 

@@ -93,6 +93,8 @@ class Schatten(torch.optim.Optimizer):
         for p, (host, _) in self.kept.items():
             if p.device.type != "cpu":
                 p.copy_(host)
+            elif p.grad is not None:
+                torch.autograd.graph.increment_version(p)  # autograd refuses graphs that have kept the old values
         return loss
 
     def state_dict(self, *_):

@@ -330,6 +330,16 @@ void check_interface() {
   };
   expect(power(0) == 0.25 && power(1) == 0.5, "groups have their options, or the optimizer's");
 
+  const torch::Tensor old = a.square().sum();
+  optimizer.step();
+  bool refused = false;
+  try {
+    old.backward();
+  } catch (const c10::Error& error) {
+    refused = std::string(error.what_without_backtrace()).find("modified by an inplace operation") != std::string::npos;
+  }
+  expect(refused, "a graph from before a step has no backward pass");
+
   for (const torch::ScalarType type : {torch::kBFloat16, torch::kFloat16}) {
     torch::Tensor half = torch::ones({4, 4}, type).requires_grad_(true);
     Optim<AdamW> reduced({half}, AdamW{.lr = 1e-5, .weight_decay = 0});

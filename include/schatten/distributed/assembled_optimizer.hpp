@@ -45,8 +45,9 @@ enum class ElementOrder {
 /// Each matrix has an owner (share_out), which has its state and a copy of its weights: 1/N of all for each of N ranks.
 /// A step sends the ranges of the gradients to the owners, updates the weights there, and sends the ranges of the
 /// weights back: one all-to-all each, of at most (N−1)/N of the gradients and of the weights. Every rule works on whole
-/// matrices. The result is bitwise that of one process, on any number of ranks and for any division. Weights and
-/// gradients are of T, contiguous.
+/// matrices. The owners' copies of the weights count: values that a program writes into its ranges are replaced by the
+/// next step. Arrays of `observe` are not supported. The result is bitwise that of one process, on any number of ranks
+/// and for any division. Weights and gradients are of T, contiguous.
 template <Scalar T, ExecutionSpace Exec, class Backend, Communicator<Exec> Comm>
 class AssembledOptimizer {
  public:
@@ -66,6 +67,10 @@ class AssembledOptimizer {
   }
   /// Sets a number of a group, as schatten::Optimizer::set.
   void set(GroupId id, std::string_view name, double value) { local_.set(id, name, value); }
+  /// Sets several numbers, or none if one is refused.
+  void set(GroupId id, const std::vector<std::pair<std::string_view, double>>& values) { local_.set(id, values); }
+  /// Sets the group's lr.
+  void set_lr(GroupId id, double lr) { local_.set_lr(id, lr); }
   /// Multiplies the group's lr by `factor`, as schatten::Optimizer::set_lr_factor.
   void set_lr_factor(GroupId id, double factor) { local_.set_lr_factor(id, factor); }
 

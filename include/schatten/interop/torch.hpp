@@ -57,8 +57,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
     if (group.has_options()) param_groups_.back().set_options(group.options().clone());
   }
 
-  /// One step. Returns the closure's loss. Throws InvalidArgument for a parameter that cannot be updated, with its name
-  /// as "0/3" (group, number); nothing is changed then.
+  /// One step. Returns the closure's loss. For LibTorch it is a change in place of the parameters that have a gradient:
+  /// a graph that keeps their old values refuses a backward pass. Throws InvalidArgument for a parameter that cannot be
+  /// updated, with its name as "0/3" (group, number); nothing is changed then.
   torch::Tensor step(LossClosure closure = nullptr) override {
     torch::Tensor loss;
     if (closure) {
@@ -70,6 +71,11 @@ class TorchOptimizer : public torch::optim::Optimizer {
     const Exec& exec = kept_->current();
     kept_->optimizer.step(exec);
     if constexpr (is_host_execution_space<Exec>) exec.fence();  // fences: documented
+    for (const torch::optim::OptimizerParamGroup& group : param_groups_) {
+      for (const torch::Tensor& parameter : group.params()) {
+        if (parameter.grad().defined()) parameter.unsafeGetTensorImpl()->bump_version();
+      }
+    }
     return loss;
   }
 
