@@ -87,6 +87,7 @@ TEST_CASE("a flat spectrum has no tail, a zero matrix and one with a NaN have no
   diagonal(1, 1) = 1;
   CHECK(std::abs(hill_alpha(exec, to_view<double>(diagonal), 1) - (1 + 1 / std::log(4.0))) < 1e-14);
   CHECK(std::isnan(hill_alpha(exec, to_view<double>(diagonal), 2)));
+  CHECK(std::abs(hill_alpha({1e300, 1e-300}, 1) - (1 + 1 / (1200 * std::log(10.0)))) < 1e-15);
 }
 
 TEST_CASE("hill_alpha refuses k and matrices out of range") {

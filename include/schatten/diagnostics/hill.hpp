@@ -28,7 +28,10 @@ inline double hill_alpha(const std::vector<double>& singular_values, std::size_t
   const std::vector<double> sigma = detail::descending(singular_values);
   if (sigma[k] == 0) return none;
   double sum = 0;
-  for (std::size_t i = 0; i < k; ++i) sum += 2 * std::log(sigma[i] / sigma[k]);
+  for (std::size_t i = 0; i < k; ++i) {
+    const double ratio = sigma[i] / sigma[k];  // infinite beyond the range of double
+    sum += 2 * (linalg::is_finite(ratio) ? std::log(ratio) : std::log(sigma[i]) - std::log(sigma[k]));
+  }
   return sum == 0 ? std::numeric_limits<double>::infinity() : 1 + double(k) / sum;
 }
 
