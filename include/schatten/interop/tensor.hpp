@@ -37,8 +37,7 @@ struct TensorRef {
 /// Returns the contiguous, row-major tensor at `data`. Throws InvalidArgument for a shape with no index or more than
 /// four, and for a shape that exceeds the address space.
 inline TensorRef contiguous_tensor(void* data, ElementType type, const std::vector<std::size_t>& shape,
-                                   std::string_view function = "contiguous_tensor",
-                                   std::string_view argument = "shape") {
+                                   std::string_view function = "contiguous_tensor", const Words& argument = "shape") {
   require(!shape.empty() && shape.size() <= 4, function, argument, detail::shape_text(shape),
           "must have one to four extents");
   TensorRef tensor{.data = data, .type = type, .rank = shape.size()};
