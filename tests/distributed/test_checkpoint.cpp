@@ -296,6 +296,9 @@ TEST_CASE("a group goes on where it was on the ranks that had none of its pieces
   distributed::save(exec, optimizer, folder.file("run.json"));
   resumed.add(resumed.add_group(HTMuon{}), "w", w, g);
   distributed::load(exec, resumed, folder.file("run.json"));
+  RankOptimizer none(comm);
+  distributed::save(exec, none, folder.file("run"));  // files beside those of run.json
+  distributed::load(exec, resumed, folder.file("run.json"));
   const GroupInfo group = resumed.local().inventory().group(0);
   CHECK(group.steps == 3);
   CHECK(group.lr_factor == 0.5);

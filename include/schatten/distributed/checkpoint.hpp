@@ -94,7 +94,11 @@ inline void write_index(const std::string& path, const CheckpointIndex& index) {
 /// The file of rank k of N in a save, without its folder.
 inline std::string rank_file(const std::string& path, std::uint64_t save, std::size_t k, std::size_t ranks) {
   std::string name = std::filesystem::path(path).filename().string();
-  if (name.ends_with(".json")) name.resize(name.size() - 5);
+  if (name.ends_with(".json")) {
+    name.resize(name.size() - 5);
+  } else {
+    name += ".index";  // not the files of NAME.json
+  }
   return name + "-" + std::to_string(save) + "-" + std::to_string(k) + "-of-" + std::to_string(ranks) + ".safetensors";
 }
 inline std::string beside(const std::string& path, const std::string& name) {
