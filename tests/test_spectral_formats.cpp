@@ -30,30 +30,20 @@ using Exec = C::Exec;
 using Space = Exec::memory_space;
 using spectral::IterateForm;
 
-/// What iterate_power<W> works on: M/s, rounded to W, times s.
+/// What iterate_power<W> works on: M, divided by a power of two, rounded to W.
 template <class W>
 Matrix stored_by_iterates(const Matrix& m, Workspace<Space>& workspace) {
   const Exec exec;
   const auto in = to_view<float>(m);
   const auto rows = std::size_t(m.rows()), cols = std::size_t(m.cols());
-  const Kokkos::View<double*, TestSpace> unit("schatten::test::unit", 1), scale("schatten::test::scale", 1);
-  const NumberBatchView<double, Space> numbers_unit(unit.data(), 1), numbers_scale(scale.data(), 1);
+  const Kokkos::View<double*, TestSpace> unit("schatten::test::unit", 1);
+  const NumberBatchView<double, Space> numbers_unit(unit.data(), 1);
   const Kokkos::View<W**, Kokkos::LayoutRight, TestSpace> x("schatten::test::x", rows, cols);
-  const Kokkos::View<W**, Kokkos::LayoutRight, TestSpace> gram("schatten::test::gram", cols, cols);
-  const BatchView<const float, Space> batch = as_batch<Exec>(in);
-  spectral::normalize(exec, batch, as_batch<Exec>(x), numbers_unit, workspace);
-  linalg::gram<C::Backend>(exec, x, gram, workspace);
-  linalg::largest_eigenvalue<C::Backend>(exec, as_const(as_batch<Exec>(gram)), numbers_scale, workspace);
-  exec.fence();
-  const double s = spectral::scale_margin * std::sqrt(scale(0));
-  scale(0) = 1 / s;
-  spectral::divide(exec, batch, numbers_unit, as_batch<Exec>(x), numbers_scale);
+  spectral::normalize(exec, as_const(as_batch<Exec>(in)), as_batch<Exec>(x), numbers_unit, workspace);
   exec.fence();
   Matrix stored(m.rows(), m.cols());
   for (std::size_t i = 0; i < rows; ++i) {
-    for (std::size_t j = 0; j < cols; ++j) {
-      stored(Eigen::Index(i), Eigen::Index(j)) = double(x(i, j)) * s * unit(0);
-    }
+    for (std::size_t j = 0; j < cols; ++j) stored(Eigen::Index(i), Eigen::Index(j)) = double(x(i, j)) * unit(0);
   }
   return stored;
 }

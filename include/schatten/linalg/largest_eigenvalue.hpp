@@ -23,10 +23,13 @@ struct LanczosSteps {
 
 /// Steps and starts for which an estimate below λ₁/1.1 is improbable. With one random start and k steps its probability
 /// is at most f = 1.65 √n e^{−0.3(2k−1)}, for any spectrum; with j starts, f^j. For n = 1024: 2e-7 on the host (fewest
-/// products), 7e-8 on a device (fewest passes over S). Measured: docs/mathematics.md. Source: Kuczyński and
+/// products), 8e-9 on a device (fewest passes over S). Measured: docs/mathematics.md. Source: Kuczyński and
 /// Woźniakowski, SIAM J. Matrix Anal. Appl. 13 (1992).
 template <ExecutionSpace Exec>
-inline constexpr LanczosSteps lanczos_steps = loops_as_on_device<Exec> ? LanczosSteps{14, 4} : LanczosSteps{20, 2};
+constexpr LanczosSteps lanczos_steps(std::size_t n) {
+  if constexpr (!loops_as_on_device<Exec>) return {20, 2};
+  return {n <= 2048 ? std::size_t{11} : std::size_t{14}, 8};
+}
 
 namespace detail {
 
@@ -169,13 +172,14 @@ struct LargestRitzValue {
 /// result(b) ← a lower estimate of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
 /// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. The same
-/// bits on any number of threads, if the backend's gemm has this property. Cost: 80n² flops, on a device 112n².
+/// bits on any number of threads, if the backend's gemm has this property. Cost: 80n² flops, on a device 176n² to 224n².
 template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                         const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {
   using U = Sum<T>;
-  constexpr std::size_t starts = lanczos_steps<Exec>.starts, most = lanczos_steps<Exec>.steps;
-  const std::size_t batch = s.extent(0), n = s.extent(1), steps = n < most ? n : most;
+  const std::size_t batch = s.extent(0), n = s.extent(1);
+  const LanczosSteps most = lanczos_steps<Exec>(n);
+  const std::size_t starts = most.starts, steps = n < most.steps ? n : most.steps;
   const typename Workspace<Space>::Frame frame(workspace);
   constexpr std::size_t pieces = detail::lanczos_pieces<T>;
   const auto vectors = [&](std::size_t rows) { return workspace.template aligned_batch<U>(batch, rows, n); };

@@ -48,6 +48,17 @@ struct WeightedSum {
   }
 };
 
+/// polynomial ← factor·first_b·(aI + bA + cA²).
+template <class W, class Space>
+struct FirstPolynomial {
+  QuinticPolynomial<W, Space> of;
+  NumberBatchView<double, Space> first;
+  double factor;
+  KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
+    of.polynomial(b, i, j) = W(Sum<W>(factor * first(b)) * of.value(b, i, j));
+  }
+};
+
 /// The bracket of the last step, a WeightedSum of all A and A², and the step's polynomial in place of its A².
 template <class W, class Space>
 struct BracketAndPolynomial {
@@ -60,17 +71,20 @@ struct BracketAndPolynomial {
 };
 
 /// out ← factor_b·(sum + Σ_k w_k x_k), k < count, rounded once; x_k are the consecutive batches in x. `out` may be
-/// `sum`.
+/// `sum`. first: where it is not empty, a factor of x_0.
 template <class W, class T, class Space>
 struct IterateResult {
-  NumberBatchView<double, Space> factor;
+  NumberBatchView<double, Space> factor, first;
   Sum<W> w[most_iterates];
   std::size_t count;
   BatchView<const W, Space> x, sum;
   BatchView<T, Space> out;
   KOKKOS_FUNCTION void operator()(std::size_t b, std::size_t i, std::size_t j) const {
     auto total = Sum<W>(sum(b, i, j));
-    for (std::size_t k = 0; k < count; ++k) total += w[k] * Sum<W>(x(k * out.extent(0) + b, i, j));
+    for (std::size_t k = 0; k < count; ++k) {
+      const auto weight = k == 0 && first.extent(0) > 0 ? w[k] * Sum<W>(first(b)) : w[k];
+      total += weight * Sum<W>(x(k * out.extent(0) + b, i, j));
+    }
     out(b, i, j) = T(factor(b) * double(total));
   }
 };

@@ -32,10 +32,13 @@ namespace detail {
 template <class W, class Space>
 struct IterateState {
   std::size_t batch;
-  BatchView<W, Space> x;        ///< the X_k that are computed (m×n); the first is M/s
+  BatchView<W, Space> x;        ///< the X_k that are computed (m×n)
   BatchView<W, Space> squares;  ///< A_0, A_0², A_1, A_1², ... (n×n)
   BatchView<W, Space> polynomial, factor;
   BatchView<W, Space> sum;
+  /// X_0 = first(b)·x_0. Empty: X_0 = x_0.
+  NumberBatchView<double, Space> first{};
+  double lift = 1;  ///< P_0 is then stored as lift·first(b)·P_0, for a format of few exponents
 
   [[nodiscard]] BatchView<W, Space> iterate(std::size_t k) const { return matrices(x, k * batch, batch); }
   [[nodiscard]] BatchView<W, Space> gram(std::size_t k) const { return matrices(squares, 2 * k * batch, batch); }
@@ -50,6 +53,15 @@ double room_for_gram(std::size_t m) {
   double room = 1;
   while (4 * double(m) / (room * room) > double((std::numeric_limits<Work>::max)())) room *= 2;
   return room;
+}
+
+/// Returns a power of two near √(mn), at most 2^11/room. For x (m×n) with a largest entry of 1/room to 2/room,
+/// lift/σ₁(x) is then at least about 1/2, or 1/16 for very large x, and at most 2^11: lift·P_0/σ₁ keeps the digits of
+/// P_0 and is in the range of Half.
+inline double lift_of_first(double m, double n, double room) {
+  double lift = 1 / room;
+  while (lift * room < 0x1p11 && lift * lift < m * n) lift *= 2;
+  return lift;
 }
 
 /// The body of sum ← diagonal·I + Σ_k w_k x_k, with the consecutive batches x_k in x.
@@ -72,6 +84,10 @@ void iterate_polynomial(const Exec& exec, const IterateFit& fit, std::size_t k, 
   const Quintic& q = fit.steps[k];
   linalg::symmetric_product<Backend>(exec, S(1), gram, gram, square, workspace);
   QuinticPolynomial<W, Space> polynomial{S(q.a), S(q.b), S(q.c), gram, square, to};
+  if (k == 0 && s.first.extent(0) > 0) {
+    return for_each_element(exec, "schatten::iterate_power/polynomial", s.batch, n, n,
+                            FirstPolynomial<W, Space>{polynomial, s.first, s.lift});
+  }
   if (k + 1 < fit.steps.size()) {
     return for_each_element(exec, "schatten::iterate_power/polynomial", s.batch, n, n, polynomial);
   }
@@ -130,7 +146,9 @@ std::size_t iterate_in_segments(const Exec& exec, const IterateFit& fit, const I
       linalg::gemm<Backend>(exec, S(1), x, terms, S(segment > first ? 1 : 0), s.sum, workspace);
     }
     if (last) break;
-    linalg::gemm<Backend>(exec, S(1), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1), workspace);
+    const double alpha = segment == 0 && s.first.extent(0) > 0 ? 1 / s.lift : 1.0;
+    linalg::gemm<Backend>(exec, S(alpha), x, length > 1 ? q(length) : s.factor, S(0), s.iterate(segment + 1),
+                          workspace);
     parts.template gram<Backend>(exec, s.iterate(segment + 1), s.gram(end), workspace);
   }
   return alone;
@@ -140,7 +158,7 @@ std::size_t iterate_in_segments(const Exec& exec, const IterateFit& fit, const I
 template <class W, class Exec, class T, class Space>
 void iterate_result(const Exec& exec, std::span<const double> w, const IterateState<W, Space>& s,
                     const NumberBatchView<double, Space>& factor, const BatchView<T, Space>& out) {
-  IterateResult<W, T, Space> body{factor, {}, w.size(), {}, {}, {}};
+  IterateResult<W, T, Space> body{factor, s.first, {}, w.size(), {}, {}, {}};
   std::transform(w.begin(), w.end(), body.w, [](double weight) { return Sum<W>(weight); });
   for_each_element_along(exec, "schatten::iterate_power/result", out, [&](const auto& turn) {
     body.x = turn(as_const(s.x));
@@ -175,7 +193,7 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
 /// (iterate_turn).
 ///
 /// 16-bit storage (never gram): relative to M as already rounded to the format, each entry by half an ε (Half: by 3e-8
-/// s if it is that small); this rounding counts as part of the input. The rounding of products averages over n columns,
+/// max|M| if it is that small); this rounding counts as part of the input. The rounding of products averages over n columns,
 /// and mixes directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32: as Half, and 2⁻¹¹ for each factor
 /// of a product, because libraries may truncate.
 template <Element Work>
@@ -236,14 +254,20 @@ void iterate_power_of_rows(const Exec& exec, const IterateFit& fit, IterateForm 
     state.sum = batch_like<Work>(out, workspace);
   }
   const BatchView<Work, Space> x = state.iterate(0), gram = state.gram(0);
-  power_of_two_scale(exec, m, unit, workspace, detail::room_for_gram<Work>(parts.rows(m.extent(1))));
+  const double room = detail::room_for_gram<Work>(parts.rows(m.extent(1)));
+  power_of_two_scale(exec, m, unit, workspace, room);
   parts.largest(exec, unit);
   divide(exec, m, unit, x);
   parts.template gram<Backend>(exec, x, gram, workspace);
   linalg::largest_eigenvalue<Backend>(exec, as_const(gram), scale, workspace);
   for_each_matrix(exec, "schatten::iterate_power/scale", batch,
                   detail::IterateScale<Space>{unit, scale, square, factor, power});
-  divide(exec, m, unit, x, scale);
+  if (segments.count() > 1 && segments.length(0) == 1) {  // X_0 has two uses, which take the scale
+    state.first = scale;
+    state.lift = detail::lift_of_first(double(parts.rows(m.extent(1))), double(cols), room);
+  } else {
+    divide(exec, m, unit, x, scale);
+  }
   scale_elements(exec, "schatten::iterate_power/scale", square, as_const(gram), gram);
   const std::size_t alone = detail::iterate_in_segments<Backend>(exec, fit, segments, state, workspace, parts);
   detail::iterate_result(exec, std::span(fit.outer).first(alone), state, factor, out);

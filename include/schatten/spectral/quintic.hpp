@@ -58,9 +58,12 @@ struct QuinticPolynomial {
   Sum<W> a, b, c;
   BatchView<const W, Space> gram, square;
   BatchView<W, Space> polynomial;
-  KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
+  [[nodiscard]] KOKKOS_FUNCTION Sum<W> value(std::size_t n, std::size_t i, std::size_t j) const {
     const Sum<W> rest = b * Sum<W>(gram(n, i, j)) + c * Sum<W>(square(n, i, j));
-    polynomial(n, i, j) = W(i == j ? a + rest : rest);
+    return i == j ? a + rest : rest;
+  }
+  KOKKOS_FUNCTION void operator()(std::size_t n, std::size_t i, std::size_t j) const {
+    polynomial(n, i, j) = W(value(n, i, j));
   }
 };
 
