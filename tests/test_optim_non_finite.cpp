@@ -2,6 +2,7 @@
 // Gradients with a NaN or an infinity. Floating-point traps stay on: the step must not compute with such a number.
 
 #include "support/errors.hpp"
+#include "support/fp_traps.hpp"
 #include "support/instantiations.hpp"
 #include "support/optimizer_state.hpp"
 #include <schatten/optim/optimizer.hpp>
@@ -9,6 +10,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -209,4 +211,32 @@ TEST_CASE("NonFinite::raise names the parameter, modifies nothing, and the next 
   }
   CHECK(same_bits(state_of(exec, optimizer), state_of(exec, twin)));
   CHECK(optimizer.skipped_steps(exec) == 0);
+}
+
+TEST_CASE("with NonFinite::propagate a NaN spreads, and finite gradients give the same bits as with skip") {
+  const FpTrapsDisabled no_traps;
+  const Exec exec;
+  const auto run = [&](NonFinite non_finite, bool bad) {
+    const Views<double> w("w", 1, rows, cols), v("v", 1, rows, cols), g("g", 1, rows, cols);
+    fill_gaussian(w, 1);
+    fill_gaussian(v, 2);
+    fill_gaussian(g, 3);
+    Tested<double> optimizer({.non_finite = non_finite});
+    optimizer.add(optimizer.add_group(AdamW{}), "w", w, g);
+    optimizer.add(optimizer.add_group(Muon{}), "v", v, g);
+    optimizer.step(exec);
+    if (bad) g(0, 2, 1) = std::numeric_limits<double>::quiet_NaN();
+    optimizer.step(exec);
+    exec.fence();
+    CHECK(optimizer.skipped_steps(exec) == (bad && non_finite == NonFinite::skip ? 2 : 0));
+    return std::vector<Matrix>{to_matrix(matrix(w, 0)), to_matrix(matrix(v, 0))};
+  };
+  const auto skipped = run(NonFinite::skip, false), finite = run(NonFinite::propagate, false);
+  CHECK(same_bits(finite[0], skipped[0]));
+  CHECK(same_bits(finite[1], skipped[1]));
+  const auto spread = run(NonFinite::propagate, true);
+  CHECK(spread[0].array().isNaN().count() == 1);  // AdamW: that element
+  CHECK(std::isnan(spread[0](2, 1)));
+  CHECK(spread[1].array().isNaN().all());  // Muon: the matrix
+  CHECK(!run(NonFinite::skip, true)[1].array().isNaN().any());
 }

@@ -123,8 +123,8 @@ class RankBucket : public Base {
   }
   void scale(ScaleMode mode, double power, const typename Base::Batch& u, const typename Base::Batch& out) {
     if (!optim::needs_factor(mode)) return;
-    optim::direction_scale(this->exec(), mode, power, as_const(u), as_const(out), this->factor(), this->workspace(),
-                           parts());
+    optim::direction_scale(this->exec(), mode, power, as_const(u), as_const(out), this->overwritten_factor(),
+                           this->workspace(), parts());
   }
   void apply_floor(std::size_t recent) {
     if (this->averaged()) reduce(this->largest(), detail::Larger{});

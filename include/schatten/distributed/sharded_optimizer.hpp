@@ -53,12 +53,14 @@ class ShardedOptimizer {
   using Local = schatten::Optimizer<T, Exec, Backend>;  ///< the Optimizer of this rank's shards
   using Space = typename Exec::memory_space;            ///< where weights are
 
-  /// Throws InvalidArgument for NonFinite::raise: only one rank would throw.
+  /// Throws InvalidArgument for NonFinite::raise, where only one rank would throw, and for propagate, where a NaN would
+  /// reach some ranks.
   explicit ShardedOptimizer(const Comm& comm, const OptimizerOptions& options = {}, const ShardedOptions& shards = {})
       : comm_(&comm), shards_(shards), local_(options) {
     agree(comm, "distributed::ShardedOptimizer", [&] {
       require(options.non_finite == NonFinite::skip, "distributed::ShardedOptimizer", "non_finite",
-              int(options.non_finite), "must be skip: one rank would throw alone");
+              int(options.non_finite),
+              "must be skip: with raise one rank would throw alone, with propagate a NaN would reach some ranks");
       return "batch_bytes " + std::to_string(options.batch_bytes) + ", seed " + std::to_string(options.seed) +
              ", order " + std::to_string(int(shards.order)) + ", functions " + std::to_string(int(shards.functions)) +
              " at " + distributed::words_of(shards.speed);

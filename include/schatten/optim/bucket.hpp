@@ -30,7 +30,7 @@ struct StepContext {
   NumberBatchView<MatrixCounts, Space> counts;
   /// Scratch memory.
   Workspace<Space>& workspace;
-  bool checked;  ///< whether all gradients have been checked already
+  bool checked;  ///< whether gradients need not be checked: all have been, or NonFinite::propagate
 };
 
 /// Calls f for the rows or elements of matrices that are not skipped.
@@ -232,10 +232,13 @@ class Bucket {
   /// nothing for modes that depend only on the shape.
   void scale(ScaleMode mode, double power, const Batch& u, const Batch& out) {
     if (!needs_factor(mode)) return;
-    direction_scale(exec(), mode, power, as_const(u), as_const(out), factor(), workspace());
+    direction_scale(exec(), mode, power, as_const(u), as_const(out), overwritten_factor(), workspace());
   }
-  /// The factor of D of each matrix in addition to lr; initially 1.
-  [[nodiscard]] NumberBatchView<SplitFactor, Space> factor() const { return factor_; }
+  /// The factor of D of each matrix in addition to lr; initially 1. Cost of the first call: one launch.
+  [[nodiscard]] NumberBatchView<SplitFactor, Space> factor() {
+    if (!has_factor_) for_each_matrix(exec(), "schatten::step/factor", count_, StoreOne<Space>{factor_});
+    return overwritten_factor();
+  }
 
   // ---- for the group, which runs the rule -----------------------------------------------------------------------
 
@@ -270,7 +273,7 @@ class Bucket {
     grouped_ = {};
     observed_rows_ = rows;
   }
-  /// Sets the memory of the factors, and the factors to 1.
+  /// Sets the memory of the factors.
   void set_factor(const NumberBatchView<SplitFactor, Space>& factor) { factor_ = factor; }
   /// The array of slot k, in the form that loops over elements use.
   [[nodiscard]] SlotMemory slot(std::size_t k) const { return slot_memory(storage_.states()[k], first_); }
@@ -283,11 +286,13 @@ class Bucket {
   /// Numbers of steps of the matrices.
   [[nodiscard]] NumberBatchView<MatrixCounts, Space> counts() const { return step_.counts; }
   /// Multiplies the factors by the floor of floor.hpp, which is computed from the largest entries that `average` has
-  /// stored. `recent`: the slot of r; that of x follows.
+  /// stored. `recent`: the slot of r; that of x follows. The factors are complete then.
   void apply_floor(std::size_t recent) {
-    if (!averaged_) return;
+    if (!averaged_) return (void)factor();
+    const bool first = !has_factor_;
     for_each_matrix(exec(), "schatten::step/floor", count_,
-                    ApplyFloor<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_, finite(), factor_});
+                    ApplyFloor<T, Space>{largest(), slot(recent), slot(recent + 1), momentum_, finite(),
+                                         overwritten_factor(), first});
   }
 
   /// Computes x and r of floor.hpp for an element rule from the largest entries of its first slot, which
@@ -305,6 +310,11 @@ class Bucket {
  protected:
   /// The largest entry of each matrix, as bits, that `average` and loops over elements have stored.
   [[nodiscard]] NumberBatchView<MagnitudeBits<T>, Space> largest() const { return storage_.largest(first_, count_); }
+  /// factor(), for a kernel that writes all of it.
+  [[nodiscard]] NumberBatchView<SplitFactor, Space> overwritten_factor() {
+    has_factor_ = true;
+    return factor_;
+  }
   /// Whether `average` has been called.
   [[nodiscard]] bool averaged() const { return averaged_; }
   /// Whether the gradients have been checked.
@@ -372,6 +382,7 @@ class Bucket {
   bool averaged_ = false;  ///< whether `average` has been called
   MomentumDecay momentum_{};
   NumberBatchView<SplitFactor, Space> factor_{};
+  bool has_factor_ = false;  ///< whether a kernel writes the factors
 };
 
 }  // namespace schatten::optim

@@ -13,6 +13,19 @@
 
 namespace schatten::optim {
 
+/// Returns √Σ f(k)² over k < n, in all threads of a team. It does not over- or underflow unless the result does.
+template <class Team, class F>
+KOKKOS_FUNCTION double norm_by_team(const Team& team, std::size_t n, const F& f) {
+  const auto bits = team.template max<MagnitudeBits<double>>(
+      n, [&](std::size_t k) { return linalg::detail::magnitude_bits(double(f(k))); });
+  const math::Unit<double> unit(std::bit_cast<double>(bits));
+  const double sum = team.sum(n, [&](std::size_t k) {
+    const double x = double(f(k)) * unit.inverse;
+    return x * x;
+  });
+  return unit.unit * math::sqrt(sum);
+}
+
 /// √Σx² of many x. It does not over- or underflow unless the result does: floats are summed in double, doubles relative
 /// to the largest number so far.
 struct RootOfSquares {
@@ -70,14 +83,8 @@ struct NormOfRow {
   KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
     const std::size_t cols = loop.finite(k) ? loop.cols : 0;
     const auto functor = loop.maker(k);
-    const auto bits = team.template max<MagnitudeBits<T>>(
-        cols, [&](std::size_t j) { return linalg::detail::magnitude_bits(loop.value(functor, k, i, j)); });
-    const math::Unit<T> unit(std::bit_cast<T>(bits));
-    const double sum = team.sum(cols, [&](std::size_t j) {
-      const double x = double(loop.value(functor, k, i, j) * unit.inverse);
-      return x * x;
-    });
-    team.once([&] { partial(k, i) = double(unit.unit) * math::sqrt(sum); });
+    const double norm = norm_by_team(team, cols, [&](std::size_t j) { return loop.value(functor, k, i, j); });
+    team.once([&] { partial(k, i) = norm; });
   }
 };
 
@@ -86,11 +93,11 @@ template <class Space>
 struct JoinNorms {
   VectorBatchView<double, Space> partial, out;
   std::size_t each;
-  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t b) const {
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t b) const {
     const std::size_t first = b * each, rest = partial.extent(1) - first, count = rest < each ? rest : each;
-    RootOfSquares squares;
-    for (std::size_t c = first; c < first + count; ++c) squares.merge(partial(k, c), 1);
-    out(k, b) = squares.value();
+    const double norm = norm_by_team(team, count, [&](std::size_t c) { return partial(k, first + c); });
+    team.once([&] { out(k, b) = norm; });
   }
 };
 
@@ -113,7 +120,8 @@ void block_norms(const Exec& exec, std::string_view label, Loop loop, std::size_
     loop.sink = {partial, loop.block};
     run_elements(exec, label, loop, 0, count);
   }
-  for_each_row(exec, "schatten::step/join_norms", count, out.extent(1), JoinNorms<Space>{partial, out, partials});
+  for_each_row_by_team(exec, "schatten::step/join_norms", count, out.extent(1),
+                       JoinNorms<Space>{partial, out, partials});
 }
 
 }  // namespace schatten::optim

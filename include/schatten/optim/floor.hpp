@@ -80,8 +80,8 @@ KOKKOS_FUNCTION double keep_sizes(const SlotMemory& recent, const SlotMemory& la
   return now;
 }
 
-/// x and r of each matrix, and factor(k) ← factor(k)·floor_factor. x is read from `bits`, which are then set to 0.
-/// Skipped matrices keep both.
+/// x and r of each matrix, and factor(k) ← factor(k)·floor_factor, with `first` floor_factor alone. x is read from
+/// `bits`, which are then set to 0. Skipped matrices keep x and r.
 template <Scalar T, class Space>
 struct ApplyFloor {
   NumberBatchView<MagnitudeBits<T>, Space> bits;
@@ -89,9 +89,11 @@ struct ApplyFloor {
   MomentumDecay decay;
   FiniteFlags<Space> finite;
   NumberBatchView<SplitFactor, Space> factor;
+  bool first;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
     const double x = double(std::bit_cast<T>(bits(k)));
     bits(k) = 0;
+    if (first) factor(k) = {};
     if (!finite(k)) return;
     factor(k).first *= floor_factor(x, keep_sizes<T>(recent, last, k, x, decay), decay.stuck);
   }

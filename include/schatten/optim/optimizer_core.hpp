@@ -200,7 +200,7 @@ class OptimizerCore : public OptimizerState<T, Exec> {
 
  private:
   [[nodiscard]] Step context(const Exec& exec) {
-    return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite == NonFinite::raise};
+    return {exec, counters_.flags(), counters_.counts(), workspace_, options_.non_finite != NonFinite::skip};
   }
 
   /// Prepares a step. It first does everything that may throw, then increments the groups' step numbers.

@@ -128,8 +128,9 @@ inline constexpr MapOptions muon_map{.method = SpectralMethod::quintic, .toleran
 
 /// What a step does with a matrix whose gradient has a NaN or an infinity.
 enum class NonFinite {
-  skip,  ///< weight and state do not change, the step counts as skipped; does not fence
-  raise  ///< step() throws NumericalError with the parameter's name and changes nothing; every step() fences once
+  skip,      ///< weight and state do not change, the step counts as skipped; does not fence
+  raise,     ///< step() throws NumericalError with the parameter's name and changes nothing; every step() fences once
+  propagate  ///< gradients are not checked: the step computes with the number, and state and weight may become NaN
 };
 
 /// How 16-bit weights are updated. Most updates are smaller than the spacing of 16-bit numbers.

@@ -164,8 +164,11 @@ class RuleGroup final : public Group<T, Exec> {
     const typename Workspace<Space>::Frame frame(step.workspace);
     View bucket = bucket_of(step, storage, first, count);
     if constexpr (by_element) {
-      for_each_matrix(step.exec, "schatten::step/factor", count, StoreOne<Space>{factor});
-      if constexpr (ScaleFreeElementRule<R>) elements_factor(bucket, factor);
+      if constexpr (ScaleFreeElementRule<R>) {
+        elements_factor(bucket, factor);
+      } else {
+        for_each_matrix(step.exec, "schatten::step/factor", count, StoreOne<Space>{factor});
+      }
       run_elements_into(bucket, StoreSink<T, Space>{out, {}});
       note_sizes(bucket);
     } else {
@@ -215,8 +218,7 @@ class RuleGroup final : public Group<T, Exec> {
                const BatchView<const T, Space>& d, const ConstFactors& factor,
                const NumberBatchView<MatrixTelemetry, Space>& telemetry) override {
     const View bucket = bucket_of(step, storage, first, count);
-    for_each_matrix(step.exec, "schatten::step/telemetry", count,
-                    Measure<T, Space>{update(bucket, factor), d, bucket.finite(), telemetry});
+    measure_update<T>(step.exec, update(bucket, factor), d, bucket.finite(), telemetry, step.workspace);
   }
 
  private:
@@ -274,7 +276,6 @@ class RuleGroup final : public Group<T, Exec> {
 
   /// Sets `out` to the rule's direction and `factor` to its factors, with the floor.
   void direct(View& bucket, const BatchView<T, Space>& out, const Factors& factor) requires(!by_element) {
-    for_each_matrix(bucket.exec(), "schatten::step/factor", bucket.matrices(), StoreOne<Space>{factor});
     bucket.set_factor(factor);
     bucket.note_first_steps();
     if constexpr (requires { rule_.direction(bucket, out); }) rule_.direction(bucket, out);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <schatten/core/host_copy.hpp>
+#include <schatten/core/workspace.hpp>
 #include <schatten/optim/apply.hpp>
+#include <schatten/optim/element_norms.hpp>
 #include <schatten/optim/parameter.hpp>
 
 #include <cstddef>
@@ -22,55 +24,77 @@ struct MatrixTelemetry {
 
 namespace optim {
 
-/// √(Σ x²) of numbers of any size: the largest number, and the sum of squares relative to it.
-struct ScaledSquares {
-  double largest = 0;  ///< largest absolute value
-  double sum = 0;      ///< of the squares, each divided by `largest`²
-  /// Adds x².
-  KOKKOS_FUNCTION void add(double x) {
-    const double size = x < 0 ? -x : x;
-    if (size == 0) return;
-    if (size > largest) {
-      sum = 1 + sum * (largest / size) * (largest / size);
-      largest = size;
-    } else {
-      sum += (size / largest) * (size / largest);
-    }
+/// Sets norms(k, i) to those of row i of matrix k for the coming update, by a team: of g, of the update and of W before
+/// it. Skipped matrices are not measured.
+template <Scalar T, class Space>
+struct MeasureRow {
+  WeightUpdate<T, Space> update;
+  BatchView<const T, Space> direction;  ///< D of each matrix
+  FiniteFlags<Space> finite;
+  BatchView<double, Space> norms;  ///< rows×3
+  /// Measures row i of matrix k.
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t i) const {
+    if (!finite(k)) return;
+    const MatrixRecord& record = update.records(k);
+    const WeightReader<double, Space> weights{update.records, update.master};
+    const SplitFactor factor = update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{};
+    const double rate = update.rates.lr() * record.scale, share = update.rates.decay() * record.decay;
+    const auto change = [&](std::size_t j) {
+      const double w = weights(k, i, j), step = double(direction(k, i, j)) * factor.first * rate * factor.second;
+      return with_decay(update.mode, share, [&](const auto& decay) { return decay(w, step); });
+    };
+    const std::size_t cols = direction.extent(2);
+    const double of_gradient =
+        norm_by_team(team, cols, [&](std::size_t j) { return load_element<double>(record.gradient, i, j); });
+    const double of_update = norm_by_team(team, update.moves(k) ? cols : 0, change);
+    const double of_weight = norm_by_team(team, cols, [&](std::size_t j) { return weights(k, i, j); });
+    team.once([&] {
+      norms(k, i, 0) = of_gradient;
+      norms(k, i, 1) = of_update;
+      norms(k, i, 2) = of_weight;
+    });
   }
-  /// The root of the sum.
-  [[nodiscard]] KOKKOS_FUNCTION double root() const { return largest * math::sqrt(sum); }
 };
 
-/// Sets telemetry(number of matrix k) to the norms of the coming update. One thread per matrix: slow.
-template <Scalar T, class Space>
-struct Measure {
-  WeightUpdate<T, Space> update;                      ///< the coming update
-  BatchView<const T, Space> direction;                ///< D of each matrix
-  FiniteFlags<Space> finite;                          ///< skipped matrices are not measured
+/// Sets telemetry(number of matrix k) from the norms of its rows, by a team.
+template <class Space>
+struct JoinTelemetry {
+  Records<Space> records;
+  FiniteFlags<Space> finite;
+  BatchView<const double, Space> norms;
+  double elements;                                    ///< of a matrix
   NumberBatchView<MatrixTelemetry, Space> telemetry;  ///< the result
-  /// Measures matrix k.
-  KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    const MatrixRecord& record = update.records(k);
+  /// Of matrix k.
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k) const {
     if (!finite(k)) return;
-    const SplitFactor factor = update.factor.extent(0) > 0 ? update.factor(k) : SplitFactor{};
-    ScaledSquares gradient, change, weight;
-    for (std::size_t i = 0; i < direction.extent(1); ++i) {
-      for (std::size_t j = 0; j < direction.extent(2); ++j) {
-        const double w = WeightReader<double, Space>{update.records, update.master}(k, i, j);
-        const double step =
-            double(direction(k, i, j)) * factor.first * (update.rates.lr() * record.scale) * factor.second;
-        gradient.add(load_element<double>(record.gradient, i, j));
-        weight.add(w);
-        if (!update.moves(k)) continue;
-        change.add(with_decay(update.mode, update.rates.decay() * record.decay,
-                              [&](const auto& decay) { return decay(w, step); }));
-      }
+    double norm[3];
+    for (std::size_t of = 0; of < 3; ++of) {
+      norm[of] = norm_by_team(team, norms.extent(1), [&](std::size_t i) { return norms(k, i, of); });
     }
-    const double root = math::sqrt(double(direction.extent(1)) * double(direction.extent(2)));
-    telemetry(record.number) = {gradient.root(), root == 0 ? 0 : change.root() / root,
-                                root == 0 ? 0 : weight.root() / root};
+    const double root = math::sqrt(elements);
+    team.once([&] {
+      telemetry(records(k).number) = {norm[0], root == 0 ? 0 : norm[1] / root, root == 0 ? 0 : norm[2] / root};
+    });
   }
 };
+
+/// Sets the telemetry of a window's matrices to the norms of the coming update. Cost: two launches; g, D and W are read
+/// twice.
+template <Scalar T, ExecutionSpace Exec, class Space>
+void measure_update(const Exec& exec, const WeightUpdate<T, Space>& update, const BatchView<const T, Space>& direction,
+                    const FiniteFlags<Space>& finite, const NumberBatchView<MatrixTelemetry, Space>& telemetry,
+                    Workspace<Space>& workspace) {
+  const typename Workspace<Space>::Frame frame(workspace);
+  const std::size_t count = direction.extent(0), rows = direction.extent(1);
+  const auto norms = workspace.template batch<double>(count, rows, 3);
+  for_each_row_by_team(exec, "schatten::step/telemetry", count, rows,
+                       MeasureRow<T, Space>{update, direction, finite, norms});
+  const double elements = double(rows) * double(direction.extent(2));
+  for_each_matrix_by_team(exec, "schatten::step/join_telemetry", count,
+                          JoinTelemetry<Space>{update.records, finite, as_const(norms), elements, telemetry});
+}
 
 /// The telemetry of all matrices of an Optimizer, by the matrices' numbers; no memory before it is first resized.
 template <ExecutionSpace Exec>

@@ -28,10 +28,11 @@ template <class T, class Space>
 struct AlignColumn {
   BatchView<const T, Space> old;
   BatchView<T, Space> next;
-  KOKKOS_FUNCTION void operator()(std::size_t k, std::size_t j) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < old.extent(1); ++i) sum += double(old(k, i, j)) * double(next(k, i, j));
-    for (std::size_t i = 0; sum < 0 && i < old.extent(1); ++i) next(k, i, j) = -next(k, i, j);
+  template <class Team>
+  KOKKOS_FUNCTION void operator()(const Team& team, std::size_t k, std::size_t j) const {
+    const std::size_t n = old.extent(1);
+    const double sum = team.sum(n, [&](std::size_t i) { return double(old(k, i, j)) * double(next(k, i, j)); });
+    if (sum < 0) team.for_each(n, [&](std::size_t i) { next(k, i, j) = -next(k, i, j); });
   }
 };
 
@@ -73,7 +74,7 @@ void change_basis(Bucket& bucket, const G& g, BasisChange change, const Chosen<t
   copy_elements(exec, "schatten::step/copy", as_const(kept.basis), next);
   right_singular_vectors(bucket, g, next, chosen);
   if (change == BasisChange::keep) {
-    for_each_row(exec, "schatten::step/align", batch, rank, AlignColumn<T, Space>{kept.basis, next});
+    for_each_row_by_team(exec, "schatten::step/align", batch, rank, AlignColumn<T, Space>{kept.basis, next});
   } else {
     linalg::gemm<Backend>(exec, T(1), transpose(kept.basis), next, T(0), turn, workspace);
     linalg::gemm<Backend>(exec, T(1), kept.m, turn, T(0), m, workspace);
