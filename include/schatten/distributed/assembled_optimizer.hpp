@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -79,12 +80,15 @@ class AssembledOptimizer {
                   "schatten: weights and gradients must have the Optimizer's scalar type");
     constexpr std::string_view function = "distributed::AssembledOptimizer::add";
     const auto of = [&](std::string_view argument) { return optim::argument_of(argument, name); };
+    optim::check_name(name, function);
+    require(!names_.contains(name), function, "name", name, "is registered already");
     require(id.index < has_map_.size(), function, "group", id.index, "is not a group");
     require(first <= rows * cols && w.extent(0) <= rows * cols - first, function, of("w"), w.extent(0),
             {"must lie inside ", rows, "x", cols});
     require(g.extent(0) == w.extent(0), function, of("g"), g.extent(0), {"must have the length of w, ", w.extent(0)});
     const bool contiguous = w.extent(0) <= 1 || (w.stride(0) == 1 && g.stride(0) == 1);
     require(contiguous, function, of("w"), w.extent(0), "must be contiguous, its gradient too");
+    names_.insert(name);
     arrays_.push_back({.name = name,
                        .group = id,
                        .rows = rows,
@@ -110,9 +114,14 @@ class AssembledOptimizer {
   void add_flat(const std::vector<Entry>& table, std::size_t first, const VW& w, const VG& g) {
     std::size_t begin = 0, total = 0;
     const std::size_t end = first + w.extent(0);
-    for (const Entry& entry : table) total += entry.rows * entry.cols;
-    require(end <= total, "distributed::AssembledOptimizer::add_flat", "w", end,
-            {"must end inside the table, which has ", total, " elements"});
+    constexpr std::string_view function = "distributed::AssembledOptimizer::add_flat";
+    std::unordered_set<std::string> names = names_;
+    for (const Entry& entry : table) {
+      total += entry.rows * entry.cols;
+      optim::check_name(entry.name, function);
+      require(names.insert(entry.name).second, function, "name", entry.name, "is registered already");
+    }
+    require(end <= total, function, "w", end, {"must end inside the table, which has ", total, " elements"});
     for (const Entry& entry : table) {
       const std::size_t stop = begin + entry.rows * entry.cols;
       const std::size_t from = std::clamp(first, begin, stop), to = std::clamp(end, from, stop);
@@ -336,6 +345,7 @@ class AssembledOptimizer {
   const Comm* comm_;
   std::vector<bool> has_map_;
   std::vector<Array> arrays_;
+  std::unordered_set<std::string> names_;  ///< of arrays_
   std::size_t owned_ = 0;
   std::vector<double> load_;
   Local local_;

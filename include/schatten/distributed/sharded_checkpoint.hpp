@@ -253,9 +253,8 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
     return path;
   });
   const std::vector<ParameterInfo> mine = inventory.assemble(exec, options.weights);
-  detail::save_files(optimizer.communicator(), path, [&](const std::string& file) {
-    checkpoint::detail::save(exec, inventory, mine, file, options, function);
-  });
+  detail::save_files(optimizer.communicator(), path,
+                     [&](const std::string& file) { checkpoint::detail::save(exec, inventory, mine, file, options); });
 }
 
 /// Loads a save of any number of ranks, or one file. Each rank receives its rows or columns. All ranks together. Errors
