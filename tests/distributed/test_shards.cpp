@@ -132,14 +132,14 @@ TEST_CASE("columns over ranks, put together; ranges that do not make up a matrix
   }
   CHECK(largest < 1e-12);
   Assembled twice(comm);
-  const GroupId sgd = twice.add_group(SGD{});
+  const GroupId elementwise = twice.add_group(AdamW{});
   const Numbers nothing("nothing", 0);
-  twice.add(sgd, "w", 2, 2, 0, nothing, nothing);
-  CHECK_THROWS_WITH_AS(twice.add(sgd, "w", 2, 2, 0, nothing, nothing), doctest::Contains("is registered already"),
-                       InvalidArgument);
-  CHECK_THROWS_WITH_AS(twice.add_flat({{"v", 1, 1, sgd}, {"v", 1, 1, sgd}}, 0, nothing, nothing),
+  twice.add(elementwise, "w", 2, 2, 0, nothing, nothing);
+  CHECK_THROWS_WITH_AS(twice.add(elementwise, "w", 2, 2, 0, nothing, nothing),
+                       doctest::Contains("is registered already"), InvalidArgument);
+  CHECK_THROWS_WITH_AS(twice.add_flat({{"v", 1, 1, elementwise}, {"v", 1, 1, elementwise}}, 0, nothing, nothing),
                        doctest::Contains("name = v, but it is registered already"), InvalidArgument);
-  CHECK_THROWS_WITH_AS(twice.add(sgd, "\xff", 2, 2, 0, nothing, nothing), doctest::Contains("must be UTF-8"),
+  CHECK_THROWS_WITH_AS(twice.add(elementwise, "\xff", 2, 2, 0, nothing, nothing), doctest::Contains("must be UTF-8"),
                        InvalidArgument);
   Assembled gaps(comm);
   const Numbers none("none", 0), one("one", 1);

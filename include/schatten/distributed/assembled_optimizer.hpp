@@ -3,6 +3,7 @@
 // one rank, updated there, and its parts are sent back.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/distributed/owners.hpp>
 #include <schatten/distributed/sum.hpp>
 #include <schatten/optim/optimizer.hpp>
@@ -19,18 +20,6 @@
 #include <vector>
 
 namespace schatten::distributed {
-
-namespace detail {
-
-/// to_i ← from_i.
-template <class T>
-struct CopyRange {
-  const T* from;
-  T* to;
-  KOKKOS_FUNCTION void operator()(std::size_t i) const { to[i] = from[i]; }
-};
-
-}  // namespace detail
 
 /// Which elements are next to each other in the memory that is divided.
 enum class ElementOrder {
@@ -261,9 +250,7 @@ class AssembledOptimizer {
   }
 
   static void copy(const Exec& exec, const T* from, T* to, std::size_t n) {
-    if (n == 0) return;
-    Kokkos::parallel_for("schatten::distributed/copy", Kokkos::RangePolicy<Exec>(exec, 0, n),
-                         detail::CopyRange<T>{from, to});
+    copy_range(exec, "schatten::distributed/copy", from, to, n);
   }
   /// The number of elements that rank r has of the arrays that rank o owns, from array `begin` on.
   [[nodiscard]] std::size_t shared(std::size_t r, std::size_t o, std::size_t begin) const {
