@@ -390,12 +390,18 @@ TEST_CASE("files that are no checkpoints") {
   CHECK(saved.model.everything() == before);
 }
 
-TEST_CASE("names that a file cannot hold") {
-  Model model;
+TEST_CASE("names that a file cannot hold are refused by add, others are read as they were") {
+  Model model, other;
   const TemporaryFolder folder;
-  const GroupId group = model.optimizer.add_group(SGD{});
-  model.add(group, "\xff", 2, 2);
-  CHECK(
-      contains(message_of([&] { checkpoint::save(model.exec, model.optimizer, folder.file("a")); }), "must be UTF-8"));
-  CHECK(folder.files() == 0);
+  const GroupId group = model.optimizer.add_group(SGD{}), its = other.optimizer.add_group(SGD{});
+  CHECK(message_of([&] { model.add(group, "w\xff\xc3\xa4\n", 2, 2); }) ==
+        "schatten::Optimizer::add: name = w\\xff\xc3\xa4\\x0a, but it must be UTF-8, without NUL");
+  CHECK(contains(message_of([&] { model.add(group, std::string("w\0", 2), 2, 2); }), "name = w\\x00, but"));
+  for (const char* const name : {"__metadata__", "a/b", "\"\\\n", "\xc3\xa4"}) {
+    model.add(group, name, 2, 2);
+    other.add(its, name, 2, 2);
+  }
+  checkpoint::save(model.exec, model.optimizer, folder.file("a"));
+  checkpoint::load(other.exec, other.optimizer, folder.file("a"));
+  CHECK(other.everything() == model.everything());
 }

@@ -211,7 +211,7 @@ TEST_CASE("strings") {
   for (const char* const bytes : {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80",
                                   "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xc3("}) {
     CHECK(contains(refusal("\"" + std::string(bytes) + "\""), "a string is not UTF-8"));
-    CHECK(!checkpoint::is_utf8(bytes));
+    CHECK(!is_utf8(bytes));
   }
   CHECK(contains(refusal_of(bytes_of(R"({"__metadata__":{"a":1}})", 0)), "expected \""));
   CHECK(contains(refusal_of(bytes_of(R"({"__metadata__":{"a":"1","a":"1"}})", 0)), "two metadata are called a"));

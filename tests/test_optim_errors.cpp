@@ -12,7 +12,9 @@
 #include <limits>
 #include <locale>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -37,6 +39,17 @@ void check_message(const std::string& message, const std::string& argument, cons
   CHECK(contains(message, "schatten::Optimizer::"));
   CHECK(contains(message, argument + " = " + value + ", but it "));
 }
+
+/// A rule whose state array has a name that no checkpoint can hold.
+struct SlashedState {
+  double lr = 1, weight_decay = 0;
+  static constexpr std::string_view name = "slashed_state";
+  template <class Fields>
+  static void fields(Fields&) {}
+  [[nodiscard]] std::vector<StateSlot> state() const { return {{"a/b"}}; }
+  template <class Bucket>
+  void direction(Bucket&, const typename Bucket::Batch&) const {}
+};
 
 /// An Optimizer with a spectral and an elementwise group and one parameter.
 struct Fixture {
@@ -278,4 +291,31 @@ TEST_CASE("an array without elements makes a bounded number of matrices") {
   CHECK(contains(message, "w of none = 0x3"));
   CHECK(contains(message, "2^20 matrices"));
   CHECK_NOTHROW(f.optimizer.add(f.spectral, "none", w, ParameterOptions{.row_blocks = 3}));
+}
+
+TEST_CASE("sides of any length, in a matrix without elements, have no state and no message") {
+  for (const std::size_t side : {std::size_t{1} << 40, std::size_t{1} << 61, std::size_t{1} << 63}) {
+    const Kokkos::View<double**, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>> tall(
+        nullptr, side, 0),
+        wide(nullptr, 0, side);
+    Optimizer<double, Exec> optimizer;
+    const GroupId group = optimizer.add_group(NorMuon{});
+    optimizer.add(group, "tall", tall, tall);
+    optimizer.add(group, "wide", wide, wide);
+    optimizer.step(Exec{});
+    CHECK(optimizer.state_names(Exec{}, "tall").empty());
+    CHECK(optimizer.read_counts(Exec{}).at(0).applied.at(0) == 1);
+  }
+}
+
+TEST_CASE("names: UTF-8 without NUL; a state array's without /") {
+  Fixture f;
+  const HostView<double**> v("v", 2, 2), h("h", 2, 2);
+  const auto before = state_of(Exec{}, f.optimizer);
+  check_message(message_of([&] { f.optimizer.add(f.spectral, "w\xff\xc3\xa4\n", v, h); }), "name",
+                "w\\xff\xc3\xa4\\x0a");
+  check_message(message_of([&] { f.optimizer.add(f.spectral, std::string("w\0", 2), v, h); }), "name", "w\\x00");
+  CHECK(same_bits(state_of(Exec{}, f.optimizer), before));
+  CHECK(message_of([&] { f.optimizer.add_group(SlashedState{}); }) ==
+        "schatten::Optimizer::add_group: state = a/b, but it must have a name without /");
 }

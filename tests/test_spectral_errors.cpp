@@ -56,6 +56,19 @@ TEST_CASE("a resolution outside (0, 1], a tolerance that is not positive and fin
   CHECK(contains(message_for(options), "schatten::SpectralPower: method = SpectralMethod(17)"));
 }
 
+TEST_CASE("a matrix without elements has the plan of 0x0, whatever its other side is") {
+  for (const SpectralMethod method : {SpectralMethod::automatic, SpectralMethod::svd, SpectralMethod::eigh,
+                                      SpectralMethod::rational, SpectralMethod::iterates}) {
+    const SpectralPowerOptions none{.power = 0.25, .resolution = 0.1, .method = method};
+    SpectralPowerOptions tall = none, wide = none;
+    tall.rows = std::size_t{1} << 40;
+    wide.cols = std::size_t{1} << 62;
+    const double bound = Plan(none).error_bound();
+    CHECK(Plan(tall).error_bound() == bound);
+    CHECK(Plan(wide).error_bound() == bound);
+  }
+}
+
 TEST_CASE("a tolerance out of reach: the message says what would make it possible") {
   SpectralPowerOptions options = good();
   options.tolerance = 1e-9;

@@ -131,6 +131,16 @@ TEST_CASE("columns over ranks, put together; ranges that do not make up a matrix
     }
   }
   CHECK(largest < 1e-12);
+  Assembled twice(comm);
+  const GroupId elementwise = twice.add_group(AdamW{});
+  const Numbers nothing("nothing", 0);
+  twice.add(elementwise, "w", 2, 2, 0, nothing, nothing);
+  CHECK_THROWS_WITH_AS(twice.add(elementwise, "w", 2, 2, 0, nothing, nothing),
+                       doctest::Contains("is registered already"), InvalidArgument);
+  CHECK_THROWS_WITH_AS(twice.add_flat({{"v", 1, 1, elementwise}, {"v", 1, 1, elementwise}}, 0, nothing, nothing),
+                       doctest::Contains("name = v, but it is registered already"), InvalidArgument);
+  CHECK_THROWS_WITH_AS(twice.add(elementwise, "\xff", 2, 2, 0, nothing, nothing), doctest::Contains("must be UTF-8"),
+                       InvalidArgument);
   Assembled gaps(comm);
   const Numbers none("none", 0), one("one", 1), other("other", 1);
   gaps.add(gaps.add_group(AdamW{}), "w", 6, 8, 3, me == 0 ? one : none, me == 0 ? other : none);

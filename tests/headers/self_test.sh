@@ -75,6 +75,8 @@ fences spectral/a.hpp 'Kokkos::deep_copy(
 fences spectral/a.hpp 'auto h = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), d);' 'a mirror copy'
 fences core/a.hpp 'exec.fence();' clean
 fences core/parallel.hpp 'Kokkos::parallel_for(std::string(label), policy, body);' 'a launch without as_argument'
+fences distributed/a.hpp 'Kokkos::parallel_for("schatten::copy", policy, body);' 'a launch without as_argument'
+fences core/parallel.hpp 'Kokkos::parallel_for(Kokkos::TeamThreadRange(member, n), body);' clean
 fences core/parallel.hpp 'Kokkos::parallel_for(std::string(label), as_argument<Exec>(policy, body), body);' clean
 
 kokkos() { plant kokkos "$@"; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <schatten/checkpoint/file_error.hpp>
+#include <schatten/core/utf8.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -11,31 +12,6 @@
 #include <string_view>
 
 namespace schatten::checkpoint {
-
-/// Bytes of the UTF-8 character that begins at `at`; 0 if there is none (RFC 3629: shortest forms, no surrogates).
-inline std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[at + k]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() - at < length) return 0;
-  for (std::size_t k = 1; k < length; ++k) {
-    if ((byte(k) & 0xc0U) != 0x80) return 0;
-  }
-  const bool too_long = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-  const bool no_character = (first == 0xed && byte(1) >= 0xa0) || (first == 0xf4 && byte(1) >= 0x90);
-  return too_long || no_character ? 0 : length;
-}
-
-/// Whether the text is UTF-8.
-inline bool is_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
 
 /// Appends the text as a JSON string. @pre it is UTF-8.
 inline void append_json(std::string& json, std::string_view text) {

@@ -57,7 +57,7 @@ Manifest manifest_of(const Inventory& inventory, const std::vector<ParameterInfo
 /// Writes these parameters of the inventory.
 template <class Exec, class Inventory>
 void save(const Exec& exec, Inventory& inventory, const std::vector<ParameterInfo>& parameters, const std::string& path,
-          const SaveOptions& options, std::string_view function) {
+          const SaveOptions& options) {
   struct Source {
     enum { weight, state, counts } kind;
     std::string parameter, array;
@@ -82,7 +82,6 @@ void save(const Exec& exec, Inventory& inventory, const std::vector<ParameterInf
       add(weight_tensor(p.name), type_name(p.type), {p.shape.begin(), p.shape.end()}, {Source::weight, p.name, {}});
     }
     for (const ArrayInfo& array : inventory.arrays(p.name)) {
-      require(array.name.find('/') == std::string::npos, function, "state", array.name, "must have a name without /");
       add(state_tensor(array.name, p.name), type_name(array.type), tensor_shape(array),
           {Source::state, p.name, array.name});
     }
@@ -106,8 +105,8 @@ void save(const Exec& exec, Inventory& inventory, const std::vector<ParameterInf
 /// Writes all that a resumed run needs of the Optimizer, and by default the weights, to `path`. The file is replaced
 /// atomically: if the program stops at any time, it is the complete old or the complete new file.
 ///
-/// Throws InvalidArgument between direction and apply, and for names and notes that are not UTF-8, and FileError for
-/// errors of the system. The old file then stays. Fences `exec`, and waits for the disk. Needs host memory, and for
+/// Throws InvalidArgument between direction and apply, and for notes that are not UTF-8, and FileError for errors of
+/// the system. The old file then stays. Fences `exec`, and waits for the disk. Needs host memory, and for
 /// weights device memory, for the largest array.
 template <Scalar T, ExecutionSpace Exec, class Backend>
 void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::string& path,
@@ -115,7 +114,7 @@ void save(const Exec& exec, Optimizer<T, Exec, Backend>& optimizer, const std::s
   constexpr std::string_view function = "checkpoint::save";
   auto inventory = optimizer.inventory();
   inventory.require_settled(function);
-  detail::save(exec, inventory, inventory.parameters(), path, options, function);
+  detail::save(exec, inventory, inventory.parameters(), path, options);
 }
 
 }  // namespace schatten::checkpoint

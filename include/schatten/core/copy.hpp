@@ -100,4 +100,18 @@ void scale_elements(const Exec& exec, std::string_view label, const NumberBatchV
   });
 }
 
+/// to_i ← from_i.
+template <class T>
+struct CopyNumber {
+  const T* from;
+  T* to;
+  KOKKOS_FUNCTION void operator()(std::size_t i) const { to[i] = from[i]; }
+};
+
+/// to ← from, n numbers.
+template <ExecutionSpace Exec, class T>
+void copy_range(const Exec& exec, std::string_view label, const T* from, T* to, std::size_t n) {
+  for_each_index(exec, label, n, CopyNumber<T>{from, to});
+}
+
 }  // namespace schatten

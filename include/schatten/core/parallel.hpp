@@ -167,14 +167,18 @@ template <ExecutionSpace Exec, class Body>
   Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, body), body);
 }
 
+/// Calls body(k) for every k below n.
+template <ExecutionSpace Exec, class Body>
+[[gnu::noinline]] void for_each_index(const Exec& exec, std::string_view label, std::size_t n, const Body& body) {
+  if (n == 0 || detail::loop_in_region(exec, label, n, body)) return;
+  const Kokkos::RangePolicy<Exec> policy(exec, 0, n);
+  Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, body), body);
+}
+
 /// Calls body(b, i) for every row i of every matrix b.
 template <ExecutionSpace Exec, class Body>
-[[gnu::noinline]] void for_each_row(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows,
-                                    const Body& body) {
-  const detail::RowLoop<Body> loop{body, rows};
-  if (batch * rows == 0 || detail::loop_in_region(exec, label, batch * rows, loop)) return;
-  const Kokkos::RangePolicy<Exec> policy(exec, 0, batch * rows);
-  Kokkos::parallel_for(std::string(label), detail::as_argument<Exec>(policy, loop), loop);
+void for_each_row(const Exec& exec, std::string_view label, std::size_t batch, std::size_t rows, const Body& body) {
+  for_each_index(exec, label, batch * rows, detail::RowLoop<Body>{body, rows});
 }
 
 /// Calls body(team, b, i) for every row i of every matrix b. The functions of `team` (core/team.hpp) divide loops among

@@ -3,6 +3,7 @@
 // one rank, updated there, and its parts are sent back.
 #pragma once
 
+#include <schatten/core/copy.hpp>
 #include <schatten/distributed/owners.hpp>
 #include <schatten/distributed/sum.hpp>
 #include <schatten/optim/optimizer.hpp>
@@ -19,18 +20,6 @@
 #include <vector>
 
 namespace schatten::distributed {
-
-namespace detail {
-
-/// to_i ← from_i.
-template <class T>
-struct CopyRange {
-  const T* from;
-  T* to;
-  KOKKOS_FUNCTION void operator()(std::size_t i) const { to[i] = from[i]; }
-};
-
-}  // namespace detail
 
 /// Which elements are next to each other in the memory that is divided.
 enum class ElementOrder {
@@ -86,7 +75,7 @@ class AssembledOptimizer {
     constexpr std::string_view function = "distributed::AssembledOptimizer::add";
     const auto of = [&](std::string_view argument) { return optim::argument_of(argument, name); };
     (void)local_.rule_name(id);  // refuses an unknown group
-    require(!name.empty(), function, "name", name, "must not be empty");
+    optim::check_name(name, function);
     require(!registry_.has(name), function, "name", name, "is registered already");
     require_extents(rows, cols, function, of("rows"));
     require(first <= rows * cols && w.extent(0) <= rows * cols - first, function, of("w"), w.extent(0),
@@ -309,9 +298,7 @@ class AssembledOptimizer {
   }
 
   static void copy(const Exec& exec, const T* from, T* to, std::size_t n) {
-    if (n == 0) return;
-    Kokkos::parallel_for("schatten::distributed/copy", Kokkos::RangePolicy<Exec>(exec, 0, n),
-                         detail::CopyRange<T>{from, to});
+    copy_range(exec, "schatten::distributed/copy", from, to, n);
   }
   /// The number of elements that rank r has of the arrays that rank o owns, from array `begin` on.
   [[nodiscard]] std::size_t shared(std::size_t r, std::size_t o, std::size_t begin) const {

@@ -2,7 +2,7 @@
 // The communicator of a program with one rank. It needs no library.
 #pragma once
 
-#include <schatten/core/parallel.hpp>
+#include <schatten/core/copy.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -53,16 +53,10 @@ class OneProcess {
   void exchange(const void* mine, std::size_t bytes, void* all) const { std::memcpy(all, mine, bytes); }
 
  private:
-  struct CopyByte {
-    const char* from;
-    char* to;
-    KOKKOS_FUNCTION void operator()(std::size_t k) const { to[k] = from[k]; }
-  };
   template <class Exec>
   static void copy(const Exec& exec, const void* from, void* to, std::size_t bytes) {
-    if (from == to || bytes == 0) return;
-    Kokkos::parallel_for("schatten::distributed/copy", Kokkos::RangePolicy<Exec>(exec, 0, bytes),
-                         CopyByte{static_cast<const char*>(from), static_cast<char*>(to)});
+    if (from == to) return;
+    copy_range(exec, "schatten::distributed/copy", static_cast<const char*>(from), static_cast<char*>(to), bytes);
   }
 };
 

@@ -253,7 +253,7 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
   });
   const std::vector<ParameterInfo> mine = inventory.assemble(exec, options.weights);
   detail::save_files(optimizer.communicator(), path, options, [&](const std::string& file) {
-    checkpoint::detail::save(exec, inventory, mine, file, options, function);
+    checkpoint::detail::save(exec, inventory, mine, file, options);
   });
 }
 

@@ -273,8 +273,8 @@ class ShardedMap {
                       std::vector<std::size_t>(ranks, mine.count * triangle * sizeof(double)));
     if (mine.count > 0) {
       double* const sum = workspace.template numbers<double>(mine.count * triangle).data();
-      Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count * triangle),
-                           detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
+      for_each_index(exec, "schatten::distributed/sum", mine.count * triangle,
+                     detail::SumParts<double>{parts, sum, mine.count * triangle, ranks});
       const auto w = matrices(inverse_power, 0, mine.count);
       functions_of(exec, sum, matrices(gram, 0, mine.count),
                    VectorBatchView<double, Space>(diagonal.data(), mine.count, n), some(unit, mine), some(common, mine),

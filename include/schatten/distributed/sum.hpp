@@ -84,8 +84,7 @@ void reduce_over_ranks(const Exec& exec, const Comm& comm, U* x, std::size_t n, 
   const typename Workspace<Space>::Frame frame(workspace);
   U* const parts = workspace.template numbers<U>(ranks * n).data();
   comm.all_gather(exec, x, parts, std::vector<std::size_t>(ranks, n * sizeof(U)));
-  Kokkos::parallel_for("schatten::distributed/reduce", Kokkos::RangePolicy<Exec>(exec, 0, n),
-                       ReduceParts<U, F>{parts, x, n, ranks, f});
+  for_each_index(exec, "schatten::distributed/reduce", n, ReduceParts<U, F>{parts, x, n, ranks, f});
 }
 
 }  // namespace detail
@@ -105,10 +104,7 @@ void sum_over_ranks(const Exec& exec, const Comm& comm, T* x, std::size_t n, Sum
   T* const parts = workspace.template numbers<T>(ranks * mine.count).data();
   T* const sum = workspace.template numbers<T>(mine.count).data();
   comm.all_to_all(exec, x, share_bytes, parts, my_bytes);
-  if (mine.count > 0) {
-    Kokkos::parallel_for("schatten::distributed/sum", Kokkos::RangePolicy<Exec>(exec, 0, mine.count),
-                         detail::SumParts<T>{parts, sum, mine.count, ranks});
-  }
+  for_each_index(exec, "schatten::distributed/sum", mine.count, detail::SumParts<T>{parts, sum, mine.count, ranks});
   comm.all_gather(exec, sum, x, share_bytes);
 }
 

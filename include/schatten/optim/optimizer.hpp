@@ -4,6 +4,7 @@
 
 #include <schatten/optim/inventory.hpp>
 #include <schatten/optim/optimizer_core.hpp>
+#include <schatten/optim/requirements.hpp>
 #include <schatten/optim/rule_group.hpp>
 
 #include <concepts>
@@ -18,13 +19,14 @@ namespace schatten {
 
 /// Updates parameters in the caller's memory. Groups may have different rules.
 ///
-/// T: the scalar type of state and arithmetic. step() is asynchronous on the execution-space instance if the backend
-/// is. From the second call on it allocates no Kokkos memory and does not fence (with an interval from the call after
-/// the first one that uses the power). Use an Optimizer with one execution-space instance at a time; several Optimizers
-/// may run concurrently. It may be constructed before Kokkos::initialize. Destroy it, or call clear(), before
-/// Kokkos::finalize.
-template <Scalar T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
-class Optimizer : private optim::OptimizerCore<T, Exec> {
+/// Real: the scalar type T of state and arithmetic, float or double. step() is asynchronous on the execution-space
+/// instance if the backend is. From the second call on it allocates no Kokkos memory and does not fence (with an
+/// interval from the call after the first one that uses the power). Use an Optimizer with one execution-space instance
+/// at a time; several Optimizers may run concurrently. It may be constructed before Kokkos::initialize. Destroy it, or
+/// call clear(), before Kokkos::finalize.
+template <class Real, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, class Backend = linalg::DefaultBackend<Exec>>
+class Optimizer : private optim::OptimizerCore<typename optim::OptimizerScalar<Real>::type, Exec> {
+  using T = typename optim::OptimizerScalar<Real>::type;
   using Core = optim::OptimizerCore<T, Exec>;
   using typename Core::Group;
   using typename Core::Parameter;
@@ -107,12 +109,12 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// W, G: Views of equal extents, of rank 1 to 4 and any layout (optim::pieces_of describes how they are read as
   /// matrices). Their elements are float, double, Half, BFloat16 or Kokkos' own 16-bit types; W has no more digits than
   /// T. The Optimizer keeps copies of the Views, which share the caller's memory. Rules for matrices refuse rank 1.
-  /// Throws InvalidArgument, and changes nothing, for an empty name or one that is in use, an unknown group, a View
-  /// without memory, extents that differ, and a shape that the rule refuses; and if W overlaps itself, G, another
-  /// parameter or another gradient. Cost: O(log n) for n parameters.
+  /// Throws InvalidArgument, and changes nothing, for a name that is empty, in use, not UTF-8 or has NUL, an unknown
+  /// group, a View without memory, extents that differ, and a shape that the rule refuses; and if W overlaps itself, G,
+  /// another parameter or another gradient. Cost: O(log n) for n parameters.
   template <KokkosView VW, KokkosView VG>
   void add(GroupId id, std::string name, const VW& w, const VG& g, const ParameterOptions& options = {}) {
-    if constexpr (check_types<VW, VG>()) {
+    if constexpr (optim::check_types<T, Exec, VW, VG>()) {
       std::vector<Parameter> parts = parts_of(id, name, w, options);
       const std::vector<optim::Piece> gradient = gradient_of(parts[0], g, "Optimizer::add");
       const auto owner = std::make_shared<VG>(g);
@@ -129,7 +131,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Registers a parameter without a gradient. Steps leave it out until set_gradient.
   template <KokkosView VW>
   void add(GroupId id, std::string name, const VW& w, const ParameterOptions& options = {}) {
-    if constexpr (check_types<VW>()) {
+    if constexpr (optim::check_types<T, Exec, VW>()) {
       this->add_parameter(id, parts_of(id, name, w, options), strided_array(w), nullptr);
     }
   }
@@ -137,16 +139,23 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// and of pointers.
   template <class W, class G>
     requires(!(KokkosView<W> && KokkosView<G>)&&!std::same_as<G, ParameterOptions>)
-  void add(GroupId, std::string, const W&, const G&, const ParameterOptions& = {}) { check_types<W, G>(); }
+  void add(GroupId, std::string, const W&, const G&, const ParameterOptions& = {}) {
+    optim::check_types<T, Exec, W, G>();
+  }
   /// The same without a gradient.
   template <class W>
     requires(!KokkosView<W>)
-  void add(GroupId, std::string, const W&, const ParameterOptions& = {}) { check_types<W>(); }
+  void add(GroupId, std::string, const W&, const ParameterOptions& = {}) { optim::check_types<T, Exec, W>(); }
+
+  /// Does not compile: the name is missing, or is no std::string.
+  template <class W, class... More>
+    requires(!std::convertible_to<const W&, std::string>)
+  void add(GroupId, const W&, const More&...) { optim::require_name<W>(); }
 
   /// Sets or replaces the View of a parameter's gradient, with the same extents. Throws as add does. Cost: O(log n).
   template <class VG>
   void set_gradient(std::string_view name, const VG& g) {
-    if constexpr (check_array<VG>()) {
+    if constexpr (optim::check_array<Exec, VG>()) {
       const Replacement checked = replacement_of(name, g, "Optimizer::set_gradient");
       this->replace_gradient(checked.parts, checked.gradient, std::make_shared<VG>(g));
     }
@@ -156,14 +165,14 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   void set_gradients(const Range& gradients) {
     std::vector<Replacement> checked;
     for (const auto& [name, g] : gradients) {
-      if constexpr (check_array<std::remove_cvref_t<decltype(g)>>()) {
+      if constexpr (optim::check_array<Exec, std::remove_cvref_t<decltype(g)>>()) {
         checked.push_back(replacement_of(name, g, "Optimizer::set_gradients"));
       }
     }
     auto next = checked.begin();
     for (const auto& [name, g] : gradients) {
       using View = std::remove_cvref_t<decltype(g)>;
-      if constexpr (unmet_by_array<View>() == 0) {
+      if constexpr (optim::unmet_by_array<Exec, View>() == 0) {
         this->replace_gradient(next->parts, next->gradient, std::make_shared<View>(g));
         ++next;
       }
@@ -205,7 +214,7 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   /// Does not compile, as add.
   template <class V>
     requires(!KokkosView<V>)
-  void observe(const Exec&, std::string_view, const V&) { check_array<V>(); }
+  void observe(const Exec&, std::string_view, const V&) { optim::check_array<Exec, V>(); }
 
   /// Steps leave the parameter out from now on: weight, state and counts stay as they are. Throws InvalidArgument for
   /// an unknown name.
@@ -284,82 +293,6 @@ class Optimizer : private optim::OptimizerCore<T, Exec> {
   using Core::map_error_bound;
 
  private:
-  /// Returns the number of the first requirement that the type of a gradient or observed array does not meet, else 0.
-  template <class V>
-  static constexpr int unmet_by_array() {
-    if constexpr (!KokkosView<V>) {
-      return 1;
-    } else if constexpr (!ParameterElement<scalar_of<V>>) {
-      return 2;
-    } else if constexpr (view_rank<V> < 1 || view_rank<V> > 4) {
-      return 3;
-    } else if constexpr (!accessible_from<Exec, typename V::memory_space>) {
-      return 4;
-    } else if constexpr (!has_strides<V>) {
-      return 5;
-    }
-    return 0;
-  }
-  /// What the compiler says of a View's memory space and layout.
-  template <bool elsewhere, bool without_strides>
-  static constexpr void check_place() {
-    static_assert(!elsewhere, "schatten: the View's memory space is not accessible from the execution space");
-    static_assert(!without_strides, "schatten: the View's layout must be LayoutLeft, LayoutRight or LayoutStride");
-  }
-  /// Whether the array may be a gradient or what a rule observes. The compiler reports the first requirement that is
-  /// not met, and nothing else.
-  template <class V>
-  static constexpr bool check_array() {
-    constexpr int unmet = unmet_by_array<V>();
-    static_assert(unmet != 1,
-                  "schatten: the array must be a Kokkos View; schatten::view(matrix) makes one of an Eigen matrix "
-                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
-    static_assert(unmet != 2, "schatten: the array must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
-    static_assert(unmet != 3, "schatten: the array must have rank 1 to 4");
-    check_place<unmet == 4, unmet == 5>();
-    return unmet == 0;
-  }
-
-  /// Returns the number of the first requirement that the types of W and G do not meet; 0 if they meet all.
-  template <class VW, class VG>
-  static constexpr int unmet_requirement() {
-    constexpr int w = unmet_by_array<VW>(), g = unmet_by_array<VG>();
-    if constexpr (w == 1 || g == 1) {
-      return 1;
-    } else if constexpr (std::is_const_v<typename VW::value_type>) {
-      return 2;
-    } else if constexpr (int(view_rank<VW>) != int(view_rank<VG>)) {
-      return 3;
-    } else if constexpr (w == 2 || g == 2) {
-      return 4;
-    } else if constexpr (sizeof(scalar_of<VW>) > sizeof(T)) {
-      return 5;
-    } else if constexpr (w == 3) {
-      return 6;
-    } else if constexpr (w == 4 || g == 4) {
-      return 7;
-    }
-    return w == 5 || g == 5 ? 8 : 0;
-  }
-  /// Returns whether W and G may be registered. The compiler reports only the first requirement that is not met.
-  template <class VW, class VG = VW>
-  static constexpr bool check_types() {
-    constexpr int unmet = unmet_requirement<VW, VG>();
-    static_assert(unmet != 1,
-                  "schatten: W and G must be Kokkos Views; schatten::view(matrix) makes one of an Eigen matrix "
-                  "(interop/eigen.hpp), schatten::matrix_view of a pointer (interop/pointers.hpp)");
-    static_assert(unmet != 2,
-                  "schatten: W is written and must not be const; schatten::view of a const Eigen object or of "
-                  "transpose() is const");
-    static_assert(unmet != 3, "schatten: W and G must have the same rank");
-    static_assert(unmet != 4, "schatten: W and G must be of float, double, Half, BFloat16 or Kokkos' 16-bit types");
-    static_assert(unmet != 5,
-                  "schatten: W has more digits than the Optimizer's scalar; Optimizer<double> takes double weights");
-    static_assert(unmet != 6, "schatten: a parameter must have rank 1 to 4");
-    check_place<unmet == 7, unmet == 8>();
-    return unmet == 0;
-  }
-
   /// A gradient that may replace the one of all parts of a parameter.
   struct Replacement {
     std::vector<Parameter*> parts;

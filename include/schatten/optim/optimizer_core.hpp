@@ -153,7 +153,7 @@ class OptimizerCore : public OptimizerState<T, Exec> {
   void check_new(GroupId id, std::string_view name, int rank, std::string_view function) const {
     require_settled(function);
     const Group& group = at(id, function);
-    require(!name.empty(), function, "name", name, "must not be empty");
+    check_name(name, function);
     require(!registry_->has(name), function, "name", name, "is registered already");
     require(!group.only_matrices() || rank > 1, function, argument_of("rank", name), rank,
             {"must be at least 2: ", group.rule_name(), " takes matrices; put vectors into a group with AdamW or SGD"});

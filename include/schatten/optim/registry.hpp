@@ -2,6 +2,7 @@
 // The parameters of an Optimizer by name, and checks that their memory does not overlap.
 #pragma once
 
+#include <schatten/core/utf8.hpp>
 #include <schatten/optim/address_map.hpp>
 #include <schatten/optim/parameter.hpp>
 
@@ -17,6 +18,13 @@ namespace schatten::optim {
 /// Returns the name of a parameter's part: "qkv[0]".
 inline std::string part_name(std::string_view name, std::size_t part) {
   return std::string(name) + "[" + std::to_string(part) + "]";
+}
+
+/// Throws InvalidArgument for a name that a message or a checkpoint cannot hold: empty, not UTF-8, or with NUL.
+inline void check_name(std::string_view name, std::string_view function) {
+  require(!name.empty(), function, "name", name, "must not be empty");
+  if (is_utf8(name) && name.find('\0') == std::string_view::npos) return;
+  throw InvalidArgument(function, "name", escaped(name), "must be UTF-8, without NUL");
 }
 
 /// Parameters in the order of their registration. A name is found in constant time. Overlapping memory is found in

@@ -205,7 +205,9 @@ double rule_scale(const R& rule, std::size_t rows, std::size_t cols) {
 /// The number of the first requirement that R does not meet; 0: it meets all.
 template <class R>
 constexpr int unmet_rule_requirement() {
-  if constexpr (!HasName<R>) {
+  if constexpr (!std::is_class_v<R>) {
+    return 7;
+  } else if constexpr (!HasName<R>) {
     return 1;
   } else if constexpr (!HasNumbers<R>) {
     return 2;
@@ -225,6 +227,7 @@ constexpr int unmet_rule_requirement() {
 template <class R>
 constexpr bool require_rule() {
   constexpr int unmet = unmet_rule_requirement<R>();
+  static_assert(unmet != 7, "schatten: add_group takes a rule with its numbers: add_group(Muon{.lr = 0.02})");
   static_assert(unmet != 1, "schatten: a rule needs `static constexpr std::string_view name`");
   static_assert(unmet != 2, "schatten: a rule needs the members `double lr` and `double weight_decay`");
   static_assert(unmet != 3, "schatten: every number of a rule needs a default");

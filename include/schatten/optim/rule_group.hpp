@@ -98,6 +98,7 @@ class RuleGroup final : public Group<T, Exec> {
   }
 
   [[nodiscard]] std::vector<StateSlot> slots(const BucketKey& key) const override {
+    if (!key.has_elements()) return {};  // the rule is not called
     std::vector<StateSlot> all = rule_slots(rule_, key.rows, key.cols);
     for (StateSlot& slot : all) {
       if (slot.extent == Extent::right_factor && slot.rank == 0) slot.rank = (std::min)(key.rows, key.cols);
@@ -251,7 +252,8 @@ class RuleGroup final : public Group<T, Exec> {
     });
   }
 
-  /// Throws InvalidArgument for slots that the rule's functor cannot take or that do not commute with transposes.
+  /// Throws InvalidArgument for slots that the rule's functor cannot take, that do not commute with transposes, or
+  /// whose names a checkpoint cannot hold.
   static void check_slots(const R& rule, std::string_view function) {
     const std::vector<StateSlot> slots = rule_slots(rule, 1, 1);
     if constexpr (by_element) {
@@ -259,6 +261,8 @@ class RuleGroup final : public Group<T, Exec> {
               {"must have a slot for each reference that the functor of ", std::string_view(R::name), " takes"});
     }
     for (const StateSlot& slot : slots) {
+      require(slot.name.find('/') == std::string_view::npos, function, "state", slot.name,
+              "must have a name without /");
       const bool turns = slot.extent == Extent::none || slot.extent == Extent::number || slot.extent == Extent::matrix;
       require(turns || !commutes_with_transposes(rule), function, "state", slot.name,
               "must be of Extent::matrix, number or none in a rule that commutes with transposes");

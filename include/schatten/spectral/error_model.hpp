@@ -22,8 +22,9 @@ namespace schatten::spectral {
 /// Sides of a matrix, or of its transpose: short_side <= long_side.
 struct Shape {
   std::size_t long_side, short_side;
-  /// The shape of matrices rows×cols.
+  /// The shape of matrices rows×cols. Those without elements have no error and no cost, as 0×0.
   static constexpr Shape of(std::size_t rows, std::size_t cols) {
+    if (rows == 0 || cols == 0) return {0, 0};
     return {(std::max)(rows, cols), (std::min)(rows, cols)};
   }
 };
