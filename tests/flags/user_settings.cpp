@@ -4,6 +4,7 @@
 #define EIGEN_MAX_ALIGN_BYTES 0
 #define EIGEN_NO_DEBUG
 #define EIGEN_DONT_PARALLELIZE
+#define EIGEN_DEFAULT_DENSE_INDEX_TYPE int  // too narrow for matrices that are far apart
 #if defined(SCHATTEN_ENABLE_BLAS)
 #define EIGEN_USE_BLAS  // prototypes of the same symbols as ours
 #if __has_include(<lapacke.h>)

@@ -32,13 +32,13 @@ template <class T>
 class EigenBlocks : public Eigen::internal::level3_blocking<T, T> {
  public:
   EigenBlocks(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth) {
-    this->m_mc = rows;
-    this->m_nc = cols;
-    this->m_kc = depth;
+    this->m_mc = Eigen::Index(rows);
+    this->m_nc = Eigen::Index(cols);
+    this->m_kc = Eigen::Index(depth);
     Eigen::internal::computeProductBlockingSizes<T, T, 1>(this->m_kc, this->m_mc, this->m_nc);
     constexpr std::size_t unit = alignment / sizeof(T);
-    const std::size_t size_a = (std::size_t(this->m_mc * this->m_kc) + unit - 1) / unit * unit;
-    const std::size_t size_b = std::size_t(this->m_kc * this->m_nc);
+    const std::size_t size_a = (std::size_t(this->m_mc) * std::size_t(this->m_kc) + unit - 1) / unit * unit;
+    const std::size_t size_b = std::size_t(this->m_kc) * std::size_t(this->m_nc);
     memory_.reset(static_cast<T*>(::operator new((size_a + size_b) * sizeof(T), std::align_val_t(alignment))));
     this->m_blockA = memory_.get();
     this->m_blockB = memory_.get() + size_a;
@@ -60,11 +60,13 @@ class EigenBlocks : public Eigen::internal::level3_blocking<T, T> {
 template <int order_a, int order_b, class T>
 void eigen_product(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, const HostMatrix<T>& c) {
   using namespace Eigen::internal;
-  using Product = general_matrix_matrix_product<Eigen::Index, T, order_a, false, T, order_b, false, Eigen::ColMajor, 1>;
+  using Eigen::Index;
+  using Product = general_matrix_matrix_product<Index, T, order_a, false, T, order_b, false, Eigen::ColMajor, 1>;
   EigenBlocks<T> blocks(c.rows, c.cols, a.cols);
-  Product::run(c.rows, c.cols, a.cols, a.data, order_a == Eigen::ColMajor ? a.col_stride : a.row_stride, b.data,
-               order_b == Eigen::ColMajor ? b.col_stride : b.row_stride, c.data, 1, c.col_stride, alpha, blocks,
-               nullptr);
+  Product::run(Index(c.rows), Index(c.cols), Index(a.cols), a.data,
+               Index(order_a == Eigen::ColMajor ? a.col_stride : a.row_stride), b.data,
+               Index(order_b == Eigen::ColMajor ? b.col_stride : b.row_stride), c.data, 1, Index(c.col_stride), alpha,
+               blocks, nullptr);
 }
 
 /// C ← αAB + βC for one matrix, on one thread; matrices without a unit stride are copied.
@@ -94,13 +96,19 @@ void eigen_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>
   }
   if (a.cols == 0 || c.rows * c.cols == 0) return;
   const HostMatrix<const T> left = packed(a, memory_a), right = packed(b, memory_b);
-#if defined(EIGEN_USE_BLAS)  // Eigen counts in int then
-  const std::ptrdiff_t most = (std::numeric_limits<int>::max)();
-  if ((std::max)({c.rows, c.cols, a.cols, left.row_stride, left.col_stride, right.row_stride, right.col_stride,
-                  c.col_stride}) > most) {
-    return kernel_gemm(alpha, left, right, c);
-  }
+#if defined(EIGEN_USE_BLAS)
+  using Index = int;
+#else
+  using Index = Eigen::Index;  // EIGEN_DEFAULT_DENSE_INDEX_TYPE, an int in some programs
 #endif
+  if constexpr (sizeof(Index) < sizeof(std::ptrdiff_t)) {
+    const auto reach = [](const auto& x) {  // the largest number that Eigen computes of x
+      return (std::max)({x.rows * x.row_stride + x.cols * x.col_stride, x.rows, x.cols});
+    };
+    if ((std::max)({reach(left), reach(right), reach(c)}) > (std::numeric_limits<Index>::max)()) {
+      return kernel_gemm(alpha, left, right, c);
+    }
+  }
   constexpr int by_cols = Eigen::ColMajor, by_rows = Eigen::RowMajor;
   if (left.col_major()) {
     if (right.col_major()) return eigen_product<by_cols, by_cols>(alpha, left, right, c);
@@ -110,7 +118,7 @@ void eigen_gemm(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>
   eigen_product<by_rows, by_rows>(alpha, left, right, c);
 }
 
-/// eigen_gemm in the shape that host_gemm.hpp asks for.
+/// eigen_gemm in the shape that linalg/host/gemm.hpp asks for.
 struct EigenGemm {
   template <class T>
   static void run(T alpha, const HostMatrix<const T>& a, const HostMatrix<const T>& b, T beta, const HostMatrix<T>& c) {
