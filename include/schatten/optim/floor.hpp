@@ -99,14 +99,16 @@ struct ApplyFloor {
   }
 };
 
-/// For element rules, before the step: factor(k) ← floor_factor of the step before; 1 in the first step.
+/// For element rules, before the step: factor(k) ← floor_factor of the step before. 1 in the first step, and for a
+/// momentum of β = 0, which is zero where the gradient was zero a step ago and says nothing about this step.
 template <Scalar T, class Space>
 struct LastFloor {
   SlotMemory recent, last;
-  double stuck;
+  MomentumDecay decay;
   NumberBatchView<SplitFactor, Space> factor;
   KOKKOS_FUNCTION void operator()(std::size_t k) const {
-    factor(k) = {floor_factor(double(slot_number<T>(last, k)), double(slot_number<T>(recent, k)), stuck), 1};
+    const double x = double(slot_number<T>(last, k)), r = double(slot_number<T>(recent, k));
+    factor(k) = {decay.kept > 0 ? floor_factor(x, r, decay.stuck) : 1.0, 1};
   }
 };
 

@@ -362,7 +362,7 @@ class RuleGroup final : public Group<T, Exec> {
   void elements_factor(View& bucket, const Factors& factor) requires ScaleFreeElementRule<R> {
     for_each_matrix(bucket.exec(), "schatten::step/floor_factor", bucket.matrices(),
                     LastFloor<T, Space>{bucket.slot(own_slots_), bucket.slot(own_slots_ + 1),
-                                        momentum_decay<T>(rule_.floor_beta(), bucket.slot(0).type).stuck, factor});
+                                        momentum_decay<T>(rule_.floor_beta(), bucket.slot(0).type), factor});
   }
   void note_sizes(View& bucket) {
     if constexpr (ScaleFreeElementRule<R>) bucket.note_sizes(own_slots_, rule_.floor_beta());

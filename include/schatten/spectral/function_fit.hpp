@@ -22,13 +22,14 @@ namespace schatten::spectral {
 
 /// Properties of f on [δ, 1], from its values at logarithmically spaced points.
 struct FunctionRange {
-  double slope = 0;      ///< largest |d ln f/d ln x − 1|: the slope of f(x)/x
+  double turned = 0;     ///< largest |d ln f/d ln x − 1|/(2x²): the effect of an error of x²
   double own_slope = 0;  ///< largest |d ln f/d ln x|
   double moved = 0;      ///< largest |h − d ln f/d ln x|: the effect of an error of σ₁
   double largest = 0;    ///< f
   double least = 0;
   double steepest = 0;   ///< largest f(x)/x
   double flattest = 0;   ///< smallest f(x)/x
+  double jump = 0;       ///< largest relative step between neighbouring numbers: that of a discontinuity
   bool positive = true;  ///< whether f > 0 at all of them
 
   [[nodiscard]] double ratio() const { return largest / least; }
@@ -37,6 +38,31 @@ struct FunctionRange {
 
 /// Bytes on the heap.
 inline std::size_t bytes_of(const FunctionRange&) { return 0; }
+
+/// Sets the jump of f between the points of a grid where f changes most, by bisection. Sets `positive` to false if f is
+/// not positive there.
+template <SpectralFunction F>
+void find_jump(const F& f, const std::vector<double>& grid, FunctionRange& range) {
+  constexpr int halvings = 40, most_intervals = 64;
+  const auto change = [](double a, double b) { return std::abs(std::log(b / a)); };
+  double largest = 0;
+  for (std::size_t i = 1; i < grid.size(); ++i) largest = (std::max)(largest, change(f(grid[i - 1]), f(grid[i])));
+  int intervals = 0;
+  for (std::size_t i = 1; i < grid.size() && intervals < most_intervals; ++i) {
+    double a = grid[i - 1], b = grid[i], fa = f(a), fb = f(b);
+    if (2 * change(fa, fb) < largest) continue;
+    ++intervals;
+    for (int k = 0; k < halvings && range.positive; ++k) {
+      const double middle = 0.5 * (a + b), value = f(middle);
+      range.positive = std::isfinite(value) && value > 0;
+      if (!range.positive) return;
+      const bool upper = change(value, fb) > change(fa, value);
+      (upper ? a : b) = middle;
+      (upper ? fa : fb) = value;
+    }
+    range.jump = (std::max)(range.jump, std::expm1(change(fa, fb)));
+  }
+}
 
 /// Returns the range of f on [delta, 1]. If f is not positive or not finite somewhere, `positive` is false and the
 /// largest values are those of |f|.
@@ -59,12 +85,13 @@ FunctionRange range_of(const F& f, double delta) {
     }
     if (range.positive && i > 0) {
       const double slope = std::log(value / before) / std::log(grid[i] / grid[i - 1]);
-      range.slope = (std::max)(range.slope, std::abs(slope - 1));
+      range.turned = (std::max)(range.turned, 0.5 * std::abs(slope - 1) / (grid[i - 1] * grid[i - 1]));
       range.own_slope = (std::max)(range.own_slope, std::abs(slope));
       range.moved = (std::max)(range.moved, std::abs(f.degree() - slope));
     }
     before = value;
   }
+  if (range.positive) find_jump(f, grid, range);
   return range;
 }
 
@@ -104,6 +131,38 @@ RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
     if (poles == 0) break;
   }
   return best;
+}
+
+/// Returns the bound of the errors of rational_power for f at σ >= δ: those of the fit, and those of an error e of the
+/// Gram matrix or its factors. range: of f on [δ, 1]. estimate: the relative error of σ₁.
+///
+/// e changes (S + t)⁻¹ = Z by ZeZ. Between v_m and v_k this is w/((σ_m² + t)(σ_k² + t)), times σ_m for out·v_k or σ_k for
+/// outᵀu_k; m = k is in the direction u_k, the others are orthogonal to it. Poles whose weights have both signs do not
+/// cancel their errors.
+template <SpectralFunction F>
+double function_error(const RationalFit& fit, const F& f, const FunctionRange& range, double delta, double e,
+                      double estimate) {
+  constexpr double points_each_decade = 24, others_each_decade = 6, below = 1e-3;
+  const linalg::Rational& r = fit.function;
+  const auto moved = [&](double m, double k) {
+    double sum = std::abs(r.linear);
+    for (std::size_t j = 0; j < r.poles.size(); ++j) {
+      sum += std::abs(r.weights[j]) / ((m * m + r.poles[j]) * (k * k + r.poles[j]));
+    }
+    return sum * (std::max)(m, k);
+  };
+  std::vector<double> others{0};
+  const double other = std::pow(10.0, -1 / others_each_decade), next = std::pow(10.0, -1 / points_each_decade);
+  for (double m = 1; m > below * delta; m *= other) others.push_back(m);
+  double worst = 0;
+  for (double at = 1; at > delta * next; at *= next) {
+    const double k = (std::max)(at, delta), value = f(k);
+    double across = 0;
+    for (const double m : others) across = (std::max)(across, moved(m, k));
+    worst =
+        (std::max)(worst, std::hypot(fit.error + estimate * range.moved + e * moved(k, k) / value, e * across / value));
+  }
+  return worst;
 }
 
 /// Whether two functions have the same numbers.

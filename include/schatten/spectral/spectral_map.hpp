@@ -73,8 +73,8 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
   constexpr Format format = std::is_same_v<Gram, Work> ? format_of<T, Work> : Format::mixed;
   const double along = std::is_same_v<Gram, Work> ? rational_rounding<T, Work>(shape) : factor_rounding(shape);
   if (!range.positive) return {SpectralMethod::rational, format};
-  const double rounding = ulp * (along * 0.5 * range.slope / (delta * delta) + 2 * range.steepness()) +
-                          double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio()) + estimate * range.moved;
+  const double stored = double(std::numeric_limits<T>::epsilon()) * (16 + range.ratio());
+  const double rounding = ulp * (along * range.turned + 2 * range.steepness()) + stored + estimate * range.moved;
   if (!(rounding <= largest_share * options.tolerance)) return {SpectralMethod::rational, format};
   for (std::size_t poles = 0; poles <= most_poles; ++poles) {
     const CostModel model(shape);
@@ -82,8 +82,15 @@ MethodChoice choose_rational(const F& f, const FunctionRange& range, const Spect
         product_cost<T, Work> * (std::is_same_v<Gram, Work> ? model.rational(poles) : model.mixed(poles, 0));
     if (cost >= most_cost) break;
     RationalFit fit = fits.rational(f, poles, delta);
-    if (fit.error + rounding > options.tolerance) continue;
-    return {SpectralMethod::rational, format, fit.error + rounding, cost, std::move(fit.function)};
+    if (fit.error + stored > options.tolerance) continue;
+    const linalg::Rational& r = fit.function;
+    const double largest = (std::max)(range.steepest, 0.5 * (std::abs(r.constant) + sum_of_sizes(r, 0)));
+    const double error =
+        function_error(fit, f, range, delta, ulp * along, estimate) + ulp * 2 * largest / range.flattest + stored;
+    if (error <= options.tolerance) {
+      return {SpectralMethod::rational, format, error, cost, std::move(fit.function)};
+    }
+    if (fit.error < (1 - largest_share) * options.tolerance) break;  // all is rounding
   }
   return {SpectralMethod::rational, format};
 }
@@ -101,7 +108,7 @@ double svd_error(const FunctionRange& range, const FunctionRange& below, double 
   const double epsilon = double(std::numeric_limits<T>::epsilon()), backward = svd_rounding(shape) * epsilon;
   const double moved = backward * range.own_slope / resolution;
   const double turned = (std::max)(backward / 8, 2 * epsilon) * (growth(range, below) / resolution + range.ratio());
-  return backward * (1 + range.moved) + (std::max)(moved, turned) + epsilon * below.largest / range.least;
+  return backward * (1 + range.moved) + (std::max)(moved, turned) + epsilon * below.largest / range.least + range.jump;
 }
 
 /// Returns the bound for the eigendecomposition of the Gram matrix in precision Work, as eigh_error for σ^p. range,
@@ -118,7 +125,7 @@ double eigh_error(const FunctionRange& range, const FunctionRange& below, double
       growth(range, below) * (std::max)(1.0, range.own_slope) / resolution + range.ratio() + range.moved;
   const double second = 0.25 * off_diagonal * off_diagonal * (1 + below.steepest / range.flattest);
   return backward * sensitivity + second +
-         double(std::numeric_limits<T>::epsilon()) * (8 + 1.5 * below.largest / range.least);
+         double(std::numeric_limits<T>::epsilon()) * (8 + 1.5 * below.largest / range.least) + range.jump;
 }
 
 }  // namespace detail
