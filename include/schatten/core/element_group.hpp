@@ -79,7 +79,7 @@ KOKKOS_FORCEINLINE_FUNCTION void with_stored_in_kernel(ElementType type, const U
 
 /// The place of elements in a matrix with rows of `cols` elements.
 template <std::size_t count>
-struct Place {
+struct GroupPlace {
   std::size_t at;    ///< number of the first element, row-major
   std::size_t cols;  ///< of a row
   [[nodiscard]] KOKKOS_FORCEINLINE_FUNCTION std::size_t row() const { return at / cols; }
@@ -115,7 +115,7 @@ struct GroupedMatrix {
 /// to[c] ← element place.at + c of `a`, rounded to the nearest T. grouped: of `a`. @pre count = 1, or is_grouped(a).
 template <Scalar T, Reuse reuse = Reuse::once, std::size_t count>
 KOKKOS_FORCEINLINE_FUNCTION void load_group(const GroupedMatrix& grouped, const TypedMatrix& a,
-                                            const Place<count>& place, T* to) {
+                                            const GroupPlace<count>& place, T* to) {
   if constexpr (count == 1) {
     place.for_each([&](std::size_t c, std::size_t i, std::size_t j) { to[c] = load_element<T>(a, i, j); });
   } else {
@@ -131,7 +131,7 @@ KOKKOS_FORCEINLINE_FUNCTION void load_group(const GroupedMatrix& grouped, const 
 /// bits, by bits[c] (RandomBits). As load_group.
 template <Scalar T, Reuse reuse = Reuse::once, std::size_t count, class... Bits>
 KOKKOS_FORCEINLINE_FUNCTION void store_group(const GroupedMatrix& grouped, const TypedMatrix& a,
-                                             const Place<count>& place, const T* from, const Bits*... bits) {
+                                             const GroupPlace<count>& place, const T* from, const Bits*... bits) {
   if constexpr (count == 1) {
     place.for_each(
         [&](std::size_t c, std::size_t i, std::size_t j) { detail::store_at(a, a.at(i, j), from[c], bits[c]...); });

@@ -252,9 +252,8 @@ void save(const Exec& exec, ShardedOptimizer<T, Exec, Backend, Comm>& optimizer,
     return detail::words_of(path, options);
   });
   const std::vector<ParameterInfo> mine = inventory.assemble(exec, options.weights);
-  detail::save_files(optimizer.communicator(), path, options, [&](const std::string& file) {
-    checkpoint::detail::save(exec, inventory, mine, file, options);
-  });
+  detail::save_files(optimizer.communicator(), path, options,
+                     [&](const std::string& file) { checkpoint::detail::save(exec, inventory, mine, file, options); });
 }
 
 /// Loads a save of any number of ranks, or one file. Each rank receives its rows or columns. All ranks together. Errors

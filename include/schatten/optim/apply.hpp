@@ -127,14 +127,14 @@ struct ApplySink {
     return {&record, GroupedMatrix(record.weight), T(block.rate), T(block.decay), block.factor.is_one()};
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const GroupPlace<count>& place,
                                               T* weight) const {
     if (update.master.data == nullptr) return schatten::load_group<T>(its.weight, its.record->weight, place, weight);
     const TypedMatrix copy = update.master.matrix(k);
     schatten::load_group<T>(GroupedMatrix(copy), copy, place, weight);
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void store_group(const OfThread& its, std::size_t k, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void store_group(const OfThread& its, std::size_t k, const GroupPlace<count>& place,
                                                const T* direction, T* weight) const {
     with_decay(update.mode, its.decay, [&](const auto& decay) {
       if (its.plain) {
@@ -154,7 +154,7 @@ struct ApplySink {
   }
   KOKKOS_FUNCTION void end_thread(const OfThread&, std::size_t) const {}
   template <std::size_t count>
-  KOKKOS_FUNCTION void skip_group(const OfThread&, std::size_t, const Place<count>&) const {}
+  KOKKOS_FUNCTION void skip_group(const OfThread&, std::size_t, const GroupPlace<count>&) const {}
 
  private:
   void change(const Block& block, std::size_t count, const T* direction, T* weight) const {
@@ -185,7 +185,8 @@ struct ApplySink {
     return {record.key, std::uint64_t(update.counts(record.number).applied)};
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void bits_of_group(std::size_t k, const Place<count>& place, std::uint32_t* bits) const {
+  KOKKOS_FORCEINLINE_FUNCTION void bits_of_group(std::size_t k, const GroupPlace<count>& place,
+                                                 std::uint32_t* bits) const {
     const std::uint64_t start = update.records(k).first_element;
     std::uint64_t number[count];
     if (update.transposed) {

@@ -116,7 +116,7 @@ struct GradientSource {
     return {&record, GroupedMatrix(record.gradient), T(decay * record.decay), decay != 0};
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t k, const GroupPlace<count>& place,
                                               T* to) const {
     schatten::load_group<T>(its.gradient, its.record->gradient, place, to);
     if (!its.couples) return;
@@ -156,7 +156,7 @@ struct BatchSource {
   [[nodiscard]] bool can_group(std::size_t size) const { return can_group_batch(batch, size); }
   KOKKOS_FORCEINLINE_FUNCTION OfThread begin(std::size_t k) const { return {batch.data() + k * batch.stride(0)}; }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread& its, std::size_t, const GroupPlace<count>& place,
                                               T* to) const {
     const TypedMatrix matrix = contiguous_matrix(its.data, place.cols);
     schatten::load_group<T>(GroupedMatrix(matrix), matrix, place, to);
@@ -269,9 +269,9 @@ struct StoreSink {
   [[nodiscard]] bool can_group(std::size_t size) const { return can_group_batch(out, size); }
   KOKKOS_FORCEINLINE_FUNCTION OfThread begin_thread(std::size_t k) const { return {out.data() + k * out.stride(0)}; }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread&, std::size_t, const Place<count>&, T*) const {}
+  KOKKOS_FORCEINLINE_FUNCTION void load_group(const OfThread&, std::size_t, const GroupPlace<count>&, T*) const {}
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void store_group(OfThread& its, std::size_t, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void store_group(OfThread& its, std::size_t, const GroupPlace<count>& place,
                                                const T* direction, T*) const {
     its.block.largest = largest_bits<count>(direction, its.block.largest);
     const TypedMatrix matrix = contiguous_matrix(its.data, place.cols);
@@ -281,7 +281,7 @@ struct StoreSink {
     if (largest.extent(0) > 0) atomic_raise_together(&largest(k), its.block.largest);
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void skip_group(OfThread& its, std::size_t k, const Place<count>& place) const {
+  KOKKOS_FORCEINLINE_FUNCTION void skip_group(OfThread& its, std::size_t k, const GroupPlace<count>& place) const {
     const T zeros[count] = {};
     store_group(its, k, place, zeros, nullptr);
   }
@@ -299,12 +299,12 @@ struct DropSink {
   [[nodiscard]] bool can_group(std::size_t) const { return true; }
   KOKKOS_FUNCTION OfThread begin_thread(std::size_t) const { return {}; }
   template <std::size_t count>
-  KOKKOS_FUNCTION void load_group(OfThread, std::size_t, const Place<count>&, T*) const {}
+  KOKKOS_FUNCTION void load_group(OfThread, std::size_t, const GroupPlace<count>&, T*) const {}
   template <std::size_t count>
-  KOKKOS_FUNCTION void store_group(OfThread, std::size_t, const Place<count>&, const T*, T*) const {}
+  KOKKOS_FUNCTION void store_group(OfThread, std::size_t, const GroupPlace<count>&, const T*, T*) const {}
   KOKKOS_FUNCTION void end_thread(OfThread, std::size_t) const {}
   template <std::size_t count>
-  KOKKOS_FUNCTION void skip_group(OfThread, std::size_t, const Place<count>&) const {}
+  KOKKOS_FUNCTION void skip_group(OfThread, std::size_t, const GroupPlace<count>&) const {}
 };
 
 /// The loop over the matrices of a window, as a functor.
@@ -349,7 +349,7 @@ struct ElementLoop {
       run_groups(k, elements, std::make_index_sequence<slots>());
     } else {
       auto to = sink.begin_thread(k);
-      elements.for_each([&](std::size_t at) { sink.skip_group(to, k, Place<count>{at, cols}); });
+      elements.for_each([&](std::size_t at) { sink.skip_group(to, k, GroupPlace<count>{at, cols}); });
     }
   }
 
@@ -429,7 +429,7 @@ struct ElementLoop {
     auto to = sink.begin_thread(k);
     MagnitudeBits<T> size = 0;
     elements.for_each([&](std::size_t at) {
-      const Place<count> place{at, cols};
+      const GroupPlace<count> place{at, cols};
       T in[count], out[count], taken[count];
       [[maybe_unused]] T state[slots == 0 ? 1 : slots][count];
       source.load_group(from, k, place, in);  // all loads come first: a store may be to the same array
@@ -444,7 +444,7 @@ struct ElementLoop {
     if (slots > 0 && largest.extent(0) > 0) atomic_raise_together(&largest(k), size);
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void load_states(const SlotMemory& memory, std::size_t k, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void load_states(const SlotMemory& memory, std::size_t k, const GroupPlace<count>& place,
                                                T* to) const {
     if (memory.data != nullptr && memory.rows_each == 0) {
       const TypedMatrix matrix = memory.matrix(k);
@@ -455,7 +455,7 @@ struct ElementLoop {
     for (std::size_t c = 0; c < count; ++c) to[c] = shared;
   }
   template <std::size_t count>
-  KOKKOS_FORCEINLINE_FUNCTION void store_states(const SlotMemory& memory, std::size_t k, const Place<count>& place,
+  KOKKOS_FORCEINLINE_FUNCTION void store_states(const SlotMemory& memory, std::size_t k, const GroupPlace<count>& place,
                                                 const T* from) const {
     if (memory.data == nullptr || memory.rows_each > 0) return;
     const TypedMatrix matrix = memory.matrix(k);

@@ -76,7 +76,7 @@ struct CheckFinite {
     bool all = true;
     elements.for_each([&](std::size_t at) {
       T numbers[count];
-      load_group<T, Reuse::soon>(grouped, matrix, Place<count>{at, cols}, numbers);
+      load_group<T, Reuse::soon>(grouped, matrix, GroupPlace<count>{at, cols}, numbers);
       for (std::size_t c = 0; c < count; ++c) all = all && linalg::is_finite(numbers[c]);
     });
     if (!all) finite.clear(k);
