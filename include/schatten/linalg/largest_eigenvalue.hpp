@@ -172,7 +172,8 @@ struct LargestRitzValue {
 /// result(b) ← a lower estimate of S_b's largest eigenvalue, by Lanczos steps from fixed vectors.
 ///
 /// S (n×n), symmetric positive semidefinite, rows contiguous; also of 16 bits. NaN for a matrix with a NaN. The same
-/// bits on any number of threads, if the backend's gemm has this property. Cost: 80n² flops, on a device 176n² to 224n².
+/// bits on any number of threads, if the backend's gemm has this property. Cost: 80n² flops, on a device 176n² to
+/// 224n².
 template <class Backend = void, ExecutionSpace Exec, class T, class Space>
 void largest_eigenvalue(const Exec& exec, const BatchView<const T, Space>& s,
                         const NumberBatchView<double, Space>& result, Workspace<Space>& workspace) {

@@ -136,9 +136,9 @@ RationalFit fit_function(const F& f, std::size_t poles, double resolution) {
 /// Returns the bound of the errors of rational_power for f at σ >= δ: those of the fit, and those of an error e of the
 /// Gram matrix or its factors. range: of f on [δ, 1]. estimate: the relative error of σ₁.
 ///
-/// e changes (S + t)⁻¹ = Z by ZeZ. Between v_m and v_k this is w/((σ_m² + t)(σ_k² + t)), times σ_m for out·v_k or σ_k for
-/// outᵀu_k; m = k is in the direction u_k, the others are orthogonal to it. Poles whose weights have both signs do not
-/// cancel their errors.
+/// e changes (S + t)⁻¹ = Z by ZeZ. Between v_m and v_k this is w/((σ_m² + t)(σ_k² + t)), times σ_m for out·v_k or σ_k
+/// for outᵀu_k; m = k is in the direction u_k, the others are orthogonal to it. Poles whose weights have both signs do
+/// not cancel their errors.
 template <SpectralFunction F>
 double function_error(const RationalFit& fit, const F& f, const FunctionRange& range, double delta, double e,
                       double estimate) {
