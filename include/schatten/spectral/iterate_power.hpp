@@ -194,8 +194,8 @@ double iterate_turn(const IterateFit& fit, double power, double resolution, cons
 ///
 /// 16-bit storage (never gram): relative to M as already rounded to the format, each entry by half an ε (Half: by 3e-8
 /// max|M| if it is that small); this rounding counts as part of the input. The rounding of products averages over n
-/// columns, and mixes directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32: as Half, and 2⁻¹¹ for each factor
-/// of a product, because libraries may truncate.
+/// columns, and mixes directions in proportion to ε/δ. Measured n = 8 to 256. TensorFloat32: as Half, and 2⁻¹¹ for each
+/// factor of a product, because libraries may truncate.
 template <Element Work>
 double iterate_rounding(const IterateFit& fit, double power, double resolution, const Shape& shape, IterateForm form) {
   const auto m = double(std::max<std::size_t>(shape.long_side, 1)),
