@@ -26,7 +26,7 @@ inline checkpoint::TensorHeader read_header(std::string_view text, std::uint64_t
   for (const checkpoint::Tensor& tensor : header.tensors) {
     std::uint64_t size = 0;
     must(checkpoint::count_bytes(tensor.type, tensor.shape, size), "a size overflows");
-    must(tensor.begin == end && tensor.bytes() == size && checkpoint::is_utf8(tensor.name), "a tensor is out of place");
+    must(tensor.begin == end && tensor.bytes() == size && schatten::is_utf8(tensor.name), "a tensor is out of place");
     end = tensor.end;
   }
   must(end == data, "there are data of no tensor");
