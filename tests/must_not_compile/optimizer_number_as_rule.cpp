@@ -5,9 +5,9 @@
 #include <schatten/optim/rules/sgd.hpp>
 
 #if defined(POSITIVE_CONTROL)
-constexpr schatten::SGD rule{.lr = 0.03};
+constexpr schatten::SGD descent{.lr = 0.03};
 #else
-constexpr double rule = 0.03;
+constexpr double descent = 0.03;
 #endif
 
-schatten::GroupId add(schatten::Optimizer<float>& optimizer) { return optimizer.add_group(rule); }
+schatten::GroupId add(schatten::Optimizer<float>& optimizer) { return optimizer.add_group(descent); }
